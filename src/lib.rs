@@ -1,4 +1,4 @@
-//! noxide: a noxfile's sessions side by side, right and fast. This file lists the rooms and nothing else.
+//! noxide runs the sessions of a noxfile in parallel. This file only lists the modules; `ARCHITECTURE.md` describes them.
 
 pub mod audit;
 pub mod cache;

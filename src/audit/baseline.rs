@@ -65,7 +65,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// The baseline as JSON, with a final line ending.
+    /// Returns the baseline as JSON, with a final line ending.
     pub(crate) fn to_json(&self) -> String {
         format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
     }
@@ -108,8 +108,8 @@ mod tests {
         let total = find(&moved).len();
         let (new, known) = Baseline::read(&path).unwrap().remove_known(find(&moved));
         assert_eq!((new.len(), known), (0, total));
-        let grown = format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n");
-        let (new, _) = baseline.remove_known(find(&grown));
+        let with_new_job = format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n");
+        let (new, _) = baseline.remove_known(find(&with_new_job));
         assert!(new.iter().any(|finding| finding.rule.id == "NX301") && new.len() >= 2);
         fs_err::write(&path, "{\"version\": 2, \"findings\": {}}").unwrap();
         assert!(Baseline::read(&path).unwrap_err().to_string().contains("version 2"));

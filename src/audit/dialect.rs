@@ -17,7 +17,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The dialect of the directory that contains the file.
+    /// Returns the dialect of the directory that contains the file.
     pub(crate) fn from_path(path: &str) -> Option<Self> {
         path.split('/').find_map(|part| match part {
             ".forgejo" => Some(Self::Forgejo),
@@ -35,7 +35,7 @@ impl Dialect {
         }
     }
 
-    /// The host on which `uses: owner/name` is resolved by default.
+    /// Returns the host on which `uses: owner/name` is resolved by default.
     pub(crate) fn default_action_host(self) -> &'static str {
         match self {
             Self::Forgejo => "https://data.forgejo.org",

@@ -1,6 +1,7 @@
 //! Audit finding: location, message, severity, advice and fix.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,19 @@ pub enum Severity {
     Medium,
     /// The workflow does not do what it appears to do.
     High,
+}
+
+/// Error of parsing a severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be info, low, medium or high")]
+pub struct UnknownSeverity;
+
+impl FromStr for Severity {
+    type Err = UnknownSeverity;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSeverity> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == text).ok_or(UnknownSeverity)
+    }
 }
 
 /// Probability that a finding is correct.
@@ -105,7 +119,7 @@ impl FindingLocation {
         self.source.position_at(self.span.start)
     }
 
-    /// The position after the last byte.
+    /// Returns the position after the last byte.
     pub(crate) fn end_position(&self) -> Position {
         self.source.position_at(self.span.end)
     }
@@ -146,7 +160,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// An identifier that stays the same when lines move: rule, file and reported text.
+    /// Returns an identifier that stays the same when lines move: rule, file and reported text.
     pub(crate) fn fingerprint(&self) -> String {
         let text = self.location.source.slice(self.location.span);
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

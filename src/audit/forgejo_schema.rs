@@ -137,11 +137,11 @@ impl SchemaChecker {
     }
 
     fn check_events(&mut self, on: &YamlNode) {
-        let named: Vec<&YamlNode> = match &on.kind {
+        let events: Vec<&YamlNode> = match &on.kind {
             YamlKind::Map(entries) => entries.iter().map(|(key, _)| key).collect(),
             _ => on.one_or_many(),
         };
-        for event in named {
+        for event in events {
             if let Some(name) = event.as_str().filter(|name| !EVENT_NAMES.contains(name)) {
                 self.add_error(event.span, unknown_key_message(name, EVENT_NAMES, "`on`"));
             }
@@ -207,22 +207,22 @@ impl SchemaChecker {
         }
     }
 
-    fn expect_mapping(&mut self, node: &YamlNode, what: &str) -> bool {
+    fn expect_mapping(&mut self, node: &YamlNode, subject: &str) -> bool {
         let is_mapping = matches!(node.kind, YamlKind::Map(_));
         if !is_mapping {
-            self.add_error(node.span, format!("{what} must be a mapping, not {}", node.describe_kind()));
+            self.add_error(node.span, format!("{subject} must be a mapping, not {}", node.describe_kind()));
         }
         is_mapping
     }
 
-    fn check_keys(&mut self, node: &YamlNode, allowed: &[&str], what: &str) {
+    fn check_keys(&mut self, node: &YamlNode, allowed: &[&str], subject: &str) {
         for (key, _) in node.entries() {
             match key.as_str() {
                 Some("<<") => {
                     self.add_error(key.span, "merge keys (`<<`) are not supported; write the keys out".to_owned());
                 }
                 Some(name) if !allowed.contains(&name) => {
-                    self.add_error(key.span, unknown_key_message(name, allowed, what));
+                    self.add_error(key.span, unknown_key_message(name, allowed, subject));
                 }
                 _ => {}
             }
@@ -230,9 +230,9 @@ impl SchemaChecker {
     }
 }
 
-fn unknown_key_message(name: &str, allowed: &[&str], what: &str) -> String {
+fn unknown_key_message(name: &str, allowed: &[&str], subject: &str) -> String {
     let hint = did_you_mean(name, allowed.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!("Forgejo rejects the workflow: `{name}` is not allowed in {what}{hint}")
+    format!("Forgejo rejects the workflow: `{name}` is not allowed in {subject}{hint}")
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub(crate) fn is_uv_cache_path(path: &str) -> bool {
     path.split('/').any(|part| part == "uv" || part.contains("uv-cache") || part.contains("uv_cache"))
 }
 
-/// The caches of a job, in the order of its steps.
+/// Returns the caches of a job, in the order of its steps.
 pub(super) fn find_job_caches(all: &[Workflow], workflow: &Workflow, job: &WorkflowJob) -> Vec<JobCache> {
     job.steps.iter().filter_map(|step| detect_step_cache(all, workflow, job, step)).collect()
 }
@@ -99,7 +99,7 @@ fn detect_step_cache(
             || (matches!(setting, None | Some("auto"))
                 && has_automatic_cache(action.major_version())
                 && workflow.dialect == Dialect::Github
-                && job.is_forge_hosted());
+                && job.is_github_hosted());
         return enabled.then(|| build(JobCacheKind::SetupUv, uses.span));
     }
     if action.is_named("actions/setup-python") {
@@ -122,7 +122,7 @@ fn has_automatic_cache(major: Option<u32>) -> bool {
     major.is_none_or(|major| major >= 5)
 }
 
-/// The lines of a scalar, each with its span.
+/// Returns the lines of a scalar, each with its span.
 fn spanned_lines(workflow: &Workflow, node: &YamlNode) -> Vec<SpannedText> {
     let YamlKind::Scalar(text, style) = &node.kind else { return Vec::new() };
     let source = &workflow.source;
@@ -144,7 +144,7 @@ fn spanned_lines(workflow: &Workflow, node: &YamlNode) -> Vec<SpannedText> {
     (first..=last).map(trimmed_line).filter(|(line, _)| !line.is_empty()).map(|(line, span)| one(&line, span)).collect()
 }
 
-/// The files named in the `hashFiles(…)` calls of a key.
+/// Returns the files named in the `hashFiles(…)` calls of a key.
 pub(crate) fn extract_hashed_files(key: &str) -> Vec<String> {
     let mut files = Vec::new();
     let mut rest = key;
@@ -156,7 +156,7 @@ pub(crate) fn extract_hashed_files(key: &str) -> Vec<String> {
     files
 }
 
-/// A key without its `hashFiles(…)` calls, in lower case.
+/// Returns a key without its `hashFiles(…)` calls, in lower case.
 pub(crate) fn strip_hash_files(key: &str) -> String {
     let mut text = String::new();
     let mut rest = key;

@@ -19,7 +19,7 @@ pub(crate) enum GateError {
     /// The results are not the JSON of a `needs` context.
     #[error("cannot parse the job results: {0}; pass `${{{{ toJSON(needs) }}}}` unchanged")]
     InvalidResults(#[from] serde_json::Error),
-    /// No job is needed and none expected.
+    /// No job is needed, and no job is expected.
     #[error("the gate job needs no other job; list the jobs to check in `needs`")]
     NoNeeds,
     /// The workflow cannot be read.
@@ -38,12 +38,12 @@ pub(crate) enum GateError {
         /// The gate job.
         job: String,
     },
-    /// Nothing says which job of the workflow is the gate.
+    /// The gate job is not specified.
     #[error("the gate job is unknown; name it with --job")]
     NoGateJob,
 }
 
-/// A job as the `needs` context has it.
+/// A job of the `needs` context.
 #[derive(Debug, Deserialize)]
 struct JobResult {
     result: String,
@@ -54,7 +54,7 @@ struct JobResult {
 pub(crate) struct JobVerdict {
     /// The job's identifier.
     pub(crate) job: String,
-    /// The forge's result; `None` if the job is not among the needs.
+    /// The forge's result; `None` if the job is not in `needs`.
     pub(crate) result: Option<String>,
     /// Why the job does not pass.
     pub(crate) failure_reason: Option<String>,
@@ -94,7 +94,7 @@ pub(crate) fn judge_jobs(needs: &str, expected: &[String]) -> Result<Vec<JobVerd
 ///
 /// # Errors
 /// When the workflow cannot be read or lacks the gate job.
-pub(crate) fn jobs_to_expect(path: &Path, gate_job: Option<&str>) -> Result<Vec<String>, GateError> {
+pub(crate) fn expected_jobs(path: &Path, gate_job: Option<&str>) -> Result<Vec<String>, GateError> {
     let invalid = |message: String| GateError::Workflow { path: path.to_path_buf(), message };
     let text = fs_err::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
     let source = SourceFile::new(path.display().to_string(), text);

@@ -12,7 +12,7 @@ pub use super::finding::{Persona, Severity};
 pub struct AuditOptions {
     /// Dialect of every file; by default, each file's directory decides.
     pub dialect: Option<Dialect>,
-    /// Number of jobs that the project's runners take at once, if known.
+    /// Number of jobs that the project's runners can run at once, if known.
     pub runner_capacity: Option<usize>,
     /// Version of the forge, if known.
     pub forge_version: Option<ForgeVersion>,
@@ -70,7 +70,7 @@ impl std::str::FromStr for ForgeVersion {
 }
 
 impl AuditOptions {
-    /// The settings of a rule, found by id or name.
+    /// Returns the settings of a rule, found by id or name.
     pub(crate) fn rule_settings(&self, id: &str, name: &str) -> Option<&RuleSettings> {
         self.rules.get(id).or_else(|| self.rules.get(name))
     }

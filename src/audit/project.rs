@@ -34,12 +34,12 @@ pub struct AuditProject {
     job_analyses: Vec<Vec<JobAnalysis>>,
 }
 
-/// The parts of a job that rules inspect.
+/// Calls, installs, caches and downloads of a job, which rules inspect.
 #[derive(Clone, Debug, Default)]
 pub struct JobAnalysis {
     /// Calls of nox and `noxide run`.
     pub(crate) nox_calls: Vec<JobNoxCall>,
-    /// Names of all its sessions, in order, without duplicates.
+    /// Names of all sessions that the calls run, in order, without duplicates.
     pub(crate) session_names: Vec<String>,
     /// Commands that install Python packages.
     pub(crate) installs: Vec<JobInstall>,
@@ -175,7 +175,7 @@ impl AuditProject {
         analysis
     }
 
-    /// The sessions that a call runs, by name, each with the span that says so.
+    /// Returns the names of the sessions that a call runs, each with the span that selects it.
     fn resolve_sessions(
         &self,
         workflow: &Workflow,
@@ -184,10 +184,11 @@ impl AuditProject {
         command: usize,
         call: &NoxCall,
     ) -> Vec<(String, Span)> {
-        let here = step.commands.get(command).map_or(step.span, |command| step.file_span(command.span));
-        let named = |names: Vec<String>| names.into_iter().map(|name| (name, here)).collect();
-        let from =
-            |sessions: Vec<&NoxfileSession>| named(sessions.into_iter().map(|session| session.name.clone()).collect());
+        let command_span = step.commands.get(command).map_or(step.span, |command| step.file_span(command.span));
+        let at_command = |names: Vec<String>| names.into_iter().map(|name| (name, command_span)).collect();
+        let to_names = |sessions: Vec<&NoxfileSession>| {
+            at_command(sessions.into_iter().map(|session| session.name.clone()).collect())
+        };
         match &call.selection {
             NoxCallSelection::Names(words) => {
                 let expand = |word: &super::shell::ShellWord| {
@@ -198,11 +199,11 @@ impl AuditProject {
             }
             NoxCallSelection::Tags(tags) => {
                 let tagged = |session: &&NoxfileSession| session.tags.iter().any(|tag| tags.contains(tag));
-                from(self.noxfile.iter().flat_map(Noxfile::sessions).filter(tagged).collect())
+                to_names(self.noxfile.iter().flat_map(Noxfile::sessions).filter(tagged).collect())
             }
             NoxCallSelection::Keywords(words) => {
                 let known = self.noxfile.iter().flat_map(Noxfile::sessions);
-                from(known.filter(|session| session.name.contains(words.trim())).collect())
+                to_names(known.filter(|session| session.name.contains(words.trim())).collect())
             }
             NoxCallSelection::Default => {
                 let assigned = step.commands.get(command).and_then(|command| {
@@ -211,8 +212,10 @@ impl AuditProject {
                 let variable =
                     || workflow.resolve_variable(job, Some(step), "NOXSESSION").map(|text| text.value.clone());
                 match assigned.or_else(variable) {
-                    Some(value) => named(value.split(',').flat_map(|name| expand_matrix(job, name.trim())).collect()),
-                    None => from(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
+                    Some(value) => {
+                        at_command(value.split(',').flat_map(|name| expand_matrix(job, name.trim())).collect())
+                    }
+                    None => to_names(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
                 }
             }
             NoxCallSelection::Nothing => Vec::new(),
@@ -249,7 +252,7 @@ impl AuditProject {
         })
     }
 
-    /// All jobs of the project.
+    /// Returns all jobs of the project.
     pub(crate) fn job_views(&self) -> impl Iterator<Item = JobView<'_>> {
         self.workflows.iter().zip(&self.job_analyses).flat_map(move |(workflow, analyses)| {
             workflow.jobs.iter().zip(analyses).map(move |(job, analysis)| JobView {
@@ -261,7 +264,12 @@ impl AuditProject {
         })
     }
 
-    /// The jobs of one workflow.
+    /// Returns whether a workflow runs nox itself, not noxide.
+    pub(crate) fn has_nox_calls(&self) -> bool {
+        self.job_views().any(|view| view.analysis.nox_calls.iter().any(|call| !call.parsed.is_noxide))
+    }
+
+    /// Returns the jobs of one workflow.
     pub(crate) fn workflow_job_views<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = JobView<'a>> {
         let analyses = self.job_analyses.get(workflow.index).into_iter().flatten();
         workflow.jobs.iter().zip(analyses).map(move |(job, analysis)| JobView {
@@ -273,7 +281,7 @@ impl AuditProject {
     }
 }
 
-/// A name with `${{ matrix.x }}` replaced by each of its literal values.
+/// Replaces `${{ matrix.x }}` in a name by each literal value of `x`.
 fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
     let Some((before, rest)) = name.split_once("${{") else { return vec![name.to_owned()] };
     let Some((inside, after)) = rest.split_once("}}") else { return vec![name.to_owned()] };
@@ -286,7 +294,7 @@ fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
 }
 
 impl<'a> JobView<'a> {
-    /// The step at an index.
+    /// Returns the step at an index.
     pub(crate) fn step(&self, index: usize) -> Option<&'a WorkflowStep> {
         self.job.steps.get(index)
     }
@@ -296,12 +304,12 @@ impl<'a> JobView<'a> {
         &self.workflow.source
     }
 
-    /// The names of all sessions that the job runs, in order, without duplicates.
+    /// Returns the names of all sessions that the job runs, in order, without duplicates.
     pub(crate) fn session_names(&self) -> &'a [String] {
         &self.analysis.session_names
     }
 
-    /// The noxfile's session of this name.
+    /// Returns the noxfile's session of this name.
     pub(crate) fn noxfile_session(&self, name: &str) -> Option<&'a NoxfileSession> {
         self.project.noxfile.as_ref()?.find_session(name)
     }
@@ -311,7 +319,7 @@ impl<'a> JobView<'a> {
         !self.analysis.installs.is_empty() || !self.analysis.nox_calls.is_empty()
     }
 
-    /// The requirements that the job installs, sorted; `None` if a session is not in the noxfile.
+    /// Returns the requirements that the job installs, sorted; `None` if a session is not in the noxfile.
     pub(crate) fn installed_packages(&self) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for name in self.session_names() {
@@ -326,7 +334,7 @@ impl<'a> JobView<'a> {
         Some(all)
     }
 
-    /// The matrix expression that names the session, if each job of the matrix runs its own session.
+    /// Returns the matrix expression that selects the session, if each job of the matrix runs one session.
     pub(crate) fn matrix_session_expression(&self) -> Option<String> {
         let [call] = self.analysis.nox_calls.as_slice() else { return None };
         let step = self.step(call.step_index)?;
@@ -347,7 +355,7 @@ impl<'a> JobView<'a> {
         self.workflow.is_release_workflow() || self.job.is_release_job()
     }
 
-    /// Why the sessions of the job must run in order, if they must.
+    /// Returns why the sessions of the job must run in order, or `None` if they need not.
     #[must_use]
     pub(crate) fn required_order_reason(&self) -> Option<String> {
         for name in self.session_names() {
@@ -355,7 +363,7 @@ impl<'a> JobView<'a> {
             for run in session.run_actions() {
                 let line = run.args.join(" ");
                 if line.contains("--cov-append") || (line.contains("coverage") && line.contains("--append")) {
-                    return Some(format!("`{name}` appends to the coverage data of the session before"));
+                    return Some(format!("`{name}` appends to the coverage data of an earlier session"));
                 }
                 if run.args.first().is_some_and(|word| word == "git")
                     && ["commit", "tag", "push", "add"].iter().any(|verb| run.args.iter().any(|word| word == verb))
@@ -364,22 +372,23 @@ impl<'a> JobView<'a> {
                 }
             }
         }
-        let between = self.analysis.nox_calls.first()?.step_index..=self.analysis.nox_calls.last()?.step_index;
-        let conditional = |step: &&WorkflowStep| between.contains(&step.index) && step.condition.is_some();
-        let called = |step: &&WorkflowStep| self.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
-        if let Some(step) = self.job.steps.iter().filter(called).find(conditional) {
+        let step_range = self.analysis.nox_calls.first()?.step_index..=self.analysis.nox_calls.last()?.step_index;
+        let has_condition = |step: &&WorkflowStep| step_range.contains(&step.index) && step.condition.is_some();
+        let runs_sessions =
+            |step: &&WorkflowStep| self.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
+        if let Some(step) = self.job.steps.iter().filter(runs_sessions).find(has_condition) {
             return Some(format!("step `{}` has its own condition", step.display_name()));
         }
-        let exports = self.job.steps.iter().filter(|step| between.contains(&step.index)).any(|step| {
+        let sets_variables = self.job.steps.iter().filter(|step| step_range.contains(&step.index)).any(|step| {
             step.script.as_ref().is_some_and(|script| {
                 script.text.contains("_ENV\"") || script.text.contains("_ENV ") || script.text.ends_with("_ENV")
             })
         });
-        exports.then(|| "a step between them sets environment variables".to_owned())
+        sets_variables.then(|| "a step between the sessions sets environment variables".to_owned())
     }
 
     /// Whether the job may run on a self-hosted runner.
     pub(crate) fn is_self_hosted(&self) -> bool {
-        self.workflow.dialect != Dialect::Github || !self.job.is_forge_hosted()
+        self.workflow.dialect != Dialect::Github || !self.job.is_github_hosted()
     }
 }

@@ -77,18 +77,18 @@ fn collect_yaml_sources(
         entries.sort_by_key(fs_err::DirEntry::path);
         for entry in entries {
             let path = entry.path();
-            let yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
-            if (path.is_dir() && depth > 0) || (path.is_file() && yaml) {
+            let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+            if (path.is_dir() && depth > 0) || (path.is_file() && is_yaml) {
                 collect_yaml_sources(root, &path, depth.saturating_sub(1), sources)?;
             }
         }
     } else if path.is_file() {
-        let shown = path.strip_prefix(root).unwrap_or(path).components();
-        let shown: Vec<_> = shown.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        let relative = path.strip_prefix(root).unwrap_or(path).components();
+        let relative: Vec<_> = relative.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
         // One byte more than the YAML parser accepts, so that it reports larger files without reading them whole.
         let mut bytes = Vec::new();
         fs_err::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        sources.push(SourceFile::new(shown.join("/"), String::from_utf8_lossy(&bytes).into_owned()));
+        sources.push(SourceFile::new(relative.join("/"), String::from_utf8_lossy(&bytes).into_owned()));
     }
     Ok(())
 }
@@ -121,7 +121,7 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     }
 }
 
-/// The version of a package in a lock file.
+/// Returns the version of a package in a lock file.
 fn parse_locked_version(text: &str, name: &str) -> Option<String> {
     let head = format!("name = \"{name}\"");
     let after = text.lines().skip_while(|line| *line != head).nth(1)?;
@@ -151,8 +151,8 @@ mod tests {
         write("requirements-dev.txt", "");
         write("setup.cfg", "setup_requires = setuptools_scm\n");
         write("noxfile.py", "");
-        let paths = |named: &[PathBuf]| {
-            find_workflow_sources(directory.path(), named)
+        let paths = |selected: &[PathBuf]| {
+            find_workflow_sources(directory.path(), selected)
                 .unwrap()
                 .iter()
                 .map(|source| source.path.clone())

@@ -61,8 +61,8 @@ const RULES_DOCUMENT_HEADER: &str = "# Rules of `noxide audit`
 This page is generated from the rules (`noxide audit --rules`); a test fails when it is out of date.
 
 `noxide audit` checks `.forgejo/`, `.gitea/` and `.github/workflows`, composite actions, and the noxfile, which it reads
-without running it. *Regular* rules always report, *pedantic* rules only with `--pedantic`. A finding can have another
-severity, confidence or persona than its rule.
+without running it. *Regular* rules always report, *pedantic* rules only with `--pedantic`. The severity, confidence and
+persona of a finding can differ from those of its rule.
 
 - Ignore one finding: `# noxide: ignore[NX301] reason` on its line or on the comment lines directly above it.
 - Ignore all current findings: `noxide audit --baseline FILE --write-baseline` once, then `--baseline FILE`.

@@ -58,7 +58,7 @@ fn is_rule_applicable(project: &AuditProject, rule: &Rule, source: &SharedSource
     }
     let workflow = project.workflows.iter().find(|workflow| workflow.source.path == source.path);
     let dialect = workflow.map_or(Dialect::Github, |workflow| workflow.dialect);
-    // NX407 reports files that another dialect's directory shadows.
+    // NX407 is a rule of Forgejo that is reported in files of `.github/workflows`.
     rule.dialects.contains(&dialect) || rule.ident.id == "NX407"
 }
 

@@ -52,49 +52,49 @@ impl SourceFile {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> SharedSource {
         let text = text.into();
         let mut lines = vec![0];
-        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
+        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(offset, _)| offset + 1));
         Arc::new(Self { path: path.into(), text, line_starts: lines })
     }
 
-    /// The index (from 0) of the line that contains a byte.
+    /// Returns the index (from 0) of the line that contains a byte.
     pub(crate) fn line_index(&self, byte: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= byte).saturating_sub(1)
     }
 
-    /// The offset of a line (from 0); past the end, the length of the text.
+    /// Returns the offset of a line (from 0); past the end, the length of the text.
     pub(crate) fn line_start(&self, line: usize) -> usize {
         self.line_starts.get(line).copied().unwrap_or(self.text.len())
     }
 
-    /// The number of lines, including an empty last one.
+    /// Returns the number of lines, including an empty last one.
     pub(crate) fn line_count(&self) -> usize {
         self.line_starts.len()
     }
 
-    /// The text of a line (from 0) without its line ending.
+    /// Returns the text of a line (from 0) without its line ending.
     pub(crate) fn line_text(&self, line: usize) -> &str {
         let text = self.slice(Span::new(self.line_start(line), self.line_start(line + 1)));
         text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
     }
 
-    /// The line and column of a byte offset.
+    /// Returns the line and column of a byte offset.
     pub(crate) fn position_at(&self, byte: usize) -> Position {
         let line = self.line_index(byte);
         let before = self.slice(Span::new(self.line_start(line), byte));
         Position { line: line + 1, column: before.chars().count() + 1 }
     }
 
-    /// The text of a span; empty if the span is outside the text.
+    /// Returns the text of a span; empty if the span is outside the text.
     pub(crate) fn slice(&self, span: Span) -> &str {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
 
-    /// The offset of a line (from 1) and a column in bytes (from 0), as in Python's `ast`.
+    /// Returns the offset of a line (from 1) and a column in bytes (from 0), as in Python's `ast`.
     pub(crate) fn byte_offset(&self, line: usize, column: usize) -> usize {
         (self.line_start(line.saturating_sub(1)) + column).min(self.text.len())
     }
 
-    /// The line ending of the first line, used for new lines.
+    /// Returns the line ending of the first line, used for new lines.
     pub(crate) fn line_ending(&self) -> &'static str {
         let first = self.line_start(1);
         if self.text.get(..first).is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" }

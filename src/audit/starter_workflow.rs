@@ -32,7 +32,7 @@ pub(crate) enum StarterWorkflowError {
 }
 
 impl StarterWorkflow {
-    /// Generates a workflow that runs every session; without `dialect` for the forge whose directory exists, else Forgejo.
+    /// Generates a workflow that runs every session; without `dialect`, for the forge whose directory exists, else for Forgejo.
     pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str) -> Self {
         let exists = |directory: &str| root.join(directory).is_dir();
         let dialect = dialect.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {
@@ -129,12 +129,12 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
     ));
     if noxfile.is_some_and(|noxfile| noxfile.venv_reuse_span().is_some()) {
         // A separate entry without prefixes: environments contain absolute paths, which are stable here, and must match exactly.
-        let own = prefix.replacen("uv-", "nox-", 1);
+        let environment_prefix = prefix.replacen("uv-", "nox-", 1);
         let hashed = hashed.join(", ");
         add(&format!(
             "      - name: Restore environments\n        uses: actions/cache@{cache}\n        with:\n          path: .nox"
         ));
-        add(&format!("          key: {own}${{{{ hashFiles({hashed}) }}}}"));
+        add(&format!("          key: {environment_prefix}${{{{ hashFiles({hashed}) }}}}"));
     }
     add(&format!(
         "      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide=={}",

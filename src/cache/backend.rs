@@ -34,7 +34,7 @@ pub struct StoredObject {
     pub written_at: Option<i64>,
 }
 
-/// What a backend can do.
+/// Operations that a backend supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackendCapabilities {
     /// Whether objects can be read.
@@ -52,10 +52,10 @@ pub trait CacheBackend: Debug + Send + Sync {
     /// Returns its name for display.
     fn display_name(&self) -> String;
 
-    /// Returns what it can do.
+    /// Returns the operations that it supports.
     fn capabilities(&self) -> BackendCapabilities;
 
-    /// Reads a range of an object. Returns fewer bytes if the object ends before, and `None` if it does not exist.
+    /// Reads a range of an object. Returns fewer bytes if the object ends earlier, and `None` if it does not exist.
     ///
     /// # Errors
     /// If the service fails.

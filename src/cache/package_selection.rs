@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::fs::Sha256Digest;
-use crate::project::lock::{DependencyClosure, LockedPackage};
+use crate::project::lock::{ClosureRoot, DependencyClosure, LockedPackage, MarkerEnvironment, UvLock, normalize_name};
 
 /// The packages to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum PackageSelection {
     Only(Vec<SelectedPackage>),
 }
 
-/// A package and the digests of its files. A lock names several, of which any will do.
+/// A package and the digests of its files. A lock lists several files for each package; any one of them is enough.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SelectedPackage {
     /// Display name, such as `numpy 2.4.5`.
@@ -42,7 +42,49 @@ impl PackageSelection {
     }
 }
 
+/// Parts of a lock to select; without any, all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LockParts<'a> {
+    /// Packages, with their dependencies.
+    pub(crate) packages: &'a [String],
+    /// Dependency groups.
+    pub(crate) groups: &'a [String],
+    /// Extras of the project.
+    pub(crate) extras: &'a [String],
+}
+
+/// A package, extra or group that a lock does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("uv.lock has no {0}")]
+pub(crate) struct NotInLockError(String);
+
 impl PackageSelection {
+    /// Selects parts of a lock, with all that they depend on where these markers apply.
+    ///
+    /// # Errors
+    /// When the lock lacks a part.
+    pub(crate) fn from_lock_parts(
+        lock: &UvLock,
+        parts: LockParts<'_>,
+        markers: &MarkerEnvironment,
+    ) -> Result<Self, NotInLockError> {
+        let groups = parts.groups.iter().map(|group| ClosureRoot::Group(normalize_name(group)));
+        let package = |name: &String| ClosureRoot::Package { name: normalize_name(name), extras: Vec::new() };
+        let mut roots: Vec<ClosureRoot> = groups.chain(parts.packages.iter().map(package)).collect();
+        let extras: Vec<String> = parts.extras.iter().map(|extra| normalize_name(extra)).collect();
+        if !extras.is_empty() {
+            roots.push(ClosureRoot::Project { extras });
+        }
+        if roots.is_empty() {
+            roots.push(ClosureRoot::All);
+        }
+        let closure = lock.resolve_closure(&roots, markers);
+        if let Some(unknown) = closure.unresolved.first() {
+            return Err(NotInLockError(unknown.to_string()));
+        }
+        Ok(Self::from_lock_closure(&closure, &markers.python_version))
+    }
+
     /// Selects a closure of a lock for a Python version (`3.13`): the wheels that fit it, and the source archives.
     pub(crate) fn from_lock_closure(closure: &DependencyClosure<'_>, python: &str) -> Self {
         Self::Only(closure.remote_packages().filter_map(|package| select_package(package, python)).collect())
@@ -59,7 +101,8 @@ fn select_package(package: &LockedPackage, python: &str) -> Option<SelectedPacka
     (!digests.is_empty()).then_some(SelectedPackage { name, digests })
 }
 
-/// Returns whether a wheel may fit a Python version, judged by its file name. If in doubt, it does.
+/// Returns whether a wheel may be compatible with a Python version, according to its file name. Returns true for unknown
+/// tags.
 fn is_wheel_compatible(name: &str, python: &str) -> bool {
     let mut parts = name.trim_end_matches(".whl").rsplit('-').skip(1);
     let (Some(abi), Some(tags)) = (parts.next(), parts.next()) else { return true };

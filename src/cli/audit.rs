@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
@@ -22,10 +22,10 @@ use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
 use crate::config::{AuditFlags, AuditSettings, load_settings};
 use crate::fs::write_atomic;
 use crate::output::OutputContext;
-use crate::output::findings::{self, FindingCounts, FixCounts, FixView, render_fix_summary};
+use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, render_fix_summary};
 use crate::project::SessionName;
 use crate::record::{CacheCost, RunStore, SessionHistory};
-use crate::text::{did_you_mean, pluralize};
+use crate::text::pluralize;
 
 /// Newest records that the costs of caches are read from.
 const MAX_COST_RECORDS: usize = 50;
@@ -45,14 +45,14 @@ pub struct AuditArgs {
         value_name = "FORMAT",
         help_heading = "Output"
     )]
-    pub format: AuditFormat,
+    pub(crate) format: FindingFormat,
     /// Treat every file as github, forgejo or gitea [default: by its directory]
     #[arg(long, value_name = "DIALECT", help_heading = "Selection")]
     pub dialect: Option<Dialect>,
-    /// Number of jobs that the runners run at once
+    /// Assume that the runners run N jobs at once
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub runner_capacity: Option<NonZeroUsize>,
-    /// Version of the forge, such as 14 for Forgejo or 1.26 for Gitea
+    /// Assume this version of the forge, such as 14 for Forgejo or 1.26 for Gitea
     #[arg(long, value_name = "VERSION", help_heading = "Selection")]
     pub forge_version: Option<ForgeVersion>,
     /// Include pedantic findings
@@ -73,8 +73,8 @@ pub struct AuditArgs {
     /// Exit with 1 if there are findings
     #[arg(long, help_heading = "Check")]
     pub check: bool,
-    /// Lowest severity that fails --check: info, low, medium or high [default: info]
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity, help_heading = "Check")]
+    /// Let --check fail only from this severity on: info, low, medium or high [default: info]
+    #[arg(long, value_name = "SEVERITY", help_heading = "Check")]
     pub fail_on: Option<Severity>,
     /// Ignore the findings in this file
     #[arg(long, value_name = "FILE", help_heading = "Check")]
@@ -109,33 +109,6 @@ pub struct InitArgs {
     /// Print the result without writing it
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Format of findings.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AuditFormat {
-    /// Text with source excerpts
-    #[default]
-    Text,
-    /// One JSON document with a `version` key
-    Json,
-    /// SARIF 2.1.0
-    Sarif,
-    /// Annotations of GitHub
-    Github,
-    /// Plain lines in groups, for Forgejo and Gitea
-    Forgejo,
-    /// A table, for a step summary
-    Markdown,
-}
-
-/// A word that is not a severity.
-#[derive(Debug, thiserror::Error)]
-#[error("must be info, low, medium or high")]
-struct UnknownSeverity;
-
-fn parse_severity(text: &str) -> Result<Severity, UnknownSeverity> {
-    Severity::ALL.into_iter().find(|severity| severity.as_str() == text).ok_or(UnknownSeverity)
 }
 
 /// Audits the workflows of a project.
@@ -186,37 +159,30 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
 fn resolve_audit_settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, CliError> {
     let file = load_settings(root).map_err(CliError::Settings)?;
     let settings = AuditSettings::resolve(flags, &|name| std::env::var_os(name), &file).map_err(CliError::Settings)?;
-    let errors = settings.validate_rules(&rule_names());
+    let errors = settings.validate_rules(&rules::rule_names());
     if errors.is_empty() { Ok(settings) } else { Err(CliError::Settings(errors)) }
 }
 
-fn rule_names() -> Vec<&'static str> {
-    rules::all_rules().iter().flat_map(|rule| [rule.ident.id, rule.ident.name]).collect()
-}
-
 fn unknown_rule(name: &str) -> CliError {
-    let hint = did_you_mean(name, rule_names()).or_else(|| did_you_mean(&name.to_uppercase(), rule_names()));
-    CliError::UnknownRule { name: name.to_owned(), hint }
+    CliError::UnknownRule { name: name.to_owned(), hint: rules::suggest_rule(name) }
 }
 
-/// Reads from the project's own records the sessions for which restoring took longer than it saved.
+/// Reads from the records of runs for which sessions restoring packages took longer than it saved.
 fn load_cache_losses(root: &Path) -> BTreeMap<String, String> {
     // Only reads: does not create `.noxide`.
     let records = RunStore::open_existing(root).map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();
-    let results = records.iter().flat_map(|record| &record.sessions).filter_map(|session| session.result.as_ref());
-    let costs = CacheCost::measure_by_session(results).into_iter();
-    costs.filter_map(|(name, cost)| Some((name.as_str().to_owned(), cost.describe_loss()?))).collect()
+    CacheCost::describe_losses(&records)
 }
 
-fn print_inventory(project: &AuditProject, format: AuditFormat, output: &OutputContext) {
+fn print_inventory(project: &AuditProject, format: FindingFormat, output: &OutputContext) {
     // Only reads: does not create `.noxide`.
     let records = RunStore::open_existing(&project.root).map(|store| store.newest_records(SessionHistory::MAX_RUNS));
     let history = SessionHistory::from_records(&records.unwrap_or_default());
     let usual_ms = |name: &str| history.usual_stats(&SessionName::new(name)).map(|usual| usual.wall_ms);
     let inventory = build_inventory(project, &usual_ms);
     output.print(&match format {
-        AuditFormat::Json => serde_json::to_string_pretty(&inventory).map(|text| text + "\n").unwrap_or_default(),
-        AuditFormat::Markdown => inventory.render_markdown(),
+        FindingFormat::Json => serde_json::to_string_pretty(&inventory).map(|text| text + "\n").unwrap_or_default(),
+        FindingFormat::Markdown => inventory.render_markdown(),
         _ => inventory.render_text(output.stdout_width()),
     });
 }
@@ -248,14 +214,7 @@ fn print_findings(
         }
         Some(path) => (findings, counts.in_baseline) = Baseline::read(path)?.remove_known(findings),
     }
-    output.print(&match args.format {
-        AuditFormat::Text => findings::render_pretty(&findings, counts, output.stdout_theme, output.stdout_width()),
-        AuditFormat::Json => findings::render_json(&findings, counts),
-        AuditFormat::Sarif => findings::render_sarif(&findings),
-        AuditFormat::Github => findings::render_github(&findings, counts),
-        AuditFormat::Forgejo => findings::render_forgejo(&findings, counts),
-        AuditFormat::Markdown => findings::render_markdown(&findings, counts),
-    });
+    output.print(&args.format.render(&findings, counts, output.stdout_theme, output.stdout_width()));
     Ok(check_findings(args, &findings))
 }
 
@@ -311,7 +270,7 @@ pub(super) fn run_init(args: &InitArgs, output: &OutputContext) -> Result<ExitCo
     if !args.new {
         let settings = resolve_audit_settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
         let project = AuditProject::load(root, &[], None, settings.audit_options());
-        if let Some(project) = project.ok().filter(has_nox_calls) {
+        if let Some(project) = project.ok().filter(AuditProject::has_nox_calls) {
             apply_fixes(FixLevel::All, args.dry_run, root, project, output)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -325,9 +284,4 @@ pub(super) fn run_init(args: &InitArgs, output: &OutputContext) -> Result<ExitCo
     output.print(&format!("{}\n", workflow.path));
     output.print_error(REVIEW_NOTE);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns whether a workflow runs nox itself, not noxide.
-fn has_nox_calls(project: &AuditProject) -> bool {
-    project.job_views().any(|view| view.analysis.nox_calls.iter().any(|call| !call.parsed.is_noxide))
 }

@@ -1,8 +1,6 @@
 //! `noxide bench`: compares noxide with nox in interleaved rounds and writes the table to a document.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use clap::{Args, ValueEnum};
 use rustix::process::Signal;
@@ -13,13 +11,10 @@ use crate::output::{OutputContext, log_tail_text};
 use crate::project::GitCheckout;
 use crate::record::Machine;
 use crate::report::bench::{
-    BenchCacheState, BenchCommands, BenchEnvironment, BenchError, BenchPlan, BenchProcesses, BenchProgress,
-    BenchReport, BenchRunner, insert_bench_table, run_rounds, write_bench_table,
+    BenchCacheState, BenchCommands, BenchEnvironment, BenchError, BenchFormat, BenchPlan, BenchProcesses,
+    BenchProgress, BenchReport, BenchRunner, insert_bench_table, run_rounds, write_bench_table,
 };
-use crate::run::process::{
-    SignalEvent, SignalListener, become_subreaper, interrupt_descendants, kill_run_processes, signal_group,
-};
-use crate::text::format_duration;
+use crate::run::process::{InterruptWatch, kill_run_processes, signal_group};
 
 /// Lines of a failed command's output that are shown.
 const MAX_LOG_LINES: usize = 20;
@@ -30,7 +25,7 @@ pub struct BenchArgs {
     /// Measure N rounds
     #[arg(long, value_name = "N", default_value_t = BenchPlan::DEFAULT_ROUNDS, help_heading = "Rounds")]
     pub(crate) rounds: usize,
-    /// Run N rounds before these that are not measured
+    /// Run N rounds first without measuring them
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rounds")]
     pub(crate) warmup: usize,
     /// Measure with cold caches, warm caches or both
@@ -71,19 +66,6 @@ pub(crate) enum BenchCacheChoice {
     Warm,
 }
 
-/// Format of a benchmark.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum BenchFormat {
-    /// Text for people.
-    #[default]
-    Text,
-    /// A table for a document.
-    #[value(alias = "md")]
-    Markdown,
-    /// One JSON document with a `version` key.
-    Json,
-}
-
 /// Runs the benchmark, prints the result and writes the table.
 ///
 /// # Errors
@@ -98,25 +80,21 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
         BenchCacheChoice::Cold => vec![BenchCacheState::Cold],
         BenchCacheChoice::Warm => vec![BenchCacheState::Warm],
     };
-    // Fails before the rounds if the document has no place for the table.
+    // Checks the markers before the rounds, so that no time is lost.
     if !args.no_write {
         insert_bench_table(&args.write, "")?;
     }
     let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
-    let processes = Processes::start().context("cannot handle signals")?;
+    let processes = InterruptWatch::start().context("cannot handle signals")?;
     let printer = output.clone();
-    let on_step = move |progress: BenchProgress<'_>| printer.status(&progress_line(progress));
+    let on_step = move |progress: BenchProgress<'_>| printer.status(&progress.to_text());
     let mut runner =
         BenchRunner::new(args.scratch.as_deref(), args.ignore_failure, Box::new(processes), Box::new(on_step))
             .map_err(bench_error)?;
     let samples = run_rounds(&plan, &mut runner).map_err(bench_error)?;
     drop(runner);
     let report = BenchReport::from_samples(plan, bench_environment(versions), samples);
-    output.print(&match args.format {
-        BenchFormat::Text => report.to_text(),
-        BenchFormat::Markdown => report.to_markdown(),
-        BenchFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
-    });
+    output.print(&report.render(args.format));
     if !args.no_write {
         write_bench_table(&args.write, &report.to_markdown())?;
         output.status(&format!("table: {}", args.write.display()));
@@ -124,32 +102,9 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Process control and signals for the runner.
-struct Processes {
-    caught_signal: Arc<AtomicI32>,
-    _listener: SignalListener,
-}
-
-impl Processes {
-    fn start() -> std::io::Result<Self> {
-        become_subreaper();
-        let caught_signal = Arc::new(AtomicI32::new(0));
-        let shared = Arc::clone(&caught_signal);
-        let listener = SignalListener::start(move |event| {
-            if let SignalEvent::Terminate(signal) = event {
-                match shared.swap(signal, Ordering::SeqCst) {
-                    0 => interrupt_descendants(),
-                    _ => kill_run_processes(None, None),
-                }
-            }
-        })?;
-        Ok(Self { caught_signal, _listener: listener })
-    }
-}
-
-impl BenchProcesses for Processes {
+impl BenchProcesses for InterruptWatch {
     fn interrupted_by(&self) -> Option<i32> {
-        Some(self.caught_signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+        self.caught_signal()
     }
 
     fn kill_group(&self, group: u32) {
@@ -159,13 +114,6 @@ impl BenchProcesses for Processes {
     fn kill_all(&self) {
         kill_run_processes(None, None);
     }
-}
-
-fn progress_line(progress: BenchProgress<'_>) -> String {
-    let BenchProgress { completed, total, step, name, wall } = progress;
-    let round = step.round.map_or("warmup".to_owned(), |round| format!("round {}", round + 1));
-    let time = format_duration(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-    format!("{completed}/{total} {round}, {}, {name}: {time}", step.caches.as_str())
 }
 
 fn bench_error(error: BenchError) -> CliError {
@@ -186,9 +134,6 @@ fn bench_error(error: BenchError) -> CliError {
 
 fn bench_environment(versions: Vec<(String, String)>) -> BenchEnvironment {
     let machine = Machine::detect();
-    let commit = GitCheckout::detect(Path::new(".")).map(|checkout| {
-        let short = checkout.commit.get(..12).unwrap_or(&checkout.commit).to_owned();
-        if checkout.dirty { short + "+" } else { short }
-    });
+    let commit = GitCheckout::detect(Path::new(".")).map(|checkout| checkout.short_commit());
     BenchEnvironment { machine: format!("{} {}", machine.os, machine.arch), cpus: machine.cpus, commit, versions }
 }

@@ -1,32 +1,27 @@
-//! `noxide ci`: a CI job in one step: restore caches, run sessions, save caches, collect files, set the exit code.
+//! `noxide ci`: runs a CI job in one step: restores caches, runs sessions, saves caches, collects files.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use super::loaded_project::settings_root;
 use super::run::{RunCommandResult, run_sessions};
 use super::run_args::CiArgs;
 use super::shared_args::OutputFormat;
+use crate::config::settings_root;
 use crate::fs::write_atomic;
 use crate::output::OutputContext;
 use crate::provision::CacheProvisioner;
+use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
 
-/// Files of a run that are copied to the directory of `--dir`.
-const COLLECTED_FILES: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
-/// Files that are written to the directory of `--dir`.
-const WRITTEN_FILES: [&str; 4] = ["junit.xml", "cache.json", "coverage.json", ".coverage"];
-
-/// Runs a CI job and returns the exit code: that of the run, or 1 where coverage is too low.
+/// Runs a CI job and returns the exit code: that of the run, or 1 if coverage is too low.
 ///
 /// # Errors
 /// When the run cannot start, or its files cannot be collected.
 pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let dir = std::path::absolute(&args.ci.dir).context("cannot find --dir")?;
-    reset_output_dir(&dir).context("cannot use --dir")?;
+    reset_collection_dir(&dir).context("cannot use --dir")?;
     let mut run_args = args.run.clone();
     run_args.output.junit.get_or_insert_with(|| dir.join("junit.xml"));
     let RunCommandResult { mut exit_code, run_dir, mut provisioner } =
@@ -48,7 +43,7 @@ pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, Cli
     Ok(exit_code)
 }
 
-/// Uploads what is new, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
+/// Uploads new packages, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
 fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -> Result<Vec<String>, CliError> {
     provisioner.finish_upload();
     let mut lines = provisioner.summary_lines();
@@ -78,38 +73,14 @@ fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitC
     (ExitCode::from_check(is_low), lines.collect())
 }
 
-/// Creates the directory, and removes what an earlier job left there.
-fn reset_output_dir(dir: &Path) -> std::io::Result<()> {
-    fs_err::create_dir_all(dir)?;
-    // Git ignores its content.
-    write_atomic(&dir.join(".gitignore"), b"*\n")?;
-    for name in COLLECTED_FILES.iter().chain(&WRITTEN_FILES) {
-        let path = dir.join(name);
-        let removed = if path.is_dir() { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
-        match removed {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Copies the files of a run to the directory.
-fn collect_run_files(run_dir: &Path, dir: &Path) -> std::io::Result<()> {
-    COLLECTED_FILES.iter().try_for_each(|name| crate::record::copy_tree(&run_dir.join(name), &dir.join(name)))
-}
-
-/// Prints the summary to standard output, or to standard error where that has a document; and to the forge's summary.
+/// Prints the summary to standard output, or to standard error with `--format json`, and adds it to the job summary.
 fn print_summary(args: &CiArgs, output: &OutputContext, lines: &[String]) {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     match args.run.output.format {
         OutputFormat::Text => output.print(&text),
         OutputFormat::Json => output.print_error(text.trim_end()),
     }
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
-    let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
-    let file = fs_err::OpenOptions::new().create(true).append(true).open(PathBuf::from(path));
-    if let Err(error) = file.and_then(|mut file| file.write_all(format!("\n{list}").as_bytes())) {
+    if let Err(error) = output.append_step_summary(lines) {
         output.warn(&format!("cannot write the job summary: {error}"));
     }
 }

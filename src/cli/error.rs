@@ -8,22 +8,18 @@ use crate::audit::baseline::BaselineError;
 use crate::audit::job_gate::GateError;
 use crate::audit::project_files::DiscoverError;
 use crate::audit::starter_workflow::StarterWorkflowError;
-use crate::cache::StoreError;
+use crate::cache::{NotInLockError, StoreError};
 use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::lock::{ConstraintsError, UvLockError};
-use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
+use crate::project::{HostError, InterpreterError, LoadStage, NoxError};
 use crate::provision::{ProvisionError, UvCacheError};
 use crate::record::RunLookupError;
 use crate::report::bench::BenchSetupError;
-use crate::report::{CombineCoverageError, ComparisonTargetError};
+use crate::report::{CombineCoverageError, ComparisonTargetError, ImportSourceError};
 use crate::run::process::SignalEvent;
 use crate::run::{GraphError, PrepareError, RunStartError};
-use crate::text::closest_matches;
 use crate::trace::TraceError;
-
-/// Lines of a noxfile's output that are shown if it does not load.
-const MAX_OUTPUT_LINES: usize = 12;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +53,7 @@ pub(super) enum CliError {
     /// The last run has nothing to rerun.
     #[error("nothing to rerun: in run {0} no session failed, was aborted or cancelled")]
     NothingToRerun(String),
-    /// A side of a comparison stands for no runs.
+    /// A side of a comparison has no runs.
     #[error(transparent)]
     Comparison(#[from] ComparisonTargetError),
     /// Coverage data cannot be combined.
@@ -84,8 +80,8 @@ pub(super) enum CliError {
         hint: Option<String>,
     },
     /// uv.lock has no such package, extra or group.
-    #[error("uv.lock has no {0}")]
-    NotInLock(String),
+    #[error(transparent)]
+    NotInLock(#[from] NotInLockError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,15 +97,15 @@ pub(super) enum CliError {
     /// The versions in uv.lock cannot be exported.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
-    /// The cache is required and cannot be used.
+    /// The cache cannot be used, although it is required.
     #[error("the cache cannot be used: {0}")]
     Provision(#[from] ProvisionError),
     /// The kernel does not allow tracing.
     #[error("sessions cannot be traced: {0}")]
     Trace(#[from] TraceError),
     /// Past CI runs cannot be imported.
-    #[error("cannot import {0}")]
-    Import(String),
+    #[error(transparent)]
+    Import(#[from] ImportSourceError),
     /// A benchmark cannot be set up.
     #[error(transparent)]
     BenchSetup(#[from] BenchSetupError),
@@ -117,7 +113,7 @@ pub(super) enum CliError {
     #[error("{0}")]
     BenchCommand(String),
     /// A signal arrived.
-    #[error("interrupted ({}) {during}", describe_signal(*.signal))]
+    #[error("interrupted ({}) {during}", SignalEvent::describe(*.signal))]
     Interrupted {
         /// The signal.
         signal: i32,
@@ -134,22 +130,15 @@ pub(super) enum CliError {
     },
 }
 
-/// Adds context to an I/O error where it leaves a room.
+/// Adds context to an I/O error.
 pub(super) trait ErrorContext<T> {
-    /// Says what was tried, such as `cannot write the report`.
+    /// Turns the error into a [`CliError`]; `context` says what failed, such as `cannot write the report`.
     fn context(self, context: impl Into<String>) -> Result<T, CliError>;
 }
 
 impl<T> ErrorContext<T> for io::Result<T> {
     fn context(self, context: impl Into<String>) -> Result<T, CliError> {
         self.map_err(|source| CliError::Io { context: context.into(), source })
-    }
-}
-
-fn describe_signal(signal: i32) -> String {
-    match signal {
-        signal_hook::consts::SIGINT => "Ctrl-C".to_owned(),
-        other => SignalEvent::signal_name(other),
     }
 }
 
@@ -227,14 +216,14 @@ impl CliError {
         vec![diagnostic]
     }
 
-    /// Returns what to do about it.
+    /// Returns hints on how to fix the error.
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Nox(NoxError::NotNox(_)) => "pass a nox command, or a Python that has nox installed",
             Self::Nox(_) => "install nox, or pass one with --nox or NOXIDE_NOX",
             Self::Host(HostError::LoadTimeout { .. }) => "allow more time with --load-timeout",
             Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Selection => {
-                return suggest_session_names(failure);
+                return failure.selection_hints();
             }
             Self::Coverage(CombineCoverageError::NoData) => {
                 "name the data files in `outputs` of the sessions that write them"
@@ -264,11 +253,7 @@ fn load_error_diagnostic(error: &HostError) -> Diagnostic {
     {
         diagnostic = diagnostic.with_cause(exception);
     }
-    // What nox logged is the message already; the noxfile's own output may explain more.
-    let message = error.to_string();
-    let output = error.output().lines().filter(|line| !message.contains(line.trim_start_matches("nox > ")));
-    let output: Vec<&str> = output.collect();
-    let last = &output[output.len().saturating_sub(MAX_OUTPUT_LINES)..];
+    let last = error.last_output_lines();
     if error.frames().is_empty() && !last.is_empty() {
         diagnostic = diagnostic.with_cause(format!("last output:\n{}", last.join("\n")));
     }
@@ -278,22 +263,6 @@ fn load_error_diagnostic(error: &HostError) -> Diagnostic {
         function: frame.function.clone(),
         code: frame.text.clone(),
     }))
-}
-
-/// Suggests the nearest session for each unknown one in nox's message.
-fn suggest_session_names(failure: &LoadFailure) -> Vec<String> {
-    let words = failure.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
-    let known: Vec<&str> = failure.session_names.iter().map(String::as_str).collect();
-    let mut hints: Vec<String> = words
-        .map(str::trim)
-        .filter(|word| !word.is_empty() && !known.contains(word))
-        .filter_map(|word| closest_matches(word, known.iter().copied()).first().map(|near| (word, *near)))
-        .map(|(word, near)| format!("did you mean `{near}` instead of `{word}`?"))
-        .collect();
-    if hints.is_empty() && !known.is_empty() {
-        hints.push("list all sessions with `noxide list`".to_owned());
-    }
-    hints
 }
 
 /// Returns one diagnostic per settings error, with its line in the file.

@@ -8,13 +8,13 @@ use clap::Args;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::OutputFormat;
-use crate::audit::job_gate::{GateError, jobs_to_expect, judge_jobs, verdicts_json};
+use crate::audit::job_gate::{GateError, expected_jobs, judge_jobs, verdicts_json};
 use crate::output::{JobVerdictView, OutputContext, render_job_verdicts};
 
 /// Flags of `noxide gate`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateArgs {
-    /// Results to check: the value of `${{ toJSON(needs) }}` [env: NOXIDE_NEEDS, NEEDS] [default: standard input]
+    /// Check these results: the value of `${{ toJSON(needs) }}` [env: NOXIDE_NEEDS, NEEDS] [default: standard input]
     #[arg(long, value_name = "JSON", help_heading = "Results")]
     pub needs: Option<String>,
     /// Fail if one of these jobs is not in the results
@@ -23,7 +23,7 @@ pub struct GateArgs {
     /// Fail if a job of this workflow is not in the results, other than the gate job
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub workflow: Option<PathBuf>,
-    /// Name of the gate job [default: the current job, from GITHUB_JOB]
+    /// Set the name of the gate job [default: the current job, from GITHUB_JOB]
     #[arg(long, value_name = "JOB", requires = "workflow", help_heading = "Results")]
     pub job: Option<String>,
     /// Print the verdicts as text or json
@@ -42,7 +42,7 @@ pub(super) fn run(args: &GateArgs, output: &OutputContext) -> Result<ExitCode, C
     };
     let mut expected = args.expect.clone();
     if let Some(path) = &args.workflow {
-        expected.extend(jobs_to_expect(path, args.job.clone().or_else(|| env_text("GITHUB_JOB")).as_deref())?);
+        expected.extend(expected_jobs(path, args.job.clone().or_else(|| env_text("GITHUB_JOB")).as_deref())?);
     }
     let verdicts = judge_jobs(&needs, &expected)?;
     match args.format {

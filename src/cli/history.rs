@@ -9,12 +9,8 @@ use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::OutputFormat;
 use crate::output::OutputContext;
-use crate::record::{ImportedRun, ImportedRuns, RunStore};
-use crate::report::{fetch_pages, parse_import};
-use crate::text::pluralize;
-
-/// Largest file that is imported: no API response or log of nox is larger.
-const MAX_IMPORT_BYTES: u64 = 64 << 20;
+use crate::record::{ImportedRuns, RunStore};
+use crate::report::{ImportSummary, ImportedHistory, import_sources};
 
 /// Flags of `noxide history`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -46,7 +42,7 @@ pub(crate) struct ImportArgs {
 /// Runs a subcommand of `noxide history`.
 ///
 /// # Errors
-/// When a source cannot be read, or the runs not be stored. Nothing is imported then.
+/// When a source cannot be read, or the runs cannot be stored. Nothing is imported then.
 pub(super) fn run(args: &HistoryArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     match &args.command {
         HistoryCommand::Import(args) => import_runs(args, output),
@@ -54,57 +50,17 @@ pub(super) fn run(args: &HistoryArgs, output: &OutputContext) -> Result<ExitCode
 }
 
 fn import_runs(args: &ImportArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    let (mut runs, mut skipped): (Vec<ImportedRun>, usize) = (Vec::new(), 0);
-    for source in &args.sources {
-        for (location, bytes) in read_source(source)? {
-            let import = parse_import(&location, &bytes).map_err(|error| CliError::Import(error.to_string()))?;
-            runs.extend(import.runs);
-            skipped += import.skipped_entries;
-        }
-    }
+    let ImportedHistory { runs, skipped_entries } = import_sources(&args.sources)?;
     let store = RunStore::open(Path::new(".")).context("cannot store the imported runs")?;
     let mut imported = ImportedRuns::read(store.path()).context("cannot read the imported runs")?;
     let (read, jobs) = (runs.len(), runs.iter().map(|run| run.jobs.len()).sum::<usize>());
     let added = imported.add_runs(runs);
     imported.write(store.path()).context("cannot store the imported runs")?;
-    let total = imported.runs.len();
+    let total_runs = imported.runs.len();
+    let summary = ImportSummary { version: 1, runs: read, jobs, added, skipped_entries, total_runs };
     match args.format {
-        OutputFormat::Json => output.print_json(&json!({
-            "version": 1, "runs": read, "jobs": jobs, "added": added, "skipped_entries": skipped, "total_runs": total,
-        })),
-        OutputFormat::Text => {
-            let skipped = match skipped {
-                0 => String::new(),
-                some => {
-                    format!("; skipped {} (unfinished, cancelled, skipped or without a time)", pluralize(some, "entry"))
-                }
-            };
-            let (read, jobs) = (pluralize(read, "run"), pluralize(jobs, "job"));
-            output.print(&format!("read {read} with {jobs}, {added} of them new; {total} stored{skipped}\n"));
-        }
+        OutputFormat::Text => output.print(&summary.to_text()),
+        OutputFormat::Json => output.print_json(&json!(summary)),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reads a source: the bytes of a file, or the pages at a URL, each with its location.
-fn read_source(source: &str) -> Result<Vec<(String, Vec<u8>)>, CliError> {
-    if source.starts_with("http://") || source.starts_with("https://") {
-        let token = std::env::var("NOXIDE_FORGE_TOKEN").ok().filter(|token| !token.is_empty());
-        let certificates = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
-            None => None,
-            Some(path) => Some(fs_err::read(path).context("cannot read SSL_CERT_FILE")?),
-        };
-        let pages = fetch_pages(source, token.as_deref(), certificates.as_deref())
-            .map_err(|error| CliError::Import(error.to_string()))?;
-        return Ok(pages.into_iter().map(|page| (page.url, page.body)).collect());
-    }
-    let metadata = fs_err::metadata(source).context("cannot import")?;
-    if !metadata.is_file() {
-        return Err(CliError::Import(format!("{source}: not a file")));
-    }
-    if metadata.len() > MAX_IMPORT_BYTES {
-        let limit = MAX_IMPORT_BYTES >> 20;
-        return Err(CliError::Import(format!("{source}: {} bytes are more than {limit} MiB", metadata.len())));
-    }
-    Ok(vec![(source.to_owned(), fs_err::read(source).context("cannot import")?)])
 }

@@ -1,23 +1,22 @@
 //! `noxide list` and `noxide graph`: sessions, their dependencies with reasons, and their usual time.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::shared_args::{LoadArgs, OutputFormat};
 use crate::output::{
-    ListedSession, OutputContext, SimulatedSession, render_graph_dot, render_graph_json, render_graph_mermaid,
-    render_graph_text, render_list_json, render_list_text, render_plan_json, render_plan_text,
+    GraphFormat, ListedSession, OutputContext, SimulatedSession, render_list_json, render_list_text, render_plan_json,
+    render_plan_text,
 };
-use crate::project::SessionId;
 use crate::record::RunStore;
 use crate::run::{PlannedSession, RunPlan, detect_capacity};
 
 /// Flags of `noxide list`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListArgs {
-    /// Session selection and choice of nox.
+    /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub load: LoadArgs,
     /// Print the list as text or json
@@ -28,26 +27,12 @@ pub struct ListArgs {
 /// Flags of `noxide graph`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphArgs {
-    /// Session selection and choice of nox.
+    /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub load: LoadArgs,
     /// Print the graph as text, json, dot or mermaid
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: GraphFormat,
-}
-
-/// Format of a graph.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GraphFormat {
-    /// Text for people.
-    #[default]
-    Text,
-    /// One JSON document with a `version` key.
-    Json,
-    /// Graphviz.
-    Dot,
-    /// Mermaid, which forges render in Markdown.
-    Mermaid,
 }
 
 /// Lists every session of the noxfile, with marks on the selected ones.
@@ -74,12 +59,7 @@ pub(super) fn run_graph(args: &GraphArgs, output: &OutputContext) -> Result<Exit
     let project = load_for_listing(&args.load, output)?;
     let mut sessions = listed_sessions(&project)?;
     sessions.retain(|session| session.selected);
-    match args.format {
-        GraphFormat::Text => output.print(&render_graph_text(&sessions, output.stdout_theme)),
-        GraphFormat::Json => output.print_json(&render_graph_json(&sessions)),
-        GraphFormat::Dot => output.print(&render_graph_dot(&sessions)),
-        GraphFormat::Mermaid => output.print(&render_graph_mermaid(&sessions)),
-    }
+    output.print(&args.format.render(&sessions, output.stdout_theme));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,16 +75,9 @@ pub(super) fn load_for_listing(load: &LoadArgs, output: &OutputContext) -> Resul
 
 /// Returns all sessions in the noxfile's order, as they would be planned.
 fn listed_sessions(project: &LoadedProject) -> Result<Vec<ListedSession>, CliError> {
-    // Only reads: does not create `.noxide`.
-    let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history()).unwrap_or_default();
+    let history = RunStore::load_project_history(&project.manifest.root);
     let mut plan = RunPlan::new(&project.manifest, &project.options, &history, detect_capacity())?;
-    for (index, session) in project.manifest.sessions.iter().enumerate() {
-        let id = SessionId(index);
-        if !project.manifest.queue.contains(&id) {
-            plan.add_session(session, id, &project.options, &history);
-        }
-    }
-    plan.sessions.sort_by_key(|planned| planned.id);
+    plan.add_unselected(&project.manifest, &project.options, &history);
     let listed = |planned: PlannedSession| {
         let session = &project.manifest.sessions[planned.id.0];
         ListedSession {

@@ -6,37 +6,37 @@ use std::path::{Path, PathBuf};
 use super::error::{CliError, ErrorContext as _};
 use super::shared_args::LoadArgs;
 use crate::cache::CacheOptions;
-use crate::config::{Settings, SettingsFlags, load_settings};
+use crate::config::{Settings, SettingsFlags, load_settings, settings_root, user_cache_dir};
 use crate::output::{OutputContext, is_ci};
-use crate::project::{Host, HostMode, HostOptions, NoxOrigin, NoxPython, NoxSearch, NoxfileManifest, find_nox};
+use crate::project::{Host, HostOptions, NoxSearch, NoxfileManifest, find_nox};
 use crate::provision::ProvisionInputs;
-use crate::record::{SessionHistory, ShardMetadata};
+use crate::record::ShardMetadata;
 use crate::run::process::{SignalGuard, become_subreaper, kill_run_processes};
-use crate::run::{FailFast, GraphError, RunOptions, Shard, ShardPlan};
+use crate::run::{RunOptions, Shard};
 use crate::trace::TraceCache;
 
 /// A project whose noxfile is loaded.
 pub(super) struct LoadedProject {
     /// The host process that has loaded the noxfile.
     pub(super) host: Host,
-    /// What the noxfile declares.
+    /// Sessions and options that the noxfile declares.
     pub(super) manifest: NoxfileManifest,
     /// Options of a run, from settings and the noxfile.
     pub(super) options: RunOptions,
-    /// The shard that is selected.
+    /// The selected shard.
     pub(super) shard: Option<ShardMetadata>,
     /// Messages for the user.
     pub(super) notices: Vec<String>,
     /// The user's cache directory.
     pub(super) user_cache_dir: Option<PathBuf>,
     store_options: CacheOptions,
-    /// Receiver of signals. Declared after the host, so that signals still count while the host ends.
+    /// Receiver of signals. Declared after the host, so that signals are still received while the host is dropped.
     pub(super) signals: SignalGuard,
 }
 
 /// Inputs of loading a project.
 pub(super) struct LoadOptions<'a> {
-    /// Settings given as flags.
+    /// Settings passed as flags.
     pub(super) flags: SettingsFlags,
     /// The noxfile, if a flag names one.
     pub(super) noxfile: Option<&'a Path>,
@@ -48,7 +48,7 @@ pub(super) struct LoadOptions<'a> {
     pub(super) will_run: bool,
     /// The shard to select.
     pub(super) shard: Option<Shard>,
-    /// Whether conflicts learned from traces separate sessions.
+    /// Whether sessions with a conflict found by a trace are kept from overlapping.
     pub(super) uses_learned_conflicts: bool,
 }
 
@@ -71,9 +71,9 @@ impl LoadedProject {
     /// Loads the project in the current directory.
     ///
     /// # Errors
-    /// When settings are wrong, there is no nox, the noxfile does not load, or a signal arrives meanwhile.
+    /// When settings are invalid, there is no nox, the noxfile does not load, or a signal arrives.
     pub(super) fn load(options: LoadOptions<'_>, output: &OutputContext) -> Result<Self, CliError> {
-        // Before the host starts: its orphans become children of noxide.
+        // Before the host starts, so that its orphans become children of noxide.
         become_subreaper();
         let signals = SignalGuard::install().context("cannot catch signals")?;
         let loaded = LoadedNoxfile::load(options, output);
@@ -106,7 +106,7 @@ impl LoadedProject {
         }
     }
 
-    /// Closes the host, and kills what exit hooks of the noxfile have started.
+    /// Closes the host, and kills processes that exit hooks of the noxfile started.
     pub(super) fn close(self) {
         self.host.close();
         kill_run_processes(None, None);
@@ -129,10 +129,8 @@ impl LoadedNoxfile {
         let file = load_settings(&root).map_err(CliError::Settings)?;
         let settings =
             Settings::resolve(&load.flags, &|name| std::env::var_os(name), file).map_err(CliError::Settings)?;
-        let python = locate_nox(&settings, &root)?;
-        let mut notices: Vec<String> = private_nox_notice(&python).into_iter().collect();
-        let (shard, uses_learned_conflicts) = (load.shard, load.uses_learned_conflicts);
-        let stops_by_flag = load.flags.fail_fast.is_some();
+        let python = find_nox(&NoxSearch::from_environment(settings.nox.value.clone(), &root, user_cache_dir()))?;
+        let mut notices: Vec<String> = python.install_notice().into_iter().collect();
         let (host, mut manifest) = Host::start(HostOptions {
             root: PathBuf::from("."),
             python,
@@ -144,13 +142,17 @@ impl LoadedNoxfile {
             load_timeout: settings.run_options().load_timeout,
             cache_folder: user_cache_dir(),
         })?;
-        validate_session_names(&settings, &manifest)?;
-        notices.extend(manifest.notices.iter().cloned());
-        if let HostMode::Process { why } = &manifest.mode {
-            notices.push(format!("each session gets a nox process of its own: {why}"));
+        let errors = settings.validate_session_names(&manifest.accepted_names());
+        if !errors.is_empty() {
+            return Err(CliError::Settings(errors));
         }
-        let options = run_options(&settings, &manifest, stops_by_flag, uses_learned_conflicts);
-        let shard = shard.map(|shard| select_shard(&mut manifest, &options, shard)).transpose()?;
+        notices.extend(manifest.all_notices());
+        let mut options = settings.run_options();
+        options.apply_noxfile(&manifest, load.flags.fail_fast.is_some());
+        if load.uses_learned_conflicts {
+            options.learned_conflicts = TraceCache::load(&manifest.root.join(".noxide")).conflicts;
+        }
+        let shard = load.shard.map(|shard| shard.select_sessions(&mut manifest, &options)).transpose()?;
         let shard = shard.map(|(shard, notice)| {
             notices.push(notice);
             shard
@@ -160,85 +162,8 @@ impl LoadedNoxfile {
     }
 }
 
-/// Returns the options of a run: settings, then what the noxfile says where no flag does, and learned conflicts.
-fn run_options(
-    settings: &Settings,
-    manifest: &NoxfileManifest,
-    stops_by_flag: bool,
-    uses_learned_conflicts: bool,
-) -> RunOptions {
-    let mut options = settings.run_options();
-    if manifest.stop_on_first_error && !stops_by_flag {
-        options.fail_fast.get_or_insert(FailFast::Wait);
-    }
-    if uses_learned_conflicts {
-        options.learned_conflicts = TraceCache::load(&manifest.root.join(".noxide")).conflicts;
-    }
-    options
-}
-
-/// Reduces the queue to the sessions of one shard. Returns its facts for the record, and a notice.
-///
-/// Without history: every runner plans for itself, and does not know what others have run before.
-fn select_shard(
-    manifest: &mut NoxfileManifest,
-    options: &RunOptions,
-    shard: Shard,
-) -> Result<(ShardMetadata, String), GraphError> {
-    let plan = ShardPlan::new(manifest, options, &SessionHistory::default(), shard.count)?;
-    let part = plan.parts.into_iter().nth(shard.index.get() - 1).unwrap_or_default();
-    let sessions: Vec<_> = manifest.queue.iter().map(|id| manifest.sessions[id.0].name.clone()).collect();
-    let notice = format!("shard {shard}: {} of {} sessions", part.sessions.len(), sessions.len());
-    manifest.queue.retain(|id| part.sessions.contains(id));
-    Ok((ShardMetadata { index: shard.index.get(), count: shard.count.get(), sessions }, notice))
-}
-
-fn private_nox_notice(python: &NoxPython) -> Option<String> {
-    let NoxOrigin::Private { created: true } = python.origin else { return None };
-    let folder = python.executable.parent().unwrap_or(&python.executable);
-    Some(format!("no nox was found: noxide installed one with uv in {}", folder.display()))
-}
-
-/// Returns the directory whose settings apply: that of the noxfile.
-pub(super) fn settings_root(noxfile: Option<&Path>) -> PathBuf {
-    let folder = noxfile.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
-    folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
-}
-
-fn locate_nox(settings: &Settings, root: &Path) -> Result<NoxPython, CliError> {
-    let executable = std::env::current_exe().ok();
-    Ok(find_nox(&NoxSearch {
-        explicit: settings.nox.value.clone(),
-        root: root.to_path_buf(),
-        path_variable: std::env::var_os("PATH").unwrap_or_default(),
-        sibling_folder: executable.as_deref().and_then(Path::parent).map(Path::to_path_buf),
-        cache: user_cache_dir(),
-    })?)
-}
-
 /// Returns the options of the store from settings, environment and defaults.
 pub(super) fn resolve_store_options(settings: &Settings) -> CacheOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     settings.cache_options(user_cache_dir().map(|folder| folder.join("store")), home.as_deref(), is_ci())
-}
-
-/// Returns the user's cache directory, shared between projects.
-fn user_cache_dir() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("NOXIDE_CACHE_DIR").or_else(|| {
-        if cfg!(target_os = "macos") {
-            return variable("HOME").map(|home| home.join("Library/Caches/noxide"));
-        }
-        let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
-        cache.map(|cache| cache.join("noxide"))
-    })
-}
-
-fn validate_session_names(settings: &Settings, manifest: &NoxfileManifest) -> Result<(), CliError> {
-    let sessions = manifest.sessions.iter();
-    let names: Vec<&str> = sessions
-        .flat_map(|session| std::iter::once(session.base.as_str()).chain(session.signatures.iter().map(String::as_str)))
-        .collect();
-    let errors = settings.validate_session_names(&names);
-    if errors.is_empty() { Ok(()) } else { Err(CliError::Settings(errors)) }
 }

@@ -8,11 +8,12 @@ use super::exit_code::ExitCode;
 use super::shared_args::OutputFormat;
 use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, replay, report, run, trace};
 use crate::config::ColorMode;
-use crate::output::{OutputContext, errors_document, terminal_size};
+use crate::output::{GraphFormat, OutputContext};
+use crate::report::bench::BenchFormat;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
-    // A file at the size limit is then an error to report, instead of the end; child processes have the default.
+    // Turns a write beyond the file size limit into an error; child processes keep the default handling.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let cli = match Cli::parse_args(std::env::args_os()) {
         Ok(cli) => cli,
@@ -26,7 +27,7 @@ pub fn main() -> std::process::ExitCode {
     let should_color = |is_terminal: bool, term: Option<&str>| color.should_color(is_terminal, term);
     let output = OutputContext::detect(&should_color, cli.global.verbose, cli.global.quiet);
     let exit_code = run_command(&cli, &output).unwrap_or_else(|error| {
-        report_error(&error, &output, wants_json(&cli.command));
+        output.print_diagnostics(&error.diagnostics(), wants_json(&cli.command));
         error.exit_code()
     });
     exit_code.code().into()
@@ -73,25 +74,12 @@ fn wants_json(command: &CliCommand) -> bool {
             let super::HistoryCommand::Import(args) = &args.command;
             args.format
         }
-        CliCommand::Graph(args) => return args.format == list::GraphFormat::Json,
-        CliCommand::Bench(args) => return args.format == bench::BenchFormat::Json,
+        CliCommand::Graph(args) => return args.format == GraphFormat::Json,
+        CliCommand::Bench(args) => return args.format == BenchFormat::Json,
         CliCommand::Report(args) => return args.format == report::ReportFormat::Json,
         CliCommand::Cache(args) => return cache::wants_json(args),
-        // The formats of these are read by programs that do not read errors.
+        // Programs that read these formats do not read errors.
         CliCommand::Matrix(_) | CliCommand::Audit(_) | CliCommand::Init(_) | CliCommand::Schema => return false,
     };
     format == OutputFormat::Json
-}
-
-/// Prints an error: as text to standard error, or as a document to standard output.
-fn report_error(error: &CliError, output: &OutputContext, json: bool) {
-    let diagnostics = error.diagnostics();
-    if json {
-        output.print_json(&errors_document(&diagnostics));
-        return;
-    }
-    let width = terminal_size().map(|(columns, _)| usize::from(columns));
-    let texts: Vec<String> =
-        diagnostics.iter().map(|diagnostic| diagnostic.render(output.stderr_theme, width)).collect();
-    output.print_error(texts.join("\n").trim_end());
 }

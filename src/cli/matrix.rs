@@ -13,7 +13,7 @@ use crate::project::SessionId;
 use crate::record::RunStore;
 use crate::run::{ShardPart, ShardPlan};
 
-/// Message where no session is selected.
+/// Message if no session is selected.
 pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
 
 /// Flags of `noxide matrix`.
@@ -22,10 +22,10 @@ pub struct MatrixArgs {
     /// Split the sessions across N runners
     #[arg(long, value_name = "N", help_heading = "Matrix")]
     pub(crate) shards: NonZeroUsize,
-    /// Session selection and choice of nox.
+    /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    /// Print YAML to paste into a workflow (text), or json for `fromJSON(…).include`
+    /// Print YAML for a workflow (text), or JSON (json) for `fromJSON(…).include`
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
 }
@@ -40,7 +40,7 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
         output.print_error(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history()).unwrap_or_default();
+    let history = RunStore::load_project_history(&project.manifest.root);
     let plan = ShardPlan::new(&project.manifest, &project.options, &history, args.shards)?;
     let name = |id: &SessionId| project.manifest.sessions[id.0].name.clone();
     let parts: Vec<&ShardPart> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-
 use super::shared_args::OutputFormat;
-use crate::output::{OutputContext, replay_events, reporters};
+use crate::output::OutputContext;
 use crate::record::{MergePlan, RunLookupError, RunRecord, RunStore, find_runs_below, new_run_id};
 use crate::report::{CombinedCoverage, CoverageFloor, combine_coverage, write_junit_report};
 use crate::text::{format_duration, pluralize};
@@ -26,7 +25,7 @@ pub struct MergeArgs {
     /// Write a JUnit report of the merged run to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) junit: Option<PathBuf>,
-    /// Combine coverage data of coverage.py and slipcover; without DIR that of the project
+    /// Combine coverage data of coverage.py and slipcover; without DIR, that of the project
     #[arg(long, help_heading = "Coverage")]
     pub(crate) coverage: bool,
     /// Fail if combined coverage is below PERCENT
@@ -43,7 +42,10 @@ pub struct MergeArgs {
 /// When there is nothing to merge, or the result cannot be written.
 pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let runs = find_runs_below(&args.folders)?;
-    if let (true, false, Some(folder)) = (runs.is_empty(), args.coverage, args.folders.first()) {
+    if runs.is_empty()
+        && !args.coverage
+        && let Some(folder) = args.folders.first()
+    {
         return Err(RunLookupError::NoRuns { dir: folder.clone() }.into());
     }
     let mut document = json!({ "version": 1 });
@@ -105,12 +107,7 @@ fn write_merged_run(
         document["missing_sessions"] = json!(plan.missing_sessions);
         document["missing_shards"] = json!(plan.missing_shards);
     } else {
-        let mut options = output.output_options(None, false, &id);
-        options.is_interactive = false;
-        let mut reporters = reporters::open_reporters(&options, output.open_streams(None));
-        let events = fs_err::File::open(folder.join("events.jsonl")).context("cannot print the merged run")?;
-        replay_events(&mut std::io::BufReader::new(events), &folder, &mut reporters)
-            .context("cannot print the merged run")?;
+        output.replay_run(&id, &folder, None, false).context("cannot print the merged run")?;
         let (runs, wall) = (pluralize(records.len(), "run"), format_duration(plan.record.wall_ms));
         output.print(&format!("merged {runs} of {wall} into {}\n", folder.display()));
     }

@@ -1,4 +1,4 @@
-//! Subcommands: parse flags, call a room, return an exit code.
+//! Subcommands: they parse flags, call another module, and return an exit code.
 
 mod args;
 mod audit;
@@ -23,14 +23,14 @@ mod shared_args;
 mod trace;
 
 pub use args::{Cli, CliCommand, GlobalArgs};
-pub use audit::{AuditArgs, AuditFormat, InitArgs};
+pub use audit::{AuditArgs, InitArgs};
 pub use bench::BenchArgs;
 pub use cache::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
 pub use error::settings_diagnostics;
 pub use gate::GateArgs;
 pub use history::HistoryArgs;
 pub(crate) use history::HistoryCommand;
-pub use list::{GraphArgs, GraphFormat, ListArgs};
+pub use list::{GraphArgs, ListArgs};
 pub use main::main;
 pub use matrix::MatrixArgs;
 pub use merge::MergeArgs;

@@ -1,4 +1,4 @@
-//! nox's own flags, with nox's spelling and meaning, and their translation back into nox arguments.
+//! Flags of nox with their spelling and meaning in nox, and the arguments that pass them on to nox.
 
 use std::ffi::{OsStr, OsString};
 
@@ -29,7 +29,7 @@ pub struct SelectionArgs {
     /// Do not add the sessions that the selected ones require
     #[arg(long)]
     pub(crate) no_dependencies: bool,
-    /// Path of the noxfile [default: noxfile.py]
+    /// Use this noxfile [default: noxfile.py]
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) noxfile: Option<OsString>,
 }
@@ -56,7 +56,7 @@ pub struct EnvironmentArgs {
     /// Create environments and install, but run no commands
     #[arg(long)]
     pub(crate) install_only: bool,
-    /// Use this backend where the noxfile names none; also -db [env: NOX_DEFAULT_VENV_BACKEND]
+    /// Use this backend if the noxfile sets none; also -db [env: NOX_DEFAULT_VENV_BACKEND]
     #[arg(long, value_name = "BACKEND")]
     pub(crate) default_venv_backend: Option<OsString>,
     /// Use this backend for all environments; also -fb
@@ -83,7 +83,7 @@ pub struct EnvironmentArgs {
     /// Let sessions run programs from outside their environment
     #[arg(long, hide_short_help = true, overrides_with = "error_on_external_run")]
     pub(crate) no_error_on_external_run: bool,
-    /// Environment of a noxfile with a `# /// script` block: reuse, recreate, or none
+    /// Reuse, recreate (fresh) or create no environment for a noxfile with a `# /// script` block
     #[arg(long, value_name = "MODE", value_parser = ["none", "fresh", "reuse"], hide_short_help = true)]
     pub(crate) script_mode: Option<String>,
     /// Use this backend for the noxfile's own environment
@@ -97,7 +97,7 @@ pub struct NoxRunArgs {
     /// Run sessions as non-interactive: session.interactive is false
     #[arg(long, help_heading = "Execution", hide_short_help = true)]
     pub(crate) non_interactive: bool,
-    /// nox's permission to run sessions in parallel; noxide always does, so it changes nothing
+    /// Accept nox's permission to run sessions in parallel; no effect, because noxide always does
     #[arg(long, hide = true, overrides_with = "no_allow_parallel")]
     pub(crate) allow_parallel: bool,
     /// The opposite of --allow-parallel
@@ -115,7 +115,7 @@ pub struct NoxRunArgs {
     /// Respect silent=True, even if the noxfile sets nox.options.verbose
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(crate) no_verbose: bool,
-    /// The global -v, which nox has too.
+    /// The global `-v`, which is passed on to nox.
     #[arg(skip)]
     pub(crate) verbose: bool,
 }
@@ -126,7 +126,7 @@ impl SelectionArgs {
         *self != Self { noxfile: self.noxfile.clone(), ..Self::default() }
     }
 
-    /// Returns these flags as nox takes them, only those given.
+    /// Returns the given flags as arguments for nox.
     pub fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_value("--noxfile", self.noxfile.as_deref());
@@ -142,7 +142,7 @@ impl SelectionArgs {
 }
 
 impl EnvironmentArgs {
-    /// Returns these flags as nox takes them, only those given.
+    /// Returns the given flags as arguments for nox.
     pub(crate) fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_flag("--reuse-existing-virtualenvs", self.reuse);
@@ -172,7 +172,7 @@ impl EnvironmentArgs {
 }
 
 impl NoxRunArgs {
-    /// Returns these flags as nox takes them, only those given.
+    /// Returns the given flags as arguments for nox.
     pub(crate) fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_flag("--non-interactive", self.non_interactive);

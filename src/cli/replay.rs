@@ -1,6 +1,5 @@
 //! `noxide replay`: prints a past run again from its events.
 
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,14 +7,14 @@ use clap::Args;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::{OutputFormat, choice_parser};
-use crate::output::{OutputContext, replay_events, reporters};
+use crate::output::OutputContext;
 use crate::record::{RunLookupError, RunStore};
 use crate::run::OutputStyle;
 
 /// Flags of `noxide replay`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayArgs {
-    /// Identifier of the run, or the start of it; `last` is the newest
+    /// Run to print: its identifier, the start of it, or `last`
     #[arg(value_name = "ID")]
     pub run: String,
     /// Show session output grouped, stream, labelled or quiet
@@ -35,12 +34,9 @@ pub(super) fn run(args: &ReplayArgs, output: &OutputContext) -> Result<ExitCode,
         RunStore::open_existing(Path::new(".")).ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
     let run = store.find_run(&args.run)?;
     let run_dir = store.run_dir(&run);
-    let events = fs_err::File::open(run_dir.join("events.jsonl")).context(format!("cannot replay run {run}"))?;
-    let mut options = output.output_options(args.output.map(Into::into), args.format == OutputFormat::Json, &run);
-    // A board would only flash by.
-    options.is_interactive = false;
-    let mut reporters = reporters::open_reporters(&options, output.open_streams(None));
-    let replayed = replay_events(&mut BufReader::new(events), &run_dir, &mut reporters)
+    let is_json = args.format == OutputFormat::Json;
+    let replayed = output
+        .replay_run(&run, &run_dir, args.output.map(Into::into), is_json)
         .context(format!("cannot replay run {run}"))?;
     if let Some(line) = replayed.damaged_line {
         output.warn(&format!("run {run} is shown up to line {line} of its events.jsonl, which is damaged"));

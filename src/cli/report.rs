@@ -1,4 +1,4 @@
-//! `noxide report`: a page, text, Markdown, JSON or trace from records, and comparisons.
+//! `noxide report`: HTML pages, text, Markdown, JSON and traces from records, and comparisons.
 
 use std::path::{Path, PathBuf};
 
@@ -11,23 +11,19 @@ use crate::output::{OutputContext, log_tail_text};
 use crate::project::list_commits;
 use crate::record::{RunRecord, RunStore};
 use crate::report::{
-    FailedLogTail, RunReport, build_perfetto_trace, compare_runs, render_markdown, render_page, render_text,
-    resolve_comparison_target,
+    FailedLogTail, LogTailBudget, RunReport, build_perfetto_trace, compare_runs, render_markdown, render_page,
+    render_text, resolve_comparison_target,
 };
 
 /// Lines of a failed session's log.
 const MAX_LOG_LINES: usize = 200;
-/// Characters of a line of it.
-const MAX_LINE_CHARS: usize = 1_000;
-/// Bytes of all logs together, so that the page stays small.
-const MAX_LOG_BYTES: usize = 192 * 1024;
 /// Commits of a branch that are searched for runs.
 const MAX_COMMITS_BACK: usize = 500;
 
 /// Flags of `noxide report`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportArgs {
-    /// Identifier of the run, the start of it, `last`, or a record file
+    /// Run to report: its identifier, the start of it, `last`, or a record file
     #[arg(value_name = "RUN", default_value = "last", help_heading = "Selection")]
     pub(crate) run: String,
     /// Include up to N earlier runs
@@ -74,7 +70,7 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
         return write_comparison(args, [before, after], store.as_ref(), output);
     }
     let (record, run_dir) = RunStore::load_run(store.as_ref(), &args.run)?;
-    let earlier = store.as_ref().map(|store| load_earlier_records(store, &record, args.history)).unwrap_or_default();
+    let earlier = store.as_ref().map(|store| store.records_before(&record.run_id, args.history)).unwrap_or_default();
     let report = RunReport::from_record(&record, &earlier);
     let log_tails = || failure_log_tails(&record, &run_dir);
     let text = match args.format {
@@ -133,28 +129,15 @@ fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Re
     Ok(())
 }
 
-/// Reads the records before this one, newest first.
-fn load_earlier_records(store: &RunStore, record: &RunRecord, limit: usize) -> Vec<RunRecord> {
-    let runs = store.run_ids();
-    let earlier = runs.iter().rev().filter(|run| **run < record.run_id);
-    earlier.filter_map(|run| store.read_record(run).ok()).take(limit).collect()
-}
-
 /// Reads the ends of the logs of failed sessions.
 fn failure_log_tails(record: &RunRecord, run_dir: &Path) -> Vec<FailedLogTail> {
-    let mut remaining_bytes = MAX_LOG_BYTES;
+    let mut budget = LogTailBudget::default();
     let mut tails = Vec::new();
     for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
         let Some(last) = result.last_attempt().filter(|_| result.outcome.is_failure()) else { continue };
         let tail = log_tail_text(&run_dir.join(&last.log), last.log_bytes, MAX_LOG_LINES);
         let Ok((lines, omitted_note)) = tail else { continue };
-        let mut lines: Vec<String> =
-            lines.into_iter().map(|line| line.chars().take(MAX_LINE_CHARS).collect()).collect();
-        let size = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
-        while size(&lines) > remaining_bytes && !lines.is_empty() {
-            lines.drain(..lines.len().div_ceil(2));
-        }
-        remaining_bytes -= size(&lines);
+        let lines = budget.shorten(lines);
         tails.push(FailedLogTail { session: result.session.as_str().to_owned(), lines, omitted_note });
     }
     tails

@@ -1,4 +1,4 @@
-//! `noxide run`: load the project, prepare a run, execute it, report it.
+//! `noxide run`: loads the project, prepares a run, executes it and reports it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,19 +8,20 @@ use std::thread::JoinHandle;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::list::print_dry_run;
-use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
+use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
 use super::run_args::{OutputArgs, RunArgs};
 use super::shared_args::OutputFormat;
+use crate::config::settings_root;
 use crate::output::{OutputContext, Subscribers, WriteCounter, reporters, terminal_size};
 use crate::project::{GitCheckout, NoxfileManifest};
 use crate::provision::CacheProvisioner;
-use crate::record::{Outcome, RunLookupError, RunRecord, RunStore, random_u64};
+use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
     PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, RunTracing, detect_capacity,
-    execute_run, is_signal_exit, recover_crashed_runs, write_nox_report,
+    execute_run, is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
 };
 use crate::trace::{TraceMode, save_trace_results};
 
@@ -30,7 +31,7 @@ pub(super) struct RunCommandResult {
     pub(super) exit_code: ExitCode,
     /// Directory of the run; `None` if nothing was run.
     pub(super) run_dir: Option<PathBuf>,
-    /// Provisioner of the run, with what it downloaded and saved.
+    /// Provisioner of the run, which has its cache statistics.
     pub(super) provisioner: Option<CacheProvisioner>,
 }
 
@@ -60,13 +61,13 @@ pub(super) fn run_sessions(
         return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }
     if args.execution.dry_run {
-        let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history());
-        let plan = RunPlan::new(&project.manifest, &project.options, &history.unwrap_or_default(), detect_capacity())?;
+        let history = RunStore::load_project_history(&project.manifest.root);
+        let plan = RunPlan::new(&project.manifest, &project.options, &history, detect_capacity())?;
         print_dry_run(&project, &plan, output, args.output.format);
         return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
     }
     project.host.warm_up();
-    let (store, notices) = open_run_store(&project.manifest.root)?;
+    let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
     let prepared = prepare_run(args, &project, &store, (commit, remote, notices))?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
     if !result.accesses.is_empty() {
@@ -107,32 +108,18 @@ fn trace_mode(args: &RunArgs) -> TraceMode {
     args.execution.trace.unwrap_or_default()
 }
 
-/// Selects the sessions that the last run left failed, aborted or cancelled.
+/// Returns nox flags that select the sessions that did not pass in the last run.
 fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
     let no_run = || CliError::from(RunLookupError::NoRuns { dir: root.to_path_buf() });
     let store = RunStore::open_existing(root).ok_or_else(no_run)?;
-    // Sessions that a killed noxide left unfinished have not passed either; the run itself reports what fails here.
+    // Sessions of a killed noxide have not passed either. Notices are dropped: the run recovers again and shows them.
     recover_crashed_runs(&store);
     let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
-    let names = unsuccessful_sessions(&last);
+    let names: Vec<OsString> = last.unsuccessful_sessions().map(|name| name.as_str().into()).collect();
     if names.is_empty() {
         return Err(CliError::NothingToRerun(last.run_id));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
-}
-
-fn unsuccessful_sessions(record: &RunRecord) -> Vec<OsString> {
-    let is_unsuccessful = |outcome: Option<Outcome>| outcome.is_none_or(Outcome::is_failure);
-    let sessions = record.sessions.iter();
-    let sessions = sessions.filter(|s| is_unsuccessful(s.result.as_ref().map(|result| result.outcome)));
-    sessions.map(|session| session.spec.name.as_str().into()).collect()
-}
-
-/// Opens the store of runs, and recovers runs that crashed. Returns notices beside it.
-pub(super) fn open_run_store(root: &Path) -> Result<(RunStore, Vec<String>), CliError> {
-    let (store, notice) = RunStore::open_or_temporary(root).context("cannot record this run")?;
-    let notices = notice.into_iter().chain(recover_crashed_runs(&store)).collect();
-    Ok((store, notices))
 }
 
 fn prepare_run(
@@ -153,7 +140,7 @@ fn prepare_run(
     Ok(PreparedRun::prepare(inputs, store)?)
 }
 
-/// Executes a prepared run, shows it on the way, and writes its reports.
+/// Executes a prepared run, shows its progress, and writes its reports.
 ///
 /// # Errors
 /// When the run cannot start.
@@ -170,7 +157,7 @@ pub(super) fn execute_and_report(
     let token = format!("noxide-{:016x}", random_u64());
     let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, &token);
     let keyboard = output_options.is_interactive.then(Keyboard::from_stdin).flatten();
-    // Before anything is written: from here on, a signal ends the run with a record.
+    // Before the run is created, so that from now on a signal ends the run with a record.
     project.signals.forward_signals(forward_signals(sender.clone()), keyboard.clone());
     let keys = keyboard.and_then(|keyboard| listen_for_keys(keyboard, sender.clone()));
     let (run_id, recorder) = store.create_run().context("cannot record this run")?;
@@ -201,13 +188,13 @@ pub(super) fn execute_and_report(
     Ok(result)
 }
 
-/// Listens for keys on the terminal; a run works without them too.
+/// Listens for keys on the terminal; if that fails, the run goes on without keys.
 fn listen_for_keys(keyboard: Keyboard, sender: Sender<RunMessage>) -> Option<KeyListener> {
     let forward = forward_signals(sender);
     KeyListener::start(keyboard, move || forward(SignalEvent::ShowStatus)).ok()
 }
 
-/// Sends signals to the dispatcher; without a dispatcher no session is left.
+/// Returns a function that sends signals to the dispatcher; signals after its end are ignored.
 fn forward_signals(sender: Sender<RunMessage>) -> impl Fn(SignalEvent) + Send + 'static {
     move |signal| sender.send(RunMessage::Signal(signal)).unwrap_or(())
 }
@@ -221,7 +208,7 @@ fn create_events_file(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Cli
     Ok(Box::new(fs_err::File::create(path).context("cannot write --events")?))
 }
 
-/// Writes nox's report and the JUnit report where they are requested. Returns warnings.
+/// Writes nox's report and the JUnit report if they are requested. Returns warnings.
 fn write_reports(args: &OutputArgs, manifest: &NoxfileManifest, result: &RunResult, record: &RunRecord) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(path) = args.report.as_ref().or(manifest.report.as_ref()) {

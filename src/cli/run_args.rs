@@ -17,7 +17,7 @@ use crate::trace::TraceMode;
 /// Flags of `noxide run`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunArgs {
-    /// Session selection.
+    /// Flags that select sessions.
     #[command(flatten)]
     pub selection: SelectionArgs,
     /// Rerun the sessions that failed, were aborted or cancelled in the last run, and those they require
@@ -26,22 +26,22 @@ pub struct RunArgs {
     /// Run part I of N; every runner computes the same split from the noxfile
     #[arg(long, value_name = "I/N", help_heading = "Selection")]
     pub shard: Option<Shard>,
-    /// Environments.
+    /// Flags that control environments.
     #[command(flatten)]
     pub environments: EnvironmentArgs,
-    /// Dependencies.
+    /// Flags that control dependencies.
     #[command(flatten)]
     pub dependencies: DependencyArgs,
-    /// Execution.
+    /// Flags that control execution.
     #[command(flatten)]
     pub execution: ExecutionArgs,
-    /// Output.
+    /// Flags that control output.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// nox's own flags for running.
+    /// Flags of nox for running sessions.
     #[command(flatten)]
     pub nox_run: NoxRunArgs,
-    /// Choice of nox.
+    /// Flags that choose nox.
     #[command(flatten)]
     pub host: HostArgs,
     /// List sessions instead, for scripts that call `nox -l`.
@@ -56,7 +56,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Returns the flags to forward to nox in the host: those given that noxide does not handle itself.
+    /// Returns the flags to forward to nox in the host, without those that noxide handles itself.
     pub fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = self.selection.nox_args();
         argv.extend(self.environments.nox_args());
@@ -108,7 +108,7 @@ pub enum RerunFilter {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Execution")]
 pub struct ExecutionArgs {
-    /// Number of CPUs to fill with sessions, or auto [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
+    /// Fill N CPUs with sessions, or auto for all [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
     #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<JobCount>,
     /// Run everything that does not require a failed session (the default)
@@ -132,7 +132,7 @@ pub struct ExecutionArgs {
     /// End sessions that print nothing for this long [env: NOXIDE_IDLE_TIMEOUT]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub idle_timeout: Option<Duration>,
-    /// Wait this long for processes a finished session left running [default: 200ms] [env: NOXIDE_LEAK_TIMEOUT]
+    /// Wait this long for processes that a finished session left running [default: 200ms] [env: NOXIDE_LEAK_TIMEOUT]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
     pub leak_timeout: Option<Duration>,
     /// Retry failed sessions up to N times [default: 0] [env: NOXIDE_RETRIES]
@@ -150,7 +150,7 @@ pub struct ExecutionArgs {
 }
 
 impl ExecutionArgs {
-    /// Returns the reaction to failures that the last of the flags chose, if any flag did.
+    /// Returns the reaction to failures that flags set, if any do; the last flag wins.
     pub(crate) fn resolve_fail_fast(&self) -> Option<Option<FailFast>> {
         if self.keep_going || self.no_stop_on_first_error {
             Some(None)
@@ -192,10 +192,10 @@ pub struct OutputArgs {
 /// Flags of `noxide ci`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CiArgs {
-    /// Steps around the run.
+    /// Flags of the CI job.
     #[command(flatten)]
     pub ci: CiStepArgs,
-    /// The run.
+    /// Flags of the run.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -208,7 +208,7 @@ pub struct CiStepArgs {
     #[arg(long, value_name = "DIR", default_value = "noxide-ci")]
     pub(crate) dir: PathBuf,
     /// Restore and save packages here: auto (the forge's cache), off, s3://BUCKET/PREFIX or a directory; separate several
-    /// with commas, nearest first
+    /// with commas, fastest first
     #[arg(long, value_name = "REMOTE", env = "NOXIDE_REMOTE", default_value = "auto")]
     pub(crate) remote: String,
     /// Write the checksum of each package to noxide.sums; once committed, other packages are not restored

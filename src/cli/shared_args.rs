@@ -1,4 +1,4 @@
-//! Flags that several subcommands share: output format, host, selection of what to load, dependencies.
+//! Flags that several subcommands share: output format, session selection, choice of nox, dependencies.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,10 +49,10 @@ impl HostArgs {
 /// Flags of the subcommands that load a noxfile without running sessions.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadArgs {
-    /// Session selection.
+    /// Flags that select sessions.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Choice of nox.
+    /// Flags that choose nox.
     #[command(flatten)]
     pub host: HostArgs,
 }
@@ -76,7 +76,7 @@ pub struct DependencyArgs {
 }
 
 impl DependencyArgs {
-    /// Returns whether installs are constrained to the lock, if a flag says so.
+    /// Returns whether installs are constrained to uv.lock; `None` without a flag.
     pub(crate) fn locked_override(&self) -> Option<bool> {
         (self.locked || self.no_locked).then_some(self.locked)
     }

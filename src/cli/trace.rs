@@ -1,8 +1,6 @@
 //! `noxide trace`: runs sessions one at a time under tracing and finds their races.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::Args;
@@ -12,17 +10,16 @@ use super::exit_code::ExitCode;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
 use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
-use super::run::{args_to_text, execute_and_report, open_run_store};
+use super::run::{args_to_text, execute_and_report};
 use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};
 use crate::config::{SettingsEdit, edit_settings, load_settings};
 use crate::fs::write_atomic;
 use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, render_races};
 use crate::project::SessionId;
-use crate::record::SessionHistory;
-use crate::run::{PreparedRun, RunOptions, RunOrigin, RunPlan, RunTracing, detect_capacity};
+use crate::run::{PreparedRun, open_run_store};
 use crate::text::pluralize;
-use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, trace_context, with_accesses};
+use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
 
 /// Tables of `pyproject.toml` that hold the settings.
 const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
@@ -30,10 +27,10 @@ const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
 /// Flags of `noxide trace`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceArgs {
-    /// Session selection.
+    /// Flags that select sessions.
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
-    /// Environments.
+    /// Flags that control environments.
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
     /// Write the advice to the settings
@@ -45,7 +42,7 @@ pub struct TraceArgs {
     /// Print the races as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
-    /// Choice of nox.
+    /// Flags that choose nox.
     #[command(flatten)]
     pub(crate) host: HostArgs,
     /// Pass these arguments to sessions as session.posargs
@@ -74,7 +71,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         posargs: args.posargs.clone(),
         will_run: true,
         shard: None,
-        // Conflicts that were learned before must not hide those of this trace.
+        // Known conflicts would separate sessions and thereby hide the conflicts of this trace.
         uses_learned_conflicts: false,
     };
     let run_output = output.redirected_to_stderr();
@@ -83,29 +80,22 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         output.print_error(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let (store, notices) = open_run_store(&project.manifest.root)?;
-    let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
-    let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..project.options.clone() };
-    let mut plan = RunPlan::new(&project.manifest, &options, &history, detect_capacity())?;
-    let known = plan.known_ordering();
-    let order = plan.make_sequential();
-    let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let ids: Vec<SessionId> = order.iter().map(|&index| plan[index].id).collect();
-    let tracing = RunTracing::new(sessions, trace_context(&project.manifest), &store.path().join("trace"));
+    let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
     let notices = project.notices.iter().cloned().chain(notices).collect();
-    let origin = RunOrigin::default();
-    let prepared = PreparedRun { options, history, plan, provisioner: None, tracing, origin, notices };
+    let (prepared, order, known) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
+    let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();
     let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.history_limit.get());
     let manifest = project.manifest.clone();
     project.close();
     if result.exit_code > ExitCode::FAILURE.code() {
-        return Ok(result.exit_code.into()); // a signal: sessions that did not run prove nothing
+        // A signal ended the run, so that the accesses are incomplete.
+        return Ok(result.exit_code.into());
     }
     let posargs = args_to_text(&args.posargs);
     let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
     warnings.iter().for_each(|warning| output.warn(warning));
-    let sessions = with_accesses(&manifest, &result.accesses, &ids);
+    let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let order: Vec<usize> = order.iter().map(|session| session.0).collect();
     let report = RaceReport::new(sessions, &known, &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs) {
@@ -127,7 +117,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     Ok(ExitCode::from(result.exit_code).max(ExitCode::from_check(args.check && has_findings)))
 }
 
-/// Returns the settings that carry out the advice.
+/// Returns the settings that implement the advice.
 fn settings_edits(report: &RaceReport) -> Vec<SettingsEdit> {
     let name = |index: &usize| report.session_name(*index);
     let mut edits = Vec::new();

@@ -1,4 +1,4 @@
-//! Color mode from the flag and the variables that other tools use too.
+//! Color mode from the flag and from variables that other tools use too.
 
 use crate::run::NamedChoice;
 
@@ -20,14 +20,14 @@ impl NamedChoice for ColorMode {
 }
 
 impl ColorMode {
-    /// Returns the mode of the flag, else of `NOXIDE_COLOR`, `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`.
+    /// Returns the mode of the flag, otherwise of `NOXIDE_COLOR`, `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`.
     ///
     /// An empty variable is ignored, and so is an unknown value of `NOXIDE_COLOR`.
     pub(crate) fn from_environment(flag: Option<Self>, variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let on =
             |name: &str| get(name).map(|value| !matches!(&*value.to_ascii_lowercase(), "0" | "false" | "no" | "off"));
-        if let Some(choice) = flag.or_else(|| get("NOXIDE_COLOR").and_then(|word| Self::from_name(&word))) {
+        if let Some(choice) = flag.or_else(|| get("NOXIDE_COLOR").and_then(|name| Self::from_name(&name))) {
             return choice;
         }
         if get("NO_COLOR").is_some() {

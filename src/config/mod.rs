@@ -3,6 +3,7 @@
 mod audit_settings;
 mod audit_table;
 mod color;
+mod directories;
 mod error;
 mod parse;
 mod schema;
@@ -14,6 +15,7 @@ mod toml_reader;
 pub use audit_settings::{AuditFlags, AuditSettings};
 pub use audit_table::{AuditTable, RuleTable};
 pub use color::ColorMode;
+pub(crate) use directories::{settings_root, user_cache_dir};
 pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource};
 pub use parse::{JobCount, ValueParseError};
 pub(crate) use parse::{parse_age, parse_count, parse_duration, parse_jobs, parse_log_name, parse_memory};

@@ -49,7 +49,7 @@ pub enum ValueParseError {
         /// The minimum.
         minimum: u32,
     },
-    /// None of the choices.
+    /// Not one of the choices.
     #[error("must be {}", join_quoted(.0))]
     UnknownChoice(Vec<&'static str>),
     /// A log name without placeholder, which would be the same file for every session.
@@ -168,7 +168,7 @@ pub(crate) fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParse
     match text.trim() {
         "false" => Ok(None),
         "true" => Ok(Some(FailFast::Wait)),
-        word => FailFast::from_name(word)
+        name => FailFast::from_name(name)
             .map(Some)
             .ok_or_else(|| ValueParseError::UnknownChoice(vec!["wait", "kill", "true", "false"])),
     }
@@ -177,7 +177,7 @@ pub(crate) fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParse
 /// Parses one of the choices.
 pub(crate) fn parse_choice<T: NamedChoice>(text: &str) -> Result<T, ValueParseError> {
     T::from_name(text.trim())
-        .ok_or_else(|| ValueParseError::UnknownChoice(T::CHOICES.iter().map(|(word, _)| *word).collect()))
+        .ok_or_else(|| ValueParseError::UnknownChoice(T::CHOICES.iter().map(|(name, _)| *name).collect()))
 }
 
 /// Parses a pattern for names of log files.

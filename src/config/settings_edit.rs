@@ -85,7 +85,7 @@ fn ensure_table<'t>(table: &'t mut Item, name: &str, implicit: bool) -> Result<&
     if found.is_table_like() { Ok(found) } else { Err(not_table()) }
 }
 
-/// Appends a string to a list, in the list's own style.
+/// Appends a string to a list, formatted like its other items.
 fn append_to_list(
     table: &mut Item,
     key: &str,
@@ -99,7 +99,7 @@ fn append_to_list(
         return Ok(());
     }
     let mut value = Value::from(item);
-    // If each item is on its own line, so is this one, after the comment of the last.
+    // In a list with one item per line, adds a line after the comment of the last item.
     let prefix = list.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str());
     match prefix.filter(|prefix| prefix.contains('\n')).map(str::to_owned) {
         Some(prefix) => {

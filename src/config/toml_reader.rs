@@ -271,7 +271,7 @@ fn string_value(value: &DeValue<'_>) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// Returns an integer in decimal digits, whatever its base; one that overflows is returned as written.
+/// Returns an integer of any base in decimal digits; one that overflows is returned as written.
 fn integer_digits(value: &DeValue<'_>) -> Option<String> {
     let integer = value.as_integer()?;
     let number = i128::from_str_radix(integer.as_str(), integer.radix());

@@ -1,4 +1,4 @@
-//! Atomic file writes.
+//! Atomic file writes, and renames into place.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,19 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_all().map_err(add_path)?;
     file.persist(path).map_err(|error| add_path(error.error))?;
     Ok(())
+}
+
+/// Creates the parent directories of a path.
+///
+/// # Errors
+/// If a directory cannot be created.
+pub(crate) fn create_parent_dir(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)
+}
+
+/// Returns whether renaming a directory failed because the target exists and is not empty.
+pub(crate) fn is_rename_target_occupied(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Placing a file at a second path as cheaply as the file systems allow: clone, else hard link, else copy.
+//! Links of a file to a second path, by the cheapest method that the file systems support: clone, hard link, or copy.
 
 use std::io;
 use std::path::Path;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn other_file_systems_get_copies() {
+    fn files_are_copied_to_other_file_systems() {
         let here = tempfile::tempdir().unwrap();
         let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
         fs_err::write(here.path().join("a"), "text").unwrap();

@@ -1,4 +1,4 @@
-//! Advisory locks that the kernel releases when the process exits, and temporary directories held by such a lock.
+//! Advisory locks that the kernel releases when the process exits, and temporary directories protected by such a lock.
 
 use super::FileStat;
 use rustix::fs::{FlockOperation, flock};
@@ -92,7 +92,7 @@ impl DirLock {
     }
 }
 
-/// Name prefix of these directories; no others are ever removed.
+/// Name prefix of locked temporary directories; only directories with this prefix are removed as stale.
 const DIR_PREFIX: &str = ".noxide-work-";
 
 /// A locked temporary directory, removed when dropped; if the process is killed, the next one removes it.
@@ -103,7 +103,7 @@ pub(crate) struct LockedTempDir {
 }
 
 impl LockedTempDir {
-    /// Creates one in `directory`, which should be on the file system that the result is renamed to.
+    /// Creates a temporary directory in `directory`, which should be on the file system that the result is renamed to.
     ///
     /// # Errors
     /// If the directory cannot be created, or the file system does not support locks.
@@ -133,15 +133,15 @@ impl LockedTempDir {
         &self.path
     }
 
-    /// Removes the directories that killed processes left in `directory`, and returns their number.
+    /// Removes the temporary directories of killed processes from `directory`, and returns their number.
     pub(crate) fn remove_stale(directory: &Path) -> usize {
         let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
         let has_prefix = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes());
         let stale = entries.flatten().filter(|entry| has_prefix(&entry.file_name())).filter(|entry| {
             let Ok(lock) = File::open(entry.path()) else { return false };
-            let free = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            let is_unlocked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
             // Removed while locked, so that a process that has just created it notices.
-            free && remove_tree(&entry.path())
+            is_unlocked && remove_tree(&entry.path())
         });
         stale.count()
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_file_lock_has_one_holder_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("claim");
+        let path = directory.path().join("lock");
         let lock = FileLock::try_acquire(&path).unwrap();
         assert!(FileLock::try_acquire(&path).unwrap().is_none());
         drop(lock);
@@ -177,8 +177,8 @@ mod tests {
     fn a_released_lock_is_free_even_if_a_child_has_its_descriptor() {
         let directory = tempfile::tempdir().unwrap();
         let lock = DirLock::acquire_shared(directory.path()).unwrap().unwrap();
-        // Like a child that has just been forked.
-        let _of_child = lock.guard.0.try_clone().unwrap();
+        // A child that was just forked shares the descriptor.
+        let _child_descriptor = lock.guard.0.try_clone().unwrap();
         drop(lock);
         assert!(DirLock::try_acquire_exclusive(directory.path()).unwrap().is_some());
     }
@@ -193,13 +193,13 @@ mod tests {
         assert!(first.is_some() && second.is_some());
         assert!(DirLock::try_acquire_exclusive(&path).unwrap().is_none());
         drop((first, second));
-        let alone = DirLock::try_acquire_exclusive(&path).unwrap().unwrap();
+        let exclusive = DirLock::try_acquire_exclusive(&path).unwrap().unwrap();
         let waiting = std::thread::spawn({
             let path = path.clone();
             move || DirLock::acquire_shared(&path).unwrap().is_some()
         });
         fs_err::rename(&path, directory.path().join("gone")).unwrap();
-        drop(alone);
+        drop(exclusive);
         assert!(!waiting.join().unwrap(), "a directory removed while waiting is not locked");
     }
 

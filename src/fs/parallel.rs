@@ -10,7 +10,7 @@ pub(crate) fn worker_count() -> usize {
 
 /// Applies `work` to every item, in any order, and returns the results in the order of the items.
 ///
-/// Threads take one item at a time, so items should be of moderate size.
+/// Each thread processes one item at a time, so items should take similar time.
 pub(crate) fn parallel_map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = worker_count().min(items.len());
     if threads < 2 {

@@ -7,9 +7,9 @@ const MAX_PATH_LEN: usize = 4_095;
 
 /// Returns the path if it is relative, has no `.`, `..` or empty components, and is not too long.
 pub(crate) fn safe_relative_path(text: &str) -> Option<&Path> {
-    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
-    let fits = text.len() <= MAX_PATH_LEN && !text.contains('\0') && text.split('/').all(plain);
-    fits.then_some(Path::new(text))
+    let is_plain_name = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
+    let is_safe = text.len() <= MAX_PATH_LEN && !text.contains('\0') && text.split('/').all(is_plain_name);
+    is_safe.then_some(Path::new(text))
 }
 
 /// Returns whether a link at `path` (inside a root, not below a link) points to a path inside the same root.

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::cache_progress::CacheProgressBar;
+use super::diagnostic::{Diagnostic, errors_document};
 use super::options::{
     ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery,
 };
 use super::theme::OutputTheme;
+use crate::cache::{NoProgress, ProgressReporter};
 
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
@@ -98,13 +101,40 @@ impl OutputContext {
         }
     }
 
+    /// Prints errors: as text to standard error, or as a document to standard output.
+    pub(crate) fn print_diagnostics(&self, diagnostics: &[Diagnostic], json: bool) {
+        if json {
+            return self.print_json(&errors_document(diagnostics));
+        }
+        let width = terminal_size().map(|(columns, _)| usize::from(columns));
+        let texts: Vec<String> =
+            diagnostics.iter().map(|diagnostic| diagnostic.render(self.stderr_theme, width)).collect();
+        self.print_error(texts.join("\n").trim_end());
+    }
+
+    /// Returns a progress bar if standard error is a terminal, otherwise a reporter that prints nothing.
+    pub(crate) fn transfer_progress(&self) -> Box<dyn ProgressReporter> {
+        let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        if !std::io::stderr().is_terminal() || is_dumb || self.is_quiet() {
+            return Box::new(NoProgress);
+        }
+        let width = terminal_size().map_or(80, |(columns, _)| usize::from(columns));
+        Box::new(CacheProgressBar::new(Box::new(std::io::stderr()), self.stderr_theme, width))
+    }
+
+    /// Appends lines to the forge's step summary, if there is one.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub(crate) fn append_step_summary(&self, lines: &[String]) -> std::io::Result<()> {
+        let Some(path) = step_summary_path() else { return Ok(()) };
+        let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+        let mut file = fs_err::OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(format!("\n{list}").as_bytes())
+    }
+
     /// Returns the output options of a run; `stop_token` ends log sections that a forge must not read as commands.
-    pub(crate) fn output_options(
-        &self,
-        style: Option<SessionOutputStyle>,
-        json: bool,
-        stop_token: &str,
-    ) -> OutputOptions {
+    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, stop_token: &str) -> OutputOptions {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
         let is_ci = forge.is_some() || is_ci();
         let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
@@ -118,7 +148,7 @@ impl OutputContext {
             verbose: self.verbose,
             quiet: self.quiet,
             json,
-            step_summary: std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from),
+            step_summary: step_summary_path(),
         }
     }
 
@@ -128,6 +158,10 @@ impl OutputContext {
             if self.uses_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
         OutputStreams { stdout, stderr: Box::new(std::io::stderr()), terminal_size: terminal_size_query(), events }
     }
+}
+
+fn step_summary_path() -> Option<PathBuf> {
+    std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn terminal_size_query() -> TerminalSizeQuery {

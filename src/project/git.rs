@@ -21,6 +21,12 @@ impl GitCheckout {
         let status = run_git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
         Some(Self { commit, dirty: !status.is_empty() })
     }
+
+    /// Returns the first digits of the commit, followed by `+` if tracked files differ from it.
+    pub(crate) fn short_commit(&self) -> String {
+        let short = self.commit.get(..12).unwrap_or(&self.commit);
+        format!("{short}{}", if self.dirty { "+" } else { "" })
+    }
 }
 
 /// Returns those of these paths, relative to `folder`, that Git ignores; none without Git or a repository.

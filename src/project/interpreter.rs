@@ -49,6 +49,12 @@ pub enum InterpreterError {
     },
 }
 
+/// Returns the path of the interpreter in the project's `.venv`, otherwise the name of the one on PATH.
+pub(crate) fn default_interpreter(root: &Path) -> PathBuf {
+    let project_python = root.join(".venv/bin/python");
+    if project_python.exists() { project_python } else { "python3".into() }
+}
+
 /// Works with Python 3.7 and newer.
 const PROBE_SCRIPT: &str = r#"
 import json, os, platform, sys, sysconfig

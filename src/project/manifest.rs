@@ -50,6 +50,26 @@ pub struct NoxfileManifest {
     pub notices: Vec<String>,
 }
 
+impl NoxfileManifest {
+    /// Returns every name that nox accepts for a session.
+    pub(crate) fn accepted_names(&self) -> Vec<&str> {
+        let sessions = self.sessions.iter();
+        sessions
+            .flat_map(|session| std::iter::once(&session.base).chain(&session.signatures))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// Returns the notices about the noxfile and about how its sessions are started.
+    pub(crate) fn all_notices(&self) -> Vec<String> {
+        let mut notices = self.notices.clone();
+        if let HostMode::Process { why } = &self.mode {
+            notices.push(format!("each session gets a nox process of its own: {why}"));
+        }
+        notices
+    }
+}
+
 /// How the host starts a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "kebab-case")]

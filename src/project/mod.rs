@@ -14,6 +14,7 @@ pub use host::{
     FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,
     LoadFailure, LoadStage, NoxStatus, SeccompSetup, TracebackFrame,
 };
+pub(crate) use interpreter::default_interpreter;
 pub use interpreter::{Interpreter, InterpreterError};
 pub use manifest::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId};
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};

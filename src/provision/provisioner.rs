@@ -370,7 +370,8 @@ impl Provisioner for CacheProvisioner {
         }
         let report = self.restore_packages(&packages, progress);
         let damaged = report.damaged.iter();
-        notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.corruption)));
+        notices
+            .extend(damaged.map(|it| format!("cache: {} is damaged and was quarantined: {}", it.name, it.corruption)));
         let venv_bytes = self.restore_venv(id, progress, &mut notices);
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
         cache.restored_bytes += venv_bytes;

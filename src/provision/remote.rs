@@ -103,7 +103,7 @@ impl RemoteCache {
         }
         let selected: Vec<SelectedPackage> = packages.iter_unique().cloned().collect();
         let mut states = states.to_vec();
-        states.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_states(&selected, tag)));
+        states.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_keys(&selected, tag)));
         let is_stored = |id: &EntryId| store.has_entry(id);
         let buckets = cache.layout().pointer_buckets();
         let checksums = self.remote.checksums.as_ref();
@@ -139,7 +139,7 @@ impl RemoteCache {
     ) {
         // `noxide.sums` lists trees of wheels only; where it exists, nothing else is used.
         if let (Some(snapshot), None) = (&self.snapshot, &self.remote.checksums) {
-            frames.extend(snapshot.newest_states(states, &|name| store.has_version(name)));
+            frames.extend(snapshot.newest_versions(states, &|name| store.has_version(name)));
         }
         let plan = DownloadPlan::new(frames);
         if plan == DownloadPlan::default() {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cache::store::FolderSpec;
+use crate::cache::store::{FolderSpec, RestorePlan, RestoreReport, SaveReport};
 use crate::cache::uv::{UvCachedWheel, UvError, UvLayoutSupport};
-use crate::cache::{Store, Uv, UvCache};
+use crate::cache::{PackageSelection, ProgressReporter, Store, StoreError, Uv, UvCache};
 use crate::fs::Sha256Digest;
 use crate::project::NoxfileManifest;
 
@@ -71,6 +71,62 @@ impl UvCacheAccess {
                 Ok(Self::WholeFolder { folder: FolderSpec::for_uv_cache(dir, &uv.version()?), reason })
             }
         }
+    }
+}
+
+impl UvCacheAccess {
+    /// Returns why the cache is stored as a whole, if it is.
+    pub(crate) fn unknown_layout_notice(&self) -> Option<String> {
+        let Self::WholeFolder { reason, .. } = self else { return None };
+        Some(format!("the cache layout of this uv is unknown ({reason}): its cache is stored as a whole"))
+    }
+
+    /// Plans the restore of packages; nothing is planned for a whole directory.
+    pub(crate) fn plan_restore(&self, store: &Store, selection: &PackageSelection) -> RestorePlan {
+        match self {
+            Self::PerWheel(cache) => store.plan_restore(selection, cache),
+            Self::WholeFolder { .. } => RestorePlan::default(),
+        }
+    }
+
+    /// Restores packages to the cache, and the configured directories.
+    pub(crate) fn restore(
+        self,
+        store: &Store,
+        selection: &PackageSelection,
+        progress: &dyn ProgressReporter,
+    ) -> RestoreReport {
+        let mut folders = store.configured_folders();
+        let mut report = match self {
+            Self::PerWheel(cache) => store.restore_wheels(selection, &cache, progress),
+            Self::WholeFolder { folder, .. } => {
+                folders.push(folder);
+                RestoreReport::default()
+            }
+        };
+        for folder in &folders {
+            report.add_folder(store.restore_folder(folder, progress));
+        }
+        report
+    }
+
+    /// Saves new packages of the cache, and the configured directories.
+    ///
+    /// # Errors
+    /// When something is new and the store is read-only.
+    pub(crate) fn save(self, store: &Store, progress: &dyn ProgressReporter) -> Result<SaveReport, StoreError> {
+        let mut folders = store.configured_folders();
+        let mut report = match self {
+            Self::PerWheel(cache) => store.save_wheels(&PackageSelection::All, &cache, progress)?,
+            Self::WholeFolder { folder, .. } => {
+                folders.push(folder);
+                SaveReport::default()
+            }
+        };
+        for folder in &folders {
+            report.add_folder(store.save_folder(folder, progress));
+        }
+        Ok(report)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Cost of restoring packages for a session compared with the install time it saves, measured from records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::history::lower_median;
-use super::{Outcome, SessionResult};
+use super::{Outcome, RunRecord, SessionResult};
 use crate::project::SessionName;
 use crate::text::format_duration;
 
@@ -40,6 +40,13 @@ impl CacheCost {
             )
         };
         (self.restore_ms + self.install_after_restore_ms > self.plain_install_ms).then(description)
+    }
+
+    /// Describes, by session name, the losses of the sessions in these records.
+    pub(crate) fn describe_losses(records: &[RunRecord]) -> BTreeMap<String, String> {
+        let results = records.iter().flat_map(|record| &record.sessions).filter_map(|session| session.result.as_ref());
+        let costs = Self::measure_by_session(results).into_iter();
+        costs.filter_map(|(name, cost)| Some((name.as_str().to_owned(), cost.describe_loss()?))).collect()
     }
 
     /// Measures the sessions that ran all their installs in at least three runs of each kind.

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cache_cost;
+mod collected_files;
 mod event;
 mod history;
 mod imported_runs;
@@ -18,6 +19,7 @@ mod temp_dir;
 pub(crate) use artifacts::ARTIFACTS_VERSION;
 pub use artifacts::{Artifact, ArtifactManifest};
 pub(crate) use cache_cost::CacheCost;
+pub(crate) use collected_files::{collect_run_files, reset_collection_dir};
 pub use event::{
     AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
     RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,

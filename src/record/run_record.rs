@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::project::SessionName;
+
 use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
 
 /// Version of the record that is written and read.
@@ -89,6 +91,13 @@ struct RecordHeader {
 }
 
 impl RunRecord {
+    /// Returns the sessions that failed, were aborted or cancelled, or did not finish.
+    pub(crate) fn unsuccessful_sessions(&self) -> impl Iterator<Item = &SessionName> {
+        let is_unsuccessful =
+            |session: &&RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());
+        self.sessions.iter().filter(is_unsuccessful).map(|session| &session.spec.name)
+    }
+
     /// Reads a record.
     ///
     /// # Errors

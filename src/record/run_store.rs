@@ -134,6 +134,18 @@ impl RunStore {
         self.run_ids().iter().rev().filter_map(|run| self.read_record(run).ok()).take(limit).collect()
     }
 
+    /// Returns the records of runs before this one, newest first and at most `limit`; unreadable ones are skipped.
+    pub(crate) fn records_before(&self, run: &str, limit: usize) -> Vec<RunRecord> {
+        let runs = self.run_ids();
+        let earlier = runs.iter().rev().filter(|id| id.as_str() < run);
+        earlier.filter_map(|id| self.read_record(id).ok()).take(limit).collect()
+    }
+
+    /// Loads the usual times of the project in `root`; creates nothing.
+    pub(crate) fn load_project_history(root: &Path) -> SessionHistory {
+        Self::open_existing(root).map(|store| store.load_history()).unwrap_or_default()
+    }
+
     /// Finds runs without a record whose noxide is not running any more.
     pub fn find_crashed_runs(&self) -> Vec<CrashedRun> {
         let unfinished = |run: &String| !self.run_dir(run).join("record.json").exists();

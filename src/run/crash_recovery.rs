@@ -29,6 +29,16 @@ impl ProcessMark {
     }
 }
 
+/// Opens the store of runs below `root`, or a temporary one, and recovers crashed runs. Returns the store and notices.
+///
+/// # Errors
+/// When no store can be created.
+pub(crate) fn open_run_store(root: &Path) -> std::io::Result<(RunStore, Vec<String>)> {
+    let (store, notice) = RunStore::open_or_temporary(root)?;
+    let notices = notice.into_iter().chain(recover_crashed_runs(&store)).collect();
+    Ok((store, notices))
+}
+
 /// Kills the processes of runs whose noxide was killed, and writes their records. Returns a notice for each record that
 /// cannot be written.
 pub(crate) fn recover_crashed_runs(store: &RunStore) -> Vec<String> {

@@ -27,7 +27,7 @@ mod timeout_context;
 mod worker_share;
 
 pub(crate) use capacity::detect_capacity;
-pub(crate) use crash_recovery::recover_crashed_runs;
+pub(crate) use crash_recovery::{open_run_store, recover_crashed_runs};
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
 pub(crate) use execution::{RunResult, RunStartError, RunTarget, execute_run, is_signal_exit};
 pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};

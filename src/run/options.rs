@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::project::NoxfileManifest;
 use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::LearnedConflict;
 
@@ -75,6 +76,13 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
+    /// Applies what the noxfile sets, unless a flag overrides it.
+    pub(crate) fn apply_noxfile(&mut self, manifest: &NoxfileManifest, has_fail_fast_flag: bool) {
+        if manifest.stop_on_first_error && !has_fail_fast_flag {
+            self.fail_fast.get_or_insert(FailFast::Wait);
+        }
+    }
+
     /// Returns the rules that match a session's base name or one of its signatures, in file order.
     pub fn rules_for<'a>(&'a self, base: &'a str, signatures: &'a [String]) -> impl Iterator<Item = &'a SessionRule> {
         self.session_rules.iter().filter(move |rule| rule.matches(base, signatures))

@@ -141,6 +141,22 @@ impl RunPlan {
         SessionIndex(self.sessions.len() - 1)
     }
 
+    /// Adds the sessions that are not selected, and sorts all in the noxfile's order, for a list.
+    pub(crate) fn add_unselected(
+        &mut self,
+        manifest: &NoxfileManifest,
+        options: &RunOptions,
+        history: &SessionHistory,
+    ) {
+        for (index, session) in manifest.sessions.iter().enumerate() {
+            let id = SessionId(index);
+            if !manifest.queue.contains(&id) {
+                self.add_session(session, id, options, history);
+            }
+        }
+        self.sessions.sort_by_key(|planned| planned.id);
+    }
+
     /// Returns a scheduler for this plan, with every session waiting.
     pub(crate) fn new_scheduler(&self) -> Scheduler {
         Scheduler::new(self.sessions.iter().map(|session| session.task.clone()).collect(), self.slots, self.memory)

@@ -1,9 +1,10 @@
 //! A run that is ready to start: history, plan, provisioner and tracing, each made once.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::capacity::detect_capacity;
-use super::graph::GraphError;
+use super::graph::{GraphError, SessionIndex};
 use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::run_tracing::RunTracing;
@@ -11,6 +12,7 @@ use crate::project::lock::ConstraintsError;
 use crate::project::{NoxfileManifest, SessionName};
 use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, lock_constraints};
 use crate::record::{RunMetadata, RunStore, SessionHistory, ShardMetadata};
+use crate::trace::{KnownOrdering, trace_context};
 
 /// A run that is ready to start.
 pub(crate) struct PreparedRun {
@@ -82,6 +84,29 @@ impl PreparedRun {
         let history = load_history(store, manifest, provisioner.as_mut());
         let plan = RunPlan::new(manifest, &options, &history, detect_capacity())?;
         Ok(Self { options, history, plan, provisioner, tracing, origin, notices })
+    }
+
+    /// Prepares a run of the sessions one after another, all of them traced. Returns it with the order of the sessions,
+    /// and what would have kept them apart otherwise.
+    ///
+    /// # Errors
+    /// When sessions require each other.
+    pub(crate) fn prepare_trace(
+        manifest: &NoxfileManifest,
+        options: &RunOptions,
+        store: &RunStore,
+        notices: Vec<String>,
+    ) -> Result<(Self, Vec<SessionIndex>, KnownOrdering), GraphError> {
+        let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
+        let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..options.clone() };
+        let mut plan = RunPlan::new(manifest, &options, &history, detect_capacity())?;
+        let known = plan.known_ordering();
+        let order = plan.make_sequential();
+        let sessions = plan.sessions.iter().map(|session| session.id).collect();
+        let tracing = RunTracing::new(sessions, trace_context(manifest), &store.path().join("trace"));
+        let prepared =
+            Self { options, history, plan, provisioner: None, tracing, origin: RunOrigin::default(), notices };
+        Ok((prepared, order, known))
     }
 
     /// Returns what a record says of the run at its start.

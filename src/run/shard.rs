@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::graph::{GraphError, SessionGraph, SessionIndex};
 use super::options::RunOptions;
 use crate::project::{NoxfileManifest, SessionId};
-use crate::record::{NeedOrigin, SessionHistory};
+use crate::record::{NeedOrigin, SessionHistory, ShardMetadata};
 
 /// One runner's share of a run, such as `2/3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,27 @@ impl ShardPlan {
             weight: sessions.iter().map(|session| weights[session.0]).fold(0, u64::saturating_add),
         };
         Ok(Self { parts: parts.into_iter().map(part).collect() })
+    }
+}
+
+impl Shard {
+    /// Reduces the queue of a manifest to this shard. Returns the shard's part of the record, and a notice.
+    ///
+    /// Plans without history, because every runner plans on its own and has another history.
+    ///
+    /// # Errors
+    /// When needs form a cycle.
+    pub(crate) fn select_sessions(
+        self,
+        manifest: &mut NoxfileManifest,
+        options: &RunOptions,
+    ) -> Result<(ShardMetadata, String), GraphError> {
+        let plan = ShardPlan::new(manifest, options, &SessionHistory::default(), self.count)?;
+        let part = plan.parts.into_iter().nth(self.index.get() - 1).unwrap_or_default();
+        let sessions: Vec<_> = manifest.queue.iter().map(|id| manifest.sessions[id.0].name.clone()).collect();
+        let notice = format!("shard {self}: {} of {} sessions", part.sessions.len(), sessions.len());
+        manifest.queue.retain(|id| part.sessions.contains(id));
+        Ok((ShardMetadata { index: self.index.get(), count: self.count.get(), sessions }, notice))
     }
 }
 

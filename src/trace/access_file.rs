@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::session_accesses::SessionAccesses;
-use crate::fs::write_atomic;
+use crate::fs::{create_parent_dir, write_atomic};
 use crate::project::SessionName;
 
-/// Format version this program writes.
+/// Version of the file format.
 const FORMAT_VERSION: u32 = 2;
 
 /// Recorded accesses of one session, as documented in docs/formats/access.md.
@@ -20,7 +20,7 @@ pub(crate) struct AccessFile {
     pub(crate) session: SessionName,
     /// Fingerprint of the session's definition; a different current fingerprint means that these accesses may be stale.
     pub(crate) fingerprint: String,
-    /// Whether the trace saw every access; if not, `blind` lists the reasons.
+    /// Whether the trace saw every access; if not, `incomplete_reasons` lists why.
     pub(crate) complete: bool,
     #[serde(flatten)]
     pub(crate) accesses: SessionAccesses,
@@ -66,7 +66,7 @@ impl AccessFile {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn write(&self, path: &Path) -> Result<(), AccessFileError> {
-        path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
+        create_parent_dir(path)?;
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::from)?;
         text.push(b'\n');
         Ok(write_atomic(path, &text)?)

@@ -1,4 +1,4 @@
-//! Access log: the accesses of one session while it runs, bounded in size.
+//! Access log: the accesses of one running session, limited in size.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::Metadata;
@@ -65,9 +65,9 @@ impl AccessLog {
     }
 
     /// Records a reason why the trace may be incomplete.
-    pub(super) fn mark_incomplete(&mut self, why: &str) {
+    pub(super) fn mark_incomplete(&mut self, reason: &str) {
         if self.incomplete_reasons.len() < 20 {
-            self.incomplete_reasons.insert(why.to_owned());
+            self.incomplete_reasons.insert(reason.to_owned());
         }
     }
 
@@ -94,9 +94,9 @@ impl AccessLog {
         }
         let Some(entry) = self.path_access(path, true) else { return };
         // A file the session created or replaced itself is not an input.
-        let own =
-            |changed: &PathChange| changed.state_before == PathState::Absent || changed.removed || changed.overwritten;
-        entry.read |= !entry.change.as_ref().is_some_and(own);
+        let is_own_output =
+            |change: &PathChange| change.state_before == PathState::Absent || change.removed || change.overwritten;
+        entry.read |= !entry.change.as_ref().is_some_and(is_own_output);
         entry.opened |= opened;
         entry.record_file_id(metadata);
     }
@@ -115,40 +115,40 @@ impl AccessLog {
         }
     }
 
-    /// Records that a path is about to be created, written or removed. The first call per path captures the state
-    /// before and the program (`by`).
+    /// Records that a path is about to be created, written or removed. The first call for a path records the
+    /// state before the change and the name of the program.
     pub(super) fn record_change(
         &mut self,
         path: &Path,
         metadata: Option<&Metadata>,
-        how: PathChangeKind,
-        by: impl FnOnce() -> String,
+        kind: PathChangeKind,
+        program: impl FnOnce() -> String,
     ) {
         let Some(entry) = self.path_access(path, false) else { return };
         entry.record_file_id(metadata);
-        let changed = entry.change.get_or_insert_with(|| PathChange {
+        let change = entry.change.get_or_insert_with(|| PathChange {
             state_before: PathState::from_path(path),
             removed: false,
             overwritten: false,
-            program: by(),
+            program: program(),
         });
-        match how {
-            PathChangeKind::Remove => changed.removed = true,
-            PathChangeKind::Overwrite => changed.overwritten = true,
+        match kind {
+            PathChangeKind::Remove => change.removed = true,
+            PathChangeKind::Overwrite => change.overwritten = true,
             PathChangeKind::OpenForWrite => {}
         }
     }
 
-    /// Records that a file gets another hard link: from now on all its names are aliases.
+    /// Records that a file gets another hard link, so that all its names are recognized as one file.
     pub(super) fn record_hard_link(&mut self, path: &Path, metadata: Option<&Metadata>) {
         if let (Some(entry), Some(metadata)) = (self.path_access(path, false), metadata) {
             entry.file_id = Some((metadata.dev(), metadata.ino()));
         }
     }
 
-    /// Builds the access sets, comparing each changed path with its state before.
+    /// Builds the access sets. Compares each changed path with its state before the change.
     pub(super) fn collect_accesses(&mut self) -> SessionAccesses {
-        // A cache directory may have been tagged only after it was filled.
+        // A cache directory may have been tagged after files were created in it.
         self.scope.clear_cache_tags();
         let mut all = SessionAccesses {
             incomplete_reasons: self.incomplete_reasons.iter().cloned().collect(),
@@ -169,15 +169,14 @@ impl AccessLog {
             }
             let shown = self.scope.display_path(path);
             let mut read = entry.read;
-            if let Some(changed) = &entry.change {
+            if let Some(change) = &entry.change {
                 let after = PathState::from_path(path);
-                match changed.effect_kind(&after) {
+                match change.effect_kind(&after) {
                     Some(kind) => {
                         let digest = after.file_digest().map(str::to_owned);
-                        all.changes
-                            .insert(shown.clone(), PathEffect { kind, digest, program: changed.program.clone() });
+                        all.changes.insert(shown.clone(), PathEffect { kind, digest, program: change.program.clone() });
                     }
-                    None => read |= changed.state_before != PathState::Folder,
+                    None => read |= change.state_before != PathState::Folder,
                 }
             }
             if let Some((device, inode)) = entry.file_id {
@@ -228,7 +227,7 @@ impl PathChange {
             (_, PathState::Absent) => Some(EffectKind::Deleted),
             _ if self.removed => Some(EffectKind::Replaced),
             (before, after) if before != after => Some(EffectKind::Written),
-            // Opened for writing but unchanged: a database that was only read, a formatter with nothing to do.
+            // Opened for writing but unchanged, for example by a formatter that found nothing to change.
             _ => self.overwritten.then_some(EffectKind::Rewritten),
         }
     }

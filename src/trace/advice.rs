@@ -1,4 +1,4 @@
-//! Separation advice: the lock or order that keeps conflicting sessions apart. Pure functions.
+//! Separation advice: the lock or order that prevents conflicting sessions from overlapping.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ pub struct ConflictingPair {
     pub conflicts: Vec<AccessConflict>,
 }
 
-/// One piece of advice.
+/// How to separate conflicting sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SeparationAdvice {
-    /// Run a session after another.
+    /// Run one session after another.
     After {
         /// Index of the session that waits.
         session: usize,
@@ -40,35 +40,35 @@ pub(crate) enum SeparationAdvice {
     },
 }
 
-/// Returns the separation for each pair: a lock if both sessions change a path, otherwise the noxfile's order.
+/// Returns how to separate each pair: by a lock if both sessions change a path, otherwise in the noxfile's order.
 ///
 /// Locks are chosen greedily: the path that most pairs have in common comes first, so that few locks are needed.
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
-    let mut open: Vec<&ConflictingPair> =
+    let mut remaining: Vec<&ConflictingPair> =
         pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both_change)).collect();
-    while !open.is_empty() {
+    while !remaining.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for conflict in open.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change) {
+        for conflict in remaining.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change) {
             *counts.entry(&conflict.path).or_default() += 1;
         }
         let best = counts.iter().max_by_key(|(path, count)| (**count, std::cmp::Reverse((path.len(), **path))));
         let Some(path) = best.map(|(path, _)| (*path).to_owned()) else { break };
-        let has = |pair: &ConflictingPair| {
+        let is_covered = |pair: &ConflictingPair| {
             pair.conflicts.iter().any(|conflict| conflict.both_change && conflict.path == path)
         };
         let mut sessions: Vec<usize> =
-            open.iter().filter(|pair| has(pair)).flat_map(|pair| [pair.first, pair.second]).collect();
+            remaining.iter().filter(|pair| is_covered(pair)).flat_map(|pair| [pair.first, pair.second]).collect();
         sessions.sort_unstable();
         sessions.dedup();
-        open.retain(|pair| !has(pair));
-        let taken: Vec<&str> = advice.iter().filter_map(advised_lock_name).collect();
-        let name = derive_lock_name(&path, &taken);
+        remaining.retain(|pair| !is_covered(pair));
+        let used_names: Vec<&str> = advice.iter().filter_map(advised_lock_name).collect();
+        let name = derive_lock_name(&path, &used_names);
         advice.push(SeparationAdvice::Lock { name, sessions, path });
     }
     for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both_change)) {
-        let telling = pair.conflicts.iter().find(|conflict| conflict.second_reads_output).or(pair.conflicts.first());
-        let Some(conflict) = telling else { continue };
+        let cause = pair.conflicts.iter().find(|conflict| conflict.second_reads_output).or(pair.conflicts.first());
+        let Some(conflict) = cause else { continue };
         advice.push(SeparationAdvice::After {
             session: pair.second,
             waits_for: pair.first,
@@ -87,14 +87,13 @@ fn advised_lock_name(advice: &SeparationAdvice) -> Option<&str> {
 }
 
 /// Derives a lock name from the last component of a path, using only characters that need no quoting.
-fn derive_lock_name(path: &str, taken: &[&str]) -> String {
+fn derive_lock_name(path: &str, used_names: &[&str]) -> String {
     let path = path.split(" = ").next().unwrap_or(path);
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("shared");
     let mut name = String::new();
-    for sign in last.chars() {
-        let fit = sign.is_ascii_alphanumeric() || sign == '_';
-        if fit {
-            name.push(sign.to_ascii_lowercase());
+    for character in last.chars() {
+        if character.is_ascii_alphanumeric() || character == '_' {
+            name.push(character.to_ascii_lowercase());
         } else if !name.is_empty() && !name.ends_with('-') {
             name.push('-');
         }
@@ -102,23 +101,23 @@ fn derive_lock_name(path: &str, taken: &[&str]) -> String {
     let name = name.trim_end_matches('-').to_owned();
     let name = if name.is_empty() { "shared".to_owned() } else { name };
     let numbered = |number: usize| if number == 1 { name.clone() } else { format!("{name}-{number}") };
-    (1..).map(numbered).find(|name| !taken.contains(&name.as_str())).unwrap_or_default()
+    (1..).map(numbered).find(|name| !used_names.contains(&name.as_str())).unwrap_or_default()
 }
 
 impl SeparationAdvice {
     /// Converts the advice to learned conflicts, with sessions by name.
     pub(crate) fn to_learned_conflicts(&self, names: &[String]) -> Vec<LearnedConflict> {
         match self {
-            Self::After { session, waits_for: on, path, .. } => vec![LearnedConflict {
-                first: names[*on].clone(),
+            Self::After { session, waits_for, path, .. } => vec![LearnedConflict {
+                first: names[*waits_for].clone(),
                 second: names[*session].clone(),
                 separation: SeparationKind::Order,
                 path: path.clone(),
             }],
             Self::Lock { sessions, path, .. } => {
                 let mut all = Vec::new();
-                for (at, first) in sessions.iter().enumerate() {
-                    for second in &sessions[at + 1..] {
+                for (position, first) in sessions.iter().enumerate() {
+                    for second in &sessions[position + 1..] {
                         let (first, second) = (names[*first].clone(), names[*second].clone());
                         all.push(LearnedConflict {
                             first,
@@ -139,15 +138,15 @@ mod tests {
     use super::*;
     use crate::trace::ConflictKind;
 
-    fn conflict(path: &str, both: bool, makes: bool) -> AccessConflict {
-        let words = || "writes".to_owned();
+    fn conflict(path: &str, both_change: bool, second_reads_output: bool) -> AccessConflict {
+        let effect = || "writes".to_owned();
         AccessConflict {
             path: path.to_owned(),
             kind: ConflictKind::WriteWrite,
-            first: words(),
-            second: words(),
-            both_change: both,
-            second_reads_output: makes,
+            first: effect(),
+            second: effect(),
+            both_change,
+            second_reads_output,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Conflicts: accesses of two sessions to the same path that must not happen concurrently. Pure functions.
+//! Conflicts: accesses of two sessions to the same path that must not happen concurrently.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ pub enum ConflictKind {
     ReadWrite,
     /// One session lists a directory in which the other creates or deletes an entry.
     ListCreate,
-    /// One session looks up a path that the other creates.
+    /// One session looks up a path that does not exist and that the other creates.
     AbsentCreate,
-    /// Both sessions need the same port or socket.
+    /// Both sessions use the same port or socket, and at least one binds it.
     SameAddress,
 }
 
@@ -86,12 +86,12 @@ struct SessionSide<'a> {
 }
 
 impl<'a> SessionSide<'a> {
-    fn new(all: &'a SessionAccesses, other: &'a SessionAccesses, tree: ProjectTree<'_>) -> Self {
-        let mut side = Self { accesses: all, other_accesses: other, effects: BTreeMap::new(), reads: BTreeMap::new() };
-        for (path, effect) in &all.changes {
+    fn new(accesses: &'a SessionAccesses, other: &'a SessionAccesses, tree: ProjectTree<'_>) -> Self {
+        let mut side = Self { accesses, other_accesses: other, effects: BTreeMap::new(), reads: BTreeMap::new() };
+        for (path, effect) in &accesses.changes {
             side.effects.insert(side.canonical_path(path), (path, effect));
         }
-        for path in all.read.iter().filter(|path| !is_only_scanned(all, path, tree)) {
+        for path in accesses.read.iter().filter(|path| !is_only_scanned(accesses, path, tree)) {
             side.reads.insert(side.canonical_path(path), path);
         }
         side
@@ -111,7 +111,7 @@ fn describe_effect(effect: &PathEffect) -> String {
     }
 }
 
-/// Returns whether a path names a lock file: creating and deleting it on both sides is how the programs synchronize.
+/// Returns whether a path is that of a lock file. Programs that both create and delete one synchronize with it.
 fn is_lock_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }
@@ -120,7 +120,7 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
     for (key, (path, effect)) in &one.effects {
         let Some((other_path, second)) = other.effects.get(key) else { continue };
         let kinds = [effect.kind, second.kind];
-        let takes_away = |kind: &EffectKind| {
+        let removes = |kind: &EffectKind| {
             matches!(
                 kind,
                 EffectKind::Deleted
@@ -129,21 +129,21 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
                     | EffectKind::DirectoryDeleted
             )
         };
-        let same = match kinds {
+        let is_harmless = match kinds {
             // Both create the directory, as with `exist_ok`; removed contents are checked separately.
             [
                 EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
                 EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
             ] => true,
             [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_lock_file(path),
-            _ if kinds.iter().any(takes_away) => false,
-            // One session wrote the file, the other left the same bytes: the order does not matter.
+            _ if kinds.iter().any(removes) => false,
+            // Both sessions leave the same bytes: the order does not matter.
             _ => effect.digest.is_some() && effect.digest == second.digest,
         };
-        if same {
+        if is_harmless {
             continue;
         }
-        let kind = if kinds.iter().any(takes_away) { ConflictKind::CreateDelete } else { ConflictKind::WriteWrite };
+        let kind = if kinds.iter().any(removes) { ConflictKind::CreateDelete } else { ConflictKind::WriteWrite };
         let path = if path == other_path { (*path).to_owned() } else { format!("{path} = {other_path}") };
         let conflict = AccessConflict {
             path: path.clone(),
@@ -179,7 +179,7 @@ fn add_removed_folder_conflict(
         .iter()
         .find(|(path, effect)| below(path) && effect.kind != EffectKind::CreatedAndDeleted);
     let read = other.reads.values().copied().filter(|path| below(path)).min();
-    let (path, doing) = match (changed, read) {
+    let (path, other_action) = match (changed, read) {
         (Some((path, effect)), _) => (path.as_str(), describe_effect(effect)),
         (None, Some(path)) => (path, "reads".to_owned()),
         (None, None) => return,
@@ -187,103 +187,103 @@ fn add_removed_folder_conflict(
     if found.contains_key(path) {
         return;
     }
-    let remover = format!("{} {folder}", describe_effect(effect));
-    let (first, second) = if in_order { (remover, doing) } else { (doing, remover) };
-    let both = changed.is_some();
+    let removal = format!("{} {folder}", describe_effect(effect));
+    let (first, second) = if in_order { (removal, other_action) } else { (other_action, removal) };
     let path = path.to_owned();
     let conflict = AccessConflict {
         path: path.clone(),
         kind: ConflictKind::CreateDelete,
         first,
         second,
-        both_change: both,
+        both_change: changed.is_some(),
         second_reads_output: false,
     };
     found.insert(path, conflict);
 }
 
-/// Adds what `user` reads or looks up and `maker` changes. `in_order`: the maker is the first session.
+/// Adds a conflict for each path that `writer` changes and `reader` reads or looks up. `in_order` is set if the writer is
+/// the first session.
 fn add_read_conflicts<'a>(
-    maker: &SessionSide<'a>,
-    user: &SessionSide<'a>,
+    writer: &SessionSide<'a>,
+    reader: &SessionSide<'a>,
     in_order: bool,
     tree: ProjectTree<'_>,
     found: &mut ConflictsByPath,
 ) {
-    for (key, (path, effect)) in &maker.effects {
-        if effect.kind == EffectKind::Rewritten || user.effects.contains_key(key) {
-            continue; // nothing changes, or both change it
+    for (key, (path, effect)) in &writer.effects {
+        if effect.kind == EffectKind::Rewritten || reader.effects.contains_key(key) {
+            continue; // the content stays the same, or both change it
         }
-        let read = user.reads.get(key).filter(|_| !effect.kind.is_folder());
-        let looks = || {
-            user.accesses.absent.contains(*path)
+        let read = reader.reads.get(key).filter(|_| !effect.kind.is_folder());
+        let looks_up = || {
+            reader.accesses.absent.contains(*path)
                 && !(effect.kind == EffectKind::CreatedAndDeleted && is_lock_file(path))
         };
-        let (kind, doing, shown) = if let Some(read) = read {
+        let (kind, action, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
             (ConflictKind::ReadWrite, "reads", shown)
-        } else if looks() && !(effect.kind.is_folder() && tree.is_ignored(path)) {
+        } else if looks_up() && !(effect.kind.is_folder() && tree.is_ignored(path)) {
             (ConflictKind::AbsentCreate, "looks for", (*path).to_owned())
         } else {
             continue;
         };
-        let makes = in_order
+        let second_reads_output = in_order
             && !matches!(
                 effect.kind,
                 EffectKind::Deleted | EffectKind::CreatedAndDeleted | EffectKind::DirectoryDeleted
             );
         let (first, second) = if in_order {
-            (describe_effect(effect), doing.to_owned())
+            (describe_effect(effect), action.to_owned())
         } else {
-            (doing.to_owned(), describe_effect(effect))
+            (action.to_owned(), describe_effect(effect))
         };
         let conflict =
-            AccessConflict { path: shown.clone(), kind, first, second, both_change: false, second_reads_output: makes };
+            AccessConflict { path: shown.clone(), kind, first, second, both_change: false, second_reads_output };
         found.entry(shown).or_insert(conflict);
     }
 }
 
-/// Adds directories that `user` lists and in which `maker` creates or deletes an entry.
+/// Adds a conflict for each entry that `writer` creates or deletes in a directory that `reader` lists.
 fn add_listing_conflicts<'a>(
-    maker: &SessionSide<'a>,
-    user: &SessionSide<'a>,
+    writer: &SessionSide<'a>,
+    reader: &SessionSide<'a>,
     in_order: bool,
     tree: ProjectTree<'_>,
     found: &mut ConflictsByPath,
 ) {
-    for (path, effect) in &maker.accesses.changes {
+    for (path, effect) in &writer.accesses.changes {
         let folder = parent_folder(path);
-        if !user.accesses.listed.contains(folder)
+        if !reader.accesses.listed.contains(folder)
             || found.contains_key(path)
-            || user.accesses.changes.contains_key(path)
+            || reader.accesses.changes.contains_key(path)
         {
             continue;
         }
-        let stays = matches!(effect.kind, EffectKind::Created | EffectKind::DirectoryCreated);
-        let goes = matches!(effect.kind, EffectKind::Deleted | EffectKind::DirectoryDeleted);
-        if !stays && !goes {
+        let is_created = matches!(effect.kind, EffectKind::Created | EffectKind::DirectoryCreated);
+        let is_deleted = matches!(effect.kind, EffectKind::Deleted | EffectKind::DirectoryDeleted);
+        if !is_created && !is_deleted {
             continue;
         }
         // A tree scan does not look for files that Git ignores.
         if (tree.is_ignored(path) && !tree.is_ignored(folder) && is_project_folder(folder))
-            || is_only_scanned(user.accesses, path, tree)
+            || is_only_scanned(reader.accesses, path, tree)
         {
             continue;
         }
-        let was_there = if in_order { stays } else { goes };
-        if was_there && is_selective_listing(user.accesses, folder) {
+        let was_listed = if in_order { is_created } else { is_deleted };
+        if was_listed && is_selective_listing(reader.accesses, folder) {
             continue;
         }
-        let doing = format!("lists {folder}");
+        let action = format!("lists {folder}");
         let (first, second) =
-            if in_order { (describe_effect(effect), doing) } else { (doing, describe_effect(effect)) };
+            if in_order { (describe_effect(effect), action) } else { (action, describe_effect(effect)) };
         let conflict = AccessConflict {
             path: path.clone(),
             kind: ConflictKind::ListCreate,
             first,
             second,
             both_change: false,
-            second_reads_output: in_order && stays,
+            second_reads_output: in_order && is_created,
         };
         found.insert(path.clone(), conflict);
     }
@@ -316,55 +316,55 @@ fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, foun
 
 /// Returns `X` for each lock file `X.lock` that both sessions created and deleted.
 ///
-/// Trial does so with `_trial_temp`: if it is locked, the next process uses `_trial_temp-1`.
+/// Twisted's Trial locks `_trial_temp` in this way: if it is locked, the next process uses `_trial_temp-1`.
 fn lock_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
-    let took = |all: &SessionAccesses, path: &String| {
-        all.changes.get(path).is_some_and(|one| one.kind == EffectKind::CreatedAndDeleted)
+    let has_locked = |accesses: &SessionAccesses, path: &String| {
+        accesses.changes.get(path).is_some_and(|one| one.kind == EffectKind::CreatedAndDeleted)
     };
-    let locks = first.changes.keys().filter(|path| took(first, path) && took(second, path));
+    let locks = first.changes.keys().filter(|path| has_locked(first, path) && has_locked(second, path));
     locks
-        .filter_map(|path| path.strip_suffix(".lock").filter(|what| !what.is_empty() && !what.ends_with('/')))
+        .filter_map(|path| path.strip_suffix(".lock").filter(|guarded| !guarded.is_empty() && !guarded.ends_with('/')))
         .collect()
 }
 
 /// Returns whether a path is one of the guarded paths or lies below one.
 fn is_guarded_path(path: &str, guarded: &[&str]) -> bool {
-    guarded.iter().any(|what| path.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    guarded.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Builds accesses from words such as `read a, create b, list ., bind port 1`.
-    fn session(does: &str) -> SessionAccesses {
+    /// Builds accesses from phrases such as `read a, create b, list ., bind port 1`.
+    fn session(actions: &str) -> SessionAccesses {
         let mut all = SessionAccesses::default();
-        for word in does.split(", ").filter(|word| !word.is_empty()) {
-            let (verb, what) = word.split_once(' ').unwrap();
+        for phrase in actions.split(", ").filter(|phrase| !phrase.is_empty()) {
+            let (verb, object) = phrase.split_once(' ').unwrap();
             let (path, digest) =
-                what.split_once('#').map_or((what, None), |(path, digest)| (path, Some(digest.into())));
+                object.split_once('#').map_or((object, None), |(path, digest)| (path, Some(digest.into())));
             let kind = match verb {
                 "create" => EffectKind::Created,
                 "write" => EffectKind::Written,
                 "rewrite" => EffectKind::Rewritten,
                 "replace" => EffectKind::Replaced,
                 "delete" => EffectKind::Deleted,
-                "scratch" => EffectKind::CreatedAndDeleted,
-                "make" => EffectKind::DirectoryCreated,
-                "unmake" => EffectKind::DirectoryDeleted,
-                "remake" => EffectKind::DirectoryReplaced,
+                "create-delete" => EffectKind::CreatedAndDeleted,
+                "mkdir" => EffectKind::DirectoryCreated,
+                "rmdir" => EffectKind::DirectoryDeleted,
+                "recreate-dir" => EffectKind::DirectoryReplaced,
                 set => {
                     let set = match set {
                         "read" => &mut all.read,
-                        "ask" => {
+                        "stat" => {
                             all.stat_only.insert(path.to_owned());
                             &mut all.read
                         }
-                        "miss" => &mut all.absent,
+                        "look-up" => &mut all.absent,
                         "list" => &mut all.listed,
                         "bind" => &mut all.bound,
                         "connect" => &mut all.connected,
-                        other => panic!("no such verb: {other}"),
+                        other => panic!("unknown verb: {other}"),
                     };
                     set.insert(path.to_owned());
                     continue;
@@ -375,18 +375,19 @@ mod tests {
         all
     }
 
-    /// Returns each conflict as `kind path`, followed by ` →` if the second session needs what the first creates.
+    /// Returns each conflict as `kind path`, followed by ` →` if the second session reads the output of the first.
     fn between(first: &str, second: &str) -> Vec<String> {
         let tree =
             ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
         let found = find_conflicts(&session(first), &session(second), tree);
-        let turned = find_conflicts(&session(second), &session(first), tree).into_iter();
-        let mut turned: Vec<(ConflictKind, String)> = turned.map(|conflict| (conflict.kind, conflict.path)).collect();
-        let mut straight: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
+        let reversed = find_conflicts(&session(second), &session(first), tree).into_iter();
+        let mut reversed: Vec<(ConflictKind, String)> =
+            reversed.map(|conflict| (conflict.kind, conflict.path)).collect();
+        let mut forward: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
         // A listing conflict depends on which order was observed, so the two directions may differ.
-        straight.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
-        turned.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
-        assert_eq!(straight, turned, "{first} | {second}: the same whoever comes first");
+        forward.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
+        reversed.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
+        assert_eq!(forward, reversed, "{first} | {second}: the conflicts do not depend on the order");
         let shown = |conflict: &AccessConflict| {
             format!(
                 "{} {}{}",
@@ -403,27 +404,27 @@ mod tests {
         let none: &[&str] = &[];
         for (first, second, expected) in [
             ("create a#1", "create a#2", &["write–write a"] as &[&str]),
-            ("create a#1", "create a#1", none), // the same bytes, whatever the order
+            ("create a#1", "create a#1", none), // the same content in either order
             ("create a#1", "rewrite a#1", none),
             ("write a#1", "write a#2", &["write–write a"]),
-            ("write a", "write a", &["write–write a"]), // bytes that nobody knows are not the same
-            ("replace a#1", "replace a#1", &["create–delete a"]), // gone for a while
+            ("write a", "write a", &["write–write a"]), // unknown digests are not equal
+            ("replace a#1", "replace a#1", &["create–delete a"]), // missing for a while
             ("create a#1", "delete a", &["create–delete a"]),
-            ("scratch a", "scratch a", &["create–delete a"]),
-            ("scratch a.lock", "scratch a.lock", none), // made to keep them apart
-            ("make d", "make d", none),                 // as by exist_ok
-            ("remake d", "make d", none),
-            ("remake d", "create d/a#1", &["create–delete d/a"]),
-            ("unmake d", "read d/a", &["create–delete d/a"]),
-            ("unmake d", "scratch d/a", none),
-            ("unmake d", "read dd/a", none), // another folder whose name begins alike
+            ("create-delete a", "create-delete a", &["create–delete a"]),
+            ("create-delete a.lock", "create-delete a.lock", none), // a lock file
+            ("mkdir d", "mkdir d", none),                           // as with exist_ok
+            ("recreate-dir d", "mkdir d", none),
+            ("recreate-dir d", "create d/a#1", &["create–delete d/a"]),
+            ("rmdir d", "read d/a", &["create–delete d/a"]),
+            ("rmdir d", "create-delete d/a", none),
+            ("rmdir d", "read dd/a", none), // a directory with the same prefix
             ("create a#1", "read a", &["read–write a →"]),
             ("rewrite a#1", "read a", none), // nothing changed for the reader
             ("delete a", "read a", &["read–write a"]),
-            ("create a#1", "miss a", &["absent–create a →"]),
-            ("scratch a.lock", "miss a.lock", none),
-            ("make ignored/d", "miss ignored/d", none),
-            ("create ignored/a", "miss ignored/a", &["absent–create ignored/a →"]),
+            ("create a#1", "look-up a", &["absent–create a →"]),
+            ("create-delete a.lock", "look-up a.lock", none),
+            ("mkdir ignored/d", "look-up ignored/d", none),
+            ("create ignored/a", "look-up ignored/a", &["absent–create ignored/a →"]),
             ("read a", "read a", none),
             ("bind port 1", "bind port 1", &["same address port 1"]),
             ("bind port 1", "connect port 1", &["same address port 1"]),
@@ -439,28 +440,28 @@ mod tests {
     fn listings_conflict_with_created_and_deleted_entries_unless_unused() {
         for (first, second, expected) in [
             ("create d/a#1", "list d", &["list–create d/a →"] as &[&str]),
-            ("create d/a#1", "list d, read d/b", &[]), // it saw it, and went for another
+            ("create d/a#1", "list d, read d/b", &[]), // the first session's file was listed, and another was read
             ("create a#1", "list .", &["list–create a →"]),
             ("create /etc/a#1", "list /etc", &["list–create /etc/a →"]),
             ("delete d/a", "list d", &["list–create d/a"]),
             ("write d/a#1", "list d", &[]), // the listing is the same
             ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
-            ("create ignored#1", "list .", &[]), // no walk over the tree looks for it
+            ("create ignored#1", "list .", &[]), // a scan of the tree skips ignored files
             ("list d", "create d/a#1", &["list–create d/a"]),
-            // A tree scan sees ignored files and leaves them alone.
-            ("list ., list src, list ignored, ask ignored/a", "write ignored/a#1", &[]),
-            ("list ., list src, list ignored, ask ignored/a", "remake ignored, replace ignored/a#1", &[]),
+            // A tree scan lists ignored files without opening them.
+            ("list ., list src, list ignored, stat ignored/a", "write ignored/a#1", &[]),
+            ("list ., list src, list ignored, stat ignored/a", "recreate-dir ignored, replace ignored/a#1", &[]),
             ("list ., list src, list ignored", "create ignored/a#1", &[]),
             ("list ., list src, list ignored, read ignored/b, write ignored/b#1", "create ignored/a#1", &[]),
             ("list ., list src, list ignored, read ignored/b", "create ignored/a#1", &["list–create ignored/a"]),
             ("list ., list src, list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
-            ("list ., list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]), // not all of it
-            ("list ., list d, ask d/a", "write d/a#1", &["read–write d/a"]),
+            ("list ., list ignored, stat ignored/a", "write ignored/a#1", &["read–write ignored/a"]), // `src` is not listed: no tree scan
+            ("list ., list d, stat d/a", "write d/a#1", &["read–write d/a"]),
             // Per-process coverage data: found only by listing, read only by opening.
-            ("list ., ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &[]),
+            ("list ., stat .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &[]),
             ("list ., read .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
-            ("ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
-            ("list ., ask .c.h.pid.XaBcDeF", "create .c.h.pid.XaBcDeF#1", &["read–write .c.h.pid.XaBcDeF"]),
+            ("stat .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
+            ("list ., stat .c.h.pid.XaBcDeF", "create .c.h.pid.XaBcDeF#1", &["read–write .c.h.pid.XaBcDeF"]),
         ] {
             assert_eq!(between(first, second), expected, "{first} | {second}");
         }
@@ -468,11 +469,15 @@ mod tests {
 
     #[test]
     fn paths_guarded_by_a_lock_file_do_not_conflict() {
-        let uses = "scratch t.lock, delete t/a, create t/a#1, remake t";
+        let uses = "create-delete t.lock, delete t/a, create t/a#1, recreate-dir t";
         assert_eq!(between(uses, uses), Vec::<String>::new());
-        let beside = format!("{uses}, write tt#1");
-        assert_eq!(between(&beside, &format!("{uses}, write tt#2")), ["write–write tt"]);
-        assert_eq!(between(uses, "write t/a#2"), ["write–write t/a"], "who does not take it is not kept out");
+        let more = format!("{uses}, write tt#1");
+        assert_eq!(between(&more, &format!("{uses}, write tt#2")), ["write–write tt"]);
+        assert_eq!(
+            between(uses, "write t/a#2"),
+            ["write–write t/a"],
+            "a session that does not use the lock file conflicts"
+        );
     }
 
     #[test]

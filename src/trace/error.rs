@@ -2,7 +2,7 @@
 
 /// Reason why sessions cannot be traced on this machine.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // each system makes some of them
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // each platform constructs only some variants
 pub(crate) enum TraceError {
     /// Unsupported operating system or processor; constructed only in `kernel_unsupported.rs`.
     #[cfg_attr(all(target_os = "linux", not(noxide_portable)), expect(dead_code))]
@@ -10,7 +10,7 @@ pub(crate) enum TraceError {
     UnsupportedSystem,
     /// A parent process already holds the seccomp listener.
     #[error(
-        "another process already traces or sandboxes noxide with a seccomp listener, and the kernel allows only one"
+        "noxide itself already runs under a seccomp listener (in a trace or a sandbox), and the kernel allows only one"
     )]
     ListenerTaken,
     /// The kernel refused the seccomp filter.

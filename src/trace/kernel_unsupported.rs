@@ -1,4 +1,4 @@
-//! Stand-in for the kernel interface on unsupported systems and processors.
+//! Replacement of the `kernel` module on unsupported systems and processors: every function fails.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ impl SessionTracer {
     }
 
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
-        SeccompSetup { filter: String::new(), call: 0, flags: Vec::new() }
+        SeccompSetup { filter: String::new(), syssyscall: 0, flags: Vec::new() }
     }
 
     pub(crate) fn preload_ring_address(&self) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! File and socket access of sessions, recorded by a seccomp supervisor, and the conflicts and advice that follow.
 
 mod access_file;
-#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod access_log;
 mod advice;
 mod conflict;
@@ -12,7 +12,7 @@ mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
 mod mode;
-#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod path_state;
 mod race_report;
 mod scope;
@@ -29,7 +29,7 @@ pub(crate) use error::TraceError;
 pub(crate) use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
 pub use mode::TraceMode;
 pub(crate) use race_report::{
-    KnownOrdering, RaceReport, save_accesses, save_trace_results, trace_context, with_accesses,
+    KnownOrdering, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
 };
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;

@@ -1,4 +1,4 @@
-//! State of a path in comparable form: content by digest, not by time.
+//! State of a path, comparable by content: files are identified by digest, not by modification time.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,4 +1,4 @@
-//! Races between traced sessions: the pairs that conflict, what separates them, and what to remember of it.
+//! Races between traced sessions: the pairs that conflict, what separates them, and the conflicts that later runs use.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use super::trace_cache::{LearnedConflict, TraceCache, session_fingerprint};
 use super::tree_scan::ProjectTree;
 use crate::project::{NoxfileManifest, Session, SessionId, find_ignored_paths};
 
-/// What a plan already says of each two sessions, by their indexes in the plan.
+/// Order and separation of sessions that a plan already determines, by session indexes in the plan.
 #[derive(Debug, Default)]
 pub(crate) struct KnownOrdering {
     /// Pairs of which the first waits for the second.
@@ -29,9 +29,9 @@ pub(crate) struct KnownOrdering {
 /// Two sessions that conflict and that no dependency orders.
 #[derive(Debug)]
 pub(crate) struct Race {
-    /// The sessions, by their position in the report, and their conflicts.
+    /// The sessions, by their index in the report, and their conflicts.
     pub(crate) pair: ConflictingPair,
-    /// What keeps them from overlapping already, such as a lock.
+    /// What already prevents them from overlapping, such as a lock.
     pub(crate) separated_by: Option<String>,
 }
 
@@ -42,14 +42,15 @@ pub(crate) struct RaceReport {
     pub(crate) sessions: Vec<(Session, SessionAccesses)>,
     /// Their races.
     pub(crate) races: Vec<Race>,
-    /// What would separate the races that nothing separates yet.
+    /// How to separate the races that nothing separates yet.
     pub(crate) advice: Vec<SeparationAdvice>,
     /// Sessions that measure time and do not run exclusively yet.
     pub(crate) timing_sensitive: Vec<usize>,
 }
 
 impl RaceReport {
-    /// Compares each two sessions, given in the order they were traced; `order` holds their indexes in the plan.
+    /// Compares every pair of sessions. They are listed in the order they were traced; `order` contains their indexes in the
+    /// plan.
     pub(crate) fn new(
         sessions: Vec<(Session, SessionAccesses)>,
         known: &KnownOrdering,
@@ -61,8 +62,8 @@ impl RaceReport {
         let mut races = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
-                let (one, two) = (order[first], order[second]);
-                if known.ordered.contains(&(two, one)) || known.ordered.contains(&(one, two)) {
+                let planned = (order[first], order[second]);
+                if known.ordered.contains(&planned) || known.ordered.contains(&(planned.1, planned.0)) {
                     continue;
                 }
                 let tree = ProjectTree {
@@ -71,22 +72,22 @@ impl RaceReport {
                 };
                 let conflicts = find_conflicts(&sessions[first].1, &sessions[second].1, tree);
                 if !conflicts.is_empty() {
-                    let separated_by = known.separated.get(&(one, two)).cloned();
+                    let separated_by = known.separated.get(&planned).cloned();
                     races.push(Race { pair: ConflictingPair { first, second, conflicts }, separated_by });
                 }
             }
         }
         let unresolved: Vec<ConflictingPair> =
             races.iter().filter(|race| race.separated_by.is_none()).map(|race| race.pair.clone()).collect();
-        let measures_time = |at: &usize| {
-            let name = sessions[*at].0.base.to_lowercase();
-            (name.contains("bench") || name == "asv" || name == "perf") && !known.exclusive.contains(&order[*at])
+        let measures_time = |index: &usize| {
+            let name = sessions[*index].0.base.to_lowercase();
+            (name.contains("bench") || name == "asv" || name == "perf") && !known.exclusive.contains(&order[*index])
         };
         let timing_sensitive = (0..sessions.len()).filter(measures_time).collect();
         Self { advice: advise_separation(&unresolved), races, timing_sensitive, sessions }
     }
 
-    /// Returns whether sessions race that nothing separates.
+    /// Returns whether there are races that nothing separates.
     pub(crate) fn has_unresolved(&self) -> bool {
         self.races.iter().any(|race| race.separated_by.is_none())
     }
@@ -96,9 +97,9 @@ impl RaceReport {
         self.sessions.iter().any(|(_, accesses)| !accesses.is_complete())
     }
 
-    /// Returns the name of a session, given by its position in the report.
-    pub(crate) fn session_name(&self, at: usize) -> String {
-        self.sessions[at].0.name.to_string()
+    /// Returns the name of the session with this index in the report.
+    pub(crate) fn session_name(&self, index: usize) -> String {
+        self.sessions[index].0.name.to_string()
     }
 
     /// Stores which sessions were traced and which must be separated, for later runs.
@@ -106,7 +107,7 @@ impl RaceReport {
     /// Sessions that were not traced now are compared by their last trace.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn update_trace_cache(
         &self,
         manifest: &NoxfileManifest,
@@ -115,15 +116,16 @@ impl RaceReport {
     ) -> Result<(), AccessFileError> {
         let mut cache = TraceCache::load(noxide_dir);
         cache.retain_sessions(manifest);
-        // Traces of the same session differ: a file that exists already is rewritten with the same bytes.
+        // Traces of an unchanged session differ (a file that it created before is now only rewritten), so keep what an
+        // earlier trace found.
         let is_new = |name: &str| {
             let traced = self.sessions.iter().find(|(session, _)| session.name.as_str() == name);
             traced.is_some_and(|(session, _)| {
                 cache.fingerprints.get(name) != Some(&session_fingerprint(session, posargs))
             })
         };
-        let still_holds = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
-        let earlier: Vec<LearnedConflict> = cache.conflicts.iter().filter(still_holds).cloned().collect();
+        let is_current = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
+        let earlier: Vec<LearnedConflict> = cache.conflicts.iter().filter(is_current).cloned().collect();
         for (session, _) in &self.sessions {
             cache.fingerprints.insert(session.name.to_string(), session_fingerprint(session, posargs));
         }
@@ -159,8 +161,8 @@ impl RaceReport {
                 "session": session.name,
                 "complete": accesses.is_complete(),
                 "incomplete_reasons": accesses.incomplete_reasons,
-                "network": accesses.uses_network,
-                "calls": accesses.traced_calls,
+                "uses_network": accesses.uses_network,
+                "traced_calls": accesses.traced_calls,
                 "read": accesses.read.len(),
                 "written": effects(accesses, &[EffectKind::Written, EffectKind::Replaced]),
                 "created": effects(accesses, &[EffectKind::Created]),
@@ -188,7 +190,7 @@ impl RaceReport {
                 "requires": reads_output,
             }),
             SeparationAdvice::Lock { name, sessions, path } => {
-                let sessions: Vec<String> = sessions.iter().map(|at| self.session_name(*at)).collect();
+                let sessions: Vec<String> = sessions.iter().map(|index| self.session_name(*index)).collect();
                 json!({ "kind": "lock", "lock": name, "sessions": sessions, "path": path })
             }
         });
@@ -197,7 +199,7 @@ impl RaceReport {
             "sessions": sessions.collect::<Vec<_>>(),
             "conflicts": conflicts.collect::<Vec<_>>(),
             "advice": advice.collect::<Vec<_>>(),
-            "exclusive": self.timing_sensitive.iter().map(|&at| self.session_name(at)).collect::<Vec<_>>(),
+            "exclusive": self.timing_sensitive.iter().map(|&index| self.session_name(index)).collect::<Vec<_>>(),
             "settings": settings,
         })
     }
@@ -214,7 +216,7 @@ pub(crate) fn save_trace_results(
     let mut warnings = save_accesses(manifest, accesses, run_dir, noxide_dir, posargs);
     let ids: Vec<SessionId> = accesses.keys().copied().collect();
     let order: Vec<usize> = (0..ids.len()).collect();
-    let sessions = with_accesses(manifest, accesses, &ids);
+    let sessions = traced_sessions(manifest, accesses, &ids);
     let report = RaceReport::new(sessions, &KnownOrdering::default(), &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(manifest, noxide_dir, posargs) {
         warnings.push(format!("cannot store the learned conflicts: {error}"));
@@ -245,18 +247,20 @@ pub(crate) fn save_accesses(
     warnings
 }
 
-/// Returns these sessions with their accesses; a session that did not run has an incomplete trace.
-pub(crate) fn with_accesses(
+/// Returns the sessions with their accesses; a session that did not run has an incomplete trace.
+pub(crate) fn traced_sessions(
     manifest: &NoxfileManifest,
     accesses: &BTreeMap<SessionId, SessionAccesses>,
     ids: &[SessionId],
 ) -> Vec<(Session, SessionAccesses)> {
     let missing = || SessionAccesses::for_untraced("it did not run".to_owned());
-    let with = |id: &SessionId| (manifest.sessions[id.0].clone(), accesses.get(id).cloned().unwrap_or_else(missing));
-    ids.iter().map(with).collect()
+    let with_accesses =
+        |id: &SessionId| (manifest.sessions[id.0].clone(), accesses.get(id).cloned().unwrap_or_else(missing));
+    ids.iter().map(with_accesses).collect()
 }
 
-/// Returns what is left out of traces: environments, caches and `.noxide`, which sessions own or share safely.
+/// Returns the project root, and the paths excluded from traces: environments, caches and `.noxide`, which are private to
+/// a session or safe to share.
 pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     let from_env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut excluded: Vec<PathBuf> = manifest.sessions.iter().filter_map(|session| session.envdir.clone()).collect();
@@ -265,7 +269,7 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     excluded.extend(from_env("XDG_CACHE_HOME"));
     excluded.extend(from_env("HOME").map(|home| home.join(".cache")));
     excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));
-    // Environments that nox creates without naming them are next to those it names.
+    // nox does not list every environment; the others are in the same `.nox` directory.
     let nox_dir = |folder: &PathBuf| {
         folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == ".nox")).map(Path::to_path_buf)
     };
@@ -275,11 +279,11 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     TraceContext { root, excluded }
 }
 
-/// What Git says of a project's tree.
+/// Top-level directories and ignored paths of a project's tree, as reported by Git.
 struct GitTreeScan {
     /// Ignored paths among those that sessions created, and among their parent directories.
     ignored: BTreeSet<String>,
-    /// Directories at the root that a walk over the whole tree enters.
+    /// Top-level directories that a scan of the whole tree visits.
     folders: Vec<String>,
 }
 

@@ -1,19 +1,19 @@
-//! Trace scope: the paths that sessions can conflict on, without system directories and tool caches.
+//! Trace scope: the paths that sessions can conflict on, excluding system directories and tool caches.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// System directories: only changes count, since reads of them cannot conflict in practice.
+/// System directories, in which only changes are tracked, because sessions hardly ever change what others read there.
 const SYSTEM_FOLDERS: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
 
-/// Pseudo file systems, which hold no files.
+/// Pseudo file systems, which contain no regular files.
 const PSEUDO_FILE_SYSTEMS: &[&str] = &["/proc", "/sys", "/dev"];
 
-/// Directory names that tools use for caches and access safely from several processes.
+/// Names of cache directories that tools can use from several processes at once.
 const CACHE_FOLDER_NAMES: &[&str] = &[
-    "__pycache__", // written by rename, the same bytes for the same source; a read of it stands beside a look at the source
+    "__pycache__", // written by rename, with equal content for equal sources, which are read too
     ".mypy_cache",
     ".ruff_cache",
     ".pytest_cache",
@@ -21,10 +21,10 @@ const CACHE_FOLDER_NAMES: &[&str] = &[
     ".pytype",
     ".import_linter_cache",
     ".noxide",
-    "site-packages", // of some environment
+    "site-packages", // part of an environment
 ];
 
-/// Git's working data, which Git itself synchronizes. Refs and HEAD do count.
+/// Git's working data, which Git itself synchronizes. Refs and HEAD are tracked.
 const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 
 /// Marker file of a cache directory.
@@ -33,7 +33,7 @@ const CACHE_TAG_FILE: &str = "CACHEDIR.TAG";
 /// Maximum number of cached directories.
 const MAX_FOLDERS: usize = 50_000;
 
-/// Paths of one session that determine its scope.
+/// Paths that determine the scope of a session.
 #[derive(Clone, Debug, Default)]
 pub struct TraceContext {
     /// Project root, without links.
@@ -42,16 +42,16 @@ pub struct TraceContext {
     pub(crate) excluded: Vec<PathBuf>,
 }
 
-/// Paths that count for one session.
+/// Decides which paths are tracked for one session.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceScope {
     context: TraceContext,
     cache_tagged: HashMap<PathBuf, bool>,
-    /// Rules of the directories seen so far, keyed by text.
+    /// Cached rules, by path of the directory as text.
     folder_rules: HashMap<OsString, FolderRules>,
 }
 
-/// What counts in a directory: nothing, changes only, or everything.
+/// Which accesses are tracked in a directory: none, changes only, or all.
 #[derive(Clone, Copy, Debug, Default)]
 struct FolderRules {
     tracks_reads: bool,
@@ -67,10 +67,10 @@ impl FolderRules {
 
     /// Returns whether an entry of this name is private to a tool: a cache, or Git's working data.
     fn is_tool_owned(self, name: &[u8]) -> bool {
-        let is = |known: &&str| known.as_bytes() == name;
-        CACHE_FOLDER_NAMES.iter().any(is)
+        let is_same = |known: &&str| known.as_bytes() == name;
+        CACHE_FOLDER_NAMES.iter().any(is_same)
             || name.starts_with(b"pytest-of-")
-            || (self.in_git && GIT_WORKING_FILES.iter().any(is))
+            || (self.in_git && GIT_WORKING_FILES.iter().any(is_same))
     }
 }
 
@@ -84,7 +84,7 @@ impl TraceScope {
         Self { context, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
     }
 
-    /// Returns a path as it is shown and stored: relative to the project if it lies in it.
+    /// Returns a path as it is shown and stored: relative to the project if it is inside.
     pub(crate) fn display_path(&self, path: &Path) -> String {
         match path.strip_prefix(&self.context.root) {
             Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
@@ -93,47 +93,47 @@ impl TraceScope {
         }
     }
 
-    /// Returns whether a path can count, judged by its text alone. Cheap, since it runs for every call.
+    /// Returns whether a path may be tracked, without accessing the file system, because this runs for every call.
     pub(crate) fn can_be_tracked(&mut self, path: &Path, reading: bool) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return self.rules_for_path(path).is_tracked(reading);
         };
         if folder.parent().is_none() {
-            return self.rules_for_path(path).is_tracked(reading); // `/usr` and its like are reply by their whole path
+            return self.rules_for_path(path).is_tracked(reading); // rules for `/usr` and so on match the path itself
         }
-        let above = if let Some(known) = self.folder_rules.get(folder.as_os_str()) {
+        let rules = if let Some(known) = self.folder_rules.get(folder.as_os_str()) {
             *known
         } else {
             if self.folder_rules.len() >= MAX_FOLDERS {
                 self.folder_rules.clear();
             }
-            let judged = self.rules_for_path(folder);
-            self.folder_rules.insert(folder.as_os_str().to_owned(), judged);
-            judged
+            let rules = self.rules_for_path(folder);
+            self.folder_rules.insert(folder.as_os_str().to_owned(), rules);
+            rules
         };
-        let excluded = || self.context.excluded.iter().any(|excluded| excluded.as_os_str() == path.as_os_str());
-        above.is_tracked(reading) && !above.is_tool_owned(name.as_bytes()) && !excluded()
+        let is_excluded = || self.context.excluded.iter().any(|excluded| excluded.as_os_str() == path.as_os_str());
+        rules.is_tracked(reading) && !rules.is_tool_owned(name.as_bytes()) && !is_excluded()
     }
 
-    /// Returns the rules for a path and everything below it, judged by its text alone.
+    /// Returns the rules for a path and everything below it, without accessing the file system.
     fn rules_for_path(&self, path: &Path) -> FolderRules {
         let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
         if below(PSEUDO_FILE_SYSTEMS) || self.context.excluded.iter().any(|folder| path.starts_with(folder)) {
             return FolderRules::default();
         }
         let reads = !below(SYSTEM_FOLDERS) || path.starts_with(&self.context.root);
-        let mut found = FolderRules { tracks_reads: reads, tracks_changes: true, in_git: false };
+        let mut rules = FolderRules { tracks_reads: reads, tracks_changes: true, in_git: false };
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
-            if found.is_tool_owned(name.as_bytes()) {
+            if rules.is_tool_owned(name.as_bytes()) {
                 return FolderRules::default();
             }
-            found.in_git = name == ".git";
+            rules.in_git = name == ".git";
         }
-        found
+        rules
     }
 
-    /// Returns whether a path counts; unlike `can_be_tracked`, also checks the parent directories for cache markers.
+    /// Returns whether a path is tracked; unlike `can_be_tracked`, also checks the parent directories for cache markers.
     pub(crate) fn is_tracked(&mut self, path: &Path, reading: bool) -> bool {
         self.can_be_tracked(path, reading) && !self.is_cache_tagged(path.parent().unwrap_or(path))
     }
@@ -151,7 +151,7 @@ impl TraceScope {
         tagged
     }
 
-    /// Forgets which directories are tagged as caches: a session may have created new ones.
+    /// Clears the cached results of looking for `CACHEDIR.TAG`, because a session may have created new ones.
     pub(crate) fn clear_cache_tags(&mut self) {
         self.cache_tagged.clear();
     }
@@ -169,7 +169,7 @@ mod tests {
         fs_err::create_dir_all(root.join("own")).unwrap();
         std::os::unix::fs::symlink("own", root.join("link")).unwrap();
         let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded });
-        for (path, counts) in [
+        for (path, tracked) in [
             ("src/a.py", true),
             ("build/x", true),
             (".nox/tests/bin/python", false),
@@ -185,9 +185,9 @@ mod tests {
             ("index", true),
             ("pytest-of-me/pytest-1/x", false),
         ] {
-            assert_eq!(scope.is_tracked(&root.join(path), true), counts, "{path}");
+            assert_eq!(scope.is_tracked(&root.join(path), true), tracked, "{path}");
         }
-        for (path, reading, counts) in [
+        for (path, reading, tracked) in [
             ("/usr/lib/x", true, false),
             ("/usr/lib/x", false, true),
             ("/proc/1/stat", false, false),
@@ -196,7 +196,7 @@ mod tests {
             ("/etc/../usr/..", true, false),
             ("/tmp/x", true, true),
         ] {
-            assert_eq!(scope.is_tracked(Path::new(path), reading), counts, "{path}");
+            assert_eq!(scope.is_tracked(Path::new(path), reading), tracked, "{path}");
         }
         fs_err::create_dir_all(root.join("cache/a")).unwrap();
         assert!(scope.is_tracked(&root.join("cache/a/b"), false));

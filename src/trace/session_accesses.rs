@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Accesses of one session. Paths inside the project are relative to its root, others absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionAccesses {
-    /// Reasons why the trace is incomplete, a sentence each; empty if it is complete.
+    /// Reasons why the trace is incomplete, such as `it runs a 32-bit program`; empty if it is complete.
     pub incomplete_reasons: Vec<String>,
     /// Number of inspected system calls.
     pub traced_calls: u64,
     /// Whether the session connected to another machine.
     pub uses_network: bool,
-    /// Existing files that it read, executed, or read the metadata of.
+    /// Existing files that it read or executed, or whose metadata it read.
     pub read: BTreeSet<String>,
     /// The subset of `read` of which only metadata was read.
     #[serde(default)]
@@ -97,7 +97,7 @@ impl SessionAccesses {
     }
 
     /// Returns the accesses of a session that could not be traced.
-    pub(crate) fn for_untraced(why: String) -> Self {
-        Self { incomplete_reasons: vec![why], ..Self::default() }
+    pub(crate) fn for_untraced(reason: String) -> Self {
+        Self { incomplete_reasons: vec![reason], ..Self::default() }
     }
 }

@@ -13,7 +13,7 @@ use crate::project::{NoxfileManifest, Session, SessionName};
 /// Format version of `conflicts.json`.
 const FORMAT_VERSION: u32 = 2;
 
-/// How two sessions are kept apart.
+/// How two sessions are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeparationKind {
@@ -23,14 +23,14 @@ pub enum SeparationKind {
     Order,
 }
 
-/// Two sessions that must be kept apart.
+/// Two sessions that must not overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedConflict {
     /// The earlier session in nox's order.
     pub first: String,
     /// The later session.
     pub second: String,
-    /// How they are kept apart.
+    /// How they are separated.
     pub separation: SeparationKind,
     /// The path they conflict on.
     pub path: String,
@@ -42,14 +42,14 @@ pub(crate) struct TraceCache {
     version: u32,
     /// Fingerprints of the traced sessions, by name.
     pub(crate) fingerprints: BTreeMap<String, String>,
-    /// Pairs of sessions that must be kept apart.
+    /// Pairs of sessions that must not overlap.
     pub(crate) conflicts: Vec<LearnedConflict>,
 }
 
 impl TraceCache {
     /// Loads the cache below a `.noxide` directory; empty if the file is missing, unreadable or of another version.
-    pub(crate) fn load(noxide: &Path) -> Self {
-        let read = fs_err::read(cache_file_path(noxide)).ok();
+    pub(crate) fn load(noxide_dir: &Path) -> Self {
+        let read = fs_err::read(cache_file_path(noxide_dir)).ok();
         let known: Option<Self> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         known.filter(|known| known.version == FORMAT_VERSION).unwrap_or_default()
     }
@@ -58,12 +58,12 @@ impl TraceCache {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn save(&mut self, noxide: &Path) -> Result<(), AccessFileError> {
+    pub(crate) fn save(&mut self, noxide_dir: &Path) -> Result<(), AccessFileError> {
         self.version = FORMAT_VERSION;
-        fs_err::create_dir_all(noxide.join("trace"))?;
+        fs_err::create_dir_all(noxide_dir.join("trace"))?;
         let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from)?;
         text.push(b'\n');
-        Ok(write_atomic(&cache_file_path(noxide), &text)?)
+        Ok(write_atomic(&cache_file_path(noxide_dir), &text)?)
     }
 
     /// Returns whether a session was traced before and its fingerprint has changed.
@@ -74,8 +74,8 @@ impl TraceCache {
     }
 
     /// Loads the accesses of a session's last trace.
-    pub(crate) fn load_accesses(noxide: &Path, session: &SessionName) -> Option<AccessFile> {
-        AccessFile::read(&access_file_path(noxide, session)).ok().filter(|file| file.session == *session)
+    pub(crate) fn load_accesses(noxide_dir: &Path, session: &SessionName) -> Option<AccessFile> {
+        AccessFile::read(&access_file_path(noxide_dir, session)).ok().filter(|file| file.session == *session)
     }
 
     /// Stores the accesses of a session.
@@ -83,32 +83,32 @@ impl TraceCache {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn save_accesses(
-        noxide: &Path,
+        noxide_dir: &Path,
         session: &Session,
         posargs: &[String],
         accesses: &SessionAccesses,
     ) -> Result<AccessFile, AccessFileError> {
         let file = AccessFile::new(session.name.clone(), session_fingerprint(session, posargs), accesses.clone());
-        file.write(&access_file_path(noxide, &session.name))?;
+        file.write(&access_file_path(noxide_dir, &session.name))?;
         Ok(file)
     }
 
     /// Removes sessions that the noxfile no longer defines.
     pub(crate) fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
-        let has = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
-        self.fingerprints.retain(|name, _| has(name));
-        self.conflicts.retain(|learned| has(&learned.first) && has(&learned.second));
+        let exists = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
+        self.fingerprints.retain(|name, _| exists(name));
+        self.conflicts.retain(|learned| exists(&learned.first) && exists(&learned.second));
     }
 }
 
-fn cache_file_path(noxide: &Path) -> PathBuf {
-    noxide.join("trace/conflicts.json")
+fn cache_file_path(noxide_dir: &Path) -> PathBuf {
+    noxide_dir.join("trace/conflicts.json")
 }
 
-fn access_file_path(noxide: &Path, session: &SessionName) -> PathBuf {
+fn access_file_path(noxide_dir: &Path, session: &SessionName) -> PathBuf {
     // Different session names may map to the same file name; the digest distinguishes them.
     let digest = blake3::hash(session.as_str().as_bytes()).to_hex();
-    noxide.join("trace/sessions").join(format!("{}-{}.json", session.slug(), &digest.as_str()[..8]))
+    noxide_dir.join("trace/sessions").join(format!("{}-{}.json", session.slug(), &digest.as_str()[..8]))
 }
 
 /// Returns a digest of a session's definition: its function and the functions it calls, interpreter, backend,

@@ -1,5 +1,4 @@
-//! Tree scans: whether a session that lists directories looks through the whole tree or selects some files. Pure
-//! functions.
+//! Tree scans: whether a session lists directories to scan the whole tree, or to select some files.
 
 use super::session_accesses::SessionAccesses;
 
@@ -26,19 +25,19 @@ pub(super) fn parent_folder(path: &str) -> &str {
 /// Returns whether a session sees a path only because it scans the tree.
 ///
 /// True for a path that Git ignores if the session lists every top-level directory, lists the path's directory, and
-/// opens nothing in it except its own files: so do scanners that skip ignored files (semgrep). `make` also reads
-/// metadata, but lists only where its rules lead it. Also true for per-process coverage data whose metadata alone is
-/// read: so does pytest when it collects from the project root.
-pub(super) fn is_only_scanned(user: &SessionAccesses, path: &str, tree: ProjectTree<'_>) -> bool {
+/// opens nothing in it except files that it changes. Scanners that skip ignored files (semgrep) do this; `make` does not,
+/// because it lists only the directories in its rules. Also true for per-process coverage data of which only metadata is
+/// read, as by pytest when it collects from the project root.
+pub(super) fn is_only_scanned(accesses: &SessionAccesses, path: &str, tree: ProjectTree<'_>) -> bool {
     let folder = parent_folder(path);
-    let lists = |folder: &str| user.listed.contains(folder);
-    if lists(folder) && user.stat_only.contains(path) && is_process_coverage_file(path) {
+    let lists = |folder: &str| accesses.listed.contains(folder);
+    if lists(folder) && accesses.stat_only.contains(path) && is_process_coverage_file(path) {
         return true;
     }
-    let own = |other: &str| user.stat_only.contains(other) || user.changes.contains_key(other);
-    let opens = |other: &String| parent_folder(other) == folder && !own(other);
-    let walks = lists(".") && tree.top_level_folders.iter().all(|folder| lists(folder));
-    walks && lists(folder) && tree.is_ignored(path) && !user.read.iter().any(opens)
+    let is_own_or_stat = |other: &str| accesses.stat_only.contains(other) || accesses.changes.contains_key(other);
+    let opens = |other: &String| parent_folder(other) == folder && !is_own_or_stat(other);
+    let scans_tree = lists(".") && tree.top_level_folders.iter().all(|folder| lists(folder));
+    scans_tree && lists(folder) && tree.is_ignored(path) && !accesses.read.iter().any(opens)
 }
 
 /// Returns whether a file name is that of coverage's per-process data (`.coverage.HOST.pid123.XyR4t…`), which a program
@@ -47,22 +46,21 @@ fn is_process_coverage_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_process = |part: &str| {
         part.strip_prefix("pid")
-            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|sign| sign.is_ascii_digit()))
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let parts: Vec<&str> = name.split('.').collect();
     parts.windows(2).any(|pair| is_process(pair[0]) && pair[1].starts_with('X') && pair[1].len() > 5)
 }
 
-/// Returns whether a directory lies in the project, where Git's ignore rules apply.
+/// Returns whether a directory is inside the project, where Git's ignore rules apply.
 pub(super) fn is_project_folder(folder: &str) -> bool {
     !folder.starts_with('/')
 }
 
-/// Returns whether a session that listed the directory of this path touched other entries of it and left this one
-/// alone. A session that did touch the path conflicts by the path itself.
-pub(super) fn is_selective_listing(user: &SessionAccesses, folder: &str) -> bool {
+/// Returns whether a session that lists a directory reads or changes some entries of it: it ignores the other entries.
+pub(super) fn is_selective_listing(accesses: &SessionAccesses, folder: &str) -> bool {
     let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
     let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
-    let mut touched = user.read.iter().chain(user.changes.keys()).map(String::as_str);
+    let mut touched = accesses.read.iter().chain(accesses.changes.keys()).map(String::as_str);
     touched.any(in_folder)
 }

@@ -1,4 +1,4 @@
-//! Fix of a finding: its text edits, and the change of meaning that they must make.
+//! Fix of a finding: its text edits, and the semantic changes that they must make.
 
 use super::super::source::{SharedSource, Span};
 use super::super::yaml::{YamlKind, YamlNode, parse_document};
@@ -33,7 +33,7 @@ impl From<usize> for YamlPathSegment {
     }
 }
 
-/// A change of meaning, independent of the text that makes it. Values are YAML in flow style.
+/// A change of the parsed document, independent of its text. Values are YAML in flow style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SemanticChange {
     /// Sets a key of the mapping at a path.
@@ -61,7 +61,7 @@ pub struct Fix {
     pub source: SharedSource,
     /// Edits of the text.
     pub edits: Vec<TextEdit>,
-    /// Intended changes of meaning.
+    /// Changes that the edits must make to the parsed document, and no others.
     pub changes: Vec<SemanticChange>,
 }
 
@@ -73,7 +73,7 @@ impl Fix {
 }
 
 impl SemanticChange {
-    /// Applies the change to a document; `None` if the path does not exist or crosses an anchor or alias.
+    /// Applies the change to a document; `None` if the path does not exist or leads into an anchored or aliased node.
     #[must_use]
     pub(crate) fn apply(&self, root: &mut YamlNode) -> Option<()> {
         let value = |text: &str| parse_document(text).ok();
@@ -125,7 +125,7 @@ fn resolve_path_mut<'a>(root: &'a mut YamlNode, path: &[YamlPathSegment]) -> Opt
     (!node.aliased).then_some(node)
 }
 
-/// Whether two documents mean the same; the order of mapping keys is ignored.
+/// Whether two documents are equal; the order of mapping keys is ignored.
 pub(super) fn is_equivalent(a: &YamlNode, b: &YamlNode) -> bool {
     match (&a.kind, &b.kind) {
         (YamlKind::Map(left), YamlKind::Map(right)) => {

@@ -1,4 +1,4 @@
-//! Fixes as data: text edits with their intended change of meaning, validation before writing, and the plan of all fixes.
+//! Fixes as data: text edits with their semantic changes, validation before writing, and the plan of all fixes.
 
 mod edit;
 mod plan;
@@ -6,4 +6,5 @@ mod validate;
 
 pub use edit::{Fix, SemanticChange, TextEdit, YamlPathSegment};
 pub use plan::{AppliedFix, FileChange, FixLevel, FixPlan, RejectedFix, plan_fixes};
+pub(crate) use validate::COMMENT_PREFIX;
 pub use validate::FixError;

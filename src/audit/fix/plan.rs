@@ -23,7 +23,7 @@ pub enum FixLevel {
     All,
 }
 
-/// The result of planning: new file contents, and the fixes behind them.
+/// The planned file changes, and the fixes that make them.
 #[derive(Debug)]
 pub struct FixPlan {
     /// Files that change.
@@ -131,7 +131,7 @@ struct FixCandidate {
 }
 
 impl FixPlan {
-    /// The first fix of each file that passes the checks of its file.
+    /// Returns the first fix of each file that passes the checks of its file.
     fn collect_candidates(
         &mut self,
         findings: &[Finding],
@@ -231,7 +231,7 @@ fn is_improvement(finding: &Finding, new: &SharedSource, before: &[Finding], aft
     count_rule(after, id, path) < count_rule(before, id, path) && !is_worse
 }
 
-/// The phase of a rule's fixes: first those of single jobs, then the merge of jobs, then all others.
+/// Returns the phase of a rule's fixes: first those of single jobs, then the merge of jobs, then all others.
 fn fix_phase(rule: &str) -> u8 {
     match rule {
         "NX202" | "NX205" | "NX211" | "NX213" | "NX214" | "NX215" | "NX301" | "NX304" | "NX306" => 0,

@@ -77,10 +77,10 @@ pub(crate) fn validate_text_fix(fix: &Fix) -> Result<SharedSource, FixError> {
 
 /// Whether an edit is within a mapping that has a merge key.
 fn has_merge_key_edit(node: &YamlNode, edits: &[TextEdit]) -> bool {
-    let touched = edits.iter().any(|edit| node.span.start <= edit.span.start && edit.span.end <= node.span.end + 1);
-    let own = node.entries().iter().any(|(key, _)| key.as_str() == Some("<<"));
-    let inner = node.entries().iter().map(|(_, value)| value).chain(node.items());
-    (touched && own) || inner.into_iter().any(|value| has_merge_key_edit(value, edits))
+    let is_edited = edits.iter().any(|edit| node.span.start <= edit.span.start && edit.span.end <= node.span.end + 1);
+    let has_merge_key = node.entries().iter().any(|(key, _)| key.as_str() == Some("<<"));
+    let children = node.entries().iter().map(|(_, value)| value).chain(node.items());
+    (is_edited && has_merge_key) || children.into_iter().any(|value| has_merge_key_edit(value, edits))
 }
 
 fn check_line_endings(old: &SourceFile, new: &SourceFile) -> Result<(), FixError> {
@@ -91,15 +91,16 @@ fn check_line_endings(old: &SourceFile, new: &SourceFile) -> Result<(), FixError
     if kinds(old) == kinds(new) { Ok(()) } else { Err(FixError::LineEndingsChanged) }
 }
 
-/// Checks that no removed range loses a comment of the user: another edit must insert it again.
+/// Checks that every removed comment of the user is inserted again by another edit.
 fn check_removed_lines(source: &SourceFile, fix: &Fix) -> Result<(), FixError> {
-    let inside =
+    let is_on_char_boundaries =
         |edit: &TextEdit| source.text.is_char_boundary(edit.span.start) && source.text.is_char_boundary(edit.span.end);
     let removes_comment = |edit: &TextEdit| {
-        let cut = source.slice(edit.span);
-        edit.text.is_empty() && cut.lines().any(|line| line.trim_start().starts_with('#') && !is_noxide_comment(line))
+        let removed = source.slice(edit.span);
+        edit.text.is_empty()
+            && removed.lines().any(|line| line.trim_start().starts_with('#') && !is_noxide_comment(line))
     };
-    let keeps_comments = |edit: &TextEdit| {
+    let reinserts_comments = |edit: &TextEdit| {
         let mut comments = source
             .slice(edit.span)
             .lines()
@@ -107,18 +108,24 @@ fn check_removed_lines(source: &SourceFile, fix: &Fix) -> Result<(), FixError> {
             .filter(|line| line.starts_with('#') && !is_noxide_comment(line));
         comments.all(|line| fix.edits.iter().any(|other| other.text.contains(line)))
     };
-    let is_valid = fix.edits.iter().all(|edit| inside(edit) && (!removes_comment(edit) || keeps_comments(edit)));
+    let is_valid = fix
+        .edits
+        .iter()
+        .all(|edit| is_on_char_boundaries(edit) && (!removes_comment(edit) || reinserts_comments(edit)));
     if is_valid { Ok(()) } else { Err(FixError::UntouchedLineChanged) }
 }
 
-/// Whether noxide wrote the comment, so that a fix may rewrite or remove it.
+/// Prefix of every comment that noxide writes; a fix may rewrite or remove only such comments.
+pub(crate) const COMMENT_PREFIX: &str = "# noxide: ";
+
+/// Whether noxide wrote the comment.
 fn is_noxide_comment(line: &str) -> bool {
-    line.trim_start().starts_with("# noxide: ")
+    line.trim_start().starts_with(COMMENT_PREFIX)
 }
 
 /// Checks that every comment still precedes the same line, unless that line is edited.
 fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Result<(), FixError> {
-    let inside = |line: usize| {
+    let is_edited = |line: usize| {
         let (start, end) = (old.line_start(line), old.line_start(line + 1));
         fix.edits.iter().any(|edit| {
             edit.span.start < end
@@ -126,12 +133,12 @@ fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Resul
                 && edit.span != Span::new(start, start)
         })
     };
-    let moved = |text: &str| fix.edits.iter().any(|edit| edit.text.contains(text.trim()));
+    let is_rewritten = |text: &str| fix.edits.iter().any(|edit| edit.text.contains(text.trim()));
     let after = comment_anchors(new);
     let mut used = vec![false; after.len()];
     for (comment, next, number) in comment_anchors(old) {
         let position = after.iter().enumerate().position(|(at, (other, line, _))| {
-            !used[at] && *other == comment && (*line == next || inside(number) || moved(&comment))
+            !used[at] && *other == comment && (*line == next || is_edited(number) || is_rewritten(&comment))
         });
         match position {
             Some(at) => used[at] = true,
@@ -142,7 +149,7 @@ fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Resul
     Ok(())
 }
 
-/// Each comment line, with the next line that is not a comment and its index.
+/// Returns each comment line, with the next line that is not a comment and the index of that line.
 fn comment_anchors(source: &SourceFile) -> Vec<(String, String, usize)> {
     let lines: Vec<&str> = (0..source.line_count()).map(|line| source.line_text(line)).collect();
     let comment = |line: &str| line.trim_start().starts_with('#');
@@ -239,8 +246,8 @@ mod tests {
         let source = SourceFile::new("x.yml", TEXT);
         let at = TEXT.find("b: [x").unwrap();
         let edit = TextEdit { span: Span::new(at, at), text: "g: 1\n".to_owned() };
-        let stolen = Fix { title: String::new(), safe: true, source, edits: vec![edit], changes: set("g", "1") };
-        assert_eq!(validate_yaml_fix(&stolen).unwrap_err(), FixError::CommentMoved("# about b".to_owned()));
+        let fix = Fix { title: String::new(), safe: true, source, edits: vec![edit], changes: set("g", "1") };
+        assert_eq!(validate_yaml_fix(&fix).unwrap_err(), FixError::CommentMoved("# about b".to_owned()));
         assert!(apply_edits("é", &[TextEdit { span: Span::new(1, 1), text: String::new() }]).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Fixes of cache steps: recommended paths and key, and missing steps.
 
 use super::super::dialect::Dialect;
-use super::super::fix::{Fix, SemanticChange, TextEdit};
+use super::super::fix::{COMMENT_PREFIX, Fix, SemanticChange, TextEdit};
 use super::super::job_cache::{JobCache, JobCacheKind, is_uv_cache_path};
 use super::super::project::JobView;
 use super::super::shell::PackageInstaller;
@@ -12,9 +12,6 @@ use super::step_edit::{insert_step, step_indent};
 use super::text_edit::{
     self, build_fix, indent_at, insert_lines_after, insert_lines_at, leading_comments_start, quote_scalar,
 };
-
-/// Start of every comment that noxide writes, by which later fixes recognize it.
-pub(crate) const COMMENT_PREFIX: &str = "# noxide: ";
 
 fn cache_step_comment() -> [String; 2] {
     [
@@ -75,21 +72,21 @@ pub(crate) fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix
     let at = leading_comments_start(source, step.span.start);
     let above = source.slice(Span::new(at, step.span.start));
     if !above.contains(COMMENT_PREFIX) {
-        let dash = step_indent(view)?;
-        let lines = cache_step_comment().map(|line| format!("{dash}{line}"));
+        let dash_indent = step_indent(view)?;
+        let lines = cache_step_comment().map(|line| format!("{dash_indent}{line}"));
         edits.push(insert_lines_at(source, source.line_start(source.line_index(step.span.start)), &lines));
     }
-    Some(build_fix(view, "cache the directories in use, keyed by what decides their content", false, edits, changes))
+    Some(build_fix(view, "cache the directories in use, with a complete key", false, edits, changes))
 }
 
-/// The offset of the `|` or `>` that starts a block scalar.
+/// Returns the offset of the `|` or `>` that starts a block scalar.
 fn block_header_start(between: &str, from: usize) -> Option<usize> {
     let at = between.find(['|', '>'])?;
     let comment = between.find('#').is_some_and(|comment| comment < between.trim_end().len());
     (!comment).then_some(from + at)
 }
 
-/// Replaces a wrong path by rewriting the whole step.
+/// Corrects a wrong path by rewriting the whole step.
 pub(crate) fn fix_cache_path(view: &JobView) -> Option<Fix> {
     let cache = view.analysis.caches.iter().find(|cache| cache.kind == JobCacheKind::ActionsCache)?;
     rewrite_cache_step(view, cache)
@@ -121,22 +118,19 @@ pub(crate) fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
     if view.is_release() {
         return add_no_cache_comment(view, install);
     }
-    let first = view.analysis.installs.iter().map(|job_install| job_install.step_index);
-    let first = first.chain(view.analysis.nox_calls.iter().map(|call| call.step_index)).min()?;
-    let checkout = view.job.steps.iter().find(|step| step.uses_action("actions/checkout"))?;
-    let before = view.step(first).filter(|step| step.index > checkout.index)?;
+    let before = first_install_step(view)?;
     let inputs = recommend_cache_inputs(view);
-    let dash = step_indent(view)?;
+    let dash_indent = step_indent(view)?;
     let uses = choose_cache_action(view)?;
-    let mut lines: Vec<String> = cache_step_comment().iter().map(|line| format!("{dash}{line}")).collect();
-    lines.push(format!("{dash}- name: Restore Python packages"));
-    lines.push(format!("{dash}  uses: {uses}"));
-    lines.push(format!("{dash}  with:"));
-    lines.push(format!("{dash}    path: |"));
-    lines.extend(inputs.paths.iter().map(|path| format!("{dash}      {path}")));
-    lines.push(format!("{dash}    key: {}", inputs.key));
-    lines.push(format!("{dash}    restore-keys: |"));
-    lines.push(format!("{dash}      {}", inputs.restore_key));
+    let mut lines: Vec<String> = cache_step_comment().iter().map(|line| format!("{dash_indent}{line}")).collect();
+    lines.push(format!("{dash_indent}- name: Restore Python packages"));
+    lines.push(format!("{dash_indent}  uses: {uses}"));
+    lines.push(format!("{dash_indent}  with:"));
+    lines.push(format!("{dash_indent}    path: |"));
+    lines.extend(inputs.paths.iter().map(|path| format!("{dash_indent}      {path}")));
+    lines.push(format!("{dash_indent}    key: {}", inputs.key));
+    lines.push(format!("{dash_indent}    restore-keys: |"));
+    lines.push(format!("{dash_indent}      {}", inputs.restore_key));
     let value = format!(
         "{{name: Restore Python packages, uses: {}, with: {{path: {}, key: {}, restore-keys: {}}}}}",
         quote_scalar(&uses),
@@ -147,49 +141,55 @@ pub(crate) fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
     insert_step(view, before, &lines, &value, "restore a cache before the first install")
 }
 
-/// Caches the sessions' environments in a separate entry, in each job of the first workflow that does not publish.
+/// Returns the first step that installs packages, directly or through nox; `None` if it is not after the checkout.
+fn first_install_step<'a>(view: &JobView<'a>) -> Option<&'a WorkflowStep> {
+    let installs = view.analysis.installs.iter().map(|job_install| job_install.step_index);
+    let first = installs.chain(view.analysis.nox_calls.iter().map(|call| call.step_index)).min()?;
+    let checkout = view.job.steps.iter().find(|step| step.uses_action("actions/checkout"))?;
+    view.step(first).filter(|step| step.index > checkout.index)
+}
+
+/// Adds a separate cache step for the sessions' environments to the jobs of the first workflow that caches uv's downloads,
+/// except to jobs that publish.
 ///
 /// Environments contain absolute paths, so the workspace is part of the key, and they must match exactly, so there are
 /// no prefixes.
-pub(crate) fn add_environment_cache_steps(running: &[JobView]) -> Option<Fix> {
+pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
     let first =
-        running.iter().find(|view| !view.is_release() && view.analysis.caches.iter().any(JobCache::has_uv_path))?;
+        views.iter().find(|view| !view.is_release() && view.analysis.caches.iter().any(JobCache::has_uv_path))?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();
-    for view in running.iter().filter(|view| view.source() == first.source() && !view.is_release()) {
+    for view in views.iter().filter(|view| view.source() == first.source() && !view.is_release()) {
         let inputs = recommend_cache_inputs(view);
         inputs.restore_key.contains("-py").then_some(())?;
-        let steps = view.analysis.installs.iter().map(|job_install| job_install.step_index);
-        let at = steps.chain(view.analysis.nox_calls.iter().map(|call| call.step_index)).min()?;
-        let checkout = view.job.steps.iter().find(|step| step.uses_action("actions/checkout"))?;
-        let before = view.step(at).filter(|step| step.index > checkout.index)?;
-        let dash = step_indent(view)?;
+        let before = first_install_step(view)?;
+        let dash_indent = step_indent(view)?;
         let uses = choose_cache_action(view)?;
         let key = format!("{}-${{{{ github.workspace }}}}", inputs.key.replacen("uv-", "nox-", 1));
         let lines = [
             format!(
-                "{dash}{COMMENT_PREFIX}environments of the sessions, restored only on an exact hit: they contain absolute paths."
+                "{dash_indent}{COMMENT_PREFIX}environments of the sessions, restored only on an exact hit: they contain absolute paths."
             ),
-            format!("{dash}- name: Restore environments"),
-            format!("{dash}  uses: {uses}"),
-            format!("{dash}  with:"),
-            format!("{dash}    path: .nox"),
-            format!("{dash}    key: {key}"),
+            format!("{dash_indent}- name: Restore environments"),
+            format!("{dash_indent}  uses: {uses}"),
+            format!("{dash_indent}  with:"),
+            format!("{dash_indent}    path: .nox"),
+            format!("{dash_indent}    key: {key}"),
         ];
         let value = format!(
             "{{name: Restore environments, uses: {}, with: {{path: .nox, key: {}}}}}",
             quote_scalar(&uses),
             quote_scalar(&key)
         );
-        let made = insert_step(view, before, &lines, &value, "")?;
-        edits.extend(made.edits);
-        changes.extend(made.changes);
+        let fix = insert_step(view, before, &lines, &value, "")?;
+        edits.extend(fix.edits);
+        changes.extend(fix.changes);
     }
     Some(build_fix(first, "cache the environments that are reused", false, edits, changes))
 }
 
-/// The cache action that the project already uses, or the newest that the forge supports; `None` where actions are
-/// pinned by commit, since the commit is unknown.
+/// Returns the cache action that the project already uses, or the newest that the forge supports; `None` where actions
+/// are pinned by commit, since the commit is unknown.
 fn choose_cache_action(view: &JobView) -> Option<String> {
     let by_commit = |step: &WorkflowStep| step.action.as_ref().is_some_and(|action| action.version.len() == 40);
     if view.job.steps.iter().any(by_commit) {
@@ -236,7 +236,7 @@ pub(crate) struct CacheStepInputs {
     pub(crate) restore_key: String,
 }
 
-/// The recommended cache inputs of a job.
+/// Returns the recommended cache inputs of a job.
 pub(crate) fn recommend_cache_inputs(view: &JobView) -> CacheStepInputs {
     let python = python_version(view);
     let uv = uv_version(view);
@@ -255,7 +255,7 @@ pub(crate) fn recommend_cache_inputs(view: &JobView) -> CacheStepInputs {
     let files = &view.project.files;
     let mut hashed: Vec<&str> = Vec::new();
     hashed.extend(files.has_pyproject.then_some("pyproject.toml"));
-    // `uv.lock` is named even if it is not committed: that costs nothing and is right once it is.
+    // `uv.lock` is hashed even if it is not committed: `hashFiles` ignores missing files.
     hashed.push(files.lock_file.as_deref().unwrap_or("uv.lock"));
     hashed.extend(files.noxfile_name.as_deref());
     hashed.extend(files.requirements_files.iter().map(String::as_str));
@@ -263,7 +263,7 @@ pub(crate) fn recommend_cache_inputs(view: &JobView) -> CacheStepInputs {
     CacheStepInputs { paths, key: format!("{prefix}${{{{ hashFiles({}) }}}}", hashed.join(", ")), restore_key: prefix }
 }
 
-/// The cache directory that uv uses in this job.
+/// Returns the cache directory that uv uses in this job.
 fn uv_cache_dir(view: &JobView) -> String {
     let configured = view.workflow.resolve_variable(view.job, None, "UV_CACHE_DIR").map(|text| text.value.clone());
     let from_noxfile =
@@ -274,18 +274,20 @@ fn uv_cache_dir(view: &JobView) -> String {
         .unwrap_or_else(|| "~/.cache/uv".to_owned())
 }
 
-/// The name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.
+/// Returns the name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.
 fn cache_group_name(view: &JobView) -> String {
     if let Some(session) = view.matrix_session_expression() {
         return session;
     }
-    let own = view.installed_packages();
-    let first =
-        view.project.workflow_job_views(view.workflow).find(|other| own.is_some() && other.installed_packages() == own);
+    let packages = view.installed_packages();
+    let first = view
+        .project
+        .workflow_job_views(view.workflow)
+        .find(|other| packages.is_some() && other.installed_packages() == packages);
     first.map_or_else(|| view.job.id.value.clone(), |other| other.job.id.value.clone())
 }
 
-/// The job's Python version, as an expression or a number.
+/// Returns the job's Python version, as an expression or a number.
 fn python_version(view: &JobView) -> Option<String> {
     let setup = view.job.steps.iter().find(|step| step.uses_action("actions/setup-python"));
     let setup = setup.and_then(|step| step.input_value("python-version")).map(|text| text.value.clone());
@@ -298,7 +300,7 @@ fn python_version(view: &JobView) -> Option<String> {
     setup.filter(|text| !text.contains('\n')).or_else(image)
 }
 
-/// The job's uv version, as an expression or a number.
+/// Returns the job's uv version, as an expression or a number.
 fn uv_version(view: &JobView) -> Option<String> {
     if view.workflow.resolve_variable(view.job, None, "UV_VERSION").is_some() {
         return Some("${{ env.UV_VERSION }}".to_owned());

@@ -6,7 +6,7 @@ use super::super::shell::{ControlOperator, NoxCallSelection, PackageInstaller, S
 use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
-use super::run_script::{expand_to_line, rewrite_script};
+use super::run_script::{expand_to_script_lines, rewrite_script};
 use super::text_edit::{self, build_fix, indent_at, quote_scalar};
 
 /// The sessions, arguments and logs of the calls of a step, combined.
@@ -20,7 +20,7 @@ pub(super) struct JoinedCalls {
     pub(crate) rest_ignores_posargs: bool,
     /// Directory of the logs.
     pub(crate) log_dir: Option<String>,
-    /// Logs written before, each with the sessions whose logs replace it.
+    /// Replaced log files, each with the sessions whose logs replace it.
     pub(crate) replaced_logs: Vec<(String, Vec<String>)>,
     /// Span of the script from the first call to the last.
     pub(crate) script_span: Span,
@@ -39,24 +39,24 @@ impl JoinedCalls {
             joined.add_call(view, step, call)?;
         }
         let (first, last) = (calls.first()?, calls.last()?);
-        let ends = last.command_index + usize::from(tee_target(step, last.command_index).is_some());
+        let last_index = last.command_index + usize::from(tee_target(step, last.command_index).is_some());
         // No other command is between the calls.
-        let known = |at: usize| {
+        let is_part_of_call = |at: usize| {
             calls.iter().any(|call| {
                 call.command_index == at || call.command_index + 1 == at && is_piped_from_previous(step, at)
             })
         };
-        if !(first.command_index..=ends).all(known) {
+        if !(first.command_index..=last_index).all(is_part_of_call) {
             return None;
         }
         joined.script_span =
-            Span::new(step.commands.get(first.command_index)?.span.start, step.commands.get(ends)?.span.end);
+            Span::new(step.commands.get(first.command_index)?.span.start, step.commands.get(last_index)?.span.end);
         Some(joined)
     }
 
     fn add_call(&mut self, view: &JobView, step: &WorkflowStep, call: &JobNoxCall) -> Option<()> {
         let command = step.commands.get(call.command_index)?;
-        let plain = command.program_name() == "nox"
+        let is_simple = command.program_name() == "nox"
             && command.assignments.is_empty()
             && !command.is_conditional
             && !command.has_heredoc
@@ -67,7 +67,7 @@ impl JoinedCalls {
             && matches!(call.parsed.selection, NoxCallSelection::Names(_))
             && has_only_session_flags(command)
             && call.sessions.iter().all(|(name, _)| is_plain_word(name));
-        plain.then_some(())?;
+        is_simple.then_some(())?;
         let names: Vec<String> = call.sessions.iter().map(|(name, _)| name.clone()).collect();
         if let Some(file) = tee_target(step, call.command_index) {
             let directory = file.rsplit_once('/').map_or(".", |(directory, _)| directory).to_owned();
@@ -116,7 +116,7 @@ impl JoinedCalls {
         Some(self)
     }
 
-    /// The commands: one, unless arguments after `--` would reach other sessions.
+    /// Returns the commands: one, unless arguments after `--` would reach other sessions.
     pub(super) fn to_commands(&self) -> Vec<String> {
         if let ([(names, posargs)], true) = (self.sessions_with_posargs.as_slice(), self.rest_ignores_posargs) {
             return vec![self.format_command(&[&self.sessions[..], names].concat(), posargs)];
@@ -127,7 +127,7 @@ impl JoinedCalls {
         with_posargs.chain(rest).collect()
     }
 
-    /// A script that runs every command, even after a failure.
+    /// Returns a script that runs every command, even after a failure.
     pub(super) fn to_script(&self) -> String {
         let commands = self.to_commands();
         if let [one] = commands.as_slice() {
@@ -148,7 +148,7 @@ impl JoinedCalls {
         text
     }
 
-    /// The log of a session, if logs were written before.
+    /// Returns the log of a session, if logs were written before.
     pub(super) fn session_log_path(&self, session: &str) -> Option<String> {
         let name = LOG_NAME_TEMPLATE.replace("{session}", session);
         self.log_dir
@@ -156,7 +156,7 @@ impl JoinedCalls {
             .map(|directory| if directory == "." { name.clone() } else { format!("{directory}/{name}") })
     }
 
-    /// The lines of an upload's `path`, with the old logs replaced by the new ones.
+    /// Returns the lines of an upload's `path`, with the old logs replaced by the new ones.
     pub(super) fn replace_log_paths(&self, old: &str) -> Vec<String> {
         let new = |line: &str| match self.replaced_logs.iter().find(|(file, _)| file == line) {
             Some((_, sessions)) => sessions.iter().filter_map(|name| self.session_log_path(name)).collect(),
@@ -166,7 +166,7 @@ impl JoinedCalls {
     }
 }
 
-/// The file that `tee` writes a call's output to.
+/// Returns the file that `tee` writes a call's output to.
 fn tee_target(step: &WorkflowStep, command: usize) -> Option<String> {
     let next = step
         .commands
@@ -191,7 +191,7 @@ fn has_only_session_flags(command: &ShellCommand) -> bool {
     words.all(|word| matches!(word, "-s" | "-e" | "--session" | "--sessions") || !word.starts_with('-'))
 }
 
-/// The install command to which noxide is added: the install, the offset in its script, and the inserted text.
+/// Returns the install command to which noxide is added: the install, the offset in its script, and the inserted text.
 pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobInstall, usize, String)> {
     let installs = &view.analysis.installs;
     let known = |job_install: &&JobInstall| {
@@ -206,10 +206,10 @@ pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobIn
     Some((found, word.span.end, format!(" noxide=={}", env!("CARGO_PKG_VERSION"))))
 }
 
-/// Adds noxide to the install of nox, unless that is in the step `except`, whose script is rewritten anyway.
-pub(super) fn install_noxide_edit(view: &JobView, except: usize) -> Option<(TextEdit, SemanticChange)> {
+/// Adds noxide to the install of nox, unless that is in `excluded_step`, whose script is rewritten anyway.
+pub(super) fn install_noxide_edit(view: &JobView, excluded_step: usize) -> Option<(TextEdit, SemanticChange)> {
     let (found, at, text) = find_noxide_insertion(view)?;
-    let step = view.step(found.step_index).filter(|step| step.index != except)?;
+    let step = view.step(found.step_index).filter(|step| step.index != excluded_step)?;
     let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && !step.node.is_flow)?;
     let mut new = script.text.clone();
     new.insert_str(at, &text);
@@ -220,8 +220,8 @@ pub(super) fn install_noxide_edit(view: &JobView, except: usize) -> Option<(Text
 /// Extends a fix to install noxide where the job installs nox in another step.
 #[must_use]
 pub(crate) fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
-    let own = view.analysis.nox_calls.first().map_or(usize::MAX, |call| call.step_index);
-    if let Some((edit, change)) = install_noxide_edit(view, own) {
+    let call_step = view.analysis.nox_calls.first().map_or(usize::MAX, |call| call.step_index);
+    if let Some((edit, change)) = install_noxide_edit(view, call_step) {
         fix.edits.push(edit);
         fix.changes.push(change);
     } else if find_noxide_insertion(view).is_some() || !is_noxide_installed(view) {
@@ -242,7 +242,7 @@ pub(crate) fn join_step_calls(view: &JobView) -> Option<Fix> {
     let commands = joined.to_commands();
     let [command] = commands.as_slice() else { return None };
     let text = &step.script.as_ref()?.text;
-    let lines = Span::new(expand_to_line(text, joined.script_span).start, joined.script_span.end);
+    let lines = Span::new(expand_to_script_lines(text, joined.script_span).start, joined.script_span.end);
     let new = format!("{}{command}{}", text.get(..lines.start)?, text.get(lines.end..)?);
     let (edit, change) = rewrite_script(view, step, &new)?;
     let (mut edits, mut changes) = (vec![edit], vec![change]);

@@ -29,7 +29,7 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
         Some(_) => return None,
     };
     let file = format!("build/nox-{id}-output.log");
-    let line = super::run_script::expand_to_line(text, command.span);
+    let line = super::run_script::expand_to_script_lines(text, command.span);
     let new = format!(
         "{}set -o pipefail\nmkdir -p build\n{} 2>&1 | tee {file}{}",
         text.get(..line.start)?,
@@ -37,15 +37,15 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
         text.get(command.span.end..)?
     );
     let (edit, change) = rewrite_script(view, step, &new)?;
-    let dash = step_indent(view)?;
+    let dash_indent = step_indent(view)?;
     let uses = choose_upload_action(view);
     let lines = [
-        format!("{dash}- name: Upload nox output log"),
-        format!("{dash}  if: always()"),
-        format!("{dash}  uses: {uses}"),
-        format!("{dash}  with:"),
-        format!("{dash}    name: ci-logs-{id}"),
-        format!("{dash}    path: {file}"),
+        format!("{dash_indent}- name: Upload nox output log"),
+        format!("{dash_indent}  if: always()"),
+        format!("{dash_indent}  uses: {uses}"),
+        format!("{dash_indent}  with:"),
+        format!("{dash_indent}    name: ci-logs-{id}"),
+        format!("{dash_indent}    path: {file}"),
     ];
     let value = format!(
         "{{name: Upload nox output log, if: always(), uses: {}, with: {{name: {}, path: {}}}}}",
@@ -57,7 +57,7 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
     Some(build_fix(view, "write the output to a log and upload it", false, vec![edit, added], vec![change, inserted]))
 }
 
-/// The upload action that the project already uses, or the one that the forge supports.
+/// Returns the upload action that the project already uses, or the one that the forge supports.
 fn choose_upload_action(view: &JobView) -> String {
     let used = view.project.job_views().flat_map(|view| &view.job.steps).find(|step| step.is_artifact_upload());
     used.and_then(|step| step.uses.as_ref()).map_or_else(

@@ -1,10 +1,9 @@
 //! Fix that merges jobs with the same setup into one job, whose sessions run in parallel in one `noxide run`.
 
-use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
+use super::super::fix::{COMMENT_PREFIX, Fix, SemanticChange, TextEdit, YamlPathSegment};
 use super::super::project::JobView;
 use super::super::source::{SourceFile, Span};
 use super::super::workflow::WorkflowStep;
-use super::cache_step::COMMENT_PREFIX;
 use super::join_nox_calls::JoinedCalls;
 use super::merged_steps::{MovedStep, build_moved_step, merge_similar_uploads, to_flow_yaml};
 use super::step_edit::step_indent;
@@ -43,7 +42,7 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
     let source = first.source();
     let lines = merged.render_lines(first)?;
     let mut edits = Vec::new();
-    let kept_lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let merged_lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     for (number, view) in members.iter().enumerate() {
         let region = expand_to_lines(source, Span::new(view.job.id.span.start, view.job.node.span.end));
         let start = leading_comments_start(source, view.job.id.span.start);
@@ -51,7 +50,9 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
         // No comment of the user may be lost.
         let mut comments =
             all.lines().map(str::trim).filter(|line| line.starts_with('#') && !line.starts_with(COMMENT_PREFIX));
-        if comments.any(|line| !kept_lines.iter().any(|kept| kept.trim() == line)) || !all.ends_with('\n') {
+        if comments.any(|line| !merged_lines.iter().any(|merged_line| merged_line.trim() == line))
+            || !all.ends_with('\n')
+        {
             return None;
         }
         if number == 0 {
@@ -75,19 +76,20 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
 /// Whether a job has only keys that a merged job can have.
 fn is_mergeable(view: &JobView, first: &JobView, names: &[&str]) -> bool {
     let node = &view.job.node;
-    let known = |key: &str| matches!(key, "runs-on" | "container" | "needs" | "timeout-minutes" | "steps" | "name");
-    let same = |key: &str| match (node.get(key), first.job.node.get(key)) {
+    let is_known_key =
+        |key: &str| matches!(key, "runs-on" | "container" | "needs" | "timeout-minutes" | "steps" | "name");
+    let is_same_in_first = |key: &str| match (node.get(key), first.job.node.get(key)) {
         (Some(own), Some(other)) => own == other,
         (None, None) => true,
         _ => false,
     };
-    let steps = node.get("steps").is_some_and(|steps| !steps.is_flow && !steps.aliased);
+    let has_editable_steps = node.get("steps").is_some_and(|steps| !steps.is_flow && !steps.aliased);
     !node.is_flow
         && !node.aliased
-        && steps
-        && node.entries().iter().all(|(key, _)| key.as_str().is_some_and(known))
-        && same("runs-on")
-        && same("container")
+        && has_editable_steps
+        && node.entries().iter().all(|(key, _)| key.as_str().is_some_and(is_known_key))
+        && is_same_in_first("runs-on")
+        && is_same_in_first("container")
         && view.job.needs.iter().all(|need| names.contains(&need.value.as_str()))
         && view.job.steps.iter().all(|step| step.id.is_none() && !step.node.is_flow && !step.node.aliased)
         && !view.is_release()
@@ -99,7 +101,7 @@ fn has_needs_expressions(first: &JobView, names: &[&str]) -> bool {
     names.iter().any(|name| text.contains(&format!("needs.{name}."))) || text.contains("needs['")
 }
 
-/// The start of the blank lines before a job.
+/// Returns the start of the blank lines before a job.
 fn blank_lines_start(source: &SourceFile, start: usize) -> usize {
     let mut line = source.line_index(start);
     while line > 0 && source.line_text(line - 1).trim().is_empty() {
@@ -110,13 +112,13 @@ fn blank_lines_start(source: &SourceFile, start: usize) -> usize {
 
 /// Replaces the merged jobs in the `needs` of other jobs.
 fn rewrite_dependent_needs(first: &JobView, names: &[&str]) -> Option<Vec<(TextEdit, SemanticChange)>> {
-    let member = |name: &str| names.contains(&name);
-    let others = first.workflow.jobs.iter().filter(|job| !member(&job.id.value));
+    let is_member = |name: &str| names.contains(&name);
+    let others = first.workflow.jobs.iter().filter(|job| !is_member(&job.id.value));
     let mut edits = Vec::new();
-    for job in others.filter(|job| job.needs.iter().any(|need| member(&need.value))) {
+    for job in others.filter(|job| job.needs.iter().any(|need| is_member(&need.value))) {
         let needs =
             job.node.get("needs").filter(|needs| !needs.aliased && (needs.is_flow || needs.as_str().is_some()))?;
-        let other_needs = job.needs.iter().map(|need| need.value.as_str()).filter(|need| !member(need));
+        let other_needs = job.needs.iter().map(|need| need.value.as_str()).filter(|need| !is_member(need));
         let list = format!("[{}]", std::iter::once(MERGED_JOB_NAME).chain(other_needs).collect::<Vec<_>>().join(", "));
         let path: Vec<YamlPathSegment> = vec!["jobs".into(), job.id.value.as_str().into()];
         edits.push((
@@ -129,27 +131,28 @@ fn rewrite_dependent_needs(first: &JobView, names: &[&str]) -> Option<Vec<(TextE
 
 impl MergedJob {
     fn add_job(&mut self, view: &JobView, members: &[JobView]) -> Option<()> {
-        let at = view.analysis.nox_calls.first()?.step_index;
-        let step = view.step(at).filter(|step| step.condition.is_none())?;
-        let one = view.analysis.nox_calls.iter().all(|call| call.step_index == at && !call.parsed.is_noxide);
-        (one && view.required_order_reason().is_none()).then_some(())?;
+        let call_index = view.analysis.nox_calls.first()?.step_index;
+        let step = view.step(call_index).filter(|step| step.condition.is_none())?;
+        let is_single_step =
+            view.analysis.nox_calls.iter().all(|call| call.step_index == call_index && !call.parsed.is_noxide);
+        (is_single_step && view.required_order_reason().is_none()).then_some(())?;
         let joined = JoinedCalls::from_step(view, step)?;
         self.add_setup_commands(step, &joined)?;
         self.add_shared_variables(view, step, members)?;
         let timeout = view.job.timeout_minutes.as_ref().map(|text| text.value.parse::<u32>());
         self.timeout_minutes = self.timeout_minutes.max(timeout?.ok()?);
-        let mut last = 0;
-        for step in view.job.steps.iter().take(at) {
+        let mut insert_index = 0;
+        for step in view.job.steps.iter().take(call_index) {
             let moved = build_moved_step(view, step, &joined)?;
             match self.steps_before.iter().position(|known| known.dedup_key == moved.dedup_key) {
-                Some(known) => last = known + 1,
+                Some(known) => insert_index = known + 1,
                 None => {
-                    self.steps_before.insert(last, moved);
-                    last += 1;
+                    self.steps_before.insert(insert_index, moved);
+                    insert_index += 1;
                 }
             }
         }
-        for step in view.job.steps.iter().skip(at + 1) {
+        for step in view.job.steps.iter().skip(call_index + 1) {
             // A step without a condition would depend on the sessions of other jobs.
             step.condition.as_ref()?;
             self.steps_after.push(build_moved_step(view, step, &joined)?);
@@ -212,7 +215,7 @@ impl MergedJob {
             + &self.joined_calls.as_ref().map(JoinedCalls::to_script).unwrap_or_default()
     }
 
-    /// The lines of the merged job.
+    /// Returns the lines of the merged job.
     fn render_lines(&self, first: &JobView) -> Option<Vec<String>> {
         let source = first.source();
         let (key, _) = first.job.node.entries().first()?;
@@ -229,20 +232,22 @@ impl MergedJob {
             }
         }
         lines.push(format!("{indent}steps:"));
-        let dash = step_indent(first)?;
+        let dash_indent = step_indent(first)?;
         lines.extend(self.steps_before.iter().flat_map(|moved| moved.lines.clone()));
-        lines.push(format!("{dash}- name: Run sessions in parallel"));
-        lines.push(format!("{dash}  run: |"));
-        lines.extend(self.render_script().lines().map(|line| format!("{dash}    {line}")));
+        lines.push(format!("{dash_indent}- name: Run sessions in parallel"));
+        lines.push(format!("{dash_indent}  run: |"));
+        lines.extend(self.render_script().lines().map(|line| format!("{dash_indent}    {line}")));
         if !self.env.is_empty() {
-            lines.push(format!("{dash}  env:"));
-            lines.extend(self.env.iter().map(|(name, value)| format!("{dash}    {name}: {}", quote_if_needed(value))));
+            lines.push(format!("{dash_indent}  env:"));
+            lines.extend(
+                self.env.iter().map(|(name, value)| format!("{dash_indent}    {name}: {}", quote_if_needed(value))),
+            );
         }
         lines.extend(self.steps_after.iter().flat_map(|moved| moved.lines.clone()));
         Some(lines)
     }
 
-    /// The merged job as a YAML value, built from nodes independently of its lines.
+    /// Returns the merged job as a YAML value, built from nodes independently of its lines.
     fn render_flow_yaml(&self, first: &JobView) -> String {
         let mut entries: Vec<String> = Vec::new();
         for (key, value) in first.job.node.entries() {

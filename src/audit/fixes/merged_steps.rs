@@ -90,35 +90,40 @@ const MERGED_UPLOAD_NAME: &str = "Upload session artifacts";
 pub(super) fn merge_similar_uploads(
     mut steps: Vec<MovedStep>,
     view: &JobView,
-    dash: &str,
+    dash_indent: &str,
     default_name: &str,
 ) -> Vec<MovedStep> {
     let downloads_artifacts = |text: &str| text.contains("download-artifact") || text.contains("run download");
-    let forms: Vec<Option<YamlNode>> = steps.iter().map(|step| comparable_upload(&step.node, &step.lines)).collect();
-    let similar_to = |at: usize| -> Vec<usize> { (0..forms.len()).filter(|&each| forms[each] == forms[at]).collect() };
-    let groups = (0..forms.len()).filter(|&at| forms[at].is_some()).map(similar_to);
-    let most: Vec<usize> = groups.max_by_key(Vec::len).unwrap_or_default();
-    if most.len() < 2 || view.project.workflows.iter().any(|workflow| downloads_artifacts(&workflow.source.text)) {
+    let comparable_forms: Vec<Option<YamlNode>> =
+        steps.iter().map(|step| comparable_upload(&step.node, &step.lines)).collect();
+    let similar_to = |at: usize| -> Vec<usize> {
+        (0..comparable_forms.len()).filter(|&each| comparable_forms[each] == comparable_forms[at]).collect()
+    };
+    let groups = (0..comparable_forms.len()).filter(|&at| comparable_forms[at].is_some()).map(similar_to);
+    let largest_group: Vec<usize> = groups.max_by_key(Vec::len).unwrap_or_default();
+    if largest_group.len() < 2
+        || view.project.workflows.iter().any(|workflow| downloads_artifacts(&workflow.source.text))
+    {
         return steps;
     }
-    let uploads: Vec<&YamlNode> = most.iter().map(|&at| &steps[at].node).collect();
+    let uploads: Vec<&YamlNode> = largest_group.iter().map(|&at| &steps[at].node).collect();
     let name = common_name_prefix(&uploads).unwrap_or_else(|| default_name.to_owned());
-    let Some(one) =
-        build_merged_upload(&uploads, &name, dash).filter(|_| !is_artifact_name_taken(view, &name, &uploads))
+    let Some(merged) =
+        build_merged_upload(&uploads, &name, dash_indent).filter(|_| !is_artifact_name_taken(view, &name, &uploads))
     else {
         return steps;
     };
-    let last = most[most.len() - 1];
-    steps[last] = one;
+    let last = largest_group[largest_group.len() - 1];
+    steps[last] = merged;
     let mut at = 0;
     steps.retain(|_| {
         at += 1;
-        at > last || !most.contains(&(at - 1))
+        at > last || !largest_group.contains(&(at - 1))
     });
     steps
 }
 
-/// An upload step without its names and paths, for comparison; `None` if it is not an upload or has other keys.
+/// Returns an upload step without its names and paths, for comparison; `None` if it is not an upload or has other keys.
 fn comparable_upload(step: &YamlNode, lines: &[String]) -> Option<YamlNode> {
     let inputs = step.get("with")?;
     let uses = step.get("uses")?.as_str()?;
@@ -157,14 +162,14 @@ fn artifact_name<'a>(upload: &&'a YamlNode) -> Option<&'a str> {
     upload.get("with")?.get("name")?.as_str()
 }
 
-/// The common first words of the artifacts' names: `ci-logs` of `ci-logs-lint` and `ci-logs-tests`.
+/// Returns the common first words of the artifacts' names: `ci-logs` for `ci-logs-lint` and `ci-logs-tests`.
 fn common_name_prefix(uploads: &[&YamlNode]) -> Option<String> {
     let names: Vec<&str> = uploads.iter().filter_map(artifact_name).collect();
-    let (first, parts) = (names.first()?, |sign: char| "-_. ".contains(sign));
-    let begins = |end: &usize| names.iter().all(|name| name.get(..*end) == first.get(..*end));
-    let ends = first.char_indices().filter(|(_, sign)| parts(*sign)).map(|(end, _)| end);
-    let words = ends.filter(|end| *end > 0).filter(begins).max();
-    words.map(|end| first[..end].trim_end_matches(parts).to_owned()).filter(|name| !name.is_empty())
+    let (first, is_separator) = (names.first()?, |c: char| "-_. ".contains(c));
+    let is_common = |end: &usize| names.iter().all(|name| name.get(..*end) == first.get(..*end));
+    let word_ends = first.char_indices().filter(|(_, c)| is_separator(*c)).map(|(end, _)| end);
+    let longest = word_ends.filter(|end| *end > 0).filter(is_common).max();
+    longest.map(|end| first[..end].trim_end_matches(is_separator).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Whether another upload of the workflow has this artifact name.
@@ -175,7 +180,7 @@ fn is_artifact_name_taken(view: &JobView, name: &str, uploads: &[&YamlNode]) -> 
 }
 
 /// Builds one upload of all files.
-fn build_merged_upload(uploads: &[&YamlNode], name: &str, dash: &str) -> Option<MovedStep> {
+fn build_merged_upload(uploads: &[&YamlNode], name: &str, dash_indent: &str) -> Option<MovedStep> {
     let mut node = (*uploads.first()?).clone();
     let mut paths: Vec<&str> = Vec::new();
     for line in uploads.iter().filter_map(|upload| upload.get("with")?.get("path")?.as_str()).flat_map(str::lines) {
@@ -193,16 +198,16 @@ fn build_merged_upload(uploads: &[&YamlNode], name: &str, dash: &str) -> Option<
     for (key, value) in node.entries() {
         let start = if lines.is_empty() { "- " } else { "  " };
         if key.as_str() != Some("with") {
-            lines.push(format!("{dash}{start}{}: {}", key.as_str()?, render_scalar(value)?));
+            lines.push(format!("{dash_indent}{start}{}: {}", key.as_str()?, render_scalar(value)?));
             continue;
         }
-        lines.push(format!("{dash}{start}with:"));
+        lines.push(format!("{dash_indent}{start}with:"));
         for (key, value) in value.entries() {
             if key.as_str() == Some("path") {
-                lines.push(format!("{dash}    path: |"));
-                lines.extend(paths.iter().map(|path| format!("{dash}      {path}")));
+                lines.push(format!("{dash_indent}    path: |"));
+                lines.extend(paths.iter().map(|path| format!("{dash_indent}      {path}")));
             } else {
-                lines.push(format!("{dash}    {}: {}", key.as_str()?, render_scalar(value)?));
+                lines.push(format!("{dash_indent}    {}: {}", key.as_str()?, render_scalar(value)?));
             }
         }
     }

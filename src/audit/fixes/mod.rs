@@ -1,4 +1,4 @@
-//! Fixes that rules offer, by subject: each a value of edits and the intended change.
+//! Fixes that rules offer, one module per subject: each function builds a `Fix` from text edits and semantic changes.
 
 pub(crate) mod cache_step;
 pub(crate) mod coverage_run;

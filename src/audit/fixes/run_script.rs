@@ -1,4 +1,4 @@
-//! Fixes of `run:` scripts; scripts with here-documents are left alone.
+//! Fixes of `run:` scripts; shell words are not edited in scripts with here-documents.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
 use super::super::project::{JobNoxCall, JobView};
@@ -7,13 +7,13 @@ use super::super::source::Span;
 use super::super::workflow::{StepScript, WorkflowStep};
 use super::text_edit::{self, build_fix, indent_at, quote_scalar};
 
-/// The script of a step, if its words can be edited in place.
+/// Returns the script of a step, if its words can be edited in place.
 fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
     let plain = !step.commands.iter().any(|command| command.has_heredoc) && !step.node.is_flow;
     step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && plain)
 }
 
-/// Replaces a span of a script.
+/// Replaces a span of a script without here-documents.
 fn splice_script(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str, safe: bool) -> Option<Fix> {
     editable_script(step)?;
     let fix = replace_script_range(view, step, range, text, title)?;
@@ -32,9 +32,9 @@ pub(super) fn rewrite_script(view: &JobView, step: &WorkflowStep, new: &str) -> 
         new.lines().map(|line| if line.is_empty() { String::new() } else { format!("{indent}{line}") }).collect();
     let text = lines.join(source.line_ending());
     let (text, new) = if block {
-        let kept =
+        let new_text =
             if script.text.ends_with('\n') { format!("{}\n", new.trim_end()) } else { new.trim_end().to_owned() };
-        (text.trim_start().to_owned(), kept)
+        (text.trim_start().to_owned(), new_text)
     } else {
         (format!("|{}{text}", source.line_ending()), format!("{}\n", new.trim_end()))
     };
@@ -53,7 +53,8 @@ pub(crate) fn insert_script_word(
     splice_script(view, step, Span::new(at, at), text, title, true)
 }
 
-/// Replaces a number in a script, even within a here-document, since no shell word changes.
+/// Replaces a range of a script, even within a here-document: for a text such as a number, whose replacement does not
+/// change how the shell splits words.
 pub(crate) fn replace_script_range(
     view: &JobView,
     step: &WorkflowStep,
@@ -70,7 +71,8 @@ pub(crate) fn replace_script_range(
     Some(build_fix(view, title, false, vec![edit], vec![change]))
 }
 
-/// Pins a tool to its version in the lock file, nox's own version, another job's pin, or the tested version.
+/// Pins a tool to the first known version: in the lock file, of the nox installed here, of another job's pin, or the one
+/// that noxide was tested with.
 pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, tool: &str) -> Option<Fix> {
     let pinned_in_other_job = || {
         let words = view
@@ -83,7 +85,7 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
             .find(|version| !version.contains('$'))
             .map(str::to_owned)
     };
-    let running =
+    let installed =
         || view.project.noxfile.as_ref().and_then(|noxfile| noxfile.nox_version.clone()).filter(|_| tool == "nox");
     let tested = || tested_version(tool).map(str::to_owned);
     let version = view
@@ -92,11 +94,11 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
         .locked_versions
         .get(tool)
         .cloned()
-        .or_else(running)
+        .or_else(installed)
         .or_else(pinned_in_other_job)
         .or_else(tested)?;
-    let bare = word.text == tool && word.span.end - word.span.start == tool.len();
-    bare.then_some(())?;
+    let is_bare_name = word.text == tool && word.span.end - word.span.start == tool.len();
+    is_bare_name.then_some(())?;
     splice_script(
         view,
         step,
@@ -107,7 +109,7 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
     )
 }
 
-/// The version of a tool that this release of noxide was tested with.
+/// Returns the version of a tool that this release of noxide was tested with.
 pub(crate) fn tested_version(tool: &str) -> Option<&'static str> {
     match tool {
         "nox" => Some("2026.10.20"),
@@ -149,15 +151,15 @@ pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
     Some(build_fix(view, title, false, vec![edit], vec![change]))
 }
 
-/// The span of the loop around a command, from `for` to `done`, if it has three lines and no other command.
+/// Returns the span of the loop around a command, from `for` to `done`, if it has three lines and no other command.
 pub(super) fn enclosing_loop_span(step: &WorkflowStep, command: &ShellCommand) -> Option<Span> {
-    let around = command.enclosing_loop.as_ref()?;
+    let for_loop = command.enclosing_loop.as_ref()?;
     let text = &step.script.as_ref()?.text;
     let rest = text.get(command.span.end..)?;
     let done = command.span.end + rest.find("done")? + "done".len();
-    let lines = text.get(around.header_span.start..done)?.lines().count();
+    let lines = text.get(for_loop.header_span.start..done)?.lines().count();
     let inside = step.commands.iter().filter(|other| other.enclosing_loop == command.enclosing_loop).count();
-    (lines == 3 && inside == 1).then_some(Span::new(around.header_span.start, done))
+    (lines == 3 && inside == 1).then_some(Span::new(for_loop.header_span.start, done))
 }
 
 /// Removes a session: its line, or its name in a list.
@@ -167,7 +169,7 @@ pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span
     let title = format!("remove `{name}`: another session runs the same commands");
     let text = &editable_script(step)?.text;
     let words: Vec<&ShellWord> = match &command.enclosing_loop {
-        Some(around) => around.values.iter().collect(),
+        Some(for_loop) => for_loop.values.iter().collect(),
         None => command.words.iter().collect(),
     };
     let word = words.into_iter().find(|word| word.text == name && step.file_span(word.span) == span)?;
@@ -176,11 +178,11 @@ pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span
         let start = before.trim_end_matches([' ', '\t']).len();
         return splice_script(view, step, Span::new(start, word.span.end), "", &title, false);
     }
-    let line = expand_to_line(text, command.span);
-    let alone =
+    let line = expand_to_script_lines(text, command.span);
+    let is_only_command =
         step.commands.iter().filter(|other| line.contains(other.span)).all(|other| other == command || is_piped(other));
     let new = format!("{}{}", text.get(..line.start)?, text.get(line.end..)?);
-    if !alone || new.trim().is_empty() {
+    if !is_only_command || new.trim().is_empty() {
         return None;
     }
     let (edit, change) = rewrite_script(view, step, &new)?;
@@ -209,8 +211,8 @@ fn is_piped(command: &ShellCommand) -> bool {
     command.preceding_operator == ControlOperator::Pipe
 }
 
-/// Expands a span to whole lines, including the last line ending.
-pub(super) fn expand_to_line(text: &str, span: Span) -> Span {
+/// Expands a span of a script to whole lines, including the last line ending.
+pub(super) fn expand_to_script_lines(text: &str, span: Span) -> Span {
     let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let end = text.get(span.end..).and_then(|after| after.find('\n')).map_or(text.len(), |at| span.end + at + 1);
     Span::new(start, end)

@@ -7,7 +7,7 @@ use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
 use super::join_nox_calls::{JoinedCalls, is_plain_word, replace_upload_paths};
-use super::run_script::{enclosing_loop_span, expand_to_line, rewrite_script};
+use super::run_script::{enclosing_loop_span, expand_to_script_lines, rewrite_script};
 use super::text_edit::{self, build_fix, indent_at, insert_lines_after, quote_if_needed, quote_scalar};
 
 /// Expression for the session of a matrix job.
@@ -22,7 +22,7 @@ struct MatrixSessions {
 }
 
 /// Splits a job into one job per session. Returns `None` if the job does more than run its sessions, or if the runners
-/// do not take all jobs of the workflow at once.
+/// cannot run all jobs of the workflow at once.
 pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
     let step = view.step(view.analysis.nox_calls.first()?.step_index)?;
     let sessions = collect_matrix_sessions(view, step)?;
@@ -30,7 +30,7 @@ pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
         return None;
     }
     let text = &step.script.as_ref()?.text;
-    let start = expand_to_line(text, sessions.span).start;
+    let start = expand_to_script_lines(text, sessions.span).start;
     let command = &sessions.command;
     let new = format!("{}{command}{}", text.get(..start)?, text.get(sessions.span.end..)?);
     let (edit, change) = rewrite_script(view, step, &new)?;
@@ -48,7 +48,7 @@ pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
     Some(build_fix(view, &title, false, edits, changes))
 }
 
-/// The sessions of a step's calls or loop; `None` if a call has options of its own.
+/// Returns the sessions of a step's calls or loop; `None` if a call has options of its own.
 fn collect_matrix_sessions(view: &JobView, step: &WorkflowStep) -> Option<MatrixSessions> {
     view.analysis.nox_calls.iter().all(|call| call.step_index == step.index && !call.parsed.is_noxide).then_some(())?;
     if let Some(joined) = JoinedCalls::from_step(view, step) {
@@ -84,7 +84,7 @@ fn collect_matrix_sessions(view: &JobView, step: &WorkflowStep) -> Option<Matrix
     })
 }
 
-/// Whether the runners take every other job of the workflow and each session at once.
+/// Whether the runners can run every other job of the workflow and each session at once.
 fn has_enough_runners(view: &JobView, sessions: usize) -> bool {
     let others = view.project.workflow_job_views(view.workflow).filter(|other| other.job.id != view.job.id);
     let jobs = others.map(|other| other.job.matrix.as_ref().map_or(1, |matrix| matrix.job_count.unwrap_or(usize::MAX)));
@@ -136,7 +136,7 @@ fn add_matrix_strategy(view: &JobView, names: &[String]) -> Option<(TextEdit, Se
     Some((insert_lines_after(source, value.span.end.max(key.span.end), &lines), change))
 }
 
-/// Gives an upload a name per session, and the log of its session.
+/// Adds the session to the name of an upload, and replaces its logs by that of the session.
 fn upload_per_session(
     view: &JobView,
     step: &WorkflowStep,
@@ -145,11 +145,11 @@ fn upload_per_session(
     let with = step.node.get("with").filter(|with| !with.aliased && !step.node.is_flow)?;
     let (_, name) = with.get_entry("name")?;
     let text = name.as_str().filter(|text| !text.contains('\n') && !name.aliased)?;
-    let quotes = matches!(name.kind, YamlKind::Scalar(_, YamlStyle::Quoted));
-    (quotes || !with.is_flow).then_some(())?;
-    let inset = usize::from(quotes);
-    let written = view.source().slice(Span::new(name.span.start + inset, name.span.end - inset));
-    (written == text).then_some(())?;
+    let is_quoted = matches!(name.kind, YamlKind::Scalar(_, YamlStyle::Quoted));
+    (is_quoted || !with.is_flow).then_some(())?;
+    let inset = usize::from(is_quoted);
+    let source_text = view.source().slice(Span::new(name.span.start + inset, name.span.end - inset));
+    (source_text == text).then_some(())?;
     let at = name.span.end - inset;
     let path_to_inputs: Vec<YamlPathSegment> = text_edit::step_path(view, step, Some("with"));
     let edit = TextEdit { span: Span::new(at, at), text: format!("-{MATRIX_SESSION}") };
@@ -160,12 +160,12 @@ fn upload_per_session(
     let Some(path) = step.input_value("path") else { return Some(edits) };
     let mut lines: Vec<String> = Vec::new();
     for line in path.value.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let own = joined
+        let session_log = joined
             .replaced_logs
             .iter()
             .find(|(file, _)| file == line)
             .and_then(|_| joined.session_log_path(MATRIX_SESSION));
-        let line = own.unwrap_or_else(|| line.to_owned());
+        let line = session_log.unwrap_or_else(|| line.to_owned());
         if !lines.contains(&line) {
             lines.push(line);
         }

@@ -103,21 +103,21 @@ pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> 
     let source = view.source();
     let start = leading_comments_start(source, moved.span.start);
     let lines = expand_to_lines(source, Span::new(start, moved.span.end));
-    let mut gap = source.line_index(start);
-    while gap > 0 && source.line_text(gap - 1).trim().is_empty() {
-        gap -= 1;
+    let mut first_blank_line = source.line_index(start);
+    while first_blank_line > 0 && source.line_text(first_blank_line - 1).trim().is_empty() {
+        first_blank_line -= 1;
     }
-    let mut cut = Span::new(source.line_start(gap), lines.end);
+    let mut removed = Span::new(source.line_start(first_blank_line), lines.end);
     let mut text = source.slice(lines).to_owned();
     if !text.ends_with('\n') {
         text.push_str(source.line_ending());
-        cut.start -= source.line_ending().len();
+        removed.start -= source.line_ending().len();
     }
-    text.push_str(source.slice(Span::new(source.line_start(gap), start)));
+    text.push_str(source.slice(Span::new(source.line_start(first_blank_line), start)));
     let at = leading_comments_start(source, target.span.start);
     let mut path = text_edit::job_path(view);
     path.push("steps".into());
-    let edits = vec![TextEdit { span: Span::new(at, at), text }, TextEdit { span: cut, text: String::new() }];
+    let edits = vec![TextEdit { span: Span::new(at, at), text }, TextEdit { span: removed, text: String::new() }];
     Some(build_fix(view, title, false, edits, vec![SemanticChange::Move(path, from, to)]))
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn append_step(view: &JobView, lines: &[String], value: &str) -> Opti
     Some((insert_lines_after(view.source(), last.span.end, lines), change))
 }
 
-/// The indentation of the dashes of a job's steps.
+/// Returns the indentation of the dashes of a job's steps.
 pub(crate) fn step_indent(view: &JobView) -> Option<String> {
     let first = view.job.steps.first()?;
     let source = view.source();
@@ -183,7 +183,7 @@ pub(crate) fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, titl
     Some(build_fix(view, title, true, vec![TextEdit { span, text: text.to_owned() }], vec![change]))
 }
 
-/// The span of a one-line value without its quotes.
+/// Returns the span of a one-line value without its quotes.
 fn unquoted_value_span(view: &JobView, text: &SpannedText) -> Option<Span> {
     let inset = (text.span.end - text.span.start).checked_sub(text.value.len())? / 2;
     let span = Span::new(text.span.start + inset, text.span.end - inset);
@@ -229,7 +229,7 @@ pub(crate) fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &Spanne
     Some(build_fix(view, &format!("add {file} to the upload"), true, vec![edit], vec![change]))
 }
 
-/// Sets a variable in the `env` of steps; only the steps of the first one's file are edited.
+/// Sets a variable in the `env` of steps; only steps in the file of the first one are edited.
 pub(crate) fn set_step_variable(
     steps: &[(JobView, &WorkflowStep)],
     name: &str,

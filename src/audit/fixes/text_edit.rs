@@ -6,7 +6,7 @@ use super::super::source::{SourceFile, Span};
 use super::super::workflow::{WorkflowFileKind, WorkflowStep};
 use super::super::yaml::YamlNode;
 
-/// The path of a job.
+/// Returns the path of a job.
 pub(super) fn job_path(view: &JobView) -> Vec<YamlPathSegment> {
     match view.workflow.kind {
         WorkflowFileKind::Workflow => vec!["jobs".into(), view.job.id.value.as_str().into()],
@@ -14,7 +14,7 @@ pub(super) fn job_path(view: &JobView) -> Vec<YamlPathSegment> {
     }
 }
 
-/// The path of a step, or of one of its keys.
+/// Returns the path of a step, or of one of its keys.
 pub(super) fn step_path(view: &JobView, step: &WorkflowStep, key: Option<&str>) -> Vec<YamlPathSegment> {
     let mut path = job_path(view);
     path.extend(["steps".into(), step.index.into()]);
@@ -22,7 +22,7 @@ pub(super) fn step_path(view: &JobView, step: &WorkflowStep, key: Option<&str>) 
     path
 }
 
-/// Spaces up to the column of a byte.
+/// Returns spaces up to the column of a byte.
 pub(super) fn indent_at(source: &SourceFile, byte: usize) -> String {
     " ".repeat(byte - source.line_start(source.line_index(byte)))
 }
@@ -52,7 +52,7 @@ pub(super) fn expand_to_lines(source: &SourceFile, span: Span) -> Span {
     Span::new(source.line_start(source.line_index(span.start)), source.line_start(source.line_index(last) + 1))
 }
 
-/// The start of the comments directly above a line that have its indentation.
+/// Returns the start of the comments directly above a line that have its indentation.
 pub(super) fn leading_comments_start(source: &SourceFile, byte: usize) -> usize {
     let mut line = source.line_index(byte);
     let depth = source.line_text(line).len() - source.line_text(line).trim_start().len();
@@ -66,7 +66,7 @@ pub(super) fn leading_comments_start(source: &SourceFile, byte: usize) -> usize 
     source.line_start(line)
 }
 
-/// A plain word unchanged; any other value in quotes.
+/// Returns a plain word unchanged; any other value in quotes.
 pub(super) fn quote_if_needed(value: &str) -> String {
     let word = value.starts_with(|c: char| c.is_ascii_alphabetic())
         && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
@@ -77,12 +77,12 @@ pub(super) fn quote_if_needed(value: &str) -> String {
     if word { value.to_owned() } else { quote_scalar(value) }
 }
 
-/// A YAML scalar in double quotes.
+/// Returns a YAML scalar in double quotes.
 pub(super) fn quote_scalar(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A fix of the workflow that contains the job.
+/// Returns a fix of the workflow that contains the job.
 pub(super) fn build_fix(
     view: &JobView,
     title: &str,

@@ -3,7 +3,7 @@
 use super::table::{CacheRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
 use crate::text::{pluralize, shorten_text};
 
-/// The longest cell that is not shortened.
+/// Width above which a cell is shortened.
 const MAX_CELL_WIDTH: usize = 30;
 
 impl Inventory {
@@ -91,7 +91,7 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
     text
 }
 
-/// A table of every session of the noxfile and the jobs that run it.
+/// Returns a table of every session of the noxfile and the jobs that run it.
 fn render_session_table(sessions: &[NoxfileSessionRow], width: Option<usize>) -> String {
     let mut rows = vec![["session", "line", "installs", "jobs"].map(str::to_owned)];
     for row in sessions {
@@ -129,7 +129,7 @@ fn installs_python(job: &JobRow) -> bool {
     !job.installs.is_empty() || !job.sessions.is_empty()
 }
 
-/// The sessions of a job, each with its line and usual duration; sessions of one line share the line number.
+/// Returns the sessions of a job, each with its line and usual duration; sessions of one line share the line number.
 fn format_job_sessions(job: &JobRow) -> String {
     let mut text = String::new();
     for (index, row) in job.sessions.iter().enumerate() {
@@ -145,7 +145,7 @@ fn format_job_sessions(job: &JobRow) -> String {
     if text.is_empty() { "–".to_owned() } else { text.trim_end_matches(", ").to_owned() }
 }
 
-/// The install commands, each with the number of jobs that run it.
+/// Returns the install commands, each with the number of jobs that run it.
 fn count_install_commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
     let mut commands: Vec<(&str, usize)> = Vec::new();
     for command in workflow.jobs.iter().flat_map(|job| &job.installs).map(|row| first_line(&row.command)) {
@@ -157,13 +157,13 @@ fn count_install_commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
     commands
 }
 
-/// The critical path, with its duration where all of its sessions were measured.
+/// Formats the critical path, with its duration if all of its sessions were measured.
 fn format_critical_path(workflow: &WorkflowRow) -> String {
     let jobs = workflow.critical_path.join(" → ");
     match workflow.critical_path_ms {
-        Some(time) if time > 0 => format!("{jobs}: {} of sessions, as measured here", format_seconds(time)),
-        _ if workflow.critical_path.len() < 2 => format!("{jobs} (not measured here)"),
-        _ => format!("{jobs} (by number of jobs: not all sessions have been measured here)"),
+        Some(time) if time > 0 => format!("{jobs}: {} of sessions in earlier runs", format_seconds(time)),
+        _ if workflow.critical_path.len() < 2 => format!("{jobs} (no durations recorded)"),
+        _ => format!("{jobs} (by number of jobs: not all sessions have recorded durations)"),
     }
 }
 
@@ -173,13 +173,13 @@ fn format_cache(row: &CacheRow) -> String {
     format!("{paths}, {}, {key}", row.action)
 }
 
-/// The label of a cache within its workflow: A to Z, then numbers.
+/// Returns the label of a cache within its workflow: A to Z, then numbers.
 fn cache_label(index: usize) -> String {
     let letter = u32::try_from(index).ok().and_then(|index| char::from_u32(u32::from('A') + index));
     letter.filter(|_| index < 26).map_or_else(|| (index + 1).to_string(), String::from)
 }
 
-/// The first item and the number of further ones.
+/// Returns the first item and the number of further ones.
 fn format_first_item(items: &[String], none: &str) -> String {
     match items {
         [] => none.to_owned(),
@@ -208,11 +208,11 @@ fn write_table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text:
 /// Writes a head followed by words, wrapped so that each further line starts below the first word.
 fn write_hanging_indent(head: &str, words: &str, width: Option<usize>, text: &mut String) {
     let indent = head.trim_start_matches('\n').chars().count();
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
+    let line_width = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
     let mut line = String::new();
     text.push_str(head);
     for word in words.split(' ') {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > line_width {
             text.push_str(&format!("{line}\n{}", " ".repeat(indent)));
             line.clear();
         }

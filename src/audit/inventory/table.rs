@@ -40,10 +40,10 @@ pub struct WorkflowRow {
     pub dialect: &'static str,
     /// One row per job.
     pub jobs: Vec<JobRow>,
-    /// The chain of `needs` that ends last: by measured duration where every job of the workflow has one, else by
+    /// The chain of `needs` that ends last: by measured duration if every job of the workflow has one, else by
     /// number of jobs.
     pub critical_path: Vec<String>,
-    /// Duration of the critical path in milliseconds, where the sessions of all its jobs have been measured.
+    /// Duration of the critical path in milliseconds, if all sessions of its jobs have been measured.
     pub critical_path_ms: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ pub struct JobRow {
     pub(crate) sessions: Vec<JobSessionRow>,
     /// Sessions that run one after another although nothing requires it.
     pub(crate) sequential: Vec<String>,
-    /// Duration of its sessions in milliseconds, where all have been measured; setup steps are not counted.
+    /// Duration of its sessions in milliseconds, if all have been measured; setup steps are not counted.
     pub(crate) duration_ms: Option<u64>,
     pub(crate) needs: Vec<String>,
 }
@@ -78,7 +78,7 @@ pub struct InstallRow {
 pub(crate) struct JobSessionRow {
     pub(crate) line: usize,
     pub(crate) session: String,
-    /// Usual duration in milliseconds, where noxide has run the session here.
+    /// Usual duration in milliseconds in earlier runs, if there are any.
     pub(crate) usual_ms: Option<u64>,
 }
 
@@ -89,9 +89,9 @@ pub struct CacheRow {
     pub line: usize,
     /// The action that restores and saves it.
     pub action: &'static str,
-    /// Cached paths; empty where the action chooses them.
+    /// Cached paths; empty if the action chooses them.
     pub paths: Vec<String>,
-    /// The key; `None` where the action computes it.
+    /// The key; `None` if the action computes it.
     pub key: Option<String>,
 }
 
@@ -183,30 +183,30 @@ fn build_cache_row(cache: &JobCache, line: usize) -> CacheRow {
     CacheRow { line, action, paths, key: cache.key.as_ref().map(|key| key.value.clone()) }
 }
 
-/// The chain of `needs` that ends last: by duration where every job's is known, else by number of jobs.
+/// Returns the chain of `needs` that ends last: by duration if that of every job is known, else by number of jobs.
 fn critical_path(jobs: &[JobRow]) -> Vec<String> {
     let weight = |job: &JobRow| match (job.sessions.is_empty(), job.duration_ms) {
         (true, _) => Some(0),
         (false, known) => known,
     };
     let measured = jobs.iter().any(|job| !job.sessions.is_empty()) && jobs.iter().all(|job| weight(job).is_some());
-    let mut open: Vec<usize> = (0..jobs.len()).collect();
-    let mut done: Vec<Option<(u64, Vec<usize>)>> = vec![None; jobs.len()];
-    // Where `needs` form a cycle, no open job is ready: the first one breaks it.
+    let mut pending: Vec<usize> = (0..jobs.len()).collect();
+    let mut finished: Vec<Option<(u64, Vec<usize>)>> = vec![None; jobs.len()];
+    // If `needs` form a cycle, no pending job is ready: the first one is processed without its needs.
     while let Some(index) =
-        open.iter().position(|job| is_job_ready(jobs, &done, *job)).or(Some(0).filter(|_| !open.is_empty()))
+        pending.iter().position(|job| is_job_ready(jobs, &finished, *job)).or(Some(0).filter(|_| !pending.is_empty()))
     {
-        let job = open.remove(index);
-        let ends: Vec<(u64, Vec<usize>)> = needed_jobs(jobs, job).filter_map(|need| done[need].clone()).collect();
-        // Ties go to the job that comes first in the file.
+        let job = pending.remove(index);
+        let ends: Vec<(u64, Vec<usize>)> = needed_jobs(jobs, job).filter_map(|need| finished[need].clone()).collect();
+        // Of equally long paths, that of the first job in the file is used.
         let longest = ends.into_iter().rev().max_by_key(|(time, path)| (*time, path.len()));
         let (time, mut path) = longest.unwrap_or_default();
         path.push(job);
-        let own = if measured { weight(&jobs[job]).unwrap_or_default() } else { 1 };
-        done[job] = Some((time + own, path));
+        let duration = if measured { weight(&jobs[job]).unwrap_or_default() } else { 1 };
+        finished[job] = Some((time + duration, path));
     }
     let mut best: (u64, Vec<usize>) = (0, Vec::new());
-    for end in done.into_iter().flatten() {
+    for end in finished.into_iter().flatten() {
         if (end.0, end.1.len()) > (best.0, best.1.len()) {
             best = end;
         }
@@ -214,11 +214,11 @@ fn critical_path(jobs: &[JobRow]) -> Vec<String> {
     best.1.into_iter().map(|job| jobs[job].job.clone()).collect()
 }
 
-/// Indexes of the jobs that a job needs; names without a job are left out.
+/// Returns the indexes of the jobs that a job needs; names of unknown jobs are ignored.
 fn needed_jobs<'a>(jobs: &'a [JobRow], job: usize) -> impl Iterator<Item = usize> + 'a {
     (0..jobs.len()).filter(move |other| *other != job && jobs[job].needs.contains(&jobs[*other].job))
 }
 
-fn is_job_ready(jobs: &[JobRow], done: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
-    needed_jobs(jobs, job).all(|need| done[need].is_some())
+fn is_job_ready(jobs: &[JobRow], finished: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
+    needed_jobs(jobs, job).all(|need| finished[need].is_some())
 }

@@ -91,7 +91,7 @@ pub struct NoxfileSession {
     pub(crate) actions: Vec<SessionAction>,
     /// Name of the function's first parameter.
     pub(crate) session_parameter: String,
-    /// Whether it stands for several sessions: one per interpreter or parameter.
+    /// Whether nox expands it to several sessions: one per interpreter or parameter.
     pub(crate) is_parametrized: bool,
     /// Statements of its body, in order.
     pub(crate) statements: Vec<SessionStatement>,
@@ -138,11 +138,13 @@ impl Noxfile {
     pub(crate) fn with_manifest(mut self, manifest: &NoxfileManifest) -> Self {
         self.nox_version = Some(manifest.nox.clone());
         for session in &mut self.model.sessions {
-            let Some(known) = manifest.sessions.iter().find(|known| known.base == session.name) else { continue };
-            session.default = known.default;
-            session.reuse_venv = known.reuse;
-            session.venv_backend = Some(known.backend.clone());
-            session.tags.clone_from(&known.tags);
+            let Some(reported) = manifest.sessions.iter().find(|reported| reported.base == session.name) else {
+                continue;
+            };
+            session.default = reported.default;
+            session.reuse_venv = reported.reuse;
+            session.venv_backend = Some(reported.backend.clone());
+            session.tags.clone_from(&reported.tags);
         }
         self
     }
@@ -151,7 +153,7 @@ impl Noxfile {
     #[must_use]
     pub(crate) fn reparse(&self, source: &SharedSource) -> Option<Self> {
         let mut model = parse_noxfile(&source.text)?;
-        // Values that nox reported stay.
+        // The values that nox reported take precedence over those of the text.
         for session in &mut model.sessions {
             if let Some(known) = self.model.sessions.iter().find(|known| known.name == session.name) {
                 session.default = known.default;
@@ -163,7 +165,7 @@ impl Noxfile {
         Some(Self { source: source.clone(), model, nox_version: self.nox_version.clone() })
     }
 
-    /// The names of sessions whose requirements or statements differ from another version of the noxfile.
+    /// Returns the names of sessions whose requirements or statements differ from another version of the noxfile.
     pub(crate) fn changed_sessions(&self, other: &Self) -> Vec<String> {
         let content = |session: &NoxfileSession| {
             let texts = session.statements.iter().map(|statement| statement.text.clone()).collect::<Vec<_>>();
@@ -178,7 +180,7 @@ impl Noxfile {
         changed.map(|(name, ..)| name.clone()).collect()
     }
 
-    /// All sessions, in the order of the file.
+    /// Returns all sessions, in the order of the file.
     pub(crate) fn sessions(&self) -> &[NoxfileSession] {
         &self.model.sessions
     }
@@ -194,7 +196,7 @@ impl Noxfile {
         })
     }
 
-    /// The sessions that run when none is selected.
+    /// Returns the sessions that run when none is selected.
     pub(crate) fn default_sessions(&self) -> Vec<&NoxfileSession> {
         match self.find_option("sessions") {
             Some(option) if !option.values.is_empty() => {
@@ -221,7 +223,7 @@ impl Noxfile {
         &self.model.cpu_count_functions
     }
 
-    /// The span of the option or session that asks for environments to be reused, if any does.
+    /// Returns the span of the option or session that turns on the reuse of environments, if any.
     pub(crate) fn venv_reuse_span(&self) -> Option<Span> {
         let option = ["reuse_existing_virtualenvs", "reuse_venv"].iter().find_map(|name| {
             self.find_option(name).filter(|option| matches!(option.value.as_str(), "True" | "yes" | "always"))
@@ -240,7 +242,7 @@ impl Noxfile {
             })
     }
 
-    /// The sessions that call a function.
+    /// Returns the sessions that call a function.
     pub(crate) fn sessions_calling(&self, function: &CpuCountFunction) -> Vec<&NoxfileSession> {
         let calls = |session: &&NoxfileSession| {
             let [first, last] = session.body_lines;
@@ -249,7 +251,7 @@ impl Noxfile {
         self.model.sessions.iter().filter(calls).collect()
     }
 
-    /// The span of a session's decorator.
+    /// Returns the span of a session's decorator.
     pub(crate) fn session_span(&self, session: &NoxfileSession) -> Span {
         self.range_to_span(session.range)
     }
@@ -280,7 +282,7 @@ impl Noxfile {
 }
 
 impl NoxfileSession {
-    /// The requirements it installs, sorted; computed values such as temporary directories are left out.
+    /// Returns the requirements it installs, sorted; computed values such as temporary directories are left out.
     pub(crate) fn installed_packages(&self) -> Vec<String> {
         let installs = self.actions.iter().filter(|action| action.method.contains("install"));
         let words = installs.flat_map(|action| action.args.iter());
@@ -290,7 +292,7 @@ impl NoxfileSession {
         packages
     }
 
-    /// The commands it runs.
+    /// Returns the commands it runs.
     pub(crate) fn run_actions(&self) -> impl Iterator<Item = &SessionAction> {
         self.actions.iter().filter(|action| matches!(action.method.as_str(), "run" | "run_always"))
     }

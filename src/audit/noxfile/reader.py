@@ -16,7 +16,7 @@ def node_range(node):
 
 
 def literal_text(node):
-    """The text of a literal; constants are resolved by name, any other expression is `<its source>`."""
+    """Return the text of a literal; a constant is resolved by name, any other expression becomes `<its source>`."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.Name) and node.id in CONSTANTS:
@@ -48,13 +48,13 @@ def literal_list(node):
 
 
 def find_calls(body):
-    """The calls of a function body in source order."""
+    """Return the calls of a function body in source order."""
     calls = [node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Call)]
     return sorted(calls, key=lambda node: (node.lineno, node.col_offset))
 
 
 def session_actions(function, parameter, seen):
-    """The session methods that a function calls; follows functions of the noxfile that receive the session."""
+    """Yield the session methods that a function calls; follow functions of the noxfile that receive the session."""
     for call in find_calls(function.body):
         name = dotted_name(call.func)
         if name.startswith(parameter + "."):
@@ -117,7 +117,7 @@ def describe_session(function, decorator, call):
 
 
 def env_default(call):
-    """`os.environ.setdefault(NAME, VALUE)`."""
+    """Parse `os.environ.setdefault(NAME, VALUE)`."""
     if dotted_name(call.func) == "os.environ.setdefault" and len(call.args) == 2:
         return {"name": literal_text(call.args[0]), "value": literal_text(call.args[1]), "range": node_range(call)}
     return None
@@ -127,7 +127,7 @@ CPU_COUNTERS = ("os.cpu_count", "os.sched_getaffinity", "multiprocessing.cpu_cou
 
 
 def cpu_count_function(function):
-    """A function that reads the machine's CPU count, and the environment variable that overrides it."""
+    """Describe a function that reads the machine's CPU count, with the environment variable that overrides it."""
     calls = find_calls(function.body)
     if not any(dotted_name(call.func) in CPU_COUNTERS for call in calls):
         return None
@@ -163,7 +163,7 @@ def main():
             if name.startswith("nox.options."):
                 options.append(
                     {
-                        "name": name[12:],
+                        "name": name[len("nox.options.") :],
                         "value": literal_text(value),
                         "values": literal_list(value),
                         "range": node_range(statement),

@@ -42,7 +42,7 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        // Outside GitHub, only a `node:` image states its Node version.
+        // Outside GitHub, the Node version is known only for a `node:` image.
         let image = view.job.container.as_ref().map(|text| text.value.as_str()).unwrap_or_default();
         let node = image
             .rsplit('/')

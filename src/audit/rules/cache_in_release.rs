@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job that publishes something installs packages from a cache.",
     },
     rationale: "Anyone who can write to the cache can inject code into the release. noxide never adds a cache to such a job.",
-    evidence: "zizmor's `cache-poisoning`; a bulk fix without this exception raised exactly one such finding in 446 files.",
+    evidence: "zizmor reports such a job as `cache-poisoning`. Without this exception, adding caches to 446 files caused one such finding.",
     advice: "Install from the index, with hashes from the lock file.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

@@ -1,4 +1,4 @@
-//! NX121: A job caches under its own key what other jobs cache under a shared key.
+//! NX121: A job has its own cache key for packages that other jobs cache under a shared key.
 
 use super::prelude::*;
 
@@ -6,10 +6,10 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX121",
         name: "cache-key-per-job",
-        summary: "A job caches under its own key what other jobs cache under a shared key.",
+        summary: "A job has its own cache key for packages that other jobs cache under a shared key.",
     },
-    rationale: "The same packages are saved and stored twice, and the job does not benefit from what the other jobs saved.",
-    evidence: "W7: `uv-quality-…` beside eight jobs with `uv-…`.",
+    rationale: "The same packages are saved and stored twice, and the job does not use the entries of the other jobs.",
+    evidence: "W7: one job uses `uv-quality-…`, eight others `uv-…`.",
     advice: "Share one key between all jobs that install the same packages, and only those.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
@@ -59,11 +59,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             keys.extend(caches.filter_map(|cache| Some((view, cache, cache.key.as_ref()?))));
         }
         for (view, cache, key) in &keys {
-            let own = format!("-{}-", view.job.id.value);
-            if !key.value.contains(&own) {
+            let job_part = format!("-{}-", view.job.id.value);
+            if !key.value.contains(&job_part) {
                 continue;
             }
-            let shared = key.value.replace(&own, "-");
+            let shared = key.value.replace(&job_part, "-");
             if let Some((_, _, other)) =
                 keys.iter().find(|(other, _, text)| text.value == shared && other.job.id != view.job.id)
             {
@@ -71,7 +71,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     view.source(),
                     key.span,
                     format!(
-                        "job `{}` caches under its own key what other jobs cache under a shared key",
+                        "job `{}` has its own cache key for packages that other jobs cache under a shared key",
                         view.job.id.value
                     ),
                 );

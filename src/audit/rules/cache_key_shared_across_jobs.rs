@@ -8,8 +8,8 @@ pub(super) static RULE: Rule = Rule {
         name: "cache-key-shared-across-jobs",
         summary: "Jobs that install different packages share one cache key.",
     },
-    rationale: "Cache entries are immutable: the first job to finish decides the content, and the other jobs get a hit with only part of what they need, forever.",
-    evidence: "W6: on parcelbook, the entry that `lint` saves first holds 22 of 207 archives, 11 % of what the other jobs need.",
+    rationale: "Cache entries are immutable: the first job to finish decides the content, and the hits of the other jobs contain only part of their packages, forever.",
+    evidence: "W6: on parcelbook, the entry that `lint` saves first holds 22 of 207 archives, 11 % of those that the other jobs need.",
     advice: "Use a different key for each set of packages; jobs that install the same packages share one.",
     severity: Severity::Medium,
     confidence: Confidence::High,
@@ -103,7 +103,7 @@ fn report_shared_key(view: &JobView, cache: &JobCache, key: &SpannedText, jobs: 
     findings.report(view.source(), key.span, message).set_fix(fixes::cache_step::rewrite_cache_step(view, cache));
 }
 
-/// The number of jobs of a session matrix whose sessions install different packages; 0 for any other job.
+/// Returns the number of jobs of a session matrix whose sessions install different packages; 0 for any other job.
 fn count_differing_jobs(view: &JobView) -> usize {
     let sets: Option<Vec<Vec<String>>> = view
         .session_names()

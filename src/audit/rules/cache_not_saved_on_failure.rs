@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache is saved only when the job succeeds.",
     },
     rationale: "`actions/cache` saves in a post step with `success()`: while a branch is failing, every run starts without a cache.",
-    evidence: "By design of every version; measured in act.",
+    evidence: "Every version behaves this way by design; measured in act.",
     advice: "Split the step into `actions/cache/restore` and `actions/cache/save` with `if: always()`.",
     severity: Severity::Low,
     confidence: Confidence::High,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The workflow and the noxfile set different coverage thresholds.",
     },
     rationale: "Only one of them takes effect, and readers of the other are misled.",
-    evidence: "W21: 97 in the noxfile, 50 in a step that only prints.",
+    evidence: "W21: 97 in the noxfile, 50 in a step that only prints it.",
     advice: "Keep one number, in the noxfile or in pyproject.toml.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
@@ -93,7 +93,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// Thresholds set in a script: the span of the assignment, the span of the number, and the number.
+/// Returns thresholds set in a script: the span of the assignment, the span of the number, and the number.
 fn parse_thresholds(text: &str) -> Vec<(Span, Span, f64)> {
     let mut all = Vec::new();
     for name in ["threshold", "fail-under", "fail_under"] {

@@ -76,13 +76,13 @@ def coverage(session):
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in &project.workflows {
         let jobs: Vec<JobView> = project.workflow_job_views(workflow).collect();
-        let sessions_of =
+        let job_sessions =
             |view: &JobView| view.analysis.nox_calls.iter().flat_map(|call| call.sessions.clone()).collect::<Vec<_>>();
         for view in &jobs {
-            for (name, rerun_span) in sessions_of(view) {
+            for (name, rerun_span) in job_sessions(view) {
                 let Some(runner) = view.noxfile_session(&name).and_then(measured_test_runner) else { continue };
                 let first = jobs.iter().find_map(|other| {
-                    let same = sessions_of(other).into_iter().find(|(session, _)| {
+                    let same = job_sessions(other).into_iter().find(|(session, _)| {
                         *session != name
                             && other
                                 .noxfile_session(session)
@@ -111,7 +111,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 
 const COVERAGE_TOOLS: [&str; 2] = ["slipcover", "coverage"];
 
-/// The test runner that a session starts with coverage measurement.
+/// Returns the test runner that a session starts with coverage measurement.
 fn measured_test_runner(session: &crate::audit::noxfile::NoxfileSession) -> Option<String> {
     session.run_actions().find_map(|run| {
         let words: Vec<&str> = run.args.iter().map(String::as_str).collect();
@@ -122,7 +122,7 @@ fn measured_test_runner(session: &crate::audit::noxfile::NoxfileSession) -> Opti
     })
 }
 
-/// The test runners that a session starts without coverage measurement.
+/// Returns the test runners that a session starts without coverage measurement.
 fn unmeasured_test_runners(session: &crate::audit::noxfile::NoxfileSession) -> Vec<String> {
     let runs = session.run_actions().filter(|run| {
         !run.args.iter().any(|word| COVERAGE_TOOLS.contains(&word.as_str()) || word.starts_with("--cov"))

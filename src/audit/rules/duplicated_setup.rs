@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX203", name: "duplicated-setup", summary: "Several jobs repeat the same setup." },
     rationale: "Each copy costs time in every run, and copies drift apart: one is pinned, another is not.",
-    evidence: "W24: about 40 lines in each of 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Under load the setup is most of a small job's time: 3 more minutes in every Python job on a busy day, none in other jobs.",
+    evidence: "W24: about 40 lines in each of 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
     advice: "Run the sessions of these jobs in one job with `noxide run`, unless a free runner is available for each job (`--runner-capacity`); then move the setup into a composite action. Sessions in one job share a checkout: declare those that must not run together with `locks` and `exclusive` in `[tool.noxide.sessions]`.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -77,7 +77,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             for (other, span) in members.iter().filter(|(other, _)| other.source() == view.source()).skip(1) {
                 finding.add_related(other.source(), *span, format!("repeated in job `{}`", other.job.id.value));
             }
-            // With a free runner for each job, a single job would only be slower.
+            // If each job has a free runner, a single job would be slower.
             if project.options.runner_capacity.map_or(view.is_self_hosted(), |capacity| capacity < jobs.len()) {
                 finding.fix = fixes::merge_jobs::merge_jobs(&jobs);
             }
@@ -90,7 +90,8 @@ fn is_repeated_in_workflow(members: &[(JobView, Span)]) -> bool {
     members.iter().any(|(view, _)| members.iter().filter(|(other, _)| other.source() == view.source()).count() > 1)
 }
 
-/// The setup of a job before its first session (system packages, checkout, tools) and the span of its first step.
+/// Returns the setup of a job before its first session (system packages, checkout, tools) and the span of its first
+/// step.
 fn setup_signature(view: &JobView) -> Option<(Vec<String>, Span)> {
     let first = view.analysis.nox_calls.first()?.step_index;
     let mut setup = Vec::new();

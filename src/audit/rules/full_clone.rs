@@ -41,7 +41,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
     for view in project.job_views().filter(|view| !view.is_release()) {
         for step in view.job.steps.iter().filter(|step| step.uses_action("actions/checkout")) {
-            // A comment on the line explains it.
+            // A comment on the line is assumed to explain the full clone.
             let is_explained =
                 |text: &&SpannedText| view.source().line_text(view.source().line_index(text.span.start)).contains(" #");
             if let Some(text) = step.input_value("fetch-depth").filter(|text| text.value == "0" && !is_explained(text))

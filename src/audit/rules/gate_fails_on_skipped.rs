@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The gate job treats a skipped job as failed.",
     },
     rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored.",
-    evidence: "W18: removed, restored and failing for weeks.",
+    evidence: "W18: the gate was removed, restored, and failed for weeks.",
     advice: "Accept `success` and `skipped`, and report jobs that failed or were cancelled.",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -56,10 +56,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| is_gate_job(view)) {
         for step in &view.job.steps {
             let Some(script) = &step.script else { continue };
-            let strict =
+            let requires_success =
                 script.text.contains("success") && !script.text.contains("skipped") && script.text.contains(".result");
-            let negative = script.text.contains("failure");
-            if !strict || negative {
+            let checks_failure = script.text.contains("failure");
+            if !requires_success || checks_failure {
                 continue;
             }
             let span = view.job.node.get_entry("if").map_or(view.job.id.span, |(key, _)| key.span);
@@ -72,7 +72,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 
 /// Whether a job only checks the results of other jobs.
 pub(super) fn is_gate_job(view: &JobView) -> bool {
-    let always = runs_after_failure(view.job.condition.as_ref().map(|text| text.value.as_str()));
+    let always = view.job.runs_after_failure();
     let checks_results = |step: &WorkflowStep| {
         step.script.as_ref().is_some_and(|script| script.text.contains("needs.") && script.text.contains(".result"))
             || step

@@ -53,11 +53,11 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(super::gate_fails_on_skipped::is_gate_job) {
         let mut covered: Vec<&str> = vec![view.job.id.value.as_str()];
-        let mut open: Vec<&str> = view.job.needs.iter().map(|need| need.value.as_str()).collect();
-        while let Some(name) = open.pop() {
+        let mut pending: Vec<&str> = view.job.needs.iter().map(|need| need.value.as_str()).collect();
+        while let Some(name) = pending.pop() {
             if !covered.contains(&name) {
                 covered.push(name);
-                open.extend(
+                pending.extend(
                     view.workflow
                         .find_job(name)
                         .iter()
@@ -67,14 +67,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         }
         let runs_after_gate =
             |job: &crate::audit::workflow::WorkflowJob| job.needs.iter().any(|need| need.value == view.job.id.value);
-        let is_always_run = |job: &crate::audit::workflow::WorkflowJob| {
-            runs_after_failure(job.condition.as_ref().map(|text| text.value.as_str()))
-        };
         let unchecked: Vec<&str> = view
             .workflow
             .jobs
             .iter()
-            .filter(|job| !runs_after_gate(job) && !is_always_run(job))
+            .filter(|job| !runs_after_gate(job) && !job.runs_after_failure())
             .map(|job| job.id.value.as_str())
             .filter(|id| !covered.contains(id))
             .collect();

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The job still fails the workflow, although the key suggests otherwise.",
     evidence: "Forgejo's documentation: the key is read and ignored.",
-    advice: "Set it on the step, where Forgejo honors it.",
+    advice: "Set it on the step, where Forgejo supports it.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,

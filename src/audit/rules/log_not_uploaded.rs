@@ -66,7 +66,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// The log files that a job's sessions write, each with the span of its name.
+/// Returns the log files that a job's sessions write, each with the span of its name.
 pub(super) fn session_log_files(view: &JobView) -> Vec<(String, Span)> {
     let mut logs = Vec::new();
     for call in &view.analysis.nox_calls {

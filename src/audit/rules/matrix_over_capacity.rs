@@ -1,4 +1,4 @@
-//! NX204: A matrix creates more jobs than the runners take at once.
+//! NX204: A matrix creates more jobs than the runners can run at once.
 
 use super::prelude::*;
 
@@ -6,10 +6,10 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX204",
         name: "matrix-over-capacity",
-        summary: "A matrix creates more jobs than the runners take at once.",
+        summary: "A matrix creates more jobs than the runners can run at once.",
     },
     rationale: "The excess jobs wait, and each job repeats the whole setup: slower than one job that runs the sessions in parallel.",
-    evidence: "A Forgejo runner takes 1 job at a time by default (config.example.yaml): a matrix of ten sessions runs one after another and repeats its setup ten times. Reported only with `--runner-capacity`.",
+    evidence: "A Forgejo runner runs 1 job at a time by default (config.example.yaml): a matrix of ten sessions runs one after another and repeats its setup ten times. Reported only with `--runner-capacity`.",
     advice: "Use one job with `noxide run`, or a smaller matrix.",
     severity: Severity::Medium,
     confidence: Confidence::High,
@@ -47,7 +47,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(JobView::has_python_installs) {
         let Some(matrix) = &view.job.matrix else { continue };
         if let Some(jobs) = matrix.job_count.filter(|jobs| *jobs > capacity) {
-            let message = format!("{jobs} jobs for runners that take {capacity} at once, each with its own setup");
+            let message = format!("{jobs} jobs for runners that can run {capacity} at once, each with its own setup");
             findings.report(view.source(), matrix.key_span, message);
         }
     }

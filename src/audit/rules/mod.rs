@@ -73,4 +73,4 @@ mod uv_cache_prune_ci;
 mod uv_not_frozen;
 mod workers_from_host;
 
-pub(crate) use registry::{all_rules, find_rule};
+pub(crate) use registry::{all_rules, find_rule, rule_names, suggest_rule};

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The wait extends the critical path of every run.",
     evidence: "W13: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a gate can be a deliberate policy.",
-    advice: "Remove the `needs`, unless the wait saves runners when a cheap check fails; then say so in an ignore comment.",
+    advice: "Remove the `needs`, unless the wait saves runner time when a cheap check fails; in that case, add an ignore comment.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,

@@ -72,8 +72,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         );
         if view.is_release() {
             finding.set_severity(Severity::Info).set_advice(
-                "This job publishes its result, and a cache could be poisoned: building without one is right if it is \
-                 intended. Say so with `# noxide: ignore[NX101] releases are built without a cache`.",
+                "This job publishes its result, and a cache could be poisoned. If building without a cache is \
+                 intended, add `# noxide: ignore[NX101] releases are built without a cache`.",
             );
         }
         finding.fix = fixes::cache_step::add_cache_step(&view, span);

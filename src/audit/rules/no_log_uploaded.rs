@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX307", name: "no-log-uploaded", summary: "A job uploads no log of its sessions." },
-    rationale: "On Forgejo and Gitea, job logs are hard to read by a program and long ones are truncated. Without an upload, nothing is left to inspect.",
+    rationale: "On Forgejo and Gitea, job logs are hard for a program to read, and long ones are truncated. Without an upload, there is nothing to inspect.",
     evidence: "W20: nightly and release upload no log; two issues requested it for the other jobs, where it was added.",
     advice: "Write the output to a file with `tee` and upload it with `if: always()`, or use `noxide run`, which writes a log per session.",
     severity: Severity::Info,
@@ -43,9 +43,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let Some(call) = view.analysis.nox_calls.first() else { continue };
         let has_log = !super::log_not_uploaded::session_log_files(&view).is_empty()
-            || view.job.steps.iter().any(|step| {
-                step.is_artifact_upload() && runs_after_failure(step.condition.as_ref().map(|text| text.value.as_str()))
-            });
+            || view.job.steps.iter().any(|step| step.is_artifact_upload() && step.runs_after_failure());
         if has_log {
             continue;
         }

@@ -46,18 +46,16 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in &project.workflows {
         let on = &workflow.triggers;
-        let filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.has_filter(event, key));
-        let push = on.runs_on_branch_push() && !filtered("push");
+        let is_filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.has_filter(event, key));
+        let push_is_unfiltered = on.runs_on_branch_push() && !is_filtered("push");
         // A required check must report: where a job gates pull requests, only pushes are filtered.
-        let gated = workflow.jobs.iter().any(|job| {
-            !job.needs.is_empty() && runs_after_failure(job.condition.as_ref().map(|text| text.value.as_str()))
-        });
-        let pull = on.has_event("pull_request") && !filtered("pull_request") && !gated;
-        let runs = project.workflow_job_views(workflow).any(|view| !view.analysis.nox_calls.is_empty());
-        if (push || pull) && runs {
-            let events: Vec<&str> = [("push", push), ("pull_request", pull)]
+        let is_gated = workflow.jobs.iter().any(|job| !job.needs.is_empty() && job.runs_after_failure());
+        let pull_request_is_unfiltered = on.has_event("pull_request") && !is_filtered("pull_request") && !is_gated;
+        let runs_nox = project.workflow_job_views(workflow).any(|view| !view.analysis.nox_calls.is_empty());
+        if (push_is_unfiltered || pull_request_is_unfiltered) && runs_nox {
+            let events: Vec<&str> = [("push", push_is_unfiltered), ("pull_request", pull_request_is_unfiltered)]
                 .iter()
-                .filter(|(_, open)| *open)
+                .filter(|(_, is_unfiltered)| *is_unfiltered)
                 .map(|(event, _)| *event)
                 .collect();
             let finding =

@@ -44,10 +44,10 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for cache in &view.analysis.caches {
-            let downloads =
+            let is_download_cache =
                 cache.kind == JobCacheKind::ActionsCache && cache.has_python_content() && !cache.has_environment_path();
-            let hashed = cache.key.as_ref().filter(|key| key.value.contains("hashFiles"));
-            if let (true, true, Some(key)) = (downloads, cache.restore_keys.is_empty(), hashed) {
+            let hashed_key = cache.key.as_ref().filter(|key| key.value.contains("hashFiles"));
+            if let (true, true, Some(key)) = (is_download_cache, cache.restore_keys.is_empty(), hashed_key) {
                 let fix = fixes::cache_step::add_restore_keys(&view, cache);
                 findings
                     .report(

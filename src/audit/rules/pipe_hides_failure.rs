@@ -40,16 +40,16 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for call in &view.analysis.nox_calls {
             let Some(step) = view.step(call.step_index) else { continue };
-            let shell = ["shell"].iter().find_map(|key| step.node.get(key)).and_then(|node| node.as_str());
+            let shell = step.node.get("shell").and_then(|node| node.as_str());
             let default = [&view.job.node, &view.workflow.root]
                 .iter()
                 .find_map(|node| node.get("defaults")?.get("run")?.get("shell")?.as_str());
-            let bash = shell.or(default).is_some_and(|shell| shell == "bash" || shell.contains("pipefail"));
+            let sets_pipefail = shell.or(default).is_some_and(|shell| shell == "bash" || shell.contains("pipefail"));
             let piped = step
                 .commands
                 .get(call.command_index + 1)
                 .filter(|next| next.preceding_operator == ControlOperator::Pipe);
-            if let Some(next) = piped.filter(|_| !bash && !is_pipefail_set(step, call.command_index)) {
+            if let Some(next) = piped.filter(|_| !sets_pipefail && !is_pipefail_set(step, call.command_index)) {
                 let finding =
                     findings.report(view.source(), call.span, "a failure of this session does not fail the step");
                 finding.add_related(

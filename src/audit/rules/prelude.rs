@@ -9,4 +9,4 @@ pub(super) use super::super::project::{AuditProject, JobView};
 pub(super) use super::super::rule::{ALL_DIALECTS, FindingSink, Rule};
 pub(super) use super::super::shell::{ControlOperator, PackageInstaller};
 pub(super) use super::super::source::Span;
-pub(super) use super::super::workflow::{ActionRef, SpannedText, WorkflowFileKind, WorkflowStep, runs_after_failure};
+pub(super) use super::super::workflow::{ActionRef, SpannedText, WorkflowFileKind, WorkflowStep};

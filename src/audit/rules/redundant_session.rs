@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "redundant-session",
         summary: "A session repeats commands that another session already runs.",
     },
-    rationale: "The same commands run twice in every run.",
+    rationale: "The same commands are executed twice in every run of the workflow.",
     evidence: "W14: `dead_code` is the last command of `security_scan`, and both run in the same job.",
     advice: "Remove the smaller session from this job.",
     severity: Severity::Medium,
@@ -95,23 +95,26 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// The session among `names` that runs all commands of this one, and more.
+/// Returns the session among `names` that runs all commands of this one, and more.
 pub(super) fn find_containing_session<'a>(view: &JobView, name: &str, names: &'a [String]) -> Option<&'a str> {
     let session = view.noxfile_session(name)?;
-    let own: Vec<&Vec<String>> = session.run_actions().map(|run| &run.args).collect();
-    let posargs = |session: &str| {
+    let commands: Vec<&Vec<String>> = session.run_actions().map(|run| &run.args).collect();
+    let has_posargs = |session: &str| {
         view.analysis
             .nox_calls
             .iter()
             .any(|call| !call.parsed.posargs.is_empty() && call.sessions.iter().any(|(other, _)| other == session))
     };
-    if own.is_empty() || posargs(name) {
+    if commands.is_empty() || has_posargs(name) {
         return None;
     }
     names.iter().map(String::as_str).find(|other| {
         let Some(other) = view.noxfile_session(other).filter(|other| other.name != session.name) else { return false };
-        let theirs: Vec<&Vec<String>> = other.run_actions().map(|run| &run.args).collect();
-        let strict = other.run_actions().all(|run| !own.contains(&&run.args) || run.success_codes.is_empty());
-        strict && theirs.len() > own.len() && own.iter().all(|run| theirs.contains(run))
+        let other_commands: Vec<&Vec<String>> = other.run_actions().map(|run| &run.args).collect();
+        let fails_on_error =
+            other.run_actions().all(|run| !commands.contains(&&run.args) || run.success_codes.is_empty());
+        fails_on_error
+            && other_commands.len() > commands.len()
+            && commands.iter().all(|run| other_commands.contains(run))
     })
 }

@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX210", name: "repeated-download", summary: "Several jobs download the same tool." },
-    rationale: "Each job pays for the download and the index update, and depends on the slowest mirror.",
+    rationale: "Each job repeats the download and the index update, and depends on the slowest mirror.",
     evidence: "W10: Node with apt, 20 to 30 s in each of 12 jobs; Helm, 15 to 25 s in each of 3 jobs.",
     advice: "Download it once per run: use an image that has it, one job with `noxide run`, or a cache keyed by its version.",
     severity: Severity::Low,
@@ -48,7 +48,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
-    // One download in each of two workflows is one per run.
+    // Workflows run separately, so only a download in several jobs of one workflow is repeated within a run.
     let is_repeated = |locations: &[(JobView, Span)]| {
         locations
             .iter()

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "It fails for a reason that the author of the pull request cannot fix.",
     evidence: "W22, reported in two issues.",
-    advice: "Guard it with `if: github.event.pull_request.head.repo.full_name == github.repository`, or skip the session without the secret.",
+    advice: "Add `if: github.event.pull_request.head.repo.full_name == github.repository` to it, or skip the session if the secret is missing.",
     severity: Severity::Low,
     confidence: Confidence::Low,
     persona: Persona::Regular,

@@ -4,8 +4,8 @@ use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX401", name: "unpinned-nox", summary: "nox is installed without a pinned version." },
-    rationale: "A new release of nox can change every session on an arbitrary day, and a cache keyed by files does not notice.",
-    evidence: "45 % of sampled repositories; W11: unpinned nox beside a pinned uv.",
+    rationale: "A new release of nox can change every session on an arbitrary day, and a cache key made of file hashes does not change with it.",
+    evidence: "45 % of sampled repositories; W11: unpinned nox next to a pinned uv.",
     advice: "Pin it: `nox==…`.",
     severity: Severity::Low,
     confidence: Confidence::High,

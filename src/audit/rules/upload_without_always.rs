@@ -51,9 +51,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let is_report = ["log", "report", "coverage", "htmlcov", "junit", "results", ".xml", "output"]
                 .iter()
                 .any(|part| path.contains(part));
-            let condition = step.condition.as_ref().map(|text| text.value.as_str());
-            if is_report && !runs_after_failure(condition) {
-                let fix = if condition.is_none() { fixes::step_edit::add_always_condition(&view, step) } else { None };
+            if is_report && !step.runs_after_failure() {
+                let fix =
+                    if step.condition.is_none() { fixes::step_edit::add_always_condition(&view, step) } else { None };
                 let finding = findings.report(view.source(), step.span, "not uploaded when a session fails");
                 finding.set_fix(fix);
             }

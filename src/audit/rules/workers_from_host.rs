@@ -105,7 +105,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// The value that another step or job of the project sets for the variable.
+/// Returns the value that another step or job of the project sets for the variable.
 fn find_variable_value<'a>(project: &'a AuditProject, variable: &str) -> Option<&'a str> {
     let all = project
         .job_views()

@@ -59,7 +59,7 @@ pub struct ShellCommand {
 }
 
 impl ShellCommand {
-    /// The program without its directory.
+    /// Returns the program without its directory.
     pub(crate) fn program_name(&self) -> &str {
         let text = self.words.first().map_or("", |word| word.text.as_str());
         text.rsplit('/').next().unwrap_or(text)
@@ -77,7 +77,7 @@ impl ShellCommand {
         self.words.iter().any(|word| word.text == text)
     }
 
-    /// The words as one line.
+    /// Returns the words as one line.
     pub(crate) fn command_line(&self) -> String {
         self.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
     }

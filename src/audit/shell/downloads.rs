@@ -43,13 +43,13 @@ pub struct PackageInstall {
 }
 
 impl PackageInstall {
-    /// The requirement of a package, with any extras and version.
+    /// Returns the requirement of a package, with any extras and version.
     pub(crate) fn find_package(&self, name: &str) -> Option<&ShellWord> {
         self.packages.iter().find(|word| requirement_name(&word.text) == name)
     }
 }
 
-/// The package name of a requirement.
+/// Returns the package name of a requirement.
 fn requirement_name(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
@@ -57,7 +57,7 @@ fn requirement_name(text: &str) -> &str {
 
 /// Parses a command as a package install.
 pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
-    let text = |at: usize| command.words.get(at).map_or("", |word| word.text.as_str());
+    let text = |index: usize| command.words.get(index).map_or("", |word| word.text.as_str());
     let (installer, subcommand, first_argument) = match (command.program_name(), text(1), text(2), text(3)) {
         ("pip" | "pip3", "install", ..) => (PackageInstaller::Pip, "install", 2),
         ("python" | "python3" | "py", "-m", "pip", "install") => (PackageInstaller::Pip, "install", 4),
@@ -88,13 +88,14 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
 /// A download of something other than a Python package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkFetch {
-    /// What is downloaded, in a form that jobs can be compared by: `apt-get nodejs`, a URL, a script with its arguments.
+    /// The downloaded resource, in a form that can be compared between jobs: `apt-get nodejs`, a URL, or a script with its
+    /// arguments.
     pub resource: String,
     /// Span of the command in the script.
     pub span: Span,
 }
 
-/// Finds the downloads of a command: system packages, URLs, and scripts whose names say that they download.
+/// Finds the downloads of a command: system packages, URLs, and scripts with a name such as `fetch_tool.py`.
 pub fn find_network_fetches(command: &ShellCommand) -> Vec<NetworkFetch> {
     let build = |resource: String| NetworkFetch { resource, span: command.span };
     let words = command.words.iter().map(|word| word.text.as_str()).skip_while(|word| *word == "sudo");
@@ -127,8 +128,8 @@ mod tests {
 
     #[test]
     fn installs_of_every_tool_are_parsed() {
-        let of = |script: &str| parse_script(script).iter().find_map(parse_install);
-        for (script, by, count) in [
+        let install = |script: &str| parse_script(script).iter().find_map(parse_install);
+        for (script, installer, count) in [
             ("pip install -q uv==1 nox", PackageInstaller::Pip, 2),
             ("python -m pip install -r r.txt .", PackageInstaller::Pip, 1),
             ("uv pip install x", PackageInstaller::Uv, 1),
@@ -138,28 +139,28 @@ mod tests {
             ("pipx run nox", PackageInstaller::Pipx, 1),
             ("poetry install", PackageInstaller::Other, 0),
         ] {
-            let found = of(script).unwrap();
-            assert_eq!((found.installer, found.packages.len()), (by, count), "{script}");
+            let found = install(script).unwrap();
+            assert_eq!((found.installer, found.packages.len()), (installer, count), "{script}");
             assert!(!found.installer.as_str().is_empty() && !found.subcommand.is_empty());
         }
-        let found = of("pip install 'nox[uv]>=2' uv").unwrap();
+        let found = install("pip install 'nox[uv]>=2' uv").unwrap();
         assert_eq!(found.find_package("nox").unwrap().text, "nox[uv]>=2");
-        assert!(of("pip install -c x.txt nox").unwrap().has_constraints && !found.has_constraints);
-        assert!(found.find_package("pip").is_none() && of("pip list").is_none());
+        assert!(install("pip install -c x.txt nox").unwrap().has_constraints && !found.has_constraints);
+        assert!(found.find_package("pip").is_none() && install("pip list").is_none());
     }
 
     #[test]
     fn downloads_are_found() {
-        let of = |script: &str| {
+        let resources = |script: &str| {
             parse_script(script).iter().flat_map(find_network_fetches).map(|fetch| fetch.resource).collect::<Vec<_>>()
         };
         assert_eq!(
-            of("apt-get update && sudo apt-get install -y -qq nodejs git && rm -rf x"),
+            resources("apt-get update && sudo apt-get install -y -qq nodejs git && rm -rf x"),
             ["apt-get nodejs", "apt-get git"]
         );
-        assert_eq!(of("apk add git"), ["apk git"]);
-        assert_eq!(of("curl -LsSf https://x/y.sh | sh"), ["https://x/y.sh"]);
-        assert_eq!(of("python scripts/fetch_tool.py helm 3.16.4"), ["python scripts/fetch_tool.py helm 3.16.4"]);
-        assert!(of("git fetch\npip install x\nmake download").is_empty());
+        assert_eq!(resources("apk add git"), ["apk git"]);
+        assert_eq!(resources("curl -LsSf https://x/y.sh | sh"), ["https://x/y.sh"]);
+        assert_eq!(resources("python scripts/fetch_tool.py helm 3.16.4"), ["python scripts/fetch_tool.py helm 3.16.4"]);
+        assert!(resources("git fetch\npip install x\nmake download").is_empty());
     }
 }

@@ -162,7 +162,7 @@ impl<'a> ShellLexer<'a> {
     }
 }
 
-/// The length of a `$(…)`, including nested ones.
+/// Returns the length of a `$(…)`, including nested ones.
 fn substitution_len(text: &str) -> usize {
     let mut depth = 0usize;
     for (at, byte) in text.bytes().enumerate() {

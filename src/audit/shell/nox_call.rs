@@ -45,7 +45,7 @@ pub struct NoxCall {
 pub(crate) struct NoxLauncher {
     /// `uvx`, `pipx run` or `uv run`.
     pub(crate) tool: &'static str,
-    /// Whether the version of nox is given.
+    /// Whether its arguments pin the version of nox.
     pub(crate) pinned: bool,
 }
 
@@ -117,7 +117,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
 
 /// Finds the index of the word `nox` or `noxide`, whether it is noxide, and the launcher.
 fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
-    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
+    let text = |index: usize| words.get(index).map_or("", |word| word.text.as_str());
     let name = text(0).rsplit('/').next().unwrap_or_default();
     match name {
         "nox" => Some((0, false, None)),
@@ -128,22 +128,23 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
             Some((index + 1, is_noxide, launcher))
         }
         "uvx" | "uv" | "pipx" => {
-            let (tool, from) = match (name, text(1), text(2)) {
+            let (tool, first_argument) = match (name, text(1), text(2)) {
                 ("uvx", ..) => ("uvx", 1),
                 ("uv", "tool", "run") => ("uvx", 3),
                 ("uv", "run", _) => ("uv run", 2),
                 ("pipx", "run", _) => ("pipx run", 2),
                 _ => return None,
             };
-            let at = (from..words.len()).find(|at| {
-                let word = text(*at);
-                let own = *at == from || !matches!(text(at - 1), "--from" | "--spec" | "--with" | "-p" | "--python");
-                own && is_nox_requirement(word)
+            let nox_index = (first_argument..words.len()).find(|index| {
+                let word = text(*index);
+                let is_program = *index == first_argument
+                    || !matches!(text(index - 1), "--from" | "--spec" | "--with" | "-p" | "--python");
+                is_program && is_nox_requirement(word)
             })?;
-            let spec = words.iter().skip(from).take(at + 1 - from).any(|word| {
+            let has_version = words.iter().skip(first_argument).take(nox_index + 1 - first_argument).any(|word| {
                 word.text.contains("nox==") || word.text.contains("nox@") || word.text.contains("nox[uv]==")
             });
-            Some((at, false, Some(NoxLauncher { tool, pinned: spec || tool == "uv run" })))
+            Some((nox_index, false, Some(NoxLauncher { tool, pinned: has_version || tool == "uv run" })))
         }
         _ => None,
     }
@@ -153,7 +154,7 @@ fn is_nox_requirement(word: &str) -> bool {
     word == "nox" || word.starts_with("nox==") || word.starts_with("nox@")
 }
 
-/// A session name, or the values of the loop if the name is its variable.
+/// Returns a session name, or the values of the loop if the name is its variable.
 fn expand_loop_variable(command: &ShellCommand, word: &ShellWord) -> Vec<ShellWord> {
     let variable = word.text.strip_prefix('$').map(|name| name.trim_matches(['{', '}']));
     let enclosing = command.enclosing_loop.as_ref().filter(|enclosing| Some(enclosing.variable.as_str()) == variable);

@@ -59,14 +59,14 @@ impl ShellParser {
         }
         let operator = self.pending_operator.replace(next).unwrap_or(ControlOperator::Sequence);
         let Some(words) = self.strip_keywords(words) else { return };
-        let assigned = words.iter().take_while(|word| parse_assignment(word).is_some()).count();
-        let assigns = words.iter().take(assigned).filter_map(parse_assignment).collect();
-        let words: Vec<ShellWord> = words.into_iter().skip(assigned).collect();
+        let assignment_count = words.iter().take_while(|word| parse_assignment(word).is_some()).count();
+        let assignments = words.iter().take(assignment_count).filter_map(parse_assignment).collect();
+        let words: Vec<ShellWord> = words.into_iter().skip(assignment_count).collect();
         let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
         self.commands.push(ShellCommand {
             span: Span::new(first.span.start, last.span.end),
             words,
-            assignments: assigns,
+            assignments,
             preceding_operator: operator,
             output_files: outputs,
             enclosing_loop: self.open_loops.iter().rev().flatten().next().cloned(),
@@ -158,8 +158,11 @@ mod tests {
         let all = parse_script(
             "for s in a b; do\n  nox -s $s\ndone\nif x; then y; elif z; then w; fi\nwhile v; do u; done\nt",
         );
-        let around = all[0].enclosing_loop.as_ref().unwrap();
-        assert_eq!((around.variable.as_str(), around.values.len(), around.header_span), ("s", 2, Span::new(0, 12)));
+        let for_loop = all[0].enclosing_loop.as_ref().unwrap();
+        assert_eq!(
+            (for_loop.variable.as_str(), for_loop.values.len(), for_loop.header_span),
+            ("s", 2, Span::new(0, 12))
+        );
         let conditional: Vec<bool> = all.iter().map(|command| command.is_conditional).collect();
         assert_eq!(conditional, [false, true, true, true, true, true, true, false]);
         assert!(all[7].enclosing_loop.is_none());

@@ -40,7 +40,7 @@ impl ActionRef {
         Self { name: name.to_lowercase(), subpath: path, version: version.to_owned(), host, is_local: false }
     }
 
-    /// The major version of a tag such as `v4` or `4.1.2`; `None` for a commit or a branch.
+    /// Returns the major version of a tag such as `v4` or `4.1.2`; `None` for a commit or a branch.
     pub(crate) fn major_version(&self) -> Option<u32> {
         let digits = self.version.strip_prefix('v').unwrap_or(&self.version);
         let digits = digits.split('.').next().unwrap_or_default();
@@ -52,7 +52,7 @@ impl ActionRef {
         self.name == name
     }
 
-    /// Whether it restores a cache by a key of the workflow.
+    /// Whether it is `actions/cache` or `actions/cache/restore`.
     pub(crate) fn is_cache_restore(&self) -> bool {
         self.is_named("actions/cache") && self.subpath != "save"
     }

@@ -5,7 +5,7 @@ use super::super::yaml::YamlNode;
 use super::matrix::JobMatrix;
 use super::step::WorkflowStep;
 use super::text::{SpannedText, spanned_entries};
-use super::triggers::is_tag_only;
+use super::triggers::{is_tag_only, runs_after_failure};
 
 /// A job of a workflow, or the steps of a composite action.
 #[derive(Clone, Debug)]
@@ -56,9 +56,14 @@ impl WorkflowJob {
         })
     }
 
-    /// The span of a key, or of the job's id if the key is missing.
+    /// Returns the span of a key, or of the job's id if the key is missing.
     pub(crate) fn key_span(&self, name: &str) -> Span {
         self.node.get_entry(name).map_or(self.id.span, |(key, _)| key.span)
+    }
+
+    /// Whether it also runs after the failure of a needed job.
+    pub(crate) fn runs_after_failure(&self) -> bool {
+        runs_after_failure(self.condition.as_ref().map(|text| text.value.as_str()))
     }
 
     /// Whether it runs for releases or publishes something.
@@ -79,7 +84,7 @@ impl WorkflowJob {
     }
 
     /// Whether its labels are those of GitHub-hosted runners.
-    pub(crate) fn is_forge_hosted(&self) -> bool {
+    pub(crate) fn is_github_hosted(&self) -> bool {
         let known = |label: &SpannedText| {
             let hosted = ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.value.starts_with(start));
             hosted || label.value.starts_with("${{")

@@ -46,7 +46,7 @@ impl JobMatrix {
         Some(Self { key_span: key.span, axes, job_count: jobs, fail_fast })
     }
 
-    /// The literal values of `matrix.<axis>`.
+    /// Returns the literal values of `matrix.<axis>`.
     pub(crate) fn axis_values(&self, axis: &str) -> &[String] {
         self.axes.iter().find(|(name, _)| name == axis).map_or(&[], |(_, values)| values)
     }

@@ -13,6 +13,5 @@ pub use job::WorkflowJob;
 pub use step::WorkflowStep;
 pub use text::{SpannedText, StepScript};
 pub use triggers::WorkflowTriggers;
-pub(crate) use triggers::runs_after_failure;
 pub(crate) use workflow_file::is_action_file;
 pub use workflow_file::{Workflow, WorkflowFileKind};

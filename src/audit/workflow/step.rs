@@ -5,6 +5,7 @@ use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
 use super::action_ref::ActionRef;
 use super::text::{SpannedText, StepScript, spanned_entries};
+use super::triggers::runs_after_failure;
 
 /// A step of a job.
 #[derive(Clone, Debug)]
@@ -56,12 +57,12 @@ impl WorkflowStep {
         }
     }
 
-    /// The value of an input in `with`.
+    /// Returns the value of an input in `with`.
     pub(crate) fn input_value(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The key of an input in `with`.
+    /// Returns the key of an input in `with`.
     pub(crate) fn input_key(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(key, _)| key)
     }
@@ -71,7 +72,7 @@ impl WorkflowStep {
         self.action.as_ref().is_some_and(|used| used.is_named(action))
     }
 
-    /// Whether it restores a cache by a key of the workflow.
+    /// Whether it uses `actions/cache` or `actions/cache/restore`.
     pub(crate) fn is_cache_restore(&self) -> bool {
         self.action.as_ref().is_some_and(ActionRef::is_cache_restore)
     }
@@ -80,12 +81,17 @@ impl WorkflowStep {
         self.action.as_ref().is_some_and(ActionRef::is_artifact_upload)
     }
 
+    /// Whether it also runs after the failure of an earlier step.
+    pub(crate) fn runs_after_failure(&self) -> bool {
+        runs_after_failure(self.condition.as_ref().map(|text| text.value.as_str()))
+    }
+
     /// Converts a span of the script to a span of the file.
     pub(crate) fn file_span(&self, range: Span) -> Span {
         self.script.as_ref().map_or(self.span, |script| script.file_span(range))
     }
 
-    /// The name, action or first script line, for messages.
+    /// Returns the name, action or first script line, for messages.
     pub(crate) fn display_name(&self) -> String {
         let script = || self.script.as_ref().map(|script| script.text.lines().next().unwrap_or_default().to_owned());
         let uses = || self.uses.as_ref().map(|uses| uses.value.clone());

@@ -10,7 +10,7 @@ pub struct SpannedText {
     pub value: String,
     /// Span in the file.
     pub span: Span,
-    /// Whether it crosses an anchor or alias, so that no fix may edit it.
+    /// Whether it is part of an anchored or aliased node, so that no fix may edit it.
     pub aliased: bool,
 }
 
@@ -20,7 +20,7 @@ impl SpannedText {
     }
 }
 
-/// The scalar entries of a mapping.
+/// Returns the scalar entries of a mapping.
 pub(super) fn spanned_entries(node: &YamlNode) -> Vec<(SpannedText, SpannedText)> {
     let pair =
         |(key, value): &(YamlNode, YamlNode)| Some((SpannedText::from_node(key)?, SpannedText::from_node(value)?));
@@ -34,7 +34,7 @@ pub struct StepScript {
     pub text: String,
     /// Span of the value in the file.
     pub span: Span,
-    /// Whether it crosses an anchor or alias, so that no fix may edit it.
+    /// Whether it is part of an anchored or aliased node, so that no fix may edit it.
     pub aliased: bool,
     /// Whether each script line is a line of the file, so that it can be edited in place.
     pub is_byte_exact: bool,
@@ -85,12 +85,12 @@ fn map_literal_lines(source: &SourceFile, key: &YamlNode, text: &str) -> Option<
     let mut lines = Vec::new();
     let mut at = 0;
     for (number, line) in text.split('\n').enumerate() {
-        let written = source.line_text(first + number);
+        let file_line = source.line_text(first + number);
         if at >= text.len() && line.is_empty() {
             break;
         }
-        let indent = written.len().checked_sub(line.len())?;
-        if written.get(indent..)? != line || !written.get(..indent)?.trim().is_empty() {
+        let indent = file_line.len().checked_sub(line.len())?;
+        if file_line.get(indent..)? != line || !file_line.get(..indent)?.trim().is_empty() {
             return None;
         }
         lines.push((at, source.line_start(first + number) + indent));

@@ -32,7 +32,7 @@ impl WorkflowTriggers {
         self.event_span(event).is_some()
     }
 
-    /// The span of an event's name.
+    /// Returns the span of an event's name.
     pub(crate) fn event_span(&self, event: &str) -> Option<Span> {
         self.events.iter().find(|(name, ..)| name == event).map(|(_, span, _)| *span)
     }
@@ -68,10 +68,11 @@ impl WorkflowTriggers {
     }
 }
 
-/// Whether a step or job with this condition runs after a failure.
-pub(crate) fn runs_after_failure(condition: Option<&str>) -> bool {
+/// Whether a step or job with this condition also runs after a failure.
+pub(super) fn runs_after_failure(condition: Option<&str>) -> bool {
     condition.is_some_and(|text| {
         let text = text.replace(' ', "");
+        // U+0001 replaces `!cancelled()`, which is also true after a failure.
         let bare = text.replace("!cancelled()", "\u{1}").replace("!failure()", "").replace("!always()", "");
         bare.contains('\u{1}') || bare.contains("always()") || bare.contains("failure()")
     })

@@ -74,7 +74,7 @@ impl Workflow {
         self.jobs.iter().find(|job| job.id.value == id)
     }
 
-    /// The value of an environment variable in a step or job, from the innermost scope.
+    /// Returns the value of an environment variable in a step or job, from the innermost scope.
     pub(crate) fn resolve_variable<'a>(
         &'a self,
         job: &'a WorkflowJob,

@@ -34,13 +34,13 @@ pub struct YamlNode {
     pub span: Span,
     /// Content.
     pub kind: YamlKind,
-    /// Whether its path crosses an anchor or an alias, so that no fix may edit it.
+    /// Whether it is part of an anchored or aliased node, so that no fix may edit it.
     pub aliased: bool,
     /// Whether it is in flow style (`[…]`, `{…}`).
     pub is_flow: bool,
 }
 
-/// Nodes are equal if they mean the same, regardless of position and style.
+/// Nodes are equal if their values are equal, regardless of position and style.
 impl PartialEq for YamlNode {
     fn eq(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
@@ -63,7 +63,7 @@ fn is_string_scalar(text: &str, style: YamlStyle) -> bool {
 }
 
 impl YamlNode {
-    /// The text of a scalar.
+    /// Returns the text of a scalar.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.kind {
             YamlKind::Scalar(text, _) => Some(text),
@@ -76,7 +76,7 @@ impl YamlNode {
         matches!(&self.kind, YamlKind::Scalar(text, YamlStyle::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
-    /// The items of a sequence; empty for any other node.
+    /// Returns the items of a sequence; empty for any other node.
     pub(crate) fn items(&self) -> &[YamlNode] {
         match &self.kind {
             YamlKind::Seq(items) => items,
@@ -84,7 +84,7 @@ impl YamlNode {
         }
     }
 
-    /// The entries of a mapping; empty for any other node.
+    /// Returns the entries of a mapping; empty for any other node.
     pub(crate) fn entries(&self) -> &[(YamlNode, YamlNode)] {
         match &self.kind {
             YamlKind::Map(entries) => entries,
@@ -92,17 +92,17 @@ impl YamlNode {
         }
     }
 
-    /// The key and value of a mapping entry.
+    /// Returns the key and value of a mapping entry.
     pub(crate) fn get_entry(&self, key: &str) -> Option<&(YamlNode, YamlNode)> {
         self.entries().iter().find(|(name, _)| name.as_str() == Some(key))
     }
 
-    /// The value of a mapping entry.
+    /// Returns the value of a mapping entry.
     pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.get_entry(key).map(|(_, value)| value)
     }
 
-    /// The items of a sequence, or the node itself, for keys that take one value or a list.
+    /// Returns the items of a sequence, or the node itself, for keys that accept one value or a list.
     pub(crate) fn one_or_many(&self) -> Vec<&YamlNode> {
         match &self.kind {
             YamlKind::Seq(items) => items.iter().collect(),
@@ -111,7 +111,7 @@ impl YamlNode {
         }
     }
 
-    /// The kind of the node, for messages.
+    /// Returns the kind of the node, for messages.
     pub(crate) fn describe_kind(&self) -> &'static str {
         match &self.kind {
             YamlKind::Scalar(..) => "a value",

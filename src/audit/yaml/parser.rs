@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as CharSpan};
 
 use super::super::source::Span;
 use super::node::{YamlKind, YamlNode, YamlStyle};
@@ -50,7 +50,7 @@ pub enum YamlError {
 }
 
 impl YamlError {
-    /// The byte offset of the error.
+    /// Returns the byte offset of the error.
     pub(crate) fn byte_offset(&self) -> usize {
         match self {
             Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
@@ -134,7 +134,7 @@ impl<'a> YamlTreeBuilder<'a> {
         self.char_offsets.get(character).copied().unwrap_or(self.text.len())
     }
 
-    fn byte_span(&self, range: Range) -> Span {
+    fn byte_span(&self, range: CharSpan) -> Span {
         let (start, end) = (self.byte_offset(range.start.index()), self.byte_offset(range.end.index()));
         let length = self.text.get(start..end).unwrap_or_default().trim_end().len();
         Span::new(start, start + length)
@@ -150,7 +150,7 @@ impl<'a> YamlTreeBuilder<'a> {
         }
     }
 
-    fn push_event(&mut self, event: Event, range: Range) -> Result<(), YamlError> {
+    fn push_event(&mut self, event: Event, range: CharSpan) -> Result<(), YamlError> {
         let span = self.byte_span(range);
         match event {
             Event::Scalar(value, style, anchor, _) => {
@@ -234,15 +234,16 @@ impl<'a> YamlTreeBuilder<'a> {
     }
 }
 
-/// The span from the collection's start to the end of its last child.
+/// Returns the span from the collection's start to the end of its last child.
 fn children_span(node: &YamlNode) -> Span {
     let ends: Vec<Span> = match &node.kind {
         YamlKind::Seq(items) => items.iter().map(|item| item.span).collect(),
         YamlKind::Map(entries) => entries.iter().flat_map(|(key, value)| [key.span, value.span]).collect(),
         YamlKind::Scalar(..) => Vec::new(),
     };
-    let own = |span: &&Span| span.start >= node.span.start;
-    let end = ends.iter().filter(own).map(|span| span.end).max().unwrap_or(node.span.end);
+    // An alias has the span of its anchored node, which is before the collection.
+    let is_inside = |span: &&Span| span.start >= node.span.start;
+    let end = ends.iter().filter(is_inside).map(|span| span.end).max().unwrap_or(node.span.end);
     Span::new(node.span.start, end)
 }
 

@@ -1,4 +1,4 @@
-//! Shared parts of the Actions cache services: access mode, entry version, upload size.
+//! Parts shared by both versions of the Actions cache service: access mode, entry version, upload size.
 
 use crate::cache::backend::BackendError;
 use crate::cache::http::HttpResponse;
@@ -21,8 +21,8 @@ pub enum AccessMode {
 
 impl AccessMode {
     /// Parses the variable. Unknown values permit everything, as in the official client.
-    pub(crate) fn parse(word: &str) -> Self {
-        match word.trim().to_ascii_lowercase().as_str() {
+    pub(crate) fn parse(value: &str) -> Self {
+        match value.trim().to_ascii_lowercase().as_str() {
             "none" => Self::None,
             "read" => Self::ReadOnly,
             "write-only" => Self::WriteOnly,
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn modes_are_parsed_as_by_the_official_client() {
-        for (word, reads, writes) in [
+        for (value, reads, writes) in [
             ("", true, true),
             ("odd", true, true),
             (" Read\n", true, false),
@@ -80,9 +80,9 @@ mod tests {
             ("WRITE-ONLY", false, true),
             ("none", false, false),
         ] {
-            let mode = AccessMode::parse(word);
-            assert_eq!((mode.can_read(), mode.can_write()), (reads, writes), "{word}");
-            assert_eq!((mode.check_read().is_ok(), mode.check_write().is_ok()), (reads, writes), "{word}");
+            let mode = AccessMode::parse(value);
+            assert_eq!((mode.can_read(), mode.can_write()), (reads, writes), "{value}");
+            assert_eq!((mode.check_read().is_ok(), mode.check_write().is_ok()), (reads, writes), "{value}");
         }
     }
 }

@@ -129,6 +129,7 @@ impl CacheBackend for ActionsCacheV1 {
         let json = [("content-type", "application/json")];
         let response = self.send_request("POST", "caches", &json, RequestBody::Bytes(reserve.as_bytes()))?;
         let id = match response.status {
+            // The entry exists already.
             409 => return Ok(()),
             200 | 201 => {
                 let reserved: ReserveCacheResponse =
@@ -149,9 +150,10 @@ impl CacheBackend for ActionsCacheV1 {
         }
         let commit = json!({ "size": size }).to_string();
         let response = self.send_request("POST", &path, &json, RequestBody::Bytes(commit.as_bytes()))?;
-        // The service committed the first of two identical requests.
-        let done = response.status == 400 && String::from_utf8_lossy(&response.body).contains("already complete");
-        if done { Ok(()) } else { check_success(&response) }
+        // A retry of a commit that succeeded is rejected with this message.
+        let is_committed =
+            response.status == 400 && String::from_utf8_lossy(&response.body).contains("already complete");
+        if is_committed { Ok(()) } else { check_success(&response) }
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {

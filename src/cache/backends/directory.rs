@@ -11,7 +11,7 @@ use crate::cache::backend::{
 };
 use crate::cache::http::RequestBody;
 
-/// Age after which the temporary file of a killed writer is deleted.
+/// Age after which an incomplete file is deleted, because its writer was probably killed.
 const MAX_PARTIAL_AGE: std::time::Duration = std::time::Duration::from_hours(24);
 /// Name prefix of incomplete files.
 const PARTIAL_PREFIX: &str = ".partial-";

@@ -1,4 +1,4 @@
-//! Opening backends from the setting, and from the variables of the CI server.
+//! Opening of backends, according to the setting and the environment variables of the CI server.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::cache::http::{HttpClient, RetryBudget};
 /// Maximum total time that a run waits for one service.
 const RETRY_BUDGET: Duration = Duration::from_secs(30);
 
-/// Looks up environment variables.
+/// Function that returns the value of an environment variable.
 pub type BackendEnv<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Why a backend cannot be opened.
@@ -112,7 +112,7 @@ fn open_s3_backend(text: &str, variables: &BackendEnv<'_>) -> Result<S3Backend, 
 mod tests {
     use super::*;
 
-    fn title(setting: &str, variables: &[(&str, &str)]) -> Result<Option<String>, BackendConfigError> {
+    fn opened_name(setting: &str, variables: &[(&str, &str)]) -> Result<Option<String>, BackendConfigError> {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Ok(open_backend(setting, &variable)?.map(|backend| backend.display_name()))
@@ -122,19 +122,22 @@ mod tests {
     fn backends_are_opened_from_settings() {
         let forgejo = [("ACTIONS_CACHE_URL", "http://h/"), ("GITHUB_SERVER_URL", "https://forge.example.org")];
         let github = [("ACTIONS_CACHE_SERVICE_V2", "1"), ("ACTIONS_RESULTS_URL", "https://r.example.org/x/")];
-        let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
-        assert_eq!(title("auto", &[]), Ok(None));
-        assert_eq!(title("off", &forgejo), Ok(None));
-        assert_eq!(title("auto", &forgejo).unwrap().unwrap(), "the Actions cache (v1)");
-        assert_eq!(title("actions", &github).unwrap().unwrap(), "the Actions cache (v2)");
-        assert_eq!(title("actions", &[]), Err(BackendConfigError::NoActionsCache));
-        assert_eq!(title("/a/b, s3://bucket/some/", &keys).unwrap().unwrap(), "/a/b, then s3://bucket/some");
-        assert_eq!(title("file:///a", &[]).unwrap().unwrap(), "/a");
-        assert_eq!(title("s3://bucket", &[]), Err(BackendConfigError::MissingS3Variable("AWS_ACCESS_KEY_ID")));
+        let credentials = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+        assert_eq!(opened_name("auto", &[]), Ok(None));
+        assert_eq!(opened_name("off", &forgejo), Ok(None));
+        assert_eq!(opened_name("auto", &forgejo).unwrap().unwrap(), "the Actions cache (v1)");
+        assert_eq!(opened_name("actions", &github).unwrap().unwrap(), "the Actions cache (v2)");
+        assert_eq!(opened_name("actions", &[]), Err(BackendConfigError::NoActionsCache));
         assert_eq!(
-            title("s3://bucket", &keys[..1]),
+            opened_name("/a/b, s3://bucket/some/", &credentials).unwrap().unwrap(),
+            "/a/b, then s3://bucket/some"
+        );
+        assert_eq!(opened_name("file:///a", &[]).unwrap().unwrap(), "/a");
+        assert_eq!(opened_name("s3://bucket", &[]), Err(BackendConfigError::MissingS3Variable("AWS_ACCESS_KEY_ID")));
+        assert_eq!(
+            opened_name("s3://bucket", &credentials[..1]),
             Err(BackendConfigError::MissingS3Variable("AWS_SECRET_ACCESS_KEY"))
         );
-        assert!(title("s3://", &keys).is_err() && title("ftp://x", &[]).is_err());
+        assert!(opened_name("s3://", &credentials).is_err() && opened_name("ftp://x", &[]).is_err());
     }
 }

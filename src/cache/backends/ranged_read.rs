@@ -1,4 +1,4 @@
-//! Ranged reads, and a cache of download URLs so that each is requested once.
+//! Ranged reads through download URLs, which are cached so that each is requested once.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -53,7 +53,7 @@ impl UrlCache {
 
 /// Result of a ranged read.
 enum RangeRead {
-    /// The bytes; fewer if the object ends before.
+    /// The bytes; fewer if the object ends earlier.
     Bytes(Vec<u8>),
     /// The URL is no longer valid.
     Gone,

@@ -37,7 +37,7 @@ pub struct S3Backend {
     client: HttpClient,
     location: S3Location,
     credentials: S3Credentials,
-    /// Seconds by which the server's clock is ahead, learnt from its responses.
+    /// Seconds by which the server's clock is ahead, determined from its responses.
     clock_offset: AtomicI64,
 }
 
@@ -81,7 +81,7 @@ impl S3Backend {
                 None => return Ok(response),
             }
         }
-        Err(BackendError::Refused("the clocks differ".to_owned()))
+        Err(BackendError::Refused("the clock of this machine differs from the clock of the server".to_owned()))
     }
 
     fn send_signed(
@@ -209,23 +209,23 @@ struct ListPage {
 
 impl ListPage {
     fn parse_xml(xml: &[u8]) -> Result<Self, BackendError> {
-        let damaged = |reason: String| BackendError::UnexpectedResponse(format!("malformed list: {reason}"));
+        let malformed = |reason: String| BackendError::UnexpectedResponse(format!("malformed list: {reason}"));
         let mut reader = Reader::from_reader(xml);
         let mut page = Self::default();
         let (mut path, mut text): (Vec<Vec<u8>>, String) = (Vec::new(), String::new());
         let mut object = StoredObject { key: String::new(), written_at: None };
         loop {
-            match reader.read_event().map_err(|error| damaged(error.to_string()))? {
+            match reader.read_event().map_err(|error| malformed(error.to_string()))? {
                 Event::Start(start) => {
                     path.push(start.local_name().as_ref().to_vec());
                     text.clear();
                 }
-                Event::Text(part) => text.push_str(&part.decode().map_err(|error| damaged(error.to_string()))?),
+                Event::Text(part) => text.push_str(&part.decode().map_err(|error| malformed(error.to_string()))?),
                 Event::GeneralRef(part) => {
-                    let name = part.decode().map_err(|error| damaged(error.to_string()))?;
+                    let name = part.decode().map_err(|error| malformed(error.to_string()))?;
                     let known = [("amp", "&"), ("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'")];
                     let plain = known.iter().find(|(known, _)| *known == name).map(|(_, plain)| *plain);
-                    text.push_str(plain.ok_or_else(|| damaged(format!("unknown entity {name}")))?);
+                    text.push_str(plain.ok_or_else(|| malformed(format!("unknown entity {name}")))?);
                 }
                 Event::End(_) => {
                     let ended = path.pop().unwrap_or_default();

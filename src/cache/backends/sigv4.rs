@@ -20,7 +20,7 @@ pub struct S3Credentials {
 
 impl std::fmt::Debug for S3Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
+        f.debug_struct("S3Credentials")
             .field("key", &self.access_key_id)
             .field("region", &self.region)
             .finish_non_exhaustive()
@@ -92,9 +92,9 @@ pub(super) fn canonical_query(query: &[(&str, &str)]) -> String {
     parts.join("&")
 }
 
-/// Percent-encodes text; slashes are kept in paths.
-pub(super) fn percent_encode(text: &str, path: bool) -> String {
-    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (path && byte == b'/');
+/// Percent-encodes text; with `is_path`, slashes are not encoded.
+pub(super) fn percent_encode(text: &str, is_path: bool) -> String {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (is_path && byte == b'/');
     text.bytes()
         .map(|byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
@@ -137,16 +137,16 @@ mod tests {
             payload_digest: &empty,
             timestamp: "20130524T000000Z",
         };
-        let want = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
-        assert_eq!(signature(&example().sign_request(&request)), want);
+        let expected = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
+        assert_eq!(signature(&example().sign_request(&request)), expected);
         (request.path, request.headers, request.query) = ("/", &[], &[("prefix", "J"), ("max-keys", "2")]);
-        let want = "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7";
-        assert_eq!(signature(&example().sign_request(&request)), want);
+        let expected = "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7";
+        assert_eq!(signature(&example().sign_request(&request)), expected);
     }
 
     #[test]
     fn a_session_token_is_signed_and_secrets_are_not_printed() {
-        let with = S3Credentials { session_token: Some("tok".to_owned()), ..example() };
+        let credentials = S3Credentials { session_token: Some("tok".to_owned()), ..example() };
         let request = SigningRequest {
             method: "GET",
             host: "h",
@@ -156,9 +156,9 @@ mod tests {
             payload_digest: "x",
             timestamp: "20130524T000000Z",
         };
-        let signed = with.sign_request(&request);
+        let signed = credentials.sign_request(&request);
         assert!(signed.contains(&("x-amz-security-token".to_owned(), "tok".to_owned())));
-        assert!(!format!("{with:?}").contains("wJalr") && !format!("{with:?}").contains("tok"));
+        assert!(!format!("{credentials:?}").contains("wJalr") && !format!("{credentials:?}").contains("tok"));
         assert_eq!(percent_encode("a b/c", true), "a%20b/c");
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP requests with bounded time and size, and retries where they can help.
+//! A blocking HTTP client with timeouts, size limits, and retries after transient failures.
 
 use super::request_body::{BodyReader, RequestBody};
 use super::retry_budget::RetryBudget;
@@ -9,7 +9,7 @@ use ureq::http;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 use ureq::{Agent, SendBody};
 
-/// Minimum transfer rate in bytes per second: a slower cache is of no use.
+/// Minimum transfer rate in bytes per second: a slower cache would save no time.
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
 /// Timeout for the response headers.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -138,7 +138,7 @@ impl HttpClient {
         for attempt in 1.. {
             let Some(remaining) = self.retry_budget.remaining() else { return Err(self.gave_up_error()) };
             let started = Instant::now();
-            let delay = match self.send_once(request, remaining) {
+            let (delay, reason) = match self.send_once(request, remaining) {
                 Ok(response) if response.status == 429 || response.status >= 500 => {
                     let message = Some(response.body_summary()).filter(|message| !message.is_empty());
                     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
@@ -162,7 +162,7 @@ impl HttpClient {
                     (backoff, format!("{host}: {reason}"))
                 }
             };
-            if !self.retry_budget.try_sleep(delay.0, &delay.1) {
+            if !self.retry_budget.try_sleep(delay, &reason) {
                 return Err(self.gave_up_error());
             }
             backoff *= 2;
@@ -171,7 +171,9 @@ impl HttpClient {
     }
 
     fn gave_up_error(&self) -> HttpError {
-        HttpError::GaveUp(self.retry_budget.gave_up_reason().unwrap_or_else(|| "no patience is left".to_owned()))
+        HttpError::GaveUp(
+            self.retry_budget.gave_up_reason().unwrap_or_else(|| "the retry budget is exhausted".to_owned()),
+        )
     }
 
     fn send_once(&self, request: &HttpRequest<'_>, remaining: Duration) -> Result<HttpResponse, AttemptError> {
@@ -191,10 +193,10 @@ impl HttpClient {
             self.run_request(builder, SendBody::none(), timeouts)
         } else {
             builder = builder.header("content-length", request.body.len());
-            let mut part = BodyReader::new(request.body);
-            let response = self.run_request(builder, SendBody::from_reader(&mut part), timeouts);
-            match part.read_error {
-                Some(broken) => Err(AttemptError::ReadBody(broken)),
+            let mut body_reader = BodyReader::new(request.body);
+            let response = self.run_request(builder, SendBody::from_reader(&mut body_reader), timeouts);
+            match body_reader.read_error {
+                Some(error) => Err(AttemptError::ReadBody(error)),
                 None => response,
             }
         };
@@ -250,7 +252,7 @@ fn read_response(
         io::copy(&mut (&mut reader).take(request.skip_bytes), &mut io::sink()).map_err(failed)?;
     }
     let mut body = Vec::new();
-    // Read error messages in full, whatever range was requested.
+    // An error message may be longer than the requested range.
     let max_bytes =
         if (200..300).contains(&status) { request.max_response_bytes } else { request.max_response_bytes.max(4096) };
     (&mut reader).take(max_bytes).read_to_end(&mut body).map_err(failed)?;
@@ -329,8 +331,8 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_ignored() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let there = SYSTEM_CA_BUNDLES.iter().any(|place| std::path::Path::new(place).exists());
-        let system = load_root_certs(Some(file.path().to_path_buf()));
-        assert_eq!(matches!(system, RootCerts::Specific(_)), there);
+        let has_system_bundle = SYSTEM_CA_BUNDLES.iter().any(|bundle| std::path::Path::new(bundle).exists());
+        let loaded = load_root_certs(Some(file.path().to_path_buf()));
+        assert_eq!(matches!(loaded, RootCerts::Specific(_)), has_system_bundle);
     }
 }

@@ -107,12 +107,12 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         let file_body = RequestBody::File { file: &file, offset: 2, len: 6 };
-        for (body, want) in
+        for (body, expected) in
             [(file_body.slice_range(1, 3), "345"), (RequestBody::Bytes(b"abcdef").slice_range(4, 9), "ef")]
         {
             let mut text = String::new();
             BodyReader::new(body).read_to_string(&mut text).unwrap();
-            assert_eq!(text, want);
+            assert_eq!(text, expected);
         }
         assert!(RequestBody::None.is_empty() && RequestBody::None.slice_range(0, 1).is_empty());
     }

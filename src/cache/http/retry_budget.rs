@@ -1,4 +1,4 @@
-//! Retry budget: limits the time that a run waits for a service in total.
+//! Retry budget: limits the total time that a run waits for a service.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -48,9 +48,9 @@ impl RetryBudget {
     }
 
     /// Records a failed request and its duration; `reason` is reported if this exhausts the budget.
-    pub(crate) fn record_failure(&self, took: Duration, reason: &str) {
+    pub(crate) fn record_failure(&self, duration: Duration, reason: &str) {
         let mut state = self.lock_state();
-        state.waited += took;
+        state.waited += duration;
         state.consecutive_failures += 1;
         if state.waited >= self.limit {
             let limit = self.limit.as_secs();

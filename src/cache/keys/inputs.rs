@@ -51,7 +51,7 @@ impl KeyInputKind {
 pub struct KeyInput {
     /// Kind of the input.
     pub(crate) kind: KeyInputKind,
-    /// Name of the package, table, file and so on.
+    /// Name of the input, such as a package, table or file.
     pub(crate) name: String,
     /// Value as text; long values as digests.
     pub(crate) value: String,
@@ -96,7 +96,7 @@ impl KeyContext {
         (context, warnings)
     }
 
-    /// Returns what the installs of a session request.
+    /// Returns the packages that the installs of a session request.
     pub(crate) fn requested_installs(&self, session: &Session, root: &Path) -> RequestedInstalls {
         let extras: Vec<String> = self.pyproject.extras.keys().cloned().collect();
         parse_installs(&session.installs, root, &extras)
@@ -141,7 +141,8 @@ impl KeyContext {
         inputs
     }
 
-    /// Returns the tables that affect the installs of a session: of the extras and groups they name, and of uv.
+    /// Returns the `pyproject.toml` tables that affect the installs of a session: those of the requested extras and groups,
+    /// and those of uv.
     fn table_inputs(&self, requested: &RequestedInstalls) -> Vec<KeyInput> {
         let extras = requested.project_extras.as_ref().map(|extras| self.pyproject.expand_extras(extras));
         let tables = self.pyproject.dependency_tables.iter().filter_map(|(name, value)| {

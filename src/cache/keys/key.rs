@@ -26,14 +26,14 @@ impl DependencyFingerprint {
         Self { version: FINGERPRINT_VERSION, session: session.to_owned(), inputs }
     }
 
-    /// Computes the digest of the inputs: 32 hexadecimal digits. The name of the session does not count, because sessions
-    /// with equal inputs install the same packages.
+    /// Computes the digest of the inputs: 32 hexadecimal digits. The name of the session is not included, because
+    /// sessions with equal inputs install the same packages.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.version.to_le_bytes());
         for input in &self.inputs {
             for part in [input.kind.as_str(), &input.name, &input.value] {
-                // Each part is preceded by its length, so that the boundaries count.
+                // Each part is preceded by its length, so that part boundaries affect the digest.
                 hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
             }
         }
@@ -63,7 +63,7 @@ pub struct CacheKeyParts {
     pub(crate) tool: String,
 }
 
-/// A cache key: a prefix that all states of the same sessions share, and a digest.
+/// A cache key: a prefix that is the same for all inputs of the same sessions, and a digest of the inputs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CacheKey {
     prefix: String,
@@ -105,7 +105,7 @@ impl CacheKey {
         Self { prefix: format!("{prefix}-"), digest }
     }
 
-    /// Returns the prefix that the keys of all states of the same sessions share.
+    /// Returns the prefix, which is the same for all inputs of the same sessions.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -167,11 +167,16 @@ mod tests {
 
     #[test]
     fn the_digest_depends_on_the_inputs_and_nothing_else() {
-        let of = |fingerprints: &[DependencyFingerprint]| CacheKey::new(&parts(), fingerprints).digest.to_owned();
-        assert_ne!(of(&[fingerprint("lint", "1")]), of(&[fingerprint("lint", "2")]));
-        assert_eq!(of(&[fingerprint("lint", "1")]), of(&[fingerprint("format", "1")]), "equal inputs, equal packages");
+        let key_digest =
+            |fingerprints: &[DependencyFingerprint]| CacheKey::new(&parts(), fingerprints).digest.to_owned();
+        assert_ne!(key_digest(&[fingerprint("lint", "1")]), key_digest(&[fingerprint("lint", "2")]));
+        assert_eq!(
+            key_digest(&[fingerprint("lint", "1")]),
+            key_digest(&[fingerprint("format", "1")]),
+            "equal inputs, equal packages"
+        );
         let (a, b) = (fingerprint("a", "1"), fingerprint("b", "2"));
-        assert_eq!(of(&[a.clone(), b.clone()]), of(&[b.clone(), a.clone()]));
-        assert_ne!(of(&[a, b]), of(&[fingerprint("a", "2"), fingerprint("b", "1")]));
+        assert_eq!(key_digest(&[a.clone(), b.clone()]), key_digest(&[b.clone(), a.clone()]));
+        assert_ne!(key_digest(&[a, b]), key_digest(&[fingerprint("a", "2"), fingerprint("b", "1")]));
     }
 }

@@ -91,7 +91,8 @@ impl KeyIndex {
         self.session_keys(&fingerprint.session).into_iter().find(|stored| stored.fingerprint == *fingerprint)
     }
 
-    /// Returns the stored key with the fewest differences, and the differences; the newest of several.
+    /// Returns the stored key with the fewest differences, and the differences. If several have the fewest, returns the
+    /// newest.
     pub(crate) fn find_nearest(&self, fingerprint: &DependencyFingerprint) -> Option<(StoredKey, Vec<KeyInputChange>)> {
         let all = self.session_keys(&fingerprint.session).into_iter().map(|stored| {
             let differences = diff_fingerprints(&stored.fingerprint, fingerprint);
@@ -141,9 +142,9 @@ fn diff_fingerprints(old: &DependencyFingerprint, new: &DependencyFingerprint) -
     };
     let (old, new) = (by_name(old), by_name(new));
     let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).cloned().collect();
-    let difference = |at: (KeyInputKind, String)| {
-        let (was, is) = (old.get(&at).cloned(), new.get(&at).cloned());
-        (was != is).then_some(KeyInputChange { kind: at.0, name: at.1, old: was, new: is })
+    let difference = |input: (KeyInputKind, String)| {
+        let (old, new) = (old.get(&input).cloned(), new.get(&input).cloned());
+        (old != new).then_some(KeyInputChange { kind: input.0, name: input.1, old, new })
     };
     names.into_iter().filter_map(difference).collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::project::lock::{ClosureRoot, Requirement, RequirementsFile, normalize_name, split_extras};
 
-/// What the installs of a session request.
+/// Packages and files that the installs of a session request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestedInstalls {
     /// Roots of the dependency closure in the lock.
@@ -18,7 +18,7 @@ pub(crate) struct RequestedInstalls {
     pub(crate) requirements_files: BTreeSet<PathBuf>,
     /// The install commands as text, in the order of the noxfile.
     pub(crate) commands: Vec<String>,
-    /// Whether there are arguments that are not constants or not understood, so that anything may be installed.
+    /// Whether some arguments are unknown or not constants, so that any package may be installed.
     pub(crate) has_unknown_args: bool,
 }
 
@@ -143,7 +143,7 @@ impl RequestedInstalls {
         }
     }
 
-    /// Adds `uv sync`: the project with its default groups, unless flags say otherwise.
+    /// Adds `uv sync`: the project with its default groups, unless flags exclude them.
     fn add_uv_sync(&mut self, arguments: &[&str], all_extras: &[String]) {
         let mut extras = BTreeSet::new();
         let (mut with_project, mut with_dev) = (true, true);

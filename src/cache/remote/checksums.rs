@@ -1,4 +1,5 @@
-//! `noxide.sums`: tree digests of wheels, committed next to the lock, so that a remote cache need not be trusted.
+//! `noxide.sums`: tree digests of wheels, committed next to the lock, so that wheels of an untrusted remote cache can be
+//! verified.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +10,7 @@ use crate::text::is_hex;
 /// The expected tree digest of each wheel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WheelChecksums {
+    /// Tree digest and display name, by SHA-256 of the wheel.
     trees: BTreeMap<String, (String, String)>,
 }
 
@@ -27,7 +29,7 @@ impl WheelChecksums {
     /// Reads the file of a project; returns `None` if it does not exist.
     ///
     /// # Errors
-    /// If the file cannot be read, or a line is malformed: a partly read file would not protect.
+    /// If the file cannot be read, or a line is malformed: after a partial read, some wheels would not be checked.
     pub fn load(root: &Path) -> Result<Option<Self>, WheelChecksumsError> {
         match fs_err::read_to_string(root.join("noxide.sums")) {
             Ok(text) => Self::parse(&text).map(Some),
@@ -43,7 +45,7 @@ impl WheelChecksums {
                 continue;
             }
             let mut fields = line.splitn(3, ' ');
-            let is_digest = |word: &&str| is_hex(word, 64);
+            let is_digest = |field: &&str| is_hex(field, 64);
             let (wheel, tree) = (fields.next().filter(is_digest), fields.next().filter(is_digest));
             let (Some(wheel), Some(tree)) = (wheel, tree) else {
                 return Err(WheelChecksumsError::InvalidLine(index + 1));

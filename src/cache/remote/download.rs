@@ -1,4 +1,4 @@
-//! Downloads from the remote cache: planned as few ranged reads, each frame checked before it is used.
+//! Downloads from the remote cache: few ranged reads, and a check of each frame before it is used.
 
 use super::manifest::PackFrame;
 use super::pack::{FrameError, read_frame};
@@ -17,10 +17,11 @@ use thiserror::Error;
 
 /// Maximum size of a segment in bytes, unless a single frame is longer.
 const MAX_SEGMENT_BYTES: u64 = 8 << 20;
-/// Maximum gap in bytes that is read along with its neighbours; also at most a twentieth of their size.
+/// Maximum gap in bytes between two frames that are read in one request. A gap is also limited to a twentieth of the
+/// size of the frames.
 const MAX_GAP_BYTES: u64 = 256 << 10;
 
-/// What is going to be read from a remote cache.
+/// Ranges to read from a remote cache, and the frames in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DownloadPlan {
     /// Ranges to read, the longest first.
@@ -297,8 +298,8 @@ mod tests {
         fn little_more_than_requested_is_read(parts in prop::collection::vec((1..3_000_000_u64, any::<bool>()), 1..60)) {
             let mut position = 0;
             let mut requested = Vec::new();
-            for (length, want) in parts {
-                requested.extend(want.then(|| frame("p", position, length)));
+            for (length, is_requested) in parts {
+                requested.extend(is_requested.then(|| frame("p", position, length)));
                 position += length;
             }
             let requested_bytes: u64 = requested.iter().map(|frame| frame.length).sum();

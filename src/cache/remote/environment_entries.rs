@@ -1,9 +1,10 @@
-//! The store entries that each session's environment contains, found by the names and versions installed in it.
+//! The store entries that each session's environment contains, found by package name and version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::cache::store::{EntryId, Store};
+use crate::project::lock::normalize_name;
 
 /// Entries by environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl StorePackageIndex {
 }
 
 impl EnvironmentEntries {
-    /// Adds an environment. Packages that are not in the store are left out.
+    /// Adds an environment. Packages that are not in the store are skipped.
     pub(crate) fn scan_environment(&mut self, environment: &Path, ids_by_package: &StorePackageIndex) {
         let Some(name) = environment.file_name().and_then(|name| name.to_str()) else { return };
         let packages = list_subdirectories(&environment.join("lib"))
@@ -74,9 +75,7 @@ pub(super) fn normalize_environment_name(text: &str) -> String {
 /// Normalizes a name and version, so that `Foo.bar 1.0` and `foo_bar 1.0` compare equal.
 fn normalize_package_label(text: &str) -> String {
     let (name, version) = text.split_once(' ').unwrap_or((text, ""));
-    let normalized: String =
-        name.chars().map(|c| if "-_.".contains(c) { '-' } else { c.to_ascii_lowercase() }).collect();
-    format!("{normalized} {version}")
+    format!("{} {version}", normalize_name(name))
 }
 
 fn list_subdirectories(path: &Path) -> Vec<std::path::PathBuf> {

@@ -36,7 +36,7 @@ pub struct RemoteManifest {
 }
 
 /// Location of a project in a run. An environment is valid for one path only, so uploading environments is useless if
-/// every run uses another.
+/// every run uses a different path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutLocation {
     /// Digest of the path; empty if unknown.
@@ -50,11 +50,12 @@ pub struct CheckoutLocation {
 impl CheckoutLocation {
     /// Returns the location for the current run; `self` is that of an earlier run, or of an earlier command of this run.
     #[must_use]
-    pub(crate) fn for_run(&self, place: &str, run: &str) -> Self {
-        // act gives every run the same identifier.
-        let same = !run.is_empty() && self.run_id == run && self.checkout_id == place;
-        let stays = if same { self.is_stable } else { self.checkout_id.is_empty() || self.checkout_id == place };
-        Self { checkout_id: place.to_owned(), run_id: run.to_owned(), is_stable: stays }
+    pub(crate) fn for_run(&self, checkout_id: &str, run_id: &str) -> Self {
+        // The path is compared too, because act gives every run the same identifier.
+        let is_same_run = !run_id.is_empty() && self.run_id == run_id && self.checkout_id == checkout_id;
+        let is_stable =
+            if is_same_run { self.is_stable } else { self.checkout_id.is_empty() || self.checkout_id == checkout_id };
+        Self { checkout_id: checkout_id.to_owned(), run_id: run_id.to_owned(), is_stable }
     }
 }
 
@@ -139,9 +140,9 @@ impl RemoteManifest {
     /// If the manifest is malformed, has another version, or is not signed.
     pub fn from_bytes(bytes: &[u8], key: Option<&str>) -> Result<Self, RemoteManifestError> {
         let damaged = |reason: &str| RemoteManifestError::Damaged(reason.to_owned());
-        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("no first line"))?;
+        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("it has no first line"))?;
         let header = std::str::from_utf8(&bytes[..end]).ok().and_then(|header| header.strip_prefix(MANIFEST_MAGIC));
-        let signature = header.ok_or_else(|| damaged("another first line"))?;
+        let signature = header.ok_or_else(|| damaged("the first line is not that of a manifest"))?;
         let compressed = &bytes[end + 1..];
         if let Some(key) = key {
             let expected = blake3::Hash::from_hex(manifest_signature(key, compressed));
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn malformed_manifests_are_refused() {
-        let with = |change: &dyn Fn(&mut PackFrame)| {
+        let parse_changed = |change: &dyn Fn(&mut PackFrame)| {
             let mut frame = frame();
             change(&mut frame);
             RemoteManifest::from_bytes(
@@ -237,11 +238,11 @@ mod tests {
                 None,
             )
         };
-        assert!(with(&|_| {}).is_ok());
-        assert!(with(&|frame| frame.entry = "wheel/../x".to_owned()).is_err());
-        assert!(with(&|frame| frame.pack = "../x".to_owned()).is_err());
-        assert!(with(&|frame| frame.frame_digest = "b".to_owned()).is_err());
-        assert!(with(&|frame| frame.offset = u64::MAX).is_err());
+        assert!(parse_changed(&|_| {}).is_ok());
+        assert!(parse_changed(&|frame| frame.entry = "wheel/../x".to_owned()).is_err());
+        assert!(parse_changed(&|frame| frame.pack = "../x".to_owned()).is_err());
+        assert!(parse_changed(&|frame| frame.frame_digest = "b".to_owned()).is_err());
+        assert!(parse_changed(&|frame| frame.offset = u64::MAX).is_err());
         let next = zstd::encode_all(b"{\"version\": 3}".as_slice(), 1).unwrap();
         let next = [b"nxm2 -\n".as_slice(), &next].concat();
         assert_eq!(RemoteManifest::from_bytes(&next, None), Err(RemoteManifestError::UnsupportedVersion(3)));

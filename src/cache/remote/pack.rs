@@ -39,7 +39,7 @@ struct FrameHeader {
     nodes: Vec<FrameItem>,
 }
 
-/// A placement in a uv cache, and the sizes of uv's own files in their order.
+/// A placement in a uv cache, and the size of each of uv's own files.
 #[derive(Serialize, Deserialize)]
 struct UvPlacementHeader {
     placement: UvPlacement,
@@ -131,7 +131,7 @@ pub(super) fn read_frame(
     for placement in header.uv_placements {
         let mut files = Vec::new();
         for size in placement.file_sizes {
-            // A pointer has half a kilobyte, metadata a few.
+            // Limits memory: these files have a few kilobytes.
             let mut file = Vec::new();
             content.take(size.min(16 << 20)).read_to_end(&mut file).map_err(damaged)?;
             files.push(file);
@@ -141,12 +141,14 @@ pub(super) fn read_frame(
         }
     }
     stage_items(&mut staged, header.nodes, content)?;
-    staged.publish(expected_tree).map_err(|found| refused(found.first().map(ToString::to_string).unwrap_or_default()))
+    staged
+        .publish(expected_tree)
+        .map_err(|damaged| refused(damaged.first().map(ToString::to_string).unwrap_or_default()))
 }
 
 fn stage_items(staged: &mut StagedEntry<'_>, items: Vec<FrameItem>, content: &mut dyn Read) -> Result<(), FrameError> {
-    for frame_item in items {
-        let added = match &frame_item {
+    for item in items {
+        let added = match &item {
             FrameItem::File(path, size, executable) => {
                 staged.add_file(path, *executable, *size, &mut content.take(*size))
             }
@@ -171,7 +173,7 @@ fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>
     files.len() == placement.files.len() && names_wheel && names_tree
 }
 
-/// zstd level: a higher one costs more time than sending fewer bytes saves.
+/// zstd level: a higher level takes more time than the smaller upload saves.
 const COMPRESSION_LEVEL: i32 = 3;
 /// Magic number of a frame that zstd readers skip.
 const SKIPPABLE_FRAME_MAGIC: u32 = 0x184D_2A5E;
@@ -198,9 +200,9 @@ impl PackWriter {
     pub(super) fn new(store: &Store) -> Result<Self, StoreError> {
         let workspace = store.create_workspace()?;
         let unusable = |source: io::Error| StoreError::Unusable { path: store.root().to_path_buf(), source };
-        let results = File::options().read(true).write(true).create_new(true).open(workspace.path().join("pack"));
+        let file = File::options().read(true).write(true).create_new(true).open(workspace.path().join("pack"));
         Ok(Self {
-            file: results.map_err(unusable)?,
+            file: file.map_err(unusable)?,
             frames: Vec::new(),
             length: 0,
             hasher: blake3::Hasher::new(),
@@ -208,12 +210,12 @@ impl PackWriter {
         })
     }
 
-    /// Adds entries, compressed in parallel. Returns warnings for those that cannot be read, which are left out.
+    /// Adds entries, compressed in parallel. Skips entries that cannot be read, and returns warnings for them.
     pub(super) fn add_entries(&mut self, entries: &[StoreEntry], today: i64) -> io::Result<Vec<String>> {
-        let mut left_out = Vec::new();
+        let mut warnings = Vec::new();
         for batch in entries.chunks(COMPRESSION_BATCH) {
-            for (entry, results) in batch.iter().zip(parallel_map(batch, compress_entry)) {
-                match results {
+            for (entry, compressed) in batch.iter().zip(parallel_map(batch, compress_entry)) {
+                match compressed {
                     Ok((mut bytes, uncompressed_length)) => {
                         let length = bytes.seek(SeekFrom::End(0))?;
                         bytes.seek(SeekFrom::Start(0))?;
@@ -235,11 +237,11 @@ impl PackWriter {
                         };
                         self.append_frame(frame, &mut bytes)?;
                     }
-                    Err(error) => left_out.push(format!("{}: {error}", entry.meta.name)),
+                    Err(error) => warnings.push(format!("{}: {error}", entry.meta.name)),
                 }
             }
         }
-        Ok(left_out)
+        Ok(warnings)
     }
 
     /// Adds a compressed frame.

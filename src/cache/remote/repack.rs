@@ -26,7 +26,7 @@ impl RepackPlan {
     /// Plans a repack if there are more than eight packs, more than two fifths of their bytes are unused, or one is about to
     /// be deleted by the cache service.
     ///
-    /// Entries in `in_use` count as used, whatever the manifest states.
+    /// Entries in `in_use` count as used, even if the manifest contains an older time.
     pub(crate) fn for_manifest(manifest: &RemoteManifest, in_use: &BTreeSet<String>, now: i64) -> Option<Self> {
         let today = now / SECONDS_PER_DAY;
         let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
@@ -58,20 +58,20 @@ pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
     today - frame.last_used_day > MAX_UNUSED_DAYS
 }
 
-/// Marks all states but the newest of each key as unused.
-pub(super) fn mark_superseded_states(frames: &mut [PackFrame]) {
-    let state = |frame: &PackFrame| {
+/// Marks all versions but the newest of each key as unused.
+pub(super) fn mark_superseded_versions(frames: &mut [PackFrame]) {
+    let split_version = |frame: &PackFrame| {
         let id = frame.entry_id()?;
         let (key, time) = id.split_version()?;
         Some((format!("{}/{key}", id.kind.as_str()), time))
     };
     let mut newest: BTreeMap<String, i128> = BTreeMap::new();
-    for (key, time) in frames.iter().filter_map(state) {
+    for (key, time) in frames.iter().filter_map(split_version) {
         let known = newest.entry(key).or_insert(time);
         *known = time.max(*known);
     }
     for frame in frames {
-        if state(frame).is_some_and(|(key, time)| newest.get(&key).is_some_and(|newest| time < *newest)) {
+        if split_version(frame).is_some_and(|(key, time)| newest.get(&key).is_some_and(|newest| time < *newest)) {
             frame.last_used_day = 0;
         }
     }
@@ -97,10 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn all_states_but_the_newest_are_marked_unused() {
-        let of = |entry: &str| PackFrame { entry: entry.to_owned(), ..frame("p", 1, 9) };
-        let mut frames = vec![of("venv/abc.5"), of("venv/abc.40"), of("venv/abd.1"), frame("p", 1, 9)];
-        mark_superseded_states(&mut frames);
+    fn all_versions_but_the_newest_are_marked_unused() {
+        let with_entry = |entry: &str| PackFrame { entry: entry.to_owned(), ..frame("p", 1, 9) };
+        let mut frames =
+            vec![with_entry("venv/abc.5"), with_entry("venv/abc.40"), with_entry("venv/abd.1"), frame("p", 1, 9)];
+        mark_superseded_versions(&mut frames);
         assert_eq!(frames.iter().map(|frame| frame.last_used_day).collect::<Vec<_>>(), [0, 9, 9, 9]);
     }
 

@@ -21,10 +21,10 @@ pub struct CacheScope {
 }
 
 impl CacheScope {
-    /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads that of its
-    /// base; a branch also reads that of the default branch. Outside CI there is one scope.
+    /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads the scope of
+    /// its base; a branch also reads the scope of the default branch. Outside CI there is one scope.
     ///
-    /// `platform` is what wheels depend on, such as `linux-x86_64-glibc`; `root` identifies the repository outside CI.
+    /// `platform` identifies the platform of the wheels, such as `linux-x86_64-glibc`; `root` identifies the repository outside CI.
     pub fn from_environment(platform: &str, root: &str, variables: &BackendEnv<'_>) -> Self {
         let variable =
             |name: &str| variables(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -51,9 +51,9 @@ impl CacheScope {
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
         let run_id = variable("GITHUB_RUN_ID").map(|run_id| format!("{run_id}.{attempt}")).unwrap_or_default();
         let mut read_scopes = vec![write_scope.clone()];
-        for more in [base, default_branch].into_iter().flatten() {
-            if !read_scopes.contains(&more) {
-                read_scopes.push(more);
+        for scope in [base, default_branch].into_iter().flatten() {
+            if !read_scopes.contains(&scope) {
+                read_scopes.push(scope);
             }
         }
         Self {

@@ -38,7 +38,7 @@ pub struct RemoteSnapshot {
     pub(super) own_manifest: RemoteManifest,
     /// Keys of the manifests of the written scope.
     pub(super) own_manifest_keys: Vec<String>,
-    /// Entries in each session's environment, by the name of its directory; the first scope wins.
+    /// Entries in each session's environment, by the name of its directory; the first scope has priority.
     pub(super) environments: BTreeMap<String, BTreeSet<String>>,
     /// Location of the project when the newest manifest of the first scope was written.
     checkout: CheckoutLocation,
@@ -111,7 +111,7 @@ impl RemoteStore {
     }
 }
 
-/// Merges manifests; of two equal frames the first wins.
+/// Merges manifests; if several contain the same frame, the first has priority.
 pub(super) fn merge_manifests<'a>(manifests: impl IntoIterator<Item = &'a RemoteManifest>) -> RemoteManifest {
     let mut frames: BTreeMap<(String, Vec<String>), PackFrame> = BTreeMap::new();
     let mut packs = BTreeMap::new();
@@ -173,15 +173,15 @@ impl RemoteSnapshot {
         Some(SelectedPackage { name, digests: BTreeSet::from([digest]) })
     }
 
-    /// Returns the newest state of each key for which `has` returns false.
-    pub(crate) fn newest_states(&self, keys: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
+    /// Returns the newest version of each key for which `has` returns false.
+    pub(crate) fn newest_versions(&self, keys: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
         keys.iter()
-            .filter(|name| !has(name))
-            .filter_map(|name| name.entry_prefixes().find_map(|prefix| self.newest_state(&prefix)))
+            .filter(|key| !has(key))
+            .filter_map(|key| key.entry_prefixes().find_map(|prefix| self.newest_version(&prefix)))
             .collect()
     }
 
-    fn newest_state(&self, prefix: &str) -> Option<PackFrame> {
+    fn newest_version(&self, prefix: &str) -> Option<PackFrame> {
         let from = self.frames.range(prefix.to_owned()..);
         let all = from.take_while(|(entry, _)| entry.starts_with(prefix)).filter_map(|(_, frames)| frames.first());
         let time = |frame: &&PackFrame| frame.entry_id().and_then(|id| id.split_version().map(|(_, time)| time));
@@ -189,7 +189,7 @@ impl RemoteSnapshot {
     }
 
     /// Returns the keys of the bytecode of packages, for interpreters with this tag.
-    pub(crate) fn bytecode_states(&self, selection: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
+    pub(crate) fn bytecode_keys(&self, selection: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
         let digests = selection.iter().flat_map(|package| &package.digests);
         let prefixes = digests
             .flat_map(|digest| [format!("wheel/{digest}"), format!("{}/{digest}.", EntryKind::BuiltWheel.as_str())]);
@@ -218,16 +218,16 @@ impl RemoteSnapshot {
                 Some(packages.iter().flat_map(|package| &package.digests).map(ToString::to_string).collect())
             }
         };
-        for known in self.frames.values() {
-            let fits = |frame: &&PackFrame| frame.buckets.iter().any(|known| buckets.contains(&known.as_str()));
-            let Some(frame) = known.iter().find(fits) else { continue };
+        for entry_frames in self.frames.values() {
+            let fits = |frame: &&PackFrame| frame.buckets.iter().any(|bucket| buckets.contains(&bucket.as_str()));
+            let Some(frame) = entry_frames.iter().find(fits) else { continue };
             let Some(id) = frame.entry_id().filter(|id| matches!(id.kind, EntryKind::Wheel | EntryKind::BuiltWheel))
             else {
                 continue;
             };
             let digest = id.id().get(..64).unwrap_or_default();
-            let is_wanted = digests.as_ref().is_none_or(|digests| digests.contains(digest));
-            if !is_wanted || has(&id) {
+            let is_selected = digests.as_ref().is_none_or(|digests| digests.contains(digest));
+            if !is_selected || has(&id) {
                 continue;
             }
             match checksums.map(|checksums| checksums.expected_tree(&id)) {
@@ -248,7 +248,7 @@ impl RemoteSnapshot {
     }
 }
 
-/// Returns whether an entry is a package; other entries are states.
+/// Returns whether an entry is a package; other entries have versions.
 fn is_package_entry(entry: &str) -> bool {
     EntryId::parse(entry).is_some_and(|id| id.kind.has_record())
 }

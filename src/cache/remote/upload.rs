@@ -1,4 +1,4 @@
-//! Uploads to the remote cache: packs first, then one manifest; old packs are repacked by rule.
+//! Uploads to the remote cache: packs first, then one manifest; old packs are rewritten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,13 +12,14 @@ use super::download::is_frame_intact;
 use super::environment_entries::EnvironmentEntries;
 use super::manifest::{CheckoutLocation, PackFrame, RemoteManifest};
 use super::pack::PackWriter;
-use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_states};
+use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_versions};
 use super::snapshot::{RemoteSnapshot, RemoteStore, merge_manifests};
 use crate::cache::backend::BackendError;
 use crate::cache::http::RequestBody;
 use crate::cache::store::{EntryId, EntryKind, Store, StoreEntry, StoreError};
 
-/// Uncompressed bytes that are uploaded during the run, so that packs are few and little is left for its end.
+/// Uncompressed size of pending entries, in bytes, at which they are uploaded during the run: large enough for few packs,
+/// small enough to leave little for the end of the run.
 const EARLY_UPLOAD_BYTES: u64 = 96 << 20;
 /// Length at which a pack is finished, in bytes.
 const TARGET_PACK_BYTES: u64 = 64 << 20;
@@ -69,7 +70,7 @@ pub(crate) struct IncrementalUpload {
     report: UploadReport,
 }
 
-/// An upload and its environment.
+/// An upload with its source and target.
 struct Uploader<'a> {
     remote: &'a RemoteStore,
     store: &'a Store,
@@ -215,7 +216,7 @@ impl Uploader<'_> {
         for frame in self.upload.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
             frame.last_used_day = today;
         }
-        mark_superseded_states(&mut self.upload.frames);
+        mark_superseded_versions(&mut self.upload.frames);
         self.upload.report.repack_reason = repack.map(|repack| repack.reason);
         let replaces = manifests.into_iter().map(|(key, _)| key).chain(snapshot.own_manifest_keys.iter().cloned());
         self.write_manifest(replaces.collect(), snapshot.checkout_location(&self.remote.scope))?;
@@ -241,9 +242,9 @@ impl Uploader<'_> {
             let mut pack = PackWriter::new(self.store)?;
             let unreadable = pack.add_entries(batch, today)?;
             self.upload.report.warnings.extend(unreadable);
-            let is_state = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_versioned());
-            let (states, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_state);
-            self.upload.report.other_entries += states.len();
+            let is_versioned = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_versioned());
+            let (versioned, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_versioned);
+            self.upload.report.other_entries += versioned.len();
             self.upload.report.packages.extend(packages.into_iter().map(|frame| frame.name.clone()));
             self.upload_pack(pack)?;
             remaining = later;
@@ -335,8 +336,9 @@ fn is_entry_covered<'a>(mut frames: impl Iterator<Item = &'a PackFrame>, entry: 
     if entry.id.kind.is_versioned() {
         return frames.any(|frame| frame.entry == name);
     }
-    let is_known: BTreeSet<&str> =
+    let covered_buckets: BTreeSet<&str> =
         frames.filter(|frame| frame.entry == name).flat_map(|frame| &frame.buckets).map(String::as_str).collect();
     let placements = entry.placements();
-    placements.iter().all(|(placement, _)| is_known.contains(placement.bucket.as_str())) && !is_known.is_empty()
+    placements.iter().all(|(placement, _)| covered_buckets.contains(placement.bucket.as_str()))
+        && !covered_buckets.is_empty()
 }

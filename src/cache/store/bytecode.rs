@@ -17,7 +17,7 @@ use super::tree_manifest::{TreeNode, TreeNodeKind};
 use super::venv_layout::install_path;
 use super::venv_scan::ScannedVenv;
 
-/// Location of the stored bytecode of a wheel, for the host program that places it next to the sources.
+/// Location of the stored bytecode of a wheel, for the Python host program, which links it next to the sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct StoredBytecode {
     /// Directory with the files of the wheel.
@@ -141,9 +141,9 @@ struct WheelModule<'a> {
 fn wheel_modules<'a>(wheel: &'a StoreEntry, tag: &'a str) -> impl Iterator<Item = WheelModule<'a>> {
     wheel.manifest.nodes.iter().filter_map(move |node| {
         let TreeNodeKind::File { sha256, size, .. } = node.kind else { return None };
-        let source_path = install_path("site", &node.path)?.strip_prefix("site/")?.to_owned();
-        let bytecode = pyc_paths(&source_path, tag)?;
-        Some(WheelModule { node, site_path: source_path, sha256, size, pyc_paths: bytecode })
+        let site_path = install_path("site", &node.path)?.strip_prefix("site/")?.to_owned();
+        let pyc_paths = pyc_paths(&site_path, tag)?;
+        Some(WheelModule { node, site_path, sha256, size, pyc_paths })
     })
 }
 
@@ -157,9 +157,9 @@ fn collect_new_bytecode(
     let (contents, root) = (&environment.contents, &environment.root);
     let listed: HashSet<&str> = wheel.manifest.nodes.iter().map(|node| node.path.as_str()).collect();
     // Bytecode older than the install belongs to a previous source, even if size and time in seconds are the same.
-    let info = wheel.manifest.nodes.iter().find_map(|node| node.path.strip_suffix(".dist-info/RECORD"));
-    let installed_at =
-        info.and_then(|info| contents.dist_info_times.get(&format!("{}/{info}.dist-info", contents.site_packages)));
+    let dist_info = wheel.manifest.nodes.iter().find_map(|node| node.path.strip_suffix(".dist-info/RECORD"));
+    let installed_at = dist_info
+        .and_then(|name| contents.dist_info_times.get(&format!("{}/{name}.dist-info", contents.site_packages)));
     let Some(installed_at) = installed_at else { return Vec::new() };
     let mut new = Vec::new();
     for module in wheel_modules(wheel, tag) {

@@ -1,4 +1,4 @@
-//! Corruption kinds found by verification, and the damaged paths they were found at.
+//! Kinds of corruption, and the damaged paths of an entry.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::entry_id::EntryId;
 
-/// What is wrong with a path in an entry, or with an entry as a whole.
+/// What is wrong with a path in an entry, or with the entry itself.
 #[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Corruption {
     /// A listed path does not exist.
@@ -68,7 +68,7 @@ pub enum Corruption {
 }
 
 impl Corruption {
-    /// Returns whether the system may be at fault (a full disk, missing permissions) and not the file.
+    /// Returns whether the cause may be the system (a full disk, missing permissions) instead of a damaged file.
     pub(crate) fn is_io_error(&self) -> bool {
         matches!(self, Self::Unreadable(_))
     }
@@ -90,7 +90,7 @@ pub struct EntryDamage {
     pub entry: EntryId,
     /// Display name, such as `numpy 2.4.5`; empty if it cannot be read.
     pub name: String,
-    /// Path inside the entry; empty for the entry as a whole.
+    /// Path inside the entry; empty for the entry itself.
     pub path: String,
     /// What is wrong.
     pub corruption: Corruption,

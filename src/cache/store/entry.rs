@@ -1,4 +1,4 @@
-//! A store entry: its metadata, its tree, and the files by which uv finds it.
+//! A store entry: its metadata, its tree, and the files by which uv finds the tree.
 
 use super::corruption::Corruption;
 use super::entry_id::{EntryId, EntryKind};
@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Version of the manifest of an entry.
-const VERSION: u32 = 2;
+const MANIFEST_VERSION: u32 = 2;
 
 /// Metadata of an entry: the first line of its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl EntryMeta {
     /// Creates metadata without sizes and digests.
     pub fn new(id: &EntryId, name: impl Into<String>) -> Self {
         Self {
-            version: VERSION,
+            version: MANIFEST_VERSION,
             kind: id.kind,
             id: id.id().to_owned(),
             name: name.into(),
@@ -60,11 +60,11 @@ impl EntryMeta {
     pub(crate) fn parse(line: &str, id: &EntryId) -> Result<Self, Corruption> {
         let invalid = |reason: String| Corruption::InvalidMeta(reason);
         let meta: Self = serde_json::from_str(line).map_err(|error| invalid(format!("first line: {error}")))?;
-        if meta.version != VERSION {
-            return Err(invalid(format!("version {}, but this noxide uses version {VERSION}", meta.version)));
+        if meta.version != MANIFEST_VERSION {
+            return Err(invalid(format!("version {}, but this noxide uses version {MANIFEST_VERSION}", meta.version)));
         }
         if meta.kind != id.kind || meta.id != id.id() {
-            return Err(invalid(format!("of another entry, {}/{}", meta.kind.as_str(), meta.id)));
+            return Err(invalid(format!("it belongs to another entry, {}/{}", meta.kind.as_str(), meta.id)));
         }
         Ok(meta)
     }
@@ -103,16 +103,10 @@ pub struct UvPlacementFile {
 
 impl UvPlacement {
     /// Describes uv's own files, given as paths in the cache and bytes.
-    pub fn new(bucket: String, has_tree_path: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
+    pub fn new(bucket: String, tree_path: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
         let file =
             |(path, bytes): &(String, Vec<u8>)| UvPlacementFile { path: path.clone(), digest: blake3_hex(bytes) };
-        Self {
-            version: PLACEMENT_VERSION,
-            bucket,
-            tree_path: has_tree_path,
-            link,
-            files: files.iter().map(file).collect(),
-        }
+        Self { version: PLACEMENT_VERSION, bucket, tree_path, link, files: files.iter().map(file).collect() }
     }
 
     /// Returns the name of its directory in the entry, derived from bucket and link.
@@ -167,7 +161,7 @@ impl StoreEntry {
     pub(super) fn read_meta(id: &EntryId, path: &Path) -> Result<EntryMeta, Corruption> {
         let mut line = String::new();
         let file = File::open(path.join("manifest")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        // The first line has a few hundred bytes; do not read an endless one.
+        // The first line has a few hundred bytes; a damaged file may have no line break.
         let read = BufReader::new(file.take(1 << 20)).read_line(&mut line);
         read.map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
         EntryMeta::parse(&line, id)

@@ -1,4 +1,4 @@
-//! Entry IDs, and keys of entries that have several states.
+//! Entry IDs, and keys of entries that have several versions.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ impl EntryKind {
         }
     }
 
-    /// Returns whether entries of this kind are states, of which the newest is used.
+    /// Returns whether entries of this kind have versions, of which the newest is used.
     pub(crate) fn is_versioned(self) -> bool {
         !self.has_record()
     }
@@ -98,11 +98,11 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// Identifies something that the store has several states of, to find the newest.
+/// The part of an entry ID that all versions of an entry share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionedKey {
     pub(super) kind: EntryKind,
-    /// ID prefixes of its states, in order of preference.
+    /// ID prefixes of the versions, in order of preference.
     pub(super) id_prefixes: Vec<String>,
 }
 
@@ -118,20 +118,20 @@ impl VersionedKey {
         self
     }
 
-    /// Returns the prefixes of its states in display form, in order of preference: `venv/0a1b….`.
+    /// Returns the prefixes of the versions in display form, in order of preference: `venv/0a1b….`.
     pub(crate) fn entry_prefixes(&self) -> impl Iterator<Item = String> {
         self.id_prefixes.iter().map(|prefix| format!("{}/{prefix}", self.kind.as_str()))
     }
 }
 
 impl EntryId {
-    /// Splits the ID of a state into its key and the time of saving, in nanoseconds since 1970.
+    /// Splits the ID of a version into its key and the time of saving, in nanoseconds since 1970.
     pub(crate) fn split_version(&self) -> Option<(&str, i128)> {
         let (key, time) = self.id().rsplit_once('.').filter(|_| self.kind.is_versioned())?;
         Some((key, time.parse().ok()?))
     }
 
-    /// Creates an ID for the current state of a key, with the current time in nanoseconds.
+    /// Creates an ID for a new version of a key, with the current time in nanoseconds.
     pub(super) fn new_version(kind: EntryKind, key: &str) -> Option<Self> {
         Self::new(kind, format!("{key}.{}", jiff::Timestamp::now().as_nanosecond()))
     }

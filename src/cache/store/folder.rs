@@ -1,4 +1,4 @@
-//! Whole directories in the store: a tool's own downloads, pip's cache, run history, uv caches of unknown layout.
+//! Directories in the store: a tool's own downloads, pip's cache, run history, uv caches of unknown layout.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,20 @@ use super::staging::PublishOutcome;
 use super::store_dir::Store;
 use super::tree_manifest::TreeNodeKind;
 
+impl Store {
+    /// Returns the directories that settings add to the store.
+    pub(crate) fn configured_folders(&self) -> Vec<FolderSpec> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
+        self.options().folders.iter().filter_map(absolute).collect()
+    }
+}
+
 /// A directory to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FolderSpec {
     kind: EntryKind,
     key: String,
-    /// Prefix of keys whose newest state is used if this key is not stored; empty for none.
+    /// Prefix of keys of which the newest version is used if this key is not stored; empty for none.
     fallback_prefix: String,
     name: String,
     path: PathBuf,
@@ -29,7 +37,8 @@ pub(crate) struct FolderSpec {
 }
 
 impl FolderSpec {
-    /// Describes a directory from the settings. Its owner may write to the files, so they are never hard-linked.
+    /// Describes a directory from the settings. The tool that owns it may write to the files, so they are never
+    /// hard-linked.
     pub(crate) fn from_settings(path: PathBuf) -> Self {
         let key = blake3_hex(path.as_os_str().as_encoded_bytes())[..32].to_owned();
         Self {
@@ -42,7 +51,7 @@ impl FolderSpec {
         }
     }
 
-    /// Describes the wheels of a uv cache as a whole, valid for one version of uv.
+    /// Describes all wheels of a uv cache, valid for one version of uv.
     pub(crate) fn for_uv_cache(path: PathBuf, version: &str) -> Self {
         let key = blake3_hex(version.as_bytes())[..32].to_owned();
         let name = format!("cache of {version}");
@@ -57,7 +66,7 @@ impl FolderSpec {
     }
 
     /// Describes pip's cache (downloads and built wheels) for digests of the interpreters and of the installs. If it is
-    /// not stored for these installs, the newest state for the same interpreters is used.
+    /// not stored for these installs, the newest version for the same interpreters is used.
     pub(crate) fn for_pip_cache(path: PathBuf, pythons: &str, installs: &str) -> Self {
         let short = |digest: &str| digest.get(..16).unwrap_or(digest).to_owned();
         let fallback_prefix = format!("pip-{}-", short(pythons));
@@ -73,7 +82,7 @@ impl FolderSpec {
         Self { kind: EntryKind::Folder, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
     }
 
-    /// Returns the key of its states in the store.
+    /// Returns the key of its versions in the store.
     pub(crate) fn versioned_key(&self) -> VersionedKey {
         VersionedKey::new(self.kind, &self.key).or_prefix(&self.fallback_prefix)
     }
@@ -90,7 +99,7 @@ impl FolderSpec {
 }
 
 impl Store {
-    /// Saves a directory, or returns `None` if its current state is stored already or it does not exist.
+    /// Saves a directory, or returns `None` if its current content is stored already or it does not exist.
     ///
     /// # Errors
     /// The reason why it is not saved.
@@ -116,7 +125,7 @@ impl Store {
         progress.advance(total);
         progress.finish_phase();
         let saved = saved.map_err(|error| error.for_name(&spec.name))?;
-        // Release the lock on the previous state, so that it can be removed.
+        // Release the lock on the previous version, so that it can be removed.
         drop(newest);
         self.remove_older_versions(spec.kind, &spec.key, &saved.entry);
         Ok(Some(saved))

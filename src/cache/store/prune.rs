@@ -1,4 +1,4 @@
-//! Pruning by age and size: a plan first, and no entry that is in use.
+//! Pruning by age and size: a plan, and its application, which skips entries in use.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use crate::fs::{DirLock, parallel_map};
 use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::{Store, StoreError};
 
-/// How long quarantined entries are kept for inspection.
+/// Age after which quarantined entries are removed.
 const QUARANTINE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Why an entry is removed.
@@ -53,7 +53,7 @@ pub struct PrunedEntry {
     pub reason: PruneReason,
 }
 
-/// What a prune is going to do.
+/// Entries that a prune removes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PrunePlan {
     /// Entries to remove, in this order.
@@ -82,7 +82,7 @@ pub struct PruneReport {
 }
 
 impl Store {
-    /// Determines which entries to remove for the store to be within its limits.
+    /// Determines which entries to remove so that the store is within its limits.
     pub fn plan_prune(&self) -> PrunePlan {
         let now = SystemTime::now();
         let ids = self.entry_ids();
@@ -155,7 +155,7 @@ impl Store {
                 if last_used == entry.last_used { DirLock::try_acquire_exclusive(&path).ok().flatten() } else { None };
             let removed = workspace.path().join(index.to_string());
             if lock.is_some() && std::fs::rename(&path, &removed).is_ok() {
-                // Delete each entry now, not all of them at the end.
+                // Delete each entry immediately: an interrupted prune then has freed space.
                 let _ = std::fs::remove_dir_all(&removed);
                 report.bytes += entry.bytes;
                 report.removed.push(entry.clone());

@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn only_modules_in_packages_have_bytecode_paths() {
-        let [is_plain_file, one, two] = pyc_paths("a/b.py", "cpython-311").unwrap();
-        assert_eq!(is_plain_file, "a/__pycache__/b.cpython-311.pyc");
+        let [plain, one, two] = pyc_paths("a/b.py", "cpython-311").unwrap();
+        assert_eq!(plain, "a/__pycache__/b.cpython-311.pyc");
         assert_eq!((one.contains(".opt-1."), two.contains(".opt-2.")), (true, true));
-        assert!(is_pyc_path(&is_plain_file));
+        assert!(is_pyc_path(&plain));
         assert_eq!((pyc_paths("six.py", "cpython-311"), pyc_paths("a/b.pyi", "cpython-311")), (None, None));
         for invalid in ["__pycache__/six.cpython-311.pyc", "a/b.pyc", "a/__pycache__/b.pth", "b.pyc"] {
             assert!(!is_pyc_path(invalid), "{invalid}");

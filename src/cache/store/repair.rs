@@ -28,7 +28,7 @@ pub struct RepairOutcome {
     pub detail: String,
 }
 
-/// Environment of a repair.
+/// Tools for a repair.
 #[derive(Clone, Debug)]
 pub struct RepairContext<'a> {
     /// The uv that downloads wheels; without one, entries are only quarantined.
@@ -69,7 +69,7 @@ impl Store {
 
     fn repair_entry(&self, id: &EntryId, context: &RepairContext<'_>) -> RepairOutcome {
         let name = self.entry_meta(id).map(|meta| meta.name).unwrap_or_default();
-        // Read before the entry is moved: the file name that uv used states the Python version.
+        // Read before the entry is moved: its file name in uv's cache contains the Python version.
         let stem = self.open_entry(id).ok().flatten().and_then(|entry| {
             let placement = entry.placements().into_iter().next()?.0;
             Some(placement.link.rsplit('/').next()?.to_owned())
@@ -80,13 +80,13 @@ impl Store {
         } else {
             match self.download_wheel(id, &name, stem.as_deref(), context) {
                 Ok(()) => (true, "downloaded again".to_owned()),
-                Err(error) => (false, format!("will be downloaded at its next use: {error}")),
+                Err(error) => (false, format!("uv will download it when it is next needed: {error}")),
             }
         };
         RepairOutcome { entry: id.to_string(), name, quarantine_path, repaired, detail }
     }
 
-    /// Has uv install exactly this wheel, by its digest, into a temporary cache, and saves it from there.
+    /// Installs exactly this wheel (by its digest) with uv into a temporary cache, and saves it from there.
     fn download_wheel(
         &self,
         id: &EntryId,

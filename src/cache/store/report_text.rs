@@ -1,4 +1,4 @@
-//! Reports of the store as text for people.
+//! Text form of the store's reports.
 
 use std::fmt::Write as _;
 
@@ -16,6 +16,15 @@ use super::verify::VerifyReport;
 use crate::text::{format_age, format_duration, format_size, pluralize};
 
 impl RestorePlan {
+    /// Returns the plan as JSON.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let amount = self.total_amount();
+        serde_json::json!({
+            "entries": amount.entries, "files": amount.files, "bytes": amount.bytes,
+            "already_present": self.present, "misses": self.misses, "damaged": self.damaged,
+        })
+    }
+
     /// Describes what would be restored.
     pub(crate) fn to_text(&self) -> String {
         let amount = self.total_amount();
@@ -73,7 +82,7 @@ impl SaveReport {
         }
         if self.malformed_pointers > 0 {
             let pointers = pluralize(self.malformed_pointers, "pointer");
-            let _ = writeln!(text, "{pointers} of uv's cache skipped: not understood");
+            let _ = writeln!(text, "{pointers} in uv's cache skipped: unknown format");
         }
         if let Some(pruned) = &self.pruned {
             let (entries, bytes) = (pluralize(pruned.removed.len(), "entry"), format_size(pruned.bytes));
@@ -90,10 +99,15 @@ impl PrunePlan {
         let mut text = format!("would remove {}: {}\n", pluralize(self.remove.len(), "entry"), format_size(bytes));
         write_entry_rows(&self.remove, &mut text);
         if !self.quarantined.is_empty() {
-            let _ = writeln!(text, "and {} put aside long ago", pluralize(self.quarantined.len(), "entry"));
+            let _ =
+                writeln!(text, "and {} quarantined more than a week ago", pluralize(self.quarantined.len(), "entry"));
         }
-        let _ =
-            writeln!(text, "{} would stay: {}", pluralize(self.remaining, "entry"), format_size(self.remaining_bytes));
+        let _ = writeln!(
+            text,
+            "{} would remain: {}",
+            pluralize(self.remaining, "entry"),
+            format_size(self.remaining_bytes)
+        );
         text
     }
 }
@@ -106,7 +120,7 @@ impl PruneReport {
         if !self.in_use.is_empty() {
             let _ = writeln!(text, "{} not removed: in use", pluralize(self.in_use.len(), "entry"));
         }
-        let _ = writeln!(text, "{} stay: {}", pluralize(self.remaining, "entry"), format_size(self.remaining_bytes));
+        let _ = writeln!(text, "{} remain: {}", pluralize(self.remaining, "entry"), format_size(self.remaining_bytes));
         text
     }
 }
@@ -124,13 +138,13 @@ impl VerifyReport {
         );
         for outcome in repaired {
             let name = if outcome.name.is_empty() { &outcome.entry } else { &outcome.name };
-            let _ = writeln!(text, "put aside: {name}; {}", outcome.detail);
+            let _ = writeln!(text, "quarantined: {name}; {}", outcome.detail);
         }
         if self.is_clean() {
             text.push_str("no damage found\n");
         } else if !is_repair && !self.damaged.is_empty() {
             text.push_str(
-                "repair with `noxide cache verify --repair`: it puts damaged entries aside and restores them\n",
+                "repair with `noxide cache verify --repair`: it quarantines damaged entries and downloads them again\n",
             );
         }
         text
@@ -138,7 +152,7 @@ impl VerifyReport {
 }
 
 impl EntryDamage {
-    /// Names the damaged file.
+    /// Describes the damaged file.
     pub(crate) fn to_text(&self) -> String {
         let entry = self.entry.to_string();
         let name = if self.name.is_empty() { &entry } else { &self.name };
@@ -148,7 +162,7 @@ impl EntryDamage {
 }
 
 impl StoreStatus {
-    /// Describes what the store holds.
+    /// Describes the content of the store.
     pub(crate) fn to_text(&self, now: Timestamp) -> String {
         let read_only = if self.writable { "" } else { " (read-only)" };
         let mut text = format!("{}{read_only}\n", self.path);
@@ -156,7 +170,7 @@ impl StoreStatus {
             let age = |used: Timestamp| u64::try_from(now.as_second() - used.as_second()).unwrap_or(0);
             let used = kind.last_used.map(|used| format!(", last used {}", format_age(age(used)))).unwrap_or_default();
             let count = pluralize(kind.entries, kind_name(kind.kind));
-            let _ = writeln!(text, "  {count:<16} {:>9} {:>9} files{used}", format_size(kind.bytes), kind.files);
+            let _ = writeln!(text, "  {count:<20} {:>9} {:>9} files{used}", format_size(kind.bytes), kind.files);
         }
         let share = self.bytes.saturating_mul(100).checked_div(self.max_size).unwrap_or(100);
         let _ = writeln!(
@@ -171,7 +185,7 @@ impl StoreStatus {
             let _ = writeln!(text, "{entries} cannot be read; list them with `noxide cache verify`");
         }
         if !self.quarantined.is_empty() {
-            let _ = writeln!(text, "{} put aside as damaged", pluralize(self.quarantined.len(), "entry"));
+            let _ = writeln!(text, "{} quarantined as damaged", pluralize(self.quarantined.len(), "entry"));
         }
         text
     }
@@ -180,8 +194,8 @@ impl StoreStatus {
 fn kind_name(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::BuiltWheel => "built wheel",
-        EntryKind::Bytecode => "compiled wheel",
-        EntryKind::UvCache => "whole cache",
+        EntryKind::Bytecode => "bytecode entry",
+        EntryKind::UvCache => "uv cache",
         EntryKind::Venv => "environment",
         other => other.as_str(),
     }
@@ -195,7 +209,7 @@ fn write_entry_rows(entries: &[PrunedEntry], text: &mut String) {
     for entry in entries {
         let id = entry.entry.to_string();
         let name = if entry.name.is_empty() { &id } else { &entry.name };
-        let _ = writeln!(text, "  {:>9}  {:<6}  {name}", format_size(entry.bytes), entry.reason.as_str());
+        let _ = writeln!(text, "  {:>9}  {:<13}  {name}", format_size(entry.bytes), entry.reason.as_str());
     }
 }
 

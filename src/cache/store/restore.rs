@@ -21,7 +21,7 @@ use super::restore_plan::{CacheMiss, PlannedRestore, RestorePlan};
 use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
 
-/// Number of files that a thread restores before it takes the next chunk.
+/// Number of files that a thread restores before it starts the next chunk.
 const FILES_PER_CHUNK: usize = 512;
 
 /// Result of a restore.
@@ -123,7 +123,7 @@ struct TreeChunk<'a> {
 }
 
 impl Store {
-    /// Restores the selected wheels that a uv cache does not contain, and verifies them.
+    /// Restores and verifies the selected wheels that a uv cache does not contain.
     ///
     /// This never fails: a wheel that cannot be restored is a miss with a reason, and uv downloads it.
     pub fn restore_wheels(
@@ -280,12 +280,12 @@ fn stage_trees(
     progress: &dyn ProgressReporter,
 ) -> BTreeMap<usize, Vec<(String, Corruption)>> {
     let mut faults: BTreeMap<usize, Vec<(String, Corruption)>> = BTreeMap::new();
-    let numbers: Vec<usize> = (0..planned.len()).collect();
+    let indices: Vec<usize> = (0..planned.len()).collect();
     let nodes = |index: usize| &planned[index].entry.manifest.nodes;
-    let made = parallel_map(&numbers, |index| create_folders(nodes(*index), &directory.join(index.to_string())));
+    let created = parallel_map(&indices, |index| create_folders(nodes(*index), &directory.join(index.to_string())));
     let mut tree_chunks = Vec::new();
-    for (index, made) in made.into_iter().enumerate() {
-        match made {
+    for (index, result) in created.into_iter().enumerate() {
+        match result {
             Ok(()) => tree_chunks
                 .extend(nodes(index).chunks(FILES_PER_CHUNK).map(|nodes| TreeChunk { tree_index: index, nodes })),
             Err(error) => {
@@ -357,9 +357,9 @@ pub(super) fn verify_stored_file(node: &TreeNode, from: &Path, linker: &FileLink
         return Err(Corruption::PermissionMismatch);
     }
     // Creating a hard link changes the inode's change time, so with hard links only the modification time is compared.
-    let untouched = stat.inode == *inode && stat.mtime_ns == *modified;
-    let touched = linker.current_mode() == LinkMode::Clone && stat.ctime_ns != *changed;
-    if (!untouched || touched) && sha256_file(from)?.0 != *sha256 {
+    let is_same_file = stat.inode == *inode && stat.mtime_ns == *modified;
+    let is_inode_changed = linker.current_mode() == LinkMode::Clone && stat.ctime_ns != *changed;
+    if (!is_same_file || is_inode_changed) && sha256_file(from)?.0 != *sha256 {
         return Err(Corruption::ContentMismatch);
     }
     Ok(())

@@ -40,7 +40,7 @@ enum UnusableEntry {
     OtherBuild,
 }
 
-/// What a restore is going to do.
+/// Entries that a restore writes, and packages that it does not.
 #[derive(Debug, Default)]
 pub(crate) struct RestorePlan {
     /// Entries to restore.
@@ -53,7 +53,7 @@ pub(crate) struct RestorePlan {
     pub(crate) damaged: Vec<EntryDamage>,
 }
 
-/// An entry and where it is restored to.
+/// An entry and its location in the uv cache.
 #[derive(Debug)]
 pub(super) struct PlannedRestore {
     pub(super) entry: StoreEntry,
@@ -66,16 +66,16 @@ pub(super) struct PlannedRestore {
 impl RestorePlan {
     /// Returns the amount of work.
     pub(crate) fn total_amount(&self) -> WorkAmount {
-        let amount = |planned_restore: &PlannedRestore| WorkAmount {
+        let amount = |planned: &PlannedRestore| WorkAmount {
             entries: 1,
-            files: planned_restore.entry.meta.files,
-            bytes: planned_restore.entry.meta.bytes,
+            files: planned.entry.meta.files,
+            bytes: planned.entry.meta.bytes,
         };
         self.pending.iter().map(amount).sum()
     }
 }
 
-/// State of planning.
+/// A restore plan under construction.
 struct RestorePlanner<'a> {
     store: &'a Store,
     cache: &'a UvCache,
@@ -110,7 +110,7 @@ impl Store {
         let mut found: BTreeMap<Sha256Digest, SelectedPackage> = BTreeMap::new();
         for id in ids {
             let Some(digest) = id.id().get(..64).and_then(Sha256Digest::from_hex) else { continue };
-            let name = self.entry_meta(&id).map_or_else(|_| id.to_string(), |head| head.name);
+            let name = self.entry_meta(&id).map_or_else(|_| id.to_string(), |meta| meta.name);
             found.entry(digest).or_insert(SelectedPackage { name, digests: BTreeSet::from([digest]) });
         }
         found.into_values().collect()
@@ -205,25 +205,25 @@ impl RestorePlanner<'_> {
 
     /// Checks the trees that are present, in parallel; intact ones are not restored.
     fn check_present_trees(mut self) -> RestorePlan {
-        let planned = std::mem::take(&mut self.plan.pending);
-        let faults = parallel_map(&planned, |planned_restore| match &planned_restore.existing_tree {
-            Some(tree) => find_present_tree_faults(&planned_restore.entry, tree),
+        let pending = std::mem::take(&mut self.plan.pending);
+        let faults = parallel_map(&pending, |planned| match &planned.existing_tree {
+            Some(tree) => find_present_tree_faults(&planned.entry, tree),
             None => Vec::new(),
         });
-        for (mut planned_restore, faults) in planned.into_iter().zip(faults) {
-            match (planned_restore.existing_tree.take(), faults.is_empty()) {
-                (Some(_), true) => self.plan.present.push(planned_restore.entry.meta.name.clone()),
-                (None, _) => self.plan.pending.push(planned_restore),
+        for (mut planned, faults) in pending.into_iter().zip(faults) {
+            match (planned.existing_tree.take(), faults.is_empty()) {
+                (Some(_), true) => self.plan.present.push(planned.entry.meta.name.clone()),
+                (None, _) => self.plan.pending.push(planned),
                 (Some(tree), false) => {
-                    planned_restore.existing_tree = Some(tree);
+                    planned.existing_tree = Some(tree);
                     let damage = |(path, corruption): (String, Corruption)| EntryDamage {
-                        entry: planned_restore.entry.id.clone(),
-                        name: planned_restore.entry.meta.name.clone(),
+                        entry: planned.entry.id.clone(),
+                        name: planned.entry.meta.name.clone(),
                         path: format!("in the uv cache: {path}"),
                         corruption,
                     };
                     self.plan.damaged.extend(faults.into_iter().map(damage));
-                    self.plan.pending.push(planned_restore);
+                    self.plan.pending.push(planned);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Saving wheels: adds what a uv cache holds and the store does not, and writes nothing if nothing is new.
+//! Saving of wheels that a uv cache contains and the store does not; writes nothing if there are none.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +27,7 @@ pub struct SaveReport {
     pub saved: Vec<SavedEntry>,
     /// Number of wheels that the store already contained.
     pub already_stored: usize,
-    /// What could not be saved, and why.
+    /// Wheels and directories that could not be saved, and why.
     pub failures: Vec<SaveFailure>,
     /// Damage found in the uv cache.
     pub damaged: Vec<EntryDamage>,
@@ -88,7 +88,7 @@ pub(crate) enum SaveError {
     /// The key cannot be part of an entry ID.
     #[error("its key is not a valid entry ID")]
     InvalidId,
-    /// Another process saved the same state.
+    /// Another process saved the same content.
     #[error("another process saved it first")]
     AlreadySaved,
     /// An environment was not created by uv.
@@ -249,7 +249,8 @@ impl Store {
 }
 
 impl SaveReport {
-    /// Adds the result of another save of the same run.
+    /// Adds the result of a later save of the same run. Its counts of wheels replace the earlier ones, because each save
+    /// counts all wheels in the cache.
     pub(crate) fn merge(&mut self, other: Self) {
         self.saved.extend(other.saved);
         self.already_stored = other.already_stored;

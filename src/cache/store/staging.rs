@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::options::CacheOptions;
 use crate::fs::{
-    FileLinker, FileStat, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, is_symlink_contained,
-    open_no_follow, safe_relative_path, sha256_open_file, walk_tree,
+    FileLinker, FileStat, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, create_parent_dir,
+    is_rename_target_occupied, is_symlink_contained, open_no_follow, safe_relative_path, sha256_open_file, walk_tree,
 };
 
 use super::corruption::{Corruption, EntryDamage};
@@ -29,7 +29,7 @@ pub struct StagedEntry<'s> {
     name: String,
     nodes: Vec<TreeNode>,
     symlinks: HashSet<PathBuf>,
-    /// Directories that were created already.
+    /// Directories that exist already, to avoid system calls.
     created_folders: HashSet<PathBuf>,
     bytes: u64,
     placements: Vec<(UvPlacement, Vec<Vec<u8>>)>,
@@ -91,7 +91,7 @@ impl Store {
             .and_then(|()| std::fs::rename(&created, &directory))
         {
             Ok(()) => Ok(true),
-            Err(error) if is_name_taken(&error) => Ok(false),
+            Err(error) if is_rename_target_occupied(&error) => Ok(false),
             Err(error) => Err(unusable(error)),
         }
     }
@@ -117,7 +117,7 @@ impl StagedEntry<'_> {
         let mut directories: HashSet<String> = HashSet::new();
         for (path, stat) in found.into_iter().filter(|(path, _)| filter(path)) {
             let text = path.to_str().unwrap_or_default().to_owned();
-            let import = || -> Result<(), Corruption> {
+            let mut import = || -> Result<(), Corruption> {
                 let path_on_disk = self.staged_path(&text)?;
                 if stat.is_dir() {
                     self.create_folder(&path_on_disk).map_err(Corruption::from)?;
@@ -143,7 +143,6 @@ impl StagedEntry<'_> {
                 self.record_file(text.clone(), stat, digest);
                 Ok(())
             };
-            let mut import = import;
             import().map_err(|corruption| self.damage_at(&path.to_string_lossy(), corruption))?;
         }
         for directory in directories.iter().filter(|directory| !has_subdirectory(&directories, directory)) {
@@ -225,7 +224,7 @@ impl StagedEntry<'_> {
     /// publishes it with one rename.
     ///
     /// # Errors
-    /// Every fault found; nothing is then stored. An I/O error is reported as a fault of the entry as a whole.
+    /// All faults found; nothing is then stored. An I/O error is reported as a fault with an empty path.
     pub fn publish(self, expected_tree: Option<&str>) -> Result<PublishOutcome, Vec<EntryDamage>> {
         let manifest = TreeManifest::new(self.nodes.clone());
         let text = manifest.to_text();
@@ -233,22 +232,14 @@ impl StagedEntry<'_> {
         TreeManifest::parse(&text)
             .map_err(|error| vec![self.damage_at("", Corruption::InvalidMeta(error.to_string()))])?;
         let path_on_disk = self.workspace.path().join("entry");
-        if self.id.kind.has_record() {
-            let faults = find_record_faults(&manifest, &path_on_disk.join("tree"));
-            if !faults.is_empty() {
-                return Err(faults.into_iter().map(|(path, corruption)| self.damage_at(&path, corruption)).collect());
-            }
-        }
-        let bytecode_faults = if self.id.kind == EntryKind::Bytecode {
-            find_bytecode_faults(&manifest, &path_on_disk.join("tree"))
-        } else {
-            Vec::new()
+        let tree = path_on_disk.join("tree");
+        let faults = match self.id.kind {
+            kind if kind.has_record() => find_record_faults(&manifest, &tree),
+            EntryKind::Bytecode => find_bytecode_faults(&manifest, &tree),
+            _ => Vec::new(),
         };
-        if !bytecode_faults.is_empty() {
-            return Err(bytecode_faults
-                .into_iter()
-                .map(|(path, corruption)| self.damage_at(&path, corruption))
-                .collect());
+        if !faults.is_empty() {
+            return Err(faults.into_iter().map(|(path, corruption)| self.damage_at(&path, corruption)).collect());
         }
         let mut meta = EntryMeta::new(&self.id, self.name.clone());
         meta.tree_digest = manifest.tree_digest();
@@ -257,8 +248,7 @@ impl StagedEntry<'_> {
         }
         meta.manifest_digest = blake3_hex(text.as_bytes());
         (meta.files, meta.bytes) = (manifest.files().count() as u64, manifest.total_bytes());
-        meta.requires =
-            self.requires.clone().unwrap_or_else(|| read_requires_dist(&manifest, &path_on_disk.join("tree")));
+        meta.requires = self.requires.clone().unwrap_or_else(|| read_requires_dist(&manifest, &tree));
         self.move_into_store(&meta, &text).map_err(|error| vec![self.damage_at("", Corruption::from(error))])
     }
 
@@ -274,10 +264,10 @@ impl StagedEntry<'_> {
             )?;
         }
         let target = self.store.entry_path(&self.id);
-        create_parent_folder(&target)?;
+        create_parent_dir(&target)?;
         match std::fs::rename(&path_on_disk, &target) {
             Ok(()) => Ok(PublishOutcome::New(Box::new(meta.clone()))),
-            Err(error) if is_name_taken(&error) => {
+            Err(error) if is_rename_target_occupied(&error) => {
                 for (placement, files) in &self.placements {
                     self.store.add_placement(&self.id, placement, files).map_err(io::Error::other)?;
                 }
@@ -292,7 +282,7 @@ impl StagedEntry<'_> {
         if !is_symlink_contained(Path::new(path), Path::new(target)) {
             return Err(Corruption::EscapingSymlink(target.to_owned()));
         }
-        create_parent_folder(&path_on_disk).and_then(|()| symlink(target, &path_on_disk)).map_err(Corruption::from)?;
+        create_parent_dir(&path_on_disk).and_then(|()| symlink(target, &path_on_disk)).map_err(Corruption::from)?;
         self.symlinks.insert(path.into());
         self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::Symlink { target: target.to_owned() } });
         Ok(())
@@ -373,13 +363,4 @@ fn write_placement(directory: &Path, placement: &UvPlacement, files: &[Vec<u8>])
         fs_err::write(directory.join(index.to_string()), bytes)?;
     }
     fs_err::write(directory.join("placement.json"), serde_json::to_vec(placement)?)
-}
-
-fn create_parent_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs_err::create_dir_all)
-}
-
-/// Returns whether a rename failed because the target exists.
-fn is_name_taken(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
 }

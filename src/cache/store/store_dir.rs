@@ -15,9 +15,9 @@ use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind, VersionedKey};
 
 /// Version of the store format.
-const VERSION: u32 = 2;
+const STORE_VERSION: u32 = 2;
 
-/// Tells backup programs that the directory can be recreated (the CACHEDIR.TAG convention).
+/// Marks the directory as a cache, so that backup programs skip it (the CACHEDIR.TAG convention).
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
 
 /// Why a store cannot be used.
@@ -35,7 +35,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The store was created by a noxide with another store format.
-    #[error("the store at {} has version {found_version}, but this noxide uses version {VERSION}; remove it or set NOXIDE_CACHE_DIR to another directory", path.display())]
+    #[error("the store at {} has version {found_version}, but this noxide uses version {STORE_VERSION}; remove it or set NOXIDE_CACHE_DIR to another directory", path.display())]
     UnsupportedVersion {
         /// The directory of the store.
         path: PathBuf,
@@ -53,7 +53,7 @@ struct StoreFile {
     version: u32,
 }
 
-/// An open store. It is not locked as a whole: concurrent processes lock single entries.
+/// An open store. Only single entries are locked, so that processes can use the store concurrently.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
@@ -62,7 +62,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store, creates it if it does not exist, and removes what killed processes left in it.
+    /// Opens the store, creates it if it does not exist, and removes the temporary directories of killed processes.
     ///
     /// A read-only store can be opened and restored from.
     ///
@@ -75,7 +75,7 @@ impl Store {
         let writable = match std::fs::read(&path) {
             Ok(text) => {
                 let file: StoreFile = serde_json::from_slice(&text).map_err(|error| unusable(error.into()))?;
-                if file.version != VERSION {
+                if file.version != STORE_VERSION {
                     return Err(StoreError::UnsupportedVersion { path: root, found_version: file.version });
                 }
                 rustix::fs::access(&root, rustix::fs::Access::WRITE_OK).is_ok()
@@ -189,32 +189,32 @@ impl Store {
 }
 
 impl Store {
-    /// Opens the newest readable state of a key.
+    /// Opens the newest readable version of a key.
     pub(super) fn latest_version(&self, kind: EntryKind, key: &str) -> Option<StoreEntry> {
         self.latest_with_prefix(kind, &format!("{key}."))
     }
 
-    /// Opens the newest readable state whose ID begins with `prefix`.
+    /// Opens the newest readable version whose ID begins with `prefix`.
     pub(super) fn latest_with_prefix(&self, kind: EntryKind, prefix: &str) -> Option<StoreEntry> {
         let mut ids = self.entry_ids_with_prefix(kind, prefix);
         ids.sort_by_key(|id| std::cmp::Reverse(id.split_version().map(|(_, time)| time)));
         ids.iter().find_map(|id| self.open_entry(id).ok().flatten())
     }
 
-    /// Returns whether there is a state of `key`.
+    /// Returns whether there is a version of `key`.
     pub fn has_version(&self, key: &VersionedKey) -> bool {
         key.id_prefixes
             .iter()
             .any(|prefix| self.entry_ids_with_prefix(key.kind, prefix).iter().any(|id| self.has_entry(id)))
     }
 
-    /// Removes the states older than `new`, except for those in use.
+    /// Removes the versions older than `new`, except for those in use.
     pub(super) fn remove_older_versions(&self, kind: EntryKind, key: &str, new: &str) {
         let Ok(workspace) = self.create_workspace() else { return };
         let ids = self.entry_ids_with_prefix(kind, &format!("{key}."));
         for (index, id) in ids.iter().filter(|id| id.to_string().as_str() < new).enumerate() {
             if let Ok(Some(_lock)) = DirLock::try_acquire_exclusive(&self.entry_path(id)) {
-                // If this fails, the entry is pruned when it is old.
+                // If this fails, a later prune removes the entry.
                 let _ = std::fs::rename(self.entry_path(id), workspace.path().join(index.to_string()));
             }
         }
@@ -224,6 +224,6 @@ impl Store {
 fn create_store(root: &Path, path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(root.join("entries"))?;
     write_atomic(&root.join("CACHEDIR.TAG"), CACHEDIR_TAG.as_bytes())?;
-    let file = serde_json::to_vec(&StoreFile { version: VERSION })?;
+    let file = serde_json::to_vec(&StoreFile { version: STORE_VERSION })?;
     write_atomic(path, &file)
 }

@@ -78,7 +78,7 @@ impl TreeManifest {
         self.nodes.iter().map(|node| if let TreeNodeKind::File { size, .. } = node.kind { size } else { 0 }).sum()
     }
 
-    /// Computes the digest of the tree from what is the same on every machine.
+    /// Computes the digest of the tree, without inode numbers and times, so that it is the same on every machine.
     pub(crate) fn tree_digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for node in &self.nodes {
@@ -239,7 +239,7 @@ mod tests {
         if let TreeNodeKind::File { inode, modified, changed, .. } = &mut other_machine.nodes[0].kind {
             (*inode, *modified, *changed) = (1, 2, 3);
         }
-        assert_eq!(other_machine.tree_digest(), manifest.tree_digest(), "inodes and times do not count");
+        assert_eq!(other_machine.tree_digest(), manifest.tree_digest(), "inodes and times are not part of the digest");
         if let TreeNodeKind::File { executable, .. } = &mut other_machine.nodes[0].kind {
             *executable = true;
         }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn paths_and_links_out_of_the_tree_are_refused() {
         let text = |nodes: Vec<TreeNode>| TreeManifest { nodes }.to_text();
-        for (corruption, line) in [
+        for (manifest, line) in [
             (text(vec![file("../a")]), 1),
             (text(vec![file("a"), file("/etc/passwd")]), 2),
             (text(vec![link("a", "/etc")]), 1),
@@ -262,8 +262,8 @@ mod tests {
             ("q".to_owned(), 1),
             ("d".to_owned(), 1),
         ] {
-            let error = TreeManifest::parse(&corruption).unwrap_err();
-            assert_eq!(error.line, line, "{corruption}: {error}");
+            let error = TreeManifest::parse(&manifest).unwrap_err();
+            assert_eq!(error.line, line, "{manifest}: {error}");
         }
     }
 }

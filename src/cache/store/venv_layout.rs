@@ -1,4 +1,4 @@
-//! Layout of an environment: wheels of the store, links, and files of its own.
+//! Layout of an environment: the wheels installed in it, its links, and its own files.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -12,9 +12,9 @@ use super::entry::StoreEntry;
 use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 
 /// Version of `.noxide-venv.json`.
-const VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 2;
 
-/// What an environment consists of, stored next to its own files.
+/// The parts of an environment, stored next to its own files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct VenvLayout {
     version: u32,
@@ -70,7 +70,7 @@ impl VenvLayout {
     /// Creates an empty layout.
     pub(super) fn new(path: &Path, python: &Path, site: &str) -> Self {
         Self {
-            version: VERSION,
+            version: LAYOUT_VERSION,
             path: path.display().to_string(),
             python: python.display().to_string(),
             site_packages: site.to_owned(),
@@ -85,9 +85,9 @@ impl VenvLayout {
     pub(super) fn from_entry(entry: &StoreEntry) -> Result<Self, Corruption> {
         let text = std::fs::read(entry.tree_path().join(Self::FILE_NAME))?;
         let layout: Self = serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        if layout.version != VERSION {
+        if layout.version != LAYOUT_VERSION {
             return Err(Corruption::InvalidMeta(format!(
-                "layout version {}, but this noxide uses version {VERSION}",
+                "layout version {}, but this noxide uses version {LAYOUT_VERSION}",
                 layout.version
             )));
         }
@@ -130,7 +130,7 @@ impl VenvLayout {
         );
         for (path, target) in &self.links {
             let (path, target_path) = (Path::new(path), Path::new(target));
-            // A link to the interpreter may use another of its names.
+            // A link to the interpreter may use another path to it.
             let is_python = || {
                 target_path.is_absolute()
                     && std::fs::canonicalize(target_path).is_ok_and(|real| real == Path::new(&self.python))
@@ -189,8 +189,8 @@ mod tests {
 
     fn file(path: &str) -> TreeNode {
         let sha256 = Sha256Digest::hash_bytes(b"");
-        let what = TreeNodeKind::File { sha256, size: 0, executable: false, inode: 0, modified: 0, changed: 0 };
-        TreeNode { path: path.to_owned(), kind: what }
+        let kind = TreeNodeKind::File { sha256, size: 0, executable: false, inode: 0, modified: 0, changed: 0 };
+        TreeNode { path: path.to_owned(), kind }
     }
 
     fn layout() -> VenvLayout {
@@ -202,13 +202,13 @@ mod tests {
 
     #[test]
     fn files_of_wheels_have_the_paths_that_installers_use() {
-        let at = |path: &str| install_path("lib/site", path);
-        assert_eq!(at("a/b.py").as_deref(), Some("lib/site/a/b.py"));
-        assert_eq!(at("one.py").as_deref(), Some("lib/site/one.py"));
-        assert_eq!(at("ruff-1.data/scripts/ruff").as_deref(), Some("bin/ruff"));
-        assert_eq!(at("a-1.data/purelib/a.py").as_deref(), Some("lib/site/a.py"));
-        assert_eq!(at("a-1.data/data/share/a.1").as_deref(), Some("share/a.1"));
-        assert_eq!((at("a-1.data/headers/a.h"), at("a-1.data/scripts")), (None, None));
+        let installed = |path: &str| install_path("lib/site", path);
+        assert_eq!(installed("a/b.py").as_deref(), Some("lib/site/a/b.py"));
+        assert_eq!(installed("one.py").as_deref(), Some("lib/site/one.py"));
+        assert_eq!(installed("ruff-1.data/scripts/ruff").as_deref(), Some("bin/ruff"));
+        assert_eq!(installed("a-1.data/purelib/a.py").as_deref(), Some("lib/site/a.py"));
+        assert_eq!(installed("a-1.data/data/share/a.1").as_deref(), Some("share/a.1"));
+        assert_eq!((installed("a-1.data/headers/a.h"), installed("a-1.data/scripts")), (None, None));
     }
 
     #[test]

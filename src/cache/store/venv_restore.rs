@@ -1,4 +1,4 @@
-//! Restoring session environments: files of wheels as links, other files as copies, moved into place with one rename.
+//! Restoring of session environments: files of wheels as links, other files as copies, published with one rename.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::tree_manifest::{TreeNode, TreeNodeKind};
 use super::venv_layout::{VenvLayout, VenvNode, VenvNodeSource};
 use super::venv_save::VenvSpec;
 
-/// Number of files that a thread writes before it takes the next chunk.
+/// Number of files that a thread writes before it starts the next chunk.
 const NODES_PER_CHUNK: usize = 512;
 
 impl Store {
@@ -152,7 +152,7 @@ fn write_node(
     (copier, linker): &(FileLinker, FileLinker),
 ) -> Result<(), RestoreError> {
     let target = root.join(&node.path);
-    let place = |entry: &StoreEntry, file: &TreeNode, linker: &FileLinker| {
+    let place_file = |entry: &StoreEntry, file: &TreeNode, linker: &FileLinker| {
         let source = entry.tree_path().join(&file.path);
         let placed = verify_stored_file(file, &source, linker).and_then(|()| Ok(linker.link_file(&source, &target)?));
         placed.map_err(|corruption| RestoreError::Damaged {
@@ -162,8 +162,8 @@ fn write_node(
         })
     };
     match &node.source {
-        VenvNodeSource::OwnFile(file) => place(sources.own, file, copier),
-        VenvNodeSource::WheelFile(wheel_index, file) => place(&sources.wheels[*wheel_index], file, linker),
+        VenvNodeSource::OwnFile(file) => place_file(sources.own, file, copier),
+        VenvNodeSource::WheelFile(wheel_index, file) => place_file(&sources.wheels[*wheel_index], file, linker),
         VenvNodeSource::Symlink(link_target) => Ok(std::os::unix::fs::symlink(link_target, &target)?),
         VenvNodeSource::EmptyFolder => Ok(()),
     }

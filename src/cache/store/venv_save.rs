@@ -1,4 +1,4 @@
-//! Saving session environments: wheels by reference, other files by content.
+//! Saving of session environments: wheels by reference, other files by content.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl VenvSpec {
         let build = format!("{} {}", stat.size, stat.mtime_ns);
         let (path_bytes, python_bytes) = (path.as_os_str().as_encoded_bytes(), python.as_os_str().as_encoded_bytes());
         for part in [path_bytes, python_bytes, build.as_bytes(), inputs.as_bytes()] {
-            // Each part is preceded by its length, so that the boundaries count.
+            // Each part is preceded by its length, so that part boundaries affect the digest.
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
         let key = hasher.finalize().to_hex()[..32].to_owned();
@@ -53,7 +53,7 @@ impl VenvSpec {
         &self.path
     }
 
-    /// Returns the key of its states in the store.
+    /// Returns the key of its versions in the store.
     pub(crate) fn versioned_key(&self) -> VersionedKey {
         VersionedKey::new(EntryKind::Venv, &self.key)
     }
@@ -65,12 +65,12 @@ impl VenvSpec {
 }
 
 impl Store {
-    /// Saves an environment, or returns `None` if its current state is stored already.
+    /// Saves an environment, or returns `None` if its current content is stored already.
     ///
     /// # Errors
     /// The reason why it is not saved.
     pub fn save_venv(&self, spec: &VenvSpec) -> Result<Option<SavedEntry>, SaveFailure> {
-        let scanned = check_ownership(spec).and_then(|()| self.scan_venv(&spec.path));
+        let scanned = check_reusable(spec).and_then(|()| self.scan_venv(&spec.path));
         let environment = scanned.map_err(|error| error.for_name(spec.display_name()))?;
         self.save_scanned_venv(spec, &environment, &HashSet::new())
     }
@@ -94,7 +94,7 @@ impl Store {
         environment: &ScannedVenv,
         excluded: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveError> {
-        check_ownership(spec)?;
+        check_reusable(spec)?;
         let (layout, own_files) = split_venv_files(spec, environment, excluded)?;
         let newest = self.latest_version(EntryKind::Venv, &spec.key);
         if newest.as_ref().is_some_and(|entry| is_venv_unchanged(entry, &layout, &own_files, &environment.contents)) {
@@ -120,7 +120,7 @@ impl Store {
             own_files.iter().flat_map(|path| Path::new(path).ancestors().skip(1)).collect();
         let is_own =
             |path: &Path| directories.contains(path) || path.to_str().is_some_and(|path| own_files.contains(path));
-        // The owner of the environment and installers may write to its own files, so these are never hard-linked.
+        // Sessions and installers may write to these files, so they are never hard-linked.
         staged.import_matching(&spec.path, &FileLinker::without_hardlinks(), &is_own)?;
         let text = layout.to_json();
         staged.add_file(VenvLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice())?;
@@ -132,8 +132,8 @@ impl Store {
     }
 }
 
-/// Checks that an environment is one that nox would reuse for this interpreter.
-fn check_ownership(spec: &VenvSpec) -> Result<(), SaveError> {
+/// Checks that an environment was created by uv for this interpreter, because nox reuses no other.
+fn check_reusable(spec: &VenvSpec) -> Result<(), SaveError> {
     let config = fs_err::read_to_string(spec.path.join("pyvenv.cfg"))?;
     if !config.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "uv")) {
         return Err(SaveError::NotCreatedByUv);

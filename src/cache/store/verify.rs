@@ -1,4 +1,4 @@
-//! Verification of the whole store: every file is read and compared with the manifest and with `RECORD`.
+//! Verification of all entries: every file is read and compared with the manifest and with `RECORD`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
 use super::wheel_record::find_record_faults;
 
-/// Bytes that a thread reads before it takes the next chunk of an entry.
+/// Bytes that a thread reads before it starts the next chunk of an entry.
 const CHUNK_BYTES: u64 = 16 << 20;
 
 /// Result of a verification.
@@ -68,7 +68,7 @@ impl Store {
             report.merge(found);
         }
         report.damaged.sort_by(|a, b| (&a.name, &a.entry, &a.path).cmp(&(&b.name, &b.entry, &b.path)));
-        report.unknown_paths = self.find_stray_paths();
+        report.unknown_paths = self.find_unknown_paths();
         report.seconds = started.elapsed().as_secs_f64();
         progress.finish_phase();
         report
@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// Returns paths below `entries/` that are not those of an entry.
-    fn find_stray_paths(&self) -> Vec<String> {
+    fn find_unknown_paths(&self) -> Vec<String> {
         let entries = self.root().join("entries");
         let names = |directory: &Path| -> Vec<String> {
             let found = std::fs::read_dir(directory).into_iter().flatten().flatten();
@@ -209,7 +209,7 @@ fn find_node_fault(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Corr
     }
 }
 
-/// Reads every file and compares its digest. Files of a wrong size or type are reported elsewhere.
+/// Reads every file and compares its digest. Files of a wrong size or type are skipped; `find_tree_faults` reports them.
 fn find_content_faults(
     entry: &StoreEntry,
     progress: &dyn ProgressReporter,

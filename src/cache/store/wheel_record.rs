@@ -23,14 +23,14 @@ struct RecordLine {
 /// The digests in the manifest must be those of the files in `tree`. Files are read again only if `RECORD` uses another
 /// digest than SHA-256.
 pub(super) fn find_record_faults(manifest: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
-    let whole_entry = |corruption: Corruption| vec![(String::new(), corruption)];
+    let entry_fault = |corruption: Corruption| vec![(String::new(), corruption)];
     let (path, text) = match read_record(manifest, tree) {
         Ok(found) => found,
-        Err(corruption) => return whole_entry(corruption),
+        Err(corruption) => return entry_fault(corruption),
     };
     let lines = match parse_record(&text) {
         Some(lines) => lines,
-        None => return whole_entry(Corruption::InvalidRecord(format!("{path} is malformed"))),
+        None => return entry_fault(Corruption::InvalidRecord(format!("{path} is malformed"))),
     };
     let mut expected: HashMap<&str, &RecordLine> = lines.iter().map(|line| (line.path.as_str(), line)).collect();
     let mut found = Vec::new();
@@ -156,12 +156,12 @@ mod tests {
     /// Creates a tree with these files and this RECORD, and its manifest.
     fn tree(files: &[(&str, &str)], record: &str) -> (tempfile::TempDir, TreeManifest) {
         let directory = tempfile::tempdir().unwrap();
-        let mut items = Vec::new();
+        let mut nodes = Vec::new();
         for (path, text) in files.iter().copied().chain([("a-1.dist-info/RECORD", record)]) {
-            let place = directory.path().join(path);
-            fs_err::create_dir_all(place.parent().unwrap()).unwrap();
-            fs_err::write(place, text).unwrap();
-            let what = TreeNodeKind::File {
+            let file = directory.path().join(path);
+            fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+            fs_err::write(file, text).unwrap();
+            let kind = TreeNodeKind::File {
                 sha256: Sha256Digest::hash_bytes(text.as_bytes()),
                 size: text.len() as u64,
                 executable: false,
@@ -169,9 +169,9 @@ mod tests {
                 modified: 0,
                 changed: 0,
             };
-            items.push(TreeNode { path: path.to_owned(), kind: what });
+            nodes.push(TreeNode { path: path.to_owned(), kind });
         }
-        (directory, TreeManifest::new(items))
+        (directory, TreeManifest::new(nodes))
     }
 
     fn line(path: &str, text: &str) -> String {
@@ -191,10 +191,10 @@ mod tests {
     fn a_wheel_that_matches_its_record_has_no_faults() {
         let files =
             [("a.py", "1"), ("b,\"c.py", "2"), ("big", "3"), ("bigger", "4"), ("a-1.dist-info/RECORD.jws", "5")];
-        let is_own = "a-1.dist-info/RECORD,,\r\n\nbig,sha512=";
+        let other_lines = "a-1.dist-info/RECORD,,\r\n\nbig,sha512=";
         let record = line("a.py", "1")
             + &line("\"b,\"\"c.py\"", "2")
-            + is_own
+            + other_lines
             + &crate::fs::encode_base64_url(&sha2::Sha512::digest(b"3"))
             + ",\nbigger,sha384="
             + &crate::fs::encode_base64_url(&sha2::Sha384::digest(b"4"))

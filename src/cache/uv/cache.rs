@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::cache::store::UvPlacement;
-use crate::fs::{FlockGuard, LockedTempDir};
+use crate::fs::{FlockGuard, LockedTempDir, create_parent_dir, is_rename_target_occupied};
 
 use super::layout::UvCacheLayout;
 use super::wheel_scan::{UvCachedWheel, count_wheels_without_digest, scan_wheels};
@@ -54,7 +54,7 @@ impl UvCache {
         scan_wheels(&self.dir, &self.layout)
     }
 
-    /// Returns the number of wheels that uv has downloaded since then without recording a digest. They cannot be stored.
+    /// Returns the number of wheels that uv has downloaded since `since` without recording a digest. They cannot be stored.
     pub(crate) fn count_wheels_without_digest(&self, since: SystemTime) -> usize {
         count_wheels_without_digest(&self.dir, &self.layout, since)
     }
@@ -81,7 +81,7 @@ impl UvCache {
         }
     }
 
-    /// Creates a temporary directory on the file system of the cache, and removes what killed processes left.
+    /// Creates a temporary directory on the file system of the cache, and removes those of killed processes.
     ///
     /// # Errors
     /// If the directory cannot be created.
@@ -121,22 +121,20 @@ impl UvCache {
         workspace: &LockedTempDir,
     ) -> io::Result<()> {
         let tree = self.dir.join(&placement.tree_path);
-        create_parent_folder(&tree)?;
+        create_parent_dir(&tree)?;
         match std::fs::rename(staged, &tree) {
-            Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => {
-                return Err(error);
-            }
+            Err(error) if !is_rename_target_occupied(&error) => return Err(error),
             _ => {}
         }
         let link = self.dir.join(&placement.link);
-        create_parent_folder(&link)?;
-        let up = placement.link.matches('/').count();
+        create_parent_dir(&link)?;
+        let depth = placement.link.matches('/').count();
         self.replace_path(&link, workspace, |new| {
-            symlink(format!("{}{}", "../".repeat(up), placement.tree_path), new)
+            symlink(format!("{}{}", "../".repeat(depth), placement.tree_path), new)
         })?;
         for (file, bytes) in placement.files.iter().zip(files) {
             let path = self.dir.join(&file.path);
-            create_parent_folder(&path)?;
+            create_parent_dir(&path)?;
             self.replace_path(&path, workspace, |new| fs_err::write(new, bytes))?;
         }
         self.write_cache_tags()
@@ -185,10 +183,6 @@ impl UvCache {
 }
 
 static NEXT_TEMP_NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-
-fn create_parent_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs_err::create_dir_all)
-}
 
 fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {
     match result {

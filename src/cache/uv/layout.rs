@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The names that one uv uses for its buckets. Nearly every minor release changes their numbers.
+/// Bucket names of one uv. Nearly every minor release of uv changes their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UvCacheLayout {
     /// Bucket of pointers to unpacked wheels: `wheels-v8`.
@@ -17,9 +17,9 @@ pub struct UvCacheLayout {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "layout", rename_all = "kebab-case")]
 pub enum UvLayoutSupport {
-    /// A probe showed that uv uses what noxide adds.
+    /// A probe showed that uv uses the files that noxide adds.
     Known(UvCacheLayout),
-    /// The probe failed or could not run: the cache can only be stored as a whole.
+    /// The probe failed or could not run: the cache can only be stored as one directory.
     Unknown {
         /// The reason, as a message.
         reason: String,

@@ -1,4 +1,4 @@
-//! Knowledge of uv's internals: the layout of its cache, and whether this uv uses it.
+//! uv's internals: the layout of its cache, and a probe of the layout that an installed uv uses.
 
 mod cache;
 mod layout;

@@ -1,4 +1,5 @@
-//! Probe of a uv: finds its cache layout with a small wheel, and checks that uv uses what noxide adds to a cache.
+//! Probe of a uv: finds its cache layout with a small wheel, and checks that uv uses the files that noxide adds to a
+//! cache.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -37,7 +38,7 @@ enum ProbeError {
     UnexpectedBuckets(String),
     #[error("its cache contains no pointer with the digest of the wheel next to a link")]
     NoPointer,
-    #[error("it does not use what is added to its cache")]
+    #[error("it does not use files added to its cache")]
     TreeIgnored,
     #[error("it could not install a wheel: {0}")]
     InstallFailed(String),
@@ -46,7 +47,7 @@ enum ProbeError {
 }
 
 impl Uv {
-    /// Returns the cache layout of this uv: probed once, then remembered in the store.
+    /// Returns the cache layout of this uv: probed once, then read from the store.
     pub fn detect_layout(&self, store: &Store) -> UvLayoutSupport {
         let identity = match self.binary_identity() {
             Ok(identity) => identity,
@@ -76,7 +77,8 @@ impl Uv {
         }
     }
 
-    /// Has uv install the wheel, adds a modified tree to a second cache in the same way, and checks which module uv installs.
+    /// Installs a wheel with uv, adds a modified tree to a second cache in the same form, and checks which module uv installs
+    /// from there.
     fn probe_layout(&self) -> Result<UvCacheLayout, ProbeError> {
         let workspace = LockedTempDir::create_in(&std::env::temp_dir())?;
         let directory = workspace.path();
@@ -105,7 +107,7 @@ impl Uv {
         drop(second_workspace);
         self.install_probe_wheel(directory, "second")?;
         match std::fs::read(directory.join("second-target/noxide_probe.py")) {
-            Ok(stderr) if stderr == REPLACED_MODULE => Ok(layout),
+            Ok(module) if module == REPLACED_MODULE => Ok(layout),
             _ => Err(ProbeError::TreeIgnored),
         }
     }

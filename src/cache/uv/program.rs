@@ -54,7 +54,7 @@ impl Uv {
         Self { path }
     }
 
-    /// Path of uv.
+    /// Returns the path of uv.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

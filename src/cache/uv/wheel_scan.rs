@@ -69,7 +69,7 @@ pub(super) fn scan_wheels(cache: &Path, layout: &UvCacheLayout) -> (Vec<UvCached
     (found, malformed)
 }
 
-/// Returns the number of wheels downloaded since then without a recorded digest.
+/// Returns the number of wheels downloaded since `since` without a recorded digest.
 pub(super) fn count_wheels_without_digest(cache: &Path, layout: &UvCacheLayout, since: SystemTime) -> usize {
     let downloaded =
         find_files(&cache.join(&layout.wheels), &|name| name.ends_with(".http")).into_iter().filter(|path| {

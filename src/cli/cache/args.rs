@@ -29,7 +29,7 @@ pub(crate) enum CacheCommand {
     /// Save new packages of uv's cache to the store
     #[command(args_override_self = true)]
     Save(CacheSaveArgs),
-    /// Show what the store holds
+    /// Show the content of the store
     #[command(args_override_self = true)]
     Status(CacheStatusArgs),
     /// Read every file of the store and report damage
@@ -43,16 +43,16 @@ pub(crate) enum CacheCommand {
 /// Flags of `noxide cache key`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheKeyArgs {
-    /// Session selection and choice of nox.
+    /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    /// Print each input of the key, and what changed since the last install
+    /// Print each input of the key, and changes since the last install
     #[arg(long, help_heading = "Output")]
     pub(crate) explain: bool,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
-    /// Dependencies.
+    /// Flags that control dependencies.
     #[command(flatten)]
     pub(crate) dependencies: DependencyArgs,
 }
@@ -60,34 +60,34 @@ pub(crate) struct CacheKeyArgs {
 /// Flags of `noxide cache restore`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheRestoreArgs {
-    /// Session selection; without one, the packages of uv.lock.
+    /// Flags that select sessions; without any, the packages of uv.lock are restored.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// Dependencies.
+    /// Flags that control dependencies.
     #[command(flatten)]
     pub dependencies: DependencyArgs,
-    /// Restore only the project's dependencies with this extra; may be repeated
+    /// Restore only the project's dependencies with this extra; repeatable
     #[arg(long, value_name = "EXTRA", help_heading = "Selection")]
     pub extra: Vec<String>,
-    /// Restore only this dependency group; may be repeated
+    /// Restore only this dependency group; repeatable
     #[arg(long, value_name = "GROUP", help_heading = "Selection")]
     pub group: Vec<String>,
-    /// Restore only this package and its dependencies; may be repeated
+    /// Restore only this package and its dependencies; repeatable
     #[arg(long, value_name = "PACKAGE", help_heading = "Selection")]
     pub package: Vec<String>,
     /// Restore everything in the store, regardless of uv.lock
     #[arg(long, conflicts_with_all = ["extra", "group", "package"], help_heading = "Selection")]
     pub all: bool,
-    /// Interpreter that markers are evaluated for [default: that of .venv, else python3 on PATH]
+    /// Evaluate markers for this interpreter [default: that of .venv, otherwise python3 on PATH]
     #[arg(long, value_name = "PATH", help_heading = "Selection")]
     pub interpreter: Option<PathBuf>,
     /// Exit with 1 if a package is missing
-    #[arg(long, help_heading = "Guard")]
+    #[arg(long, help_heading = "Execution")]
     pub require: bool,
     /// Show what would be restored
-    #[arg(long, help_heading = "Guard")]
+    #[arg(long, help_heading = "Execution")]
     pub dry_run: bool,
-    /// uv's cache.
+    /// Flag for uv's cache.
     #[command(flatten)]
     pub uv: UvArgs,
     /// Print the report as text or json
@@ -98,10 +98,10 @@ pub struct CacheRestoreArgs {
 /// Flags of `noxide cache save`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheSaveArgs {
-    /// Session selection; without one, all of uv's cache.
+    /// Flags that select sessions; without any, all of uv's cache is saved.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// uv's cache.
+    /// Flag for uv's cache.
     #[command(flatten)]
     pub uv: UvArgs,
     /// Print the report as text or json
@@ -120,8 +120,8 @@ pub(crate) struct CacheStatusArgs {
 /// Flags of `noxide cache verify`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheVerifyArgs {
-    /// Put damaged entries aside and let uv download them again
-    #[arg(long, help_heading = "Guard")]
+    /// Remove damaged entries from use and let uv download them again
+    #[arg(long, help_heading = "Execution")]
     pub(crate) repair: bool,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
@@ -132,12 +132,12 @@ pub(crate) struct CacheVerifyArgs {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CachePruneArgs {
     /// Show what would be removed
-    #[arg(long, help_heading = "Guard")]
+    #[arg(long, help_heading = "Execution")]
     pub(crate) dry_run: bool,
-    /// Maximum size of the store, such as 10GB [default: 20GB]
+    /// Limit the store to this size, such as 10GB [default: 20GB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Selection")]
     pub(crate) max_size: Option<u64>,
-    /// Remove entries that were not used for this time, such as 30d [default: 60d]
+    /// Remove entries that were not used for this long, such as 30d [default: 60d]
     #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Selection")]
     pub(crate) max_unused: Option<Duration>,
     /// Print the report as text or json
@@ -145,11 +145,11 @@ pub(crate) struct CachePruneArgs {
     pub(crate) format: OutputFormat,
 }
 
-/// Flags for uv's cache.
+/// Flag for uv's cache.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Environments")]
 pub struct UvArgs {
-    /// uv's cache directory [default: as uv reports] [env: UV_CACHE_DIR]
+    /// Use this directory as uv's cache [default: as uv reports] [env: UV_CACHE_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) uv_cache: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `noxide cache status`, `verify` and `prune`: what the store holds, whether it is damaged, and removal of old entries.
+//! `noxide cache status`, `verify` and `prune`: content of the store, damage, and removal of old entries.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::{CachePruneArgs, CacheStatusArgs, CacheVerifyArgs};
-use super::store_context::{load_store_options, open_store, print_damage, print_report, transfer_progress};
+use super::store_context::{load_store_options, open_store, print_damage, print_report};
 use crate::cache::store::RepairContext;
 use crate::cache::{Store, Uv};
 use crate::cli::error::CliError;
@@ -14,7 +14,7 @@ use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
 use crate::output::OutputContext;
 
-/// Prints what the store holds.
+/// Prints the content of the store.
 ///
 /// # Errors
 /// When the store cannot be opened.
@@ -24,13 +24,13 @@ pub(super) fn print_status(args: &CacheStatusArgs, output: &OutputContext) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Verifies every entry, and repairs damaged ones if requested. Fails where something is damaged, even if repaired.
+/// Verifies every entry, and repairs damaged ones if requested. Fails if an entry is damaged, even if it is repaired.
 ///
 /// # Errors
 /// When the store cannot be opened.
 pub(super) fn verify(args: &CacheVerifyArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let store = open_store()?;
-    let report = store.verify_entries(&*transfer_progress(output));
+    let report = store.verify_entries(&*output.transfer_progress());
     let repaired = if args.repair {
         let uv = Uv::find_in_path(std::env::var_os("PATH")).ok();
         store.repair_entries(&report.damaged, &RepairContext { uv: uv.as_ref(), project: Path::new(".") })
@@ -62,7 +62,7 @@ pub(super) fn prune(args: &CachePruneArgs, output: &OutputContext) -> Result<Exi
     if args.dry_run {
         print_report(output, args.format, &plan, || plan.to_text());
     } else {
-        let report = store.prune(&plan, &*transfer_progress(output))?;
+        let report = store.prune(&plan, &*output.transfer_progress())?;
         print_report(output, args.format, &report, || report.to_text());
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::{CacheRestoreArgs, CacheSaveArgs, UvArgs};
-use super::store_context::{print_damage, print_report, print_restore_plan, transfer_progress};
+use super::store_context::{print_damage, print_report, print_restore_plan};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::loaded_project::{LoadOptions, LoadedProject};
@@ -12,7 +12,7 @@ use crate::output::OutputContext;
 use crate::project::NoxfileManifest;
 use crate::provision::{CacheProvisioner, Provisioner as _, SessionCacheStats};
 
-/// Restores what the selected sessions need. Fails with `--require` where something is missing.
+/// Restores the packages of the selected sessions. Fails with `--require` if one is missing.
 ///
 /// # Errors
 /// When the project cannot be loaded, or the store or uv cannot be used.
@@ -24,7 +24,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
         print_restore_plan(output, args.format, &provisioner.plan_restore(&manifest.queue));
         return Ok(ExitCode::SUCCESS);
     }
-    let progress = transfer_progress(output);
+    let progress = output.transfer_progress();
     let mut stats = SessionCacheStats::default();
     for id in &manifest.queue {
         let result = provisioner.provision_session(*id, &*progress);
@@ -41,13 +41,13 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
     Ok(ExitCode::from_check(args.require && stats.has_misses()))
 }
 
-/// Saves what the environments of the selected sessions hold. Fails where some of it is damaged.
+/// Saves the packages in the environments of the selected sessions. Fails if one is damaged.
 ///
 /// # Errors
 /// When the project cannot be loaded, or the store or uv cannot be used.
 pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let (manifest, mut provisioner) = open_provisioner(LoadOptions::from_args(&args.load), &args.uv, output)?;
-    provisioner.save_sessions(&manifest.queue, &*transfer_progress(output));
+    provisioner.save_sessions(&manifest.queue, &*output.transfer_progress());
     provisioner.take_warnings().iter().for_each(|warning| output.warn(warning));
     let report = provisioner.save_report();
     print_report(output, args.format, report, || report.to_text());

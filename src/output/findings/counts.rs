@@ -3,7 +3,7 @@
 use crate::audit::finding::{Finding, Severity};
 use crate::text::pluralize;
 
-/// Numbers of an audit other than its findings.
+/// Number of audited files, and of findings that are not reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FindingCounts {
     /// Workflow files that were audited.
@@ -15,7 +15,7 @@ pub(crate) struct FindingCounts {
 }
 
 impl FindingCounts {
-    /// The summary line of the audit.
+    /// Returns the summary line of the audit.
     pub(super) fn summary_line(self, findings: &[Finding]) -> String {
         let files = pluralize(self.workflow_files, "workflow file");
         let mut line = if findings.is_empty() {

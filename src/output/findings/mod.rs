@@ -3,6 +3,7 @@
 mod counts;
 mod fix_summary;
 mod forgejo;
+mod format;
 mod github;
 mod json;
 mod markdown;
@@ -11,9 +12,10 @@ mod sarif;
 
 pub(crate) use counts::FindingCounts;
 pub(crate) use fix_summary::{FixCounts, FixView, render_fix_summary};
-pub(crate) use forgejo::render_forgejo;
-pub(crate) use github::render_github;
-pub(crate) use json::render_json;
-pub(crate) use markdown::render_markdown;
-pub(crate) use pretty::render_pretty;
-pub(crate) use sarif::render_sarif;
+use forgejo::render_forgejo;
+pub(crate) use format::FindingFormat;
+use github::render_github;
+use json::render_json;
+use markdown::render_markdown;
+use pretty::render_pretty;
+use sarif::render_sarif;

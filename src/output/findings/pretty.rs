@@ -79,7 +79,7 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
     groups
 }
 
-/// The number of related locations in the finding's own snippet.
+/// Returns the number of related locations in the snippet of the finding.
 fn count_related_shown(finding: &Finding) -> usize {
     finding
         .related
@@ -89,7 +89,7 @@ fn count_related_shown(finding: &Finding) -> usize {
         .count()
 }
 
-/// The snippet of a finding, with its related locations in the same file.
+/// Returns the snippet of a finding, with its related locations in the same file.
 fn finding_snippet<'a>(
     finding: &'a Finding,
     location: &'a FindingLocation,
@@ -106,7 +106,7 @@ fn finding_snippet<'a>(
     snippet
 }
 
-/// The first line of a location: underlining a whole step would be noise.
+/// Returns the first line of a location, since underlining a whole step would be hard to read.
 fn first_line_span(location: &FindingLocation) -> std::ops::Range<usize> {
     let text = location.source.slice(location.span);
     let line = text.find(['\n', '\r']).unwrap_or(text.len());
@@ -127,14 +127,14 @@ fn join_locations(locations: &[String]) -> String {
     }
 }
 
-/// Wraps a message to fit beside the gutter; without a width, it stays on one line.
+/// Wraps a message to fit to the right of the line numbers; without a width, it stays on one line.
 fn wrap_message(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
-    let room = width.saturating_sub(16).max(24);
+    let line_width = width.saturating_sub(16).max(24);
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last().map_or(0, |line| line.chars().count());
-        if line > 0 && line + 1 + word.chars().count() > room {
+        if line > 0 && line + 1 + word.chars().count() > line_width {
             lines.push(String::new());
         }
         if let Some(line) = lines.last_mut() {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_wrap_beside_the_gutter() {
+    fn messages_wrap_within_the_width() {
         let text = "one two three four five six seven eight nine ten";
         assert_eq!(wrap_message(text, None), text);
         let lines = wrap_message(text, Some(44));

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::text::closest_matches;
+
 /// Reasons why there is no manifest.
 #[derive(Debug, Error)]
 pub enum HostError {
@@ -69,6 +71,38 @@ impl HostError {
             Self::Load(failure) => &failure.frames,
             Self::LoadTimeout { frames, .. } => frames,
         }
+    }
+}
+
+/// Lines of output that a message quotes.
+const MAX_OUTPUT_LINES: usize = 12;
+
+impl HostError {
+    /// Returns the last lines of the output that the message does not contain already.
+    pub(crate) fn last_output_lines(&self) -> Vec<&str> {
+        // What nox logged is the message already; the noxfile's own output may explain more.
+        let message = self.to_string();
+        let is_new = |line: &&str| !message.contains(line.trim_start_matches("nox > "));
+        let lines: Vec<&str> = self.output().lines().filter(is_new).collect();
+        lines[lines.len().saturating_sub(MAX_OUTPUT_LINES)..].to_vec()
+    }
+}
+
+impl LoadFailure {
+    /// Returns hints about a failed selection: the nearest session for each unknown one in nox's message.
+    pub(crate) fn selection_hints(&self) -> Vec<String> {
+        let words = self.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
+        let known: Vec<&str> = self.session_names.iter().map(String::as_str).collect();
+        let mut hints: Vec<String> = words
+            .map(str::trim)
+            .filter(|word| !word.is_empty() && !known.contains(word))
+            .filter_map(|word| closest_matches(word, known.iter().copied()).first().map(|near| (word, *near)))
+            .map(|(word, near)| format!("did you mean `{near}` instead of `{word}`?"))
+            .collect();
+        if hints.is_empty() && !known.is_empty() {
+            hints.push("list all sessions with `noxide list`".to_owned());
+        }
+        hints
     }
 }
 

@@ -25,6 +25,20 @@ pub struct NoxSearch {
     pub cache: Option<PathBuf>,
 }
 
+impl NoxSearch {
+    /// Returns a search in the environment of this process.
+    pub(crate) fn from_environment(explicit: Option<PathBuf>, root: &Path, cache: Option<PathBuf>) -> Self {
+        let executable = env::current_exe().ok();
+        Self {
+            explicit,
+            root: root.to_path_buf(),
+            path_variable: env::var_os("PATH").unwrap_or_default(),
+            sibling_folder: executable.as_deref().and_then(Path::parent).map(Path::to_path_buf),
+            cache,
+        }
+    }
+}
+
 /// The interpreter that runs nox, and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxPython {
@@ -71,6 +85,13 @@ pub enum NoxError {
 }
 
 impl NoxPython {
+    /// Returns a notice if nox was installed just now.
+    pub(crate) fn install_notice(&self) -> Option<String> {
+        let NoxOrigin::Private { created: true } = self.origin else { return None };
+        let folder = self.executable.parent().unwrap_or(&self.executable);
+        Some(format!("no nox was found: noxide installed one with uv in {}", folder.display()))
+    }
+
     /// PATH with the extra directory appended; none where there is nothing to append.
     pub(crate) fn extended_path(&self, path: &OsStr) -> Option<OsString> {
         let extra = self.extra_path.clone()?;

@@ -9,7 +9,7 @@ mod runner;
 mod setup;
 
 pub use plan::{BenchCacheState, BenchPlan, BenchStep, BenchVariant};
-pub use results::{BenchEnvironment, BenchReport, BenchRow, CacheSaving};
+pub use results::{BenchEnvironment, BenchFormat, BenchReport, BenchRow, CacheSaving};
 pub use rounds::{BenchExecutor, BenchMeasurement, BenchSample, run_rounds};
 pub(crate) use runner::{BenchError, BenchProcesses, BenchProgress, BenchRunner};
 pub(crate) use setup::{BenchCommands, BenchSetupError, insert_bench_table, write_bench_table};

@@ -1,5 +1,6 @@
 //! Results of a benchmark, as a document, a table and a Markdown block.
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use super::plan::{BenchCacheState, BenchPlan};
@@ -11,6 +12,19 @@ use crate::text::{escape_markdown_cell, pluralize};
 
 /// Format version of the document.
 pub(crate) const BENCH_VERSION: u32 = 2;
+
+/// Format of a benchmark.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BenchFormat {
+    /// Text for people.
+    #[default]
+    Text,
+    /// A table for a document.
+    #[value(alias = "md")]
+    Markdown,
+    /// One JSON document with a `version` key.
+    Json,
+}
 
 /// Environment of a benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -179,6 +193,15 @@ impl BenchReport {
              that they could not be measured separately.",
             CONFIDENCE_LEVEL * 100.0
         )
+    }
+
+    /// Renders the results in a format.
+    pub(crate) fn render(&self, format: BenchFormat) -> String {
+        match format {
+            BenchFormat::Text => self.to_text(),
+            BenchFormat::Markdown => self.to_markdown(),
+            BenchFormat::Json => format!("{:#}\n", serde_json::to_value(self).unwrap_or_default()),
+        }
     }
 
     /// Renders the results for a terminal.

@@ -12,6 +12,7 @@ use super::plan::{BenchCacheState, BenchPlan, BenchStep};
 use super::rounds::{BenchExecutor, BenchMeasurement};
 use crate::record::RunStore;
 use crate::report::install_time::install_seconds;
+use crate::text::format_duration;
 
 /// Time to wait for further output after a command ended; a process that it left running may hold the pipe forever.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
@@ -41,6 +42,16 @@ pub(crate) struct BenchProgress<'a> {
     pub(crate) name: &'a str,
     /// Wall time of the command.
     pub(crate) wall: Duration,
+}
+
+impl BenchProgress<'_> {
+    /// Returns the step as a line of text.
+    pub(crate) fn to_text(self) -> String {
+        let Self { completed, total, step, name, wall } = self;
+        let round = step.round.map_or("warmup".to_owned(), |round| format!("round {}", round + 1));
+        let time = format_duration(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+        format!("{completed}/{total} {round}, {}, {name}: {time}", step.caches.as_str())
+    }
 }
 
 /// Errors that end a benchmark.

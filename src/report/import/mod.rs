@@ -6,7 +6,10 @@ mod fetch;
 mod json_fields;
 mod nox_log;
 mod parse;
+mod source;
 mod statuses;
+mod summary;
 
-pub(crate) use fetch::fetch_pages;
 pub use parse::{ImportError, ImportedHistory, parse_import};
+pub(crate) use source::{ImportSourceError, import_sources};
+pub(crate) use summary::ImportSummary;

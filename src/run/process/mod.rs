@@ -1,5 +1,6 @@
 //! Processes: session output and process trees, signals and keys that reach noxide.
 
+mod interrupt_watch;
 mod keyboard;
 mod log_writer;
 mod output_channel;
@@ -8,15 +9,14 @@ mod redact;
 mod signal_guard;
 mod signals;
 
+pub(crate) use interrupt_watch::InterruptWatch;
 pub(crate) use keyboard::{KeyListener, Keyboard};
 pub(crate) use log_writer::LogWriter;
 pub use output_channel::OutputChannel;
 pub(crate) use output_channel::open_output_channel;
 pub(crate) use process_tree::{
-    ProcessTree, become_subreaper, interrupt_descendants, kill_run_processes, kill_tagged_processes, signal_group,
-    suspend_all,
+    ProcessTree, become_subreaper, kill_run_processes, kill_tagged_processes, signal_group, suspend_all,
 };
 pub use redact::SecretRedactor;
 pub(crate) use signal_guard::SignalGuard;
 pub use signals::SignalEvent;
-pub(crate) use signals::SignalListener;

@@ -27,6 +27,11 @@ impl SignalEvent {
         u8::try_from(128 + signal).unwrap_or(u8::MAX)
     }
 
+    /// Describes a signal to the user: `Ctrl-C`, otherwise its name.
+    pub(crate) fn describe(signal: i32) -> String {
+        if signal == SIGINT { "Ctrl-C".to_owned() } else { Self::signal_name(signal) }
+    }
+
     /// Name of a signal, such as `SIGTERM`.
     pub(crate) fn signal_name(signal: i32) -> String {
         signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)

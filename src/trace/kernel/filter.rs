@@ -1,4 +1,4 @@
-//! Seccomp filter: the classic BPF program that selects which system calls are stopped.
+//! Seccomp filter: the classic BPF program that selects the system calls to stop.
 
 use super::syscalls::{AUDIT_ARCH, EMPTY_PATH_FLAG_ARGS, X32_SYSCALL_BIT, traced_syscalls};
 
@@ -21,32 +21,32 @@ const JUMP: u16 = 0x05;
 const SYSCALL_NUMBER_OFFSET: u32 = 0; // offsets in `struct seccomp_data`
 const ARCH_OFFSET: u32 = 4;
 const ARGUMENTS_OFFSET: u32 = 16;
-const SIXTH_ARGUMENT_OFFSET: u32 = ARGUMENTS_OFFSET + 8 * 5; // none of the calls has that many arguments
+const SIXTH_ARGUMENT_OFFSET: u32 = ARGUMENTS_OFFSET + 8 * 5; // none of the traced calls has six arguments
 
 const RETURN_ALLOW: u32 = 0x7fff_0000;
 const RETURN_NOTIFY: u32 = 0x7fc0_0000;
 
 /// Builds the filter as bytes in the kernel's layout.
 ///
-/// Calls of another architecture are stopped too: they cannot be inspected, so such a trace is incomplete. A call with
-/// `cookie` in its sixth argument continues: the preload library has recorded it.
+/// Calls of another architecture are stopped too: they cannot be inspected, so the trace is marked incomplete. A call with
+/// `cookie` in its sixth argument is not stopped: the preload library has recorded it.
 pub(super) fn build_filter(cookie: Option<u64>) -> Vec<u8> {
     filter_instructions(cookie).iter().flat_map(|step| step.to_bytes()).collect()
 }
 
 impl BpfInstruction {
     fn to_bytes(self) -> [u8; 8] {
-        let (code, value) = (self.opcode.to_ne_bytes(), self.operand.to_ne_bytes());
-        [code[0], code[1], self.jump_if_true, self.jump_if_false, value[0], value[1], value[2], value[3]]
+        let (opcode, operand) = (self.opcode.to_ne_bytes(), self.operand.to_ne_bytes());
+        [opcode[0], opcode[1], self.jump_if_true, self.jump_if_false, operand[0], operand[1], operand[2], operand[3]]
     }
 }
 
 fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
     let step =
-        |code, yes, no, value| BpfInstruction { opcode: code, jump_if_true: yes, jump_if_false: no, operand: value };
+        |opcode, jump_if_true, jump_if_false, operand| BpfInstruction { opcode, jump_if_true, jump_if_false, operand };
     let notify = step(RETURN, 0, 0, RETURN_NOTIFY);
     // Jumps to the end, where the cookie is checked; the distance is filled in once the program is complete.
-    let look = step(JUMP, 0, 0, 0);
+    let check_cookie = step(JUMP, 0, 0, 0);
     let mut steps = vec![
         step(LOAD, 0, 0, ARCH_OFFSET),
         step(IF_EQUAL, 1, 0, AUDIT_ARCH),
@@ -62,12 +62,12 @@ fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
             step(LOAD, 0, 0, offset),
             step(IF_ANY, 0, 1, libc::AT_EMPTY_PATH.cast_unsigned()),
             step(RETURN, 0, 0, RETURN_ALLOW),
-            look,
+            check_cookie,
         ]);
     }
     let known = |number: u32| EMPTY_PATH_FLAG_ARGS.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
     for (number, _) in traced_syscalls().filter(|(number, _)| !known(*number)) {
-        steps.extend([step(IF_EQUAL, 0, 1, number), look]);
+        steps.extend([step(IF_EQUAL, 0, 1, number), check_cookie]);
     }
     steps.push(step(RETURN, 0, 0, RETURN_ALLOW));
     let end = steps.len();
@@ -98,20 +98,20 @@ mod tests {
     use super::*;
 
     /// Interprets the program for a call, following the BPF rules.
-    fn answer(arch: u32, number: u32, flags: u64) -> u32 {
-        answer_with(None, arch, number, flags, 0)
+    fn filter_action(arch: u32, number: u32, flags: u64) -> u32 {
+        filter_action_with_cookie(None, arch, number, flags, 0)
     }
 
-    fn answer_with(cookie: Option<u64>, arch: u32, number: u32, flags: u64, sixth: u64) -> u32 {
+    fn filter_action_with_cookie(cookie: Option<u64>, arch: u32, number: u32, flags: u64, sixth: u64) -> u32 {
         let steps = filter_instructions(cookie);
-        let (mut at, mut held) = (0, 0);
+        let (mut at, mut accumulator) = (0, 0);
         loop {
             let step = steps[at];
             at += 1;
-            let jump = |yes: bool| usize::from(if yes { step.jump_if_true } else { step.jump_if_false });
+            let jump = |condition: bool| usize::from(if condition { step.jump_if_true } else { step.jump_if_false });
             match step.opcode {
                 LOAD => {
-                    held = match step.operand {
+                    accumulator = match step.operand {
                         SYSCALL_NUMBER_OFFSET => number,
                         ARCH_OFFSET => arch,
                         at if at == SIXTH_ARGUMENT_OFFSET + low_word_offset() => {
@@ -123,9 +123,9 @@ mod tests {
                         _ => u32::try_from(flags).unwrap(),
                     }
                 }
-                IF_EQUAL => at += jump(held == step.operand),
-                IF_AT_LEAST => at += jump(held >= step.operand),
-                IF_ANY => at += jump(held & step.operand != 0),
+                IF_EQUAL => at += jump(accumulator == step.operand),
+                IF_AT_LEAST => at += jump(accumulator >= step.operand),
+                IF_ANY => at += jump(accumulator & step.operand != 0),
                 JUMP => at += usize::try_from(step.operand).unwrap(),
                 _ => return step.operand,
             }
@@ -135,33 +135,44 @@ mod tests {
     #[test]
     fn only_calls_with_paths_are_stopped() {
         let number = |call: libc::c_long| u32::try_from(call).unwrap();
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_read), 0), RETURN_ALLOW);
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_openat), 0), RETURN_NOTIFY);
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0), RETURN_NOTIFY);
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000), RETURN_ALLOW, "an open file's metadata");
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_statx), 0x1000 | 0x100), RETURN_ALLOW);
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_io_uring_setup), 0), RETURN_NOTIFY);
-        assert_eq!(answer(0x4000_0003, number(libc::SYS_read), 0), RETURN_NOTIFY, "a 32-bit program");
-        assert_eq!(answer(AUDIT_ARCH, X32_SYSCALL_BIT | 3, 0), RETURN_NOTIFY, "an x32 program");
+        assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_read), 0), RETURN_ALLOW);
+        assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_openat), 0), RETURN_NOTIFY);
+        assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_newfstatat), 0), RETURN_NOTIFY);
+        assert_eq!(
+            filter_action(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000),
+            RETURN_ALLOW,
+            "an open file's metadata"
+        );
+        assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_statx), 0x1000 | 0x100), RETURN_ALLOW);
+        assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_io_uring_setup), 0), RETURN_NOTIFY);
+        assert_eq!(filter_action(0x4000_0003, number(libc::SYS_read), 0), RETURN_NOTIFY, "a 32-bit program");
+        assert_eq!(filter_action(AUDIT_ARCH, X32_SYSCALL_BIT | 3, 0), RETURN_NOTIFY, "an x32 program");
         for (number, _) in traced_syscalls() {
-            assert_eq!(answer(AUDIT_ARCH, number, 0), RETURN_NOTIFY);
+            assert_eq!(filter_action(AUDIT_ARCH, number, 0), RETURN_NOTIFY);
         }
         assert_eq!(build_filter(None).len(), filter_instructions(None).len() * 8);
     }
 
     #[test]
-    fn a_recorded_call_continues() {
+    fn a_recorded_call_is_not_stopped() {
         let cookie = 0x8123_4567_89ab_cdef;
-        let with = |number: libc::c_long, flags, sixth| {
-            answer_with(Some(cookie), AUDIT_ARCH, u32::try_from(number).unwrap(), flags, sixth)
+        let action = |number: libc::c_long, flags, sixth| {
+            filter_action_with_cookie(Some(cookie), AUDIT_ARCH, u32::try_from(number).unwrap(), flags, sixth)
         };
         for call in [libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_readlinkat] {
-            assert_eq!(with(call, 0, cookie), RETURN_ALLOW);
-            assert_eq!(with(call, 0, cookie ^ 1), RETURN_NOTIFY);
-            assert_eq!(with(call, 0, cookie ^ 1 << 40), RETURN_NOTIFY);
-            assert_eq!(answer_with(None, AUDIT_ARCH, u32::try_from(call).unwrap(), 0, cookie), RETURN_NOTIFY);
+            assert_eq!(action(call, 0, cookie), RETURN_ALLOW);
+            assert_eq!(action(call, 0, cookie ^ 1), RETURN_NOTIFY);
+            assert_eq!(action(call, 0, cookie ^ 1 << 40), RETURN_NOTIFY);
+            assert_eq!(
+                filter_action_with_cookie(None, AUDIT_ARCH, u32::try_from(call).unwrap(), 0, cookie),
+                RETURN_NOTIFY
+            );
         }
-        assert_eq!(with(libc::SYS_read, 0, 0), RETURN_ALLOW);
-        assert_eq!(answer_with(Some(cookie), 0x4000_0003, 5, 0, cookie), RETURN_NOTIFY, "a 32-bit program");
+        assert_eq!(action(libc::SYS_read, 0, 0), RETURN_ALLOW);
+        assert_eq!(
+            filter_action_with_cookie(Some(cookie), 0x4000_0003, 5, 0, cookie),
+            RETURN_NOTIFY,
+            "a 32-bit program"
+        );
     }
 }

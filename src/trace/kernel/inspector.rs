@@ -24,7 +24,7 @@ use crate::trace::access_log::{AccessLog, PathChangeKind};
 /// Maximum number of files recorded for one renamed directory.
 const MAX_MOVED_FILES: usize = 20_000;
 
-/// Maximum number of remembered accesses.
+/// Maximum number of remembered accesses, which are not recorded again.
 const MAX_SEEN_ACCESSES: usize = 500_000;
 
 /// Inspector of one session's system calls.
@@ -34,7 +34,7 @@ pub(super) struct SyscallInspector {
     path_resolver: PathResolver,
     seen_accesses: HashSet<u64>,
     path_buffer: Vec<u8>,
-    /// Events recorded by the session's own programs.
+    /// Accesses recorded by the preload library in the session's programs.
     preload_ring: Option<PreloadRing>,
     /// Ports that were already in use before the session ran; queried lazily, since the query takes 14 ms.
     pub(super) preexisting_ports: OnceCell<HashSet<u16>>,
@@ -42,15 +42,14 @@ pub(super) struct SyscallInspector {
 
 impl SyscallInspector {
     /// Creates an inspector for a session.
-    pub(super) fn new(access_log: AccessLog, notes: Option<PreloadRing>) -> Self {
-        let (places, services) = (PathResolver::default(), OnceCell::new());
+    pub(super) fn new(access_log: AccessLog, preload_ring: Option<PreloadRing>) -> Self {
         Self {
             access_log,
-            path_resolver: places,
+            path_resolver: PathResolver::default(),
             seen_accesses: HashSet::new(),
             path_buffer: Vec::new(),
-            preload_ring: notes,
-            preexisting_ports: services,
+            preload_ring,
+            preexisting_ports: OnceCell::new(),
         }
     }
 
@@ -62,103 +61,104 @@ impl SyscallInspector {
 
     /// Processes the events recorded since the last call: all of them precede the next stopped call.
     fn drain_preload_ring(&mut self) {
-        let Some(mut notes) = self.preload_ring.take() else { return };
+        let Some(mut ring) = self.preload_ring.take() else { return };
         let mut text = std::mem::take(&mut self.path_buffer);
-        while let Some(noted) = notes.next_event(&mut text) {
+        while let Some(event) = ring.next_event(&mut text) {
             self.access_log.call_count += 1;
             let path = Path::new(OsStr::from_bytes(&text));
-            match noted {
-                PreloadEvent::Stat { no_follow: of_link } => self.record_stat(path, !of_link, false),
+            match event {
+                PreloadEvent::Stat { no_follow } => self.record_stat(path, !no_follow, false),
                 PreloadEvent::ReadLink => self.record_stat(path, false, true),
                 PreloadEvent::Open(flags) => self.record_open(0, path, u64::from(flags)),
             }
         }
-        (self.path_buffer, self.preload_ring) = (text, Some(notes));
+        (self.path_buffer, self.preload_ring) = (text, Some(ring));
     }
 
     /// Returns whether to fail a call as if the kernel had no io_uring.
-    pub(super) fn should_refuse(notice: &SeccompNotification) -> bool {
-        notice.data.arch == AUDIT_ARCH
-            && is_io_uring_setup(notice.data.nr.cast_unsigned())
-            && can_run_without_ring(notice.pid)
+    pub(super) fn should_refuse(notification: &SeccompNotification) -> bool {
+        notification.data.arch == AUDIT_ARCH
+            && is_io_uring_setup(notification.data.nr.cast_unsigned())
+            && can_run_without_ring(notification.pid)
     }
 
     /// Inspects a call before it continues.
-    pub(super) fn inspect_call(&mut self, notice: &SeccompNotification) {
+    pub(super) fn inspect_call(&mut self, notification: &SeccompNotification) {
         self.drain_preload_ring();
         self.access_log.call_count += 1;
-        let number = notice.data.nr.cast_unsigned();
-        if notice.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {
+        let number = notification.data.nr.cast_unsigned();
+        if notification.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {
             return self.access_log.mark_incomplete("it runs a 32-bit program");
         }
         let Some(call) = find_syscall(number) else { return };
-        let arguments = &notice.data.args;
+        let arguments = &notification.data.args;
         match call {
-            TracedSyscall::Unsupported(why) => self.access_log.mark_incomplete(&format!("it {why}")),
-            TracedSyscall::Open(at, bits) => {
-                let Some(flags) = self.read_flags(notice, bits) else { return };
-                if let Some(path) = self.read_path(notice, at).and_then(|path| resolve_open_file_path(path, notice.pid))
+            TracedSyscall::Unsupported(action) => self.access_log.mark_incomplete(&format!("it {action}")),
+            TracedSyscall::Open(at, flags_arg) => {
+                let Some(flags) = self.read_flags(notification, flags_arg) else { return };
+                if let Some(path) =
+                    self.read_path(notification, at).and_then(|path| resolve_open_file_path(path, notification.pid))
                 {
-                    self.record_open(notice.pid, &path, flags);
+                    self.record_open(notification.pid, &path, flags);
                 }
             }
-            TracedSyscall::Stat(at, bits) => {
-                let link = has_no_follow(self.read_flags(notice, bits).unwrap_or(0));
-                self.record_stat_call(notice, at, !link, false);
+            TracedSyscall::Stat(at, flags_arg) => {
+                let no_follow = has_no_follow(self.read_flags(notification, flags_arg).unwrap_or(0));
+                self.record_stat_call(notification, at, !no_follow, false);
             }
-            TracedSyscall::ReadLink(at) => self.record_stat_call(notice, at, false, true),
-            TracedSyscall::Execute(at) => self.record_stat_call(notice, at, true, true),
-            TracedSyscall::ListFolder => self.record_listing(notice.pid, arguments[0]),
+            TracedSyscall::ReadLink(at) => self.record_stat_call(notification, at, false, true),
+            TracedSyscall::Execute(at) => self.record_stat_call(notification, at, true, true),
+            TracedSyscall::ListFolder => self.record_listing(notification.pid, arguments[0]),
             TracedSyscall::MakeFolder(at) | TracedSyscall::SymbolicLink(at) | TracedSyscall::MakeNode(at) => {
-                let Some(path) = self.read_path(notice, at) else { return };
+                let Some(path) = self.read_path(notification, at) else { return };
                 let found = self.resolve_path(&path, false);
                 match &found.metadata {
                     None => {
                         if call == TracedSyscall::SymbolicLink(at) {
                             self.invalidate_if_remembered(&found.path);
                         }
-                        self.record_change(notice.pid, &found, PathChangeKind::OpenForWrite);
+                        self.record_change(notification.pid, &found, PathChangeKind::OpenForWrite);
                     }
-                    metadata => self.access_log.record_read(&found.path, metadata.as_ref()), // it will be reply so
+                    metadata => self.access_log.record_read(&found.path, metadata.as_ref()), // the call fails because the path exists
                 }
             }
-            TracedSyscall::Remove(at, _) => self.record_removal(notice, at),
-            TracedSyscall::Rename(from, to, bits) => {
-                self.record_rename(notice, from, to, self.read_flags(notice, bits).unwrap_or(0));
+            TracedSyscall::Remove(at, _) => self.record_removal(notification, at),
+            TracedSyscall::Rename(from, to, flags_arg) => {
+                self.record_rename(notification, from, to, self.read_flags(notification, flags_arg).unwrap_or(0));
             }
-            TracedSyscall::Link(from, to, _) => self.record_hard_link(notice, from, to),
+            TracedSyscall::Link(from, to, _) => self.record_hard_link(notification, from, to),
             TracedSyscall::Truncate(at) | TracedSyscall::ChangeMode(at) => {
-                let Some(path) = self.read_path(notice, at) else { return };
+                let Some(path) = self.read_path(notification, at) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notice.pid, &found, PathChangeKind::OpenForWrite);
+                self.record_existing_change(notification.pid, &found, PathChangeKind::OpenForWrite);
             }
             TracedSyscall::ChangeOpenMode => {
-                let Some(path) = descriptor_path(notice.pid, arguments[0]) else { return };
+                let Some(path) = descriptor_path(notification.pid, arguments[0]) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notice.pid, &found, PathChangeKind::OpenForWrite);
+                self.record_existing_change(notification.pid, &found, PathChangeKind::OpenForWrite);
             }
-            TracedSyscall::Bind => self.record_bind(notice),
-            TracedSyscall::Connect => self.record_connect(notice),
+            TracedSyscall::Bind => self.record_bind(notification),
+            TracedSyscall::Connect => self.record_connect(notification),
         }
     }
 
-    fn read_flags(&self, notice: &SeccompNotification, bits: FlagsArg) -> Option<u64> {
-        let argument = |at: usize| notice.data.args[at];
-        match bits {
-            FlagsArg::Fixed(bits) => Some(bits),
-            FlagsArg::Argument(at) => Some(argument(at) & 0xffff_ffff),
-            FlagsArg::Pointer(at) => {
-                let bytes = read_process_bytes(notice.pid, argument(at), 8).ok()?;
+    fn read_flags(&self, notification: &SeccompNotification, flags_arg: FlagsArg) -> Option<u64> {
+        let argument = |index: usize| notification.data.args[index];
+        match flags_arg {
+            FlagsArg::Fixed(flags) => Some(flags),
+            FlagsArg::Argument(index) => Some(argument(index) & 0xffff_ffff),
+            FlagsArg::Pointer(index) => {
+                let bytes = read_process_bytes(notification.pid, argument(index), 8).ok()?;
                 Some(u64::from_ne_bytes(bytes.try_into().ok()?))
             }
         }
     }
 
-    /// Returns the absolute path of a call argument, links unresolved, or `None` if it is not a path.
-    fn read_path(&mut self, notice: &SeccompNotification, at: PathArg) -> Option<PathBuf> {
-        match read_process_string(notice.pid, notice.data.args[at.path_arg], &mut self.path_buffer) {
+    /// Returns the absolute path of a call argument without resolving links, or `None` if it is not a path.
+    fn read_path(&mut self, notification: &SeccompNotification, at: PathArg) -> Option<PathBuf> {
+        match read_process_string(notification.pid, notification.data.args[at.path_arg], &mut self.path_buffer) {
             Ok(true) if !self.path_buffer.is_empty() => {}
-            Ok(_) => return None, // the call will fail, or means an open file
+            Ok(_) => return None, // the call fails, or refers to an open file
             Err(error) => {
                 // With a bad address the call itself fails; without permission to read the process the trace is
                 // incomplete.
@@ -170,19 +170,19 @@ impl SyscallInspector {
         }
         let path = Path::new(OsStr::from_bytes(&self.path_buffer));
         if path.is_absolute() {
-            return Some(resolve_proc_self(path.to_path_buf(), notice.pid));
+            return Some(resolve_proc_self(path.to_path_buf(), notification.pid));
         }
-        let folder = match at.folder_arg.map(|folder| notice.data.args[folder]) {
-            Some(fd) if descriptor_number(fd) != libc::AT_FDCWD => descriptor_path(notice.pid, fd),
-            _ => fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok(),
+        let folder = match at.folder_arg.map(|folder| notification.data.args[folder]) {
+            Some(fd) if descriptor_number(fd) != libc::AT_FDCWD => descriptor_path(notification.pid, fd),
+            _ => fs_err::read_link(format!("/proc/{}/cwd", notification.pid)).ok(),
         };
-        folder.map(|folder| resolve_proc_self(folder.join(path), notice.pid))
+        folder.map(|folder| resolve_proc_self(folder.join(path), notification.pid))
     }
 
-    /// Returns whether this access is new.
-    fn insert_seen(&mut self, how: u64, path: &Path) -> bool {
+    /// Remembers an access and returns whether it is new.
+    fn insert_seen(&mut self, access: u64, path: &Path) -> bool {
         let mut hasher = DefaultHasher::new();
-        (how, path.as_os_str().as_bytes()).hash(&mut hasher);
+        (access, path.as_os_str().as_bytes()).hash(&mut hasher);
         if self.seen_accesses.len() >= MAX_SEEN_ACCESSES {
             self.seen_accesses.clear();
         }
@@ -197,40 +197,40 @@ impl SyscallInspector {
         found
     }
 
-    /// Resolves a path whose accesses are remembered, and registers the names whose change invalidates them.
+    /// Resolves a path whose accesses are remembered, and registers the paths whose change invalidates them.
     fn resolve_remembered(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let found = self.resolve_path(path, follow);
-        self.path_resolver.remember_name(&found.path);
+        self.path_resolver.remember_path(&found.path);
         found
     }
 
-    /// Forgets all remembered accesses.
+    /// Clears all remembered accesses.
     fn invalidate_seen(&mut self) {
         self.path_resolver.clear();
         self.seen_accesses.clear();
-        if let Some(notes) = &self.preload_ring {
-            notes.start_generation();
+        if let Some(ring) = &self.preload_ring {
+            ring.start_generation();
         }
     }
 
-    /// Forgets remembered accesses if a link is created or removed at a name they depend on.
+    /// Clears remembered accesses if a link is created or removed at a path that they depend on.
     ///
-    /// Limited to such names because pytest creates and removes a link for each test's directory.
-    fn invalidate_if_remembered(&mut self, place: &Path) {
-        if self.path_resolver.is_remembered(place) {
+    /// Limited to such paths because pytest creates and removes a link for each test's directory.
+    fn invalidate_if_remembered(&mut self, path: &Path) {
+        if self.path_resolver.is_remembered(path) {
             self.invalidate_seen();
         }
     }
 
-    fn record_stat_call(&mut self, notice: &SeccompNotification, at: PathArg, follow: bool, opened: bool) {
-        if let Some(path) = self.read_path(notice, at) {
+    fn record_stat_call(&mut self, notification: &SeccompNotification, at: PathArg, follow: bool, opened: bool) {
+        if let Some(path) = self.read_path(notification, at) {
             self.record_stat(&path, follow, opened);
         }
     }
 
     fn record_stat(&mut self, path: &Path, follow: bool, opened: bool) {
-        let how = u64::from(follow) | u64::from(opened) << 7;
-        if !self.insert_seen(how, path) || !self.access_log.scope.can_be_tracked(path, true) {
+        let access = u64::from(follow) | u64::from(opened) << 7;
+        if !self.insert_seen(access, path) || !self.access_log.scope.can_be_tracked(path, true) {
             return;
         }
         let found = self.resolve_remembered(path, follow);
@@ -250,14 +250,15 @@ impl SyscallInspector {
     fn record_open(&mut self, process: u32, path: &Path, flags: u64) {
         let has = |flag: i32| flags & u64::from(flag.cast_unsigned()) == u64::from(flag.cast_unsigned());
         if has(libc::O_TMPFILE) {
-            return; // without a name, until a link gives it one
+            return; // the file has no name unless it is linked later
         }
         let mode = flags & 3;
         let writes = (mode != 0 || has(libc::O_TRUNC)) && !has(libc::O_PATH);
         let creates = has(libc::O_CREAT);
         let reading = !writes && !creates;
-        let how = 2 | mode << 2 | u64::from(writes) << 4 | u64::from(creates) << 5 | u64::from(has(libc::O_TRUNC)) << 6;
-        if !self.insert_seen(how, path) || (reading && !self.access_log.scope.can_be_tracked(path, true)) {
+        let access =
+            2 | mode << 2 | u64::from(writes) << 4 | u64::from(creates) << 5 | u64::from(has(libc::O_TRUNC)) << 6;
+        if !self.insert_seen(access, path) || (reading && !self.access_log.scope.can_be_tracked(path, true)) {
             return;
         }
         let new_only = creates && has(libc::O_EXCL);
@@ -269,23 +270,23 @@ impl SyscallInspector {
                 if mode != 1 {
                     self.access_log.record_read(&found.path, Some(metadata));
                 }
-                let how = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::OpenForWrite };
-                self.record_existing_change(process, &found, how);
+                let kind = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::OpenForWrite };
+                self.record_existing_change(process, &found, kind);
             }
             _ => self.record_read(&found),
         }
     }
 
-    pub(super) fn record_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
-        self.access_log.record_change(&found.path, found.metadata.as_ref(), how, || program_name(process));
+    pub(super) fn record_change(&mut self, process: u32, found: &ResolvedPath, kind: PathChangeKind) {
+        self.access_log.record_change(&found.path, found.metadata.as_ref(), kind, || program_name(process));
     }
 
     /// Records a change that has no effect if the file does not exist.
-    fn record_existing_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
+    fn record_existing_change(&mut self, process: u32, found: &ResolvedPath, kind: PathChangeKind) {
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
             Some(metadata) if is_special_file(metadata) || metadata.is_dir() => {}
-            Some(_) => self.record_change(process, found, how),
+            Some(_) => self.record_change(process, found, kind),
         }
     }
 
@@ -297,8 +298,8 @@ impl SyscallInspector {
         }
     }
 
-    fn record_removal(&mut self, notice: &SeccompNotification, at: PathArg) {
-        let Some(path) = self.read_path(notice, at) else { return };
+    fn record_removal(&mut self, notification: &SeccompNotification, at: PathArg) {
+        let Some(path) = self.read_path(notification, at) else { return };
         let found = self.resolve_path(&path, false);
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
@@ -306,32 +307,36 @@ impl SyscallInspector {
                 if metadata.is_symlink() {
                     self.invalidate_if_remembered(&found.path);
                 }
-                self.record_change(notice.pid, &found, PathChangeKind::Remove);
+                self.record_change(notification.pid, &found, PathChangeKind::Remove);
             }
         }
     }
 
-    fn record_rename(&mut self, notice: &SeccompNotification, from: PathArg, to: PathArg, flags: u64) {
-        let Some(from) = self.read_path(notice, from) else { return };
-        let Some(to) = self.read_path(notice, to) else { return };
+    fn record_rename(&mut self, notification: &SeccompNotification, from: PathArg, to: PathArg, flags: u64) {
+        let Some(from) = self.read_path(notification, from) else { return };
+        let Some(to) = self.read_path(notification, to) else { return };
         let (from, to) = (self.resolve_path(&from, false), self.resolve_path(&to, false));
         let Some(metadata) = &from.metadata else { return self.access_log.record_absent(&from.path) };
         let kinds = [Some(metadata), to.metadata.as_ref()];
         if kinds.iter().flatten().any(|metadata| metadata.is_dir()) {
-            self.invalidate_seen(); // there may be links in it
+            self.invalidate_seen(); // the directory may contain links
         } else if kinds.iter().flatten().any(|metadata| metadata.is_symlink()) {
             self.invalidate_if_remembered(&from.path);
             self.invalidate_if_remembered(&to.path);
         }
         if metadata.is_dir() {
-            self.record_moved_files(notice.pid, &from.path, &to.path);
+            self.record_moved_files(notification.pid, &from.path, &to.path);
         }
         let swaps = flags & u64::from(libc::RENAME_EXCHANGE) != 0;
         if swaps && to.metadata.as_ref().is_some_and(Metadata::is_dir) {
-            self.record_moved_files(notice.pid, &to.path, &from.path);
+            self.record_moved_files(notification.pid, &to.path, &from.path);
         }
-        self.record_change(notice.pid, &from, if swaps { PathChangeKind::Overwrite } else { PathChangeKind::Remove });
-        self.record_change(notice.pid, &to, PathChangeKind::Overwrite);
+        self.record_change(
+            notification.pid,
+            &from,
+            if swaps { PathChangeKind::Overwrite } else { PathChangeKind::Remove },
+        );
+        self.record_change(notification.pid, &to, PathChangeKind::Overwrite);
     }
 
     /// Records all files of a renamed directory.
@@ -349,24 +354,25 @@ impl SyscallInspector {
         }
     }
 
-    fn record_hard_link(&mut self, notice: &SeccompNotification, from: PathArg, to: PathArg) {
+    fn record_hard_link(&mut self, notification: &SeccompNotification, from: PathArg, to: PathArg) {
         // The source may have no name (`O_TMPFILE`); then only the new name counts.
-        if let Some(from) = self.read_path(notice, from).filter(|from| self.access_log.scope.can_be_tracked(from, true))
+        if let Some(from) =
+            self.read_path(notification, from).filter(|from| self.access_log.scope.can_be_tracked(from, true))
         {
             let found = self.resolve_path(&from, false);
             self.record_read(&found);
             self.access_log.record_hard_link(&found.path, found.metadata.as_ref());
-            if let Some(to) = self.read_path(notice, to) {
+            if let Some(to) = self.read_path(notification, to) {
                 let named = self.resolve_path(&to, false);
                 self.access_log.record_hard_link(&named.path, found.metadata.as_ref());
             }
         }
-        let Some(to) = self.read_path(notice, to) else { return };
+        let Some(to) = self.read_path(notification, to) else { return };
         let to = self.resolve_path(&to, false);
         match &to.metadata {
             None => {
-                self.invalidate_if_remembered(&to.path); // what is linked may be a link
-                self.record_change(notice.pid, &to, PathChangeKind::OpenForWrite);
+                self.invalidate_if_remembered(&to.path); // the source of the hard link may be a symbolic link
+                self.record_change(notification.pid, &to, PathChangeKind::OpenForWrite);
             }
             metadata => self.access_log.record_read(&to.path, metadata.as_ref()),
         }

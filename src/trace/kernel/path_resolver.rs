@@ -13,8 +13,8 @@ const MAX_LINKS: usize = 40;
 /// Maximum number of cached directories.
 const MAX_FOLDERS: usize = 50_000;
 
-/// Maximum number of remembered names (about 16 MB).
-const MAX_REMEMBERED_NAMES: usize = 1_000_000;
+/// Maximum number of remembered paths (about 16 MB).
+const MAX_REMEMBERED_PATHS: usize = 1_000_000;
 
 /// A resolved path.
 #[derive(Debug)]
@@ -30,14 +30,14 @@ pub(super) struct ResolvedPath {
 /// Cache of resolved directories.
 #[derive(Debug, Default)]
 pub(super) struct PathResolver {
-    /// Keyed by text: hashing the components of a path costs as much as a lookup.
+    /// Keys are strings, because hashing a `PathBuf` by its components is slow.
     resolved_folders: HashMap<OsString, PathBuf>,
-    /// Digests of all names that remembered accesses depend on.
-    remembered_names: HashSet<u64>,
+    /// Digests of all paths that remembered accesses depend on.
+    remembered_paths: HashSet<u64>,
 }
 
 impl PathResolver {
-    /// Resolves an absolute path; a link in the last component is followed if `follow`.
+    /// Resolves an absolute path; follows a link in the last component if `follow` is set.
     pub(super) fn resolve(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let mut links = Vec::new();
         let mut path = path.to_path_buf();
@@ -49,26 +49,26 @@ impl PathResolver {
                 let metadata = fs_err::symlink_metadata(&path).ok();
                 return ResolvedPath { path, metadata, links };
             };
-            let place = self.resolve_folder(folder, &mut links).join(name);
-            let metadata = fs_err::symlink_metadata(&place).ok();
+            let candidate = self.resolve_folder(folder, &mut links).join(name);
+            let metadata = fs_err::symlink_metadata(&candidate).ok();
             let is_link = metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_symlink());
             if !is_link || !follow || links.len() >= MAX_LINKS {
-                return ResolvedPath { path: place, metadata, links };
+                return ResolvedPath { path: candidate, metadata, links };
             }
-            let target = fs_err::read_link(&place).unwrap_or_default();
-            path = place.parent().unwrap_or(Path::new("/")).join(target);
-            self.remember_name(&place);
-            links.push(place);
+            let target = fs_err::read_link(&candidate).unwrap_or_default();
+            path = candidate.parent().unwrap_or(Path::new("/")).join(target);
+            self.remember_path(&candidate);
+            links.push(candidate);
         }
     }
 
-    /// Resolves a directory; components that do not exist are kept as written.
+    /// Resolves a directory; components that do not exist are not changed.
     fn resolve_folder(&mut self, path: &Path, links: &mut Vec<PathBuf>) -> PathBuf {
         if let Some(known) = self.resolved_folders.get(path.as_os_str()) {
             return known.clone();
         }
         let mut real = PathBuf::from("/");
-        let mut sure = true;
+        let mut all_exist = true;
         let mut components = path.components();
         // Start at the deepest ancestor that is cached.
         if let Some((above, known)) =
@@ -81,17 +81,17 @@ impl PathResolver {
         for component in components {
             match component {
                 Component::Normal(name) => {
-                    let place = real.join(name);
-                    self.remember_name(&place);
-                    match fs_err::symlink_metadata(&place) {
+                    let candidate = real.join(name);
+                    self.remember_path(&candidate);
+                    match fs_err::symlink_metadata(&candidate) {
                         Ok(metadata) if metadata.file_type().is_symlink() && links.len() < MAX_LINKS => {
-                            let target = real.join(fs_err::read_link(&place).unwrap_or_default());
-                            links.push(place);
+                            let target = real.join(fs_err::read_link(&candidate).unwrap_or_default());
+                            links.push(candidate);
                             real = self.resolve_folder(&target, links);
                         }
                         found => {
-                            sure &= found.is_ok();
-                            real = place;
+                            all_exist &= found.is_ok();
+                            real = candidate;
                         }
                     }
                 }
@@ -101,7 +101,7 @@ impl PathResolver {
                 _ => {}
             }
         }
-        if sure {
+        if all_exist {
             if self.resolved_folders.len() >= MAX_FOLDERS {
                 self.resolved_folders.clear();
             }
@@ -110,29 +110,29 @@ impl PathResolver {
         real
     }
 
-    /// Remembers that an access depends on this name.
-    pub(super) fn remember_name(&mut self, place: &Path) {
-        // Beyond the limit every name counts as remembered, so that the next link change invalidates everything.
-        if self.remembered_names.len() < MAX_REMEMBERED_NAMES {
-            self.remembered_names.insert(hash_path(place));
+    /// Remembers that an access depends on this path.
+    pub(super) fn remember_path(&mut self, path: &Path) {
+        // Beyond the limit every path counts as remembered, so that the next change of a link invalidates everything.
+        if self.remembered_paths.len() < MAX_REMEMBERED_PATHS {
+            self.remembered_paths.insert(hash_path(path));
         }
     }
 
-    /// Returns whether a remembered access depends on this name.
-    pub(super) fn is_remembered(&self, place: &Path) -> bool {
-        self.remembered_names.len() >= MAX_REMEMBERED_NAMES || self.remembered_names.contains(&hash_path(place))
+    /// Returns whether a remembered access depends on this path.
+    pub(super) fn is_remembered(&self, path: &Path) -> bool {
+        self.remembered_paths.len() >= MAX_REMEMBERED_PATHS || self.remembered_paths.contains(&hash_path(path))
     }
 
     /// Clears the cache after a link or directory was changed.
     pub(super) fn clear(&mut self) {
         self.resolved_folders.clear();
-        self.remembered_names.clear();
+        self.remembered_paths.clear();
     }
 }
 
-fn hash_path(place: &Path) -> u64 {
+fn hash_path(path: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
-    place.as_os_str().as_bytes().hash(&mut hasher);
+    path.as_os_str().as_bytes().hash(&mut hasher);
     hasher.finish()
 }
 
@@ -140,7 +140,7 @@ fn hash_path(place: &Path) -> u64 {
 fn split_file_name(path: &Path) -> Option<(&Path, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
     let end = bytes.iter().rposition(|byte| *byte != b'/')? + 1;
-    let start = bytes[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let start = bytes[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let name = &bytes[start..end];
     if matches!(name, b"." | b"..") {
         return None;
@@ -163,27 +163,27 @@ mod tests {
         symlink("a", root.join("link")).unwrap();
         symlink("link/b/file", root.join("end")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
-        let mut places = PathResolver::default();
-        let found = places.resolve(&root.join("end"), true);
+        let mut resolver = PathResolver::default();
+        let found = resolver.resolve(&root.join("end"), true);
         assert_eq!((found.path, found.metadata.is_some()), (root.join("a/b/file"), true));
         assert_eq!(found.links, [root.join("end"), root.join("link")]);
-        let found = places.resolve(&root.join("end"), false);
+        let found = resolver.resolve(&root.join("end"), false);
         assert_eq!((found.path, found.links.len()), (root.join("end"), 0));
-        let found = places.resolve(&root.join("link/b/../b/./new"), true);
+        let found = resolver.resolve(&root.join("link/b/../b/./new"), true);
         assert_eq!((found.path, found.metadata.is_some()), (root.join("a/b/new"), false));
-        assert_eq!(places.resolve(&root.join("link/b/.."), true).path, root.join("a"));
-        assert_eq!(places.resolve(&root.join("link/"), false).path, root.join("a"));
-        assert_eq!(places.resolve(&root.join("none/x/../y"), true).path, root.join("none/y"));
-        assert_eq!(places.resolve(Path::new("/"), true).path, Path::new("/"));
-        assert!(places.resolve(&root.join("loop"), true).links.len() >= MAX_LINKS);
-        // A name that no path led through is not remembered; a name that one led through or ended at is.
-        for (name, passed) in [("link", true), ("end", true), ("a/b", true), ("none", true), ("other", false)] {
-            assert_eq!(places.is_remembered(&root.join(name)), passed, "{name}");
+        assert_eq!(resolver.resolve(&root.join("link/b/.."), true).path, root.join("a"));
+        assert_eq!(resolver.resolve(&root.join("link/"), false).path, root.join("a"));
+        assert_eq!(resolver.resolve(&root.join("none/x/../y"), true).path, root.join("none/y"));
+        assert_eq!(resolver.resolve(Path::new("/"), true).path, Path::new("/"));
+        assert!(resolver.resolve(&root.join("loop"), true).links.len() >= MAX_LINKS);
+        // The paths of links and directories on the way are remembered.
+        for (name, remembered) in [("link", true), ("end", true), ("a/b", true), ("none", true), ("other", false)] {
+            assert_eq!(resolver.is_remembered(&root.join(name)), remembered, "{name}");
         }
-        // The same name with another target.
+        // A path whose target has changed.
         fs_err::remove_file(root.join("link")).unwrap();
         fs_err::create_dir(root.join("link")).unwrap();
-        places.clear();
-        assert_eq!(places.resolve(&root.join("link/z"), true).path, root.join("link/z"));
+        resolver.clear();
+        assert_eq!(resolver.resolve(&root.join("link/z"), true).path, root.join("link/z"));
     }
 }

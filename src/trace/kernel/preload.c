@@ -1,11 +1,11 @@
 /*
- * Preload library of traced programs (LD_PRELOAD): records read-only file calls in memory shared with noxide, instead of
- * having the kernel stop each of them.
+ * Preload library of traced programs (LD_PRELOAD): records read-only file calls in memory shared with noxide, so that the
+ * kernel need not stop each of them.
  *
  * A recorded call passes a cookie in its sixth argument, which none of these calls uses; the filter lets it continue.
- * Every call that cannot be recorded is made as usual and stopped by the kernel: calls of programs without this library,
+ * A call that cannot be recorded is made as usual and stopped by the kernel: calls of programs without this library,
  * of static programs, with a full ring, or with a path relative to an open directory. Nothing here waits, allocates or
- * needs a C library, so that it works in signal handlers, after fork and vfork, and beside any C library.
+ * calls a C library, so that it works in signal handlers, after fork and vfork, and with any C library.
  *
  * The memory layout is defined in `preload_ring.rs`.
  */
@@ -97,7 +97,7 @@ static char *map_ring(void)
 {
 	const char *value = get_env("NOXIDE_TRACE_RING");
 	u64 cookie;
-	long fd, place, size;
+	long fd, mapping, size;
 
 	if (!value)
 		return (char *)1;
@@ -108,16 +108,16 @@ static char *map_ring(void)
 	if (fd < 0)
 		return (char *)1;
 	size = call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
-	place = size == RING_SIZE ? call(SYS_mmap, 0, RING_SIZE, PROT_BOTH, MAP_SHARED, fd, 0) : -1;
+	mapping = size == RING_SIZE ? call(SYS_mmap, 0, RING_SIZE, PROT_BOTH, MAP_SHARED, fd, 0) : -1;
 	call(SYS_close, fd, 0, 0, 0, 0, 0);
-	if ((u64)place > -4096UL)
+	if ((u64)mapping > -4096UL)
 		return (char *)1;
 	/* In another PID namespace (a container) the path may refer to another file. */
-	if (*(u64 *)(place + COOKIE) != cookie) {
-		call(SYS_munmap, place, RING_SIZE, 0, 0, 0, 0);
+	if (*(u64 *)(mapping + COOKIE) != cookie) {
+		call(SYS_munmap, mapping, RING_SIZE, 0, 0, 0, 0);
 		return (char *)1;
 	}
-	return (char *)place;
+	return (char *)mapping;
 }
 
 /* Returns the ring, or 0 if there is none or the environment is not set up yet. */
@@ -227,7 +227,7 @@ static long record(const char *path, u32 kind, u32 flags)
 {
 	char *shared = ring();
 	char text[MAX_PATH];
-	u64 length, at, digest, *place;
+	u64 length, at, digest, *entry;
 
 	if (!shared || !path || !*path)
 		return 0;
@@ -239,11 +239,11 @@ static long record(const char *path, u32 kind, u32 flags)
 	for (at = 0; at < length; at++)
 		digest = (digest ^ (u8)text[at]) * 0x100000001b3UL;
 	digest ^= digest >> 29;
-	place = &seen[digest % SEEN_COUNT];
-	if (__atomic_load_n(place, __ATOMIC_RELAXED) != digest) {
+	entry = &seen[digest % SEEN_COUNT];
+	if (__atomic_load_n(entry, __ATOMIC_RELAXED) != digest) {
 		if (!push(shared, text, length, kind, flags))
 			return 0;
-		__atomic_store_n(place, digest, __ATOMIC_RELAXED);
+		__atomic_store_n(entry, digest, __ATOMIC_RELAXED);
 	}
 	return *(long *)(shared + COOKIE);
 }

@@ -27,7 +27,7 @@ const GENERATION_OFFSET: usize = 8;
 const HEAD_OFFSET: usize = 64;
 const TAIL_OFFSET: usize = 128;
 const SLOT_STATE_OFFSET: usize = 0; // in a slot
-const SLOT_LENGTH_OFFSET: usize = 4; // two bytes, and one of the kind
+const SLOT_LENGTH_OFFSET: usize = 4; // two bytes, followed by one byte with the kind
 const SLOT_FLAGS_OFFSET: usize = 8;
 const SLOT_PATH_OFFSET: usize = 12;
 const SLOT_FREE: u32 = 0;
@@ -54,7 +54,7 @@ pub(super) struct PreloadRing {
     cookie: u64,
     /// Sequence number of the first unread slot.
     tail: u64,
-    /// Slots after `tail` that were read already: a program may be suspended while it writes an earlier one.
+    /// Slots after `tail` that were read already, while a suspended program has not finished writing an earlier one.
     consumed: Vec<bool>,
 }
 
@@ -65,7 +65,7 @@ impl PreloadRing {
     /// If shared memory cannot be allocated.
     pub(super) fn new() -> io::Result<Self> {
         let memory = SharedMemory::new(SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE)?;
-        // A value that no register holds by chance; the filter compares its halves one by one.
+        // Unlikely to be in a register by chance. Both halves differ from zero, because the filter compares each of them.
         let cookie = RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1;
         memory.atomic_u64(COOKIE_OFFSET).store(cookie, Ordering::Relaxed);
         Ok(Self { memory, cookie, tail: 0, consumed: vec![false; SLOT_COUNT] })
@@ -76,7 +76,7 @@ impl PreloadRing {
         self.cookie
     }
 
-    /// Returns the value of `NOXIDE_TRACE_RING`, by which programs find the memory.
+    /// Returns the value of `NOXIDE_TRACE_RING`, which contains the cookie and the path of the memory.
     pub(super) fn env_value(&self) -> String {
         format!("{:x}:{}", self.cookie, self.memory.proc_fd_path())
     }
@@ -92,12 +92,12 @@ impl PreloadRing {
             {
                 continue;
             }
-            let look = self.read_slot(slot, path);
+            let event = self.read_slot(slot, path);
             self.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(SLOT_FREE, Ordering::Relaxed);
             self.consumed[index] = true;
             self.release_slots(head);
-            if look.is_some() {
-                return look;
+            if event.is_some() {
+                return event;
             }
         }
         None
@@ -139,13 +139,13 @@ impl PreloadRing {
 #[derive(Debug)]
 pub(crate) struct PreloadLibrary {
     path: String,
-    /// Temporary directory that holds the library if the given one could not.
+    /// Temporary directory of the library, if the requested directory could not be used.
     _temp_folder: Option<TempDir>,
 }
 
 impl PreloadLibrary {
-    /// Installs the library in `folder`, or in a temporary directory if `LD_PRELOAD` cannot express that path (it
-    /// separates entries by blanks and colons).
+    /// Installs the library in `folder`, or in a temporary directory if that path contains a blank or a colon, which
+    /// separate entries in `LD_PRELOAD`.
     ///
     /// Returns `None` if there is no library for this processor, or if libraries cannot be loaded from there.
     pub(crate) fn install(folder: &Path) -> Option<Self> {
@@ -157,19 +157,19 @@ impl PreloadLibrary {
         if is_preload_path(&folder) {
             return Self::write_to_folder(&folder, None);
         }
-        let elsewhere = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
-        let folder = fs_err::canonicalize(elsewhere.path()).ok().filter(|folder| is_preload_path(folder))?;
-        Self::write_to_folder(&folder, Some(elsewhere))
+        let temp_folder = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
+        let folder = fs_err::canonicalize(temp_folder.path()).ok().filter(|folder| is_preload_path(folder))?;
+        Self::write_to_folder(&folder, Some(temp_folder))
     }
 
-    fn write_to_folder(folder: &Path, elsewhere: Option<TempDir>) -> Option<Self> {
+    fn write_to_folder(folder: &Path, temp_folder: Option<TempDir>) -> Option<Self> {
         let path = folder.join(format!("preload-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
         if fs_err::read(&path).ok().as_deref() != Some(LIBRARY_BYTES) {
             write_atomic(&path, LIBRARY_BYTES).ok()?;
         }
-        let refuses = statvfs(&path).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC);
-        let path = path.to_str().filter(|_| !refuses)?.to_owned();
-        Some(Self { path, _temp_folder: elsewhere })
+        let is_noexec = statvfs(&path).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC);
+        let path = path.to_str().filter(|_| !is_noexec)?.to_owned();
+        Some(Self { path, _temp_folder: temp_folder })
     }
 
     /// Returns the value for `LD_PRELOAD`.
@@ -187,63 +187,59 @@ mod tests {
     use super::*;
 
     /// Claims a slot as a program does, and fills it if `ready`.
-    fn put(notes: &PreloadRing, kind: u8, flags: u32, path: &str, ready: bool) -> usize {
-        let number = notes.memory.atomic_u64(HEAD_OFFSET).fetch_add(1, Ordering::AcqRel);
+    fn push_event(ring: &PreloadRing, kind: u8, flags: u32, path: &str, ready: bool) -> usize {
+        let number = ring.memory.atomic_u64(HEAD_OFFSET).fetch_add(1, Ordering::AcqRel);
         let slot = SLOTS_OFFSET + usize::try_from(number % SLOT_COUNT as u64).unwrap() * SLOT_SIZE;
         let [low, high] = u16::try_from(path.len()).unwrap().to_ne_bytes();
-        notes
-            .memory
+        ring.memory
             .atomic_u32(slot + SLOT_LENGTH_OFFSET)
             .store(u32::from_ne_bytes([low, high, kind, 0]), Ordering::Relaxed);
-        notes.memory.atomic_u32(slot + SLOT_FLAGS_OFFSET).store(flags, Ordering::Relaxed);
+        ring.memory.atomic_u32(slot + SLOT_FLAGS_OFFSET).store(flags, Ordering::Relaxed);
         for (at, bytes) in path.as_bytes().chunks(4).enumerate() {
             let mut four = [0; 4];
             four[..bytes.len()].copy_from_slice(bytes);
-            notes
-                .memory
-                .atomic_u32(slot + SLOT_PATH_OFFSET + 4 * at)
-                .store(u32::from_ne_bytes(four), Ordering::Relaxed);
+            ring.memory.atomic_u32(slot + SLOT_PATH_OFFSET + 4 * at).store(u32::from_ne_bytes(four), Ordering::Relaxed);
         }
-        notes.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(u32::from(ready), Ordering::Release);
+        ring.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(u32::from(ready), Ordering::Release);
         slot
     }
 
-    fn all(notes: &mut PreloadRing) -> Vec<(PreloadEvent, String)> {
+    fn read_all(ring: &mut PreloadRing) -> Vec<(PreloadEvent, String)> {
         let mut path = Vec::new();
-        std::iter::from_fn(|| notes.next_event(&mut path).map(|look| (look, String::from_utf8(path.clone()).unwrap())))
+        std::iter::from_fn(|| ring.next_event(&mut path).map(|event| (event, String::from_utf8(path.clone()).unwrap())))
             .collect()
     }
 
     #[test]
     fn events_are_read_once_and_in_order() {
-        let mut notes = PreloadRing::new().unwrap();
+        let mut ring = PreloadRing::new().unwrap();
         for round in 0..3 {
             for number in 0..SLOT_COUNT {
-                put(&notes, 1, 0, &format!("/{round}/{number}"), true);
+                push_event(&ring, 1, 0, &format!("/{round}/{number}"), true);
             }
-            let read = all(&mut notes);
+            let read = read_all(&mut ring);
             assert_eq!((read.len(), read[5].1.as_str()), (SLOT_COUNT, format!("/{round}/5").as_str()));
-            assert_eq!(notes.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), (round + 1) * SLOT_COUNT as u64);
+            assert_eq!(ring.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), (round + 1) * SLOT_COUNT as u64);
         }
-        put(&notes, 2, 0, "/link", true);
-        put(&notes, 3, 0, "/link", true);
-        put(&notes, 9, 0, "/what", true);
-        put(&notes, 4, 0o2000, "/file", true);
-        let kinds: Vec<PreloadEvent> = all(&mut notes).into_iter().map(|(look, _)| look).collect();
+        push_event(&ring, 2, 0, "/link", true);
+        push_event(&ring, 3, 0, "/link", true);
+        push_event(&ring, 9, 0, "/what", true);
+        push_event(&ring, 4, 0o2000, "/file", true);
+        let kinds: Vec<PreloadEvent> = read_all(&mut ring).into_iter().map(|(event, _)| event).collect();
         assert_eq!(kinds, [PreloadEvent::Stat { no_follow: true }, PreloadEvent::ReadLink, PreloadEvent::Open(0o2000)]);
     }
 
     #[test]
     fn a_suspended_writer_does_not_hide_later_events() {
-        let mut notes = PreloadRing::new().unwrap();
-        let slot = put(&notes, 1, 0, "/half", false);
-        put(&notes, 1, 0, "/whole", true);
-        assert_eq!(all(&mut notes), [(PreloadEvent::Stat { no_follow: false }, "/whole".to_owned())]);
-        assert_eq!(all(&mut notes), []);
-        assert_eq!(notes.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), 0, "its slot is kept for it");
-        notes.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(SLOT_READY, Ordering::Release);
-        assert_eq!(all(&mut notes)[0].1, "/half");
-        assert_eq!(notes.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), 2);
+        let mut ring = PreloadRing::new().unwrap();
+        let slot = push_event(&ring, 1, 0, "/half", false);
+        push_event(&ring, 1, 0, "/whole", true);
+        assert_eq!(read_all(&mut ring), [(PreloadEvent::Stat { no_follow: false }, "/whole".to_owned())]);
+        assert_eq!(read_all(&mut ring), []);
+        assert_eq!(ring.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), 0, "the slot is not released");
+        ring.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(SLOT_READY, Ordering::Release);
+        assert_eq!(read_all(&mut ring)[0].1, "/half");
+        assert_eq!(ring.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -256,10 +252,10 @@ mod tests {
         fs_err::write(first.path(), "damaged").unwrap();
         assert_eq!(PreloadLibrary::install(folder.path()).unwrap().path(), first.path());
         assert_eq!(fs_err::read(first.path()).unwrap(), LIBRARY_BYTES);
-        let elsewhere = PreloadLibrary::install(&folder.path().join("a b")).unwrap();
-        let path = std::path::PathBuf::from(elsewhere.path());
-        assert!(!elsewhere.path().contains(' ') && path.is_file());
-        drop(elsewhere);
+        let other = PreloadLibrary::install(&folder.path().join("a b")).unwrap();
+        let path = std::path::PathBuf::from(other.path());
+        assert!(!other.path().contains(' ') && path.is_file());
+        drop(other);
         assert!(!path.exists());
         assert!(PreloadLibrary::install(Path::new("/proc/nowhere")).is_none());
     }

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Programs that use io_uring if available and work the same without, as in Docker containers, whose profile refuses
-/// it: libuv and OCaml's eio. Without io_uring their traces are complete.
+/// Programs that use io_uring if it is available and work the same without it, as in Docker containers, whose profile
+/// refuses it. They use libuv and OCaml's eio. Without io_uring their traces are complete.
 const RING_OPTIONAL_PROGRAMS: &[&str] = &["node", "semgrep-core"];
 
 /// Returns whether a process runs a program that works the same without io_uring.
@@ -14,7 +14,7 @@ pub(super) fn can_run_without_ring(process: u32) -> bool {
     RING_OPTIONAL_PROGRAMS.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
 }
 
-/// Normalizes a path that leads back to `/proc` or `/dev` by `..`; the directories there are not links.
+/// Normalizes a path that refers to `/proc` or `/dev` through `..`; directories in them are not links.
 fn normalize_special_path(path: PathBuf) -> PathBuf {
     if !path.as_os_str().as_bytes().windows(4).any(|part| part == b"/../") {
         return path;
@@ -57,8 +57,7 @@ pub(super) fn resolve_open_file_path(path: PathBuf, process: u32) -> Option<Path
         return Some(path);
     }
     let mut names = path.components().skip(1).map(|component| component.as_os_str().to_str().unwrap_or_default());
-    let (place, owner) = (names.next(), names.next());
-    let fd = match (place, owner) {
+    let fd = match (names.next(), names.next()) {
         (Some("dev"), Some("stdin")) => Some((process, "0")),
         (Some("dev"), Some("stdout")) => Some((process, "1")),
         (Some("dev"), Some("stderr")) => Some((process, "2")),
@@ -104,33 +103,33 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let file = fs_err::File::create(root.join("a")).unwrap();
         let own = std::process::id();
-        let again = |path: String| resolve_open_file_path(PathBuf::from(path), own);
-        let (fd, place) = (file.as_raw_fd(), Some(root.join("a")));
+        let resolve = |path: String| resolve_open_file_path(PathBuf::from(path), own);
+        let (fd, expected) = (file.as_raw_fd(), Some(root.join("a")));
         for path in [format!("/proc/self/fd/{fd}"), format!("/proc/{own}/fd/{fd}"), format!("/dev/fd/{fd}")] {
-            assert_eq!(again(path.clone()), place, "{path}");
+            assert_eq!(resolve(path.clone()), expected, "{path}");
         }
         let opened = fs_err::File::open(&root).unwrap();
-        assert_eq!(again(format!("/proc/self/fd/{}/a", opened.as_raw_fd())), place);
+        assert_eq!(resolve(format!("/proc/self/fd/{}/a", opened.as_raw_fd())), expected);
         fs_err::remove_file(root.join("a")).unwrap();
-        assert_eq!(again(format!("/dev/fd/{fd}")), None, "it has no name any more");
-        assert_eq!(again("/proc/self/fd/99999".to_owned()), None);
+        assert_eq!(resolve(format!("/dev/fd/{fd}")), None, "it has no name any more");
+        assert_eq!(resolve("/proc/self/fd/99999".to_owned()), None);
         for stream in 0..3 {
             let name = ["stdin", "stdout", "stderr"][stream];
-            assert_eq!(again(format!("/dev/{name}")), descriptor_path(own, stream as u64));
+            assert_eq!(resolve(format!("/dev/{name}")), descriptor_path(own, stream as u64));
         }
         for path in ["/proc/self/fd", "/proc/self/maps", "/dev/null", "/dev/fd", "/a/b"] {
-            assert_eq!(again(path.to_owned()), Some(PathBuf::from(path)));
+            assert_eq!(resolve(path.to_owned()), Some(PathBuf::from(path)));
         }
     }
 
     #[test]
     fn per_process_paths_are_recognized_behind_parent_components() {
         let own = std::process::id();
-        let seen = |path: &str| resolve_proc_self(PathBuf::from(path), own).display().to_string();
-        assert_eq!(seen("/dev/shm/../fd/0/a"), "/dev/fd/0/a");
-        assert_eq!(seen("/a/../../proc/self/fd/0"), "/proc/self/fd/0");
-        assert_eq!(seen("/a/../b/file"), "/a/../b/file", "there may be links on it");
+        let resolved = |path: &str| resolve_proc_self(PathBuf::from(path), own).display().to_string();
+        assert_eq!(resolved("/dev/shm/../fd/0/a"), "/dev/fd/0/a");
+        assert_eq!(resolved("/a/../../proc/self/fd/0"), "/proc/self/fd/0");
+        assert_eq!(resolved("/a/../b/file"), "/a/../b/file", "there may be links on it");
         let here = std::env::current_dir().unwrap();
-        assert_eq!(Path::new(&seen("/tmp/../proc/self/cwd/a")), here.join("a"));
+        assert_eq!(Path::new(&resolved("/tmp/../proc/self/cwd/a")), here.join("a"));
     }
 }

@@ -1,5 +1,5 @@
 //! Shared memory accessed only through atomics, since other processes may change it at any time.
-#![allow(unsafe_code)] // this file and `system.rs`; each use says why it is sound
+#![allow(unsafe_code)] // only here and in `system.rs`; each use states why it is sound
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -28,10 +28,10 @@ impl SharedMemory {
     pub(super) fn new(length: usize) -> io::Result<Self> {
         let descriptor = memfd_create("noxide-trace-ring", MemfdFlags::CLOEXEC)?;
         ftruncate(&descriptor, length as u64)?;
-        let both = libc::PROT_READ | libc::PROT_WRITE;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
         let fd = descriptor.as_raw_fd();
         // SAFETY: a new mapping at an address chosen by the kernel overlaps no existing memory.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, both, libc::MAP_SHARED, fd, 0) };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, 0) };
         match NonNull::new(start.cast::<u8>()) {
             Some(start) if start.as_ptr().cast::<c_void>() != libc::MAP_FAILED => {
                 Ok(Self { descriptor, start, length })

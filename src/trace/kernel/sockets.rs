@@ -10,14 +10,14 @@ use super::system::{SeccompNotification, read_process_bytes};
 use crate::trace::access_log::PathChangeKind;
 
 impl SyscallInspector {
-    fn read_socket_address(&self, notice: &SeccompNotification) -> Option<SocketAddress> {
-        let max_len = usize::try_from(notice.data.args[2]).ok()?.min(128);
-        SocketAddress::from_sockaddr(&read_process_bytes(notice.pid, notice.data.args[1], max_len).ok()?)
+    fn read_socket_address(&self, notification: &SeccompNotification) -> Option<SocketAddress> {
+        let max_len = usize::try_from(notification.data.args[2]).ok()?.min(128);
+        SocketAddress::from_sockaddr(&read_process_bytes(notification.pid, notification.data.args[1], max_len).ok()?)
     }
 
     /// Records that a socket is bound to an address.
-    pub(super) fn record_bind(&mut self, notice: &SeccompNotification) {
-        match self.read_socket_address(notice) {
+    pub(super) fn record_bind(&mut self, notification: &SeccompNotification) {
+        match self.read_socket_address(notification) {
             Some(SocketAddress::Port { port, .. }) => {
                 self.preexisting_ports.get_or_init(listening_ports);
                 if port != 0 {
@@ -28,11 +28,11 @@ impl SyscallInspector {
                 self.access_log.bound.insert(format!("abstract socket {name}"));
             }
             Some(SocketAddress::Path(path)) => {
-                let Some(path) = self.absolute_socket_path(notice, path) else { return };
+                let Some(path) = self.absolute_socket_path(notification, path) else { return };
                 let found = self.resolve_path(&path, false);
                 self.access_log.bound.insert(format!("socket {}", self.access_log.scope.display_path(&found.path)));
                 match &found.metadata {
-                    None => self.record_change(notice.pid, &found, PathChangeKind::OpenForWrite),
+                    None => self.record_change(notification.pid, &found, PathChangeKind::OpenForWrite),
                     metadata => self.access_log.record_read(&found.path, metadata.as_ref()),
                 }
             }
@@ -41,10 +41,10 @@ impl SyscallInspector {
     }
 
     /// Records that a socket is connected to an address.
-    pub(super) fn record_connect(&mut self, notice: &SeccompNotification) {
-        match self.read_socket_address(notice) {
+    pub(super) fn record_connect(&mut self, notification: &SeccompNotification) {
+        match self.read_socket_address(notification) {
             Some(SocketAddress::Port { loopback: false, .. }) => self.access_log.uses_network = true,
-            // DNS lookups, and port 0, which is how a program asks for the route to an address.
+            // DNS lookups, and port 0, to which programs connect to find out the route to an address.
             Some(SocketAddress::Port { port: 0 | 53, .. }) => {}
             Some(SocketAddress::Port { port, .. }) => {
                 let name = format!("port {port}");
@@ -60,13 +60,13 @@ impl SyscallInspector {
                 self.access_log.connected.insert(format!("abstract socket {name}"));
             }
             Some(SocketAddress::Path(path)) => {
-                let Some(path) = self.absolute_socket_path(notice, path) else { return };
+                let Some(path) = self.absolute_socket_path(notification, path) else { return };
                 let found = self.resolve_path(&path, true);
                 let name = format!("socket {}", self.access_log.scope.display_path(&found.path));
-                let there = found.metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_socket());
-                let own = self.access_log.bound.contains(&name) || is_system_socket(&found.path);
-                // A socket in the session's own temporary directory is private, whatever name it was bound by.
-                if there && !own && self.access_log.scope.can_be_tracked(&found.path, false) {
+                let is_socket = found.metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_socket());
+                let is_own = self.access_log.bound.contains(&name) || is_system_socket(&found.path);
+                // A socket in the session's own temporary directory is private, even if it was bound by another path.
+                if is_socket && !is_own && self.access_log.scope.can_be_tracked(&found.path, false) {
                     self.access_log.mark_incomplete(&format!("it uses a service on {name} that was already running"));
                     self.access_log.connected.insert(name);
                 }
@@ -76,11 +76,11 @@ impl SyscallInspector {
         }
     }
 
-    fn absolute_socket_path(&self, notice: &SeccompNotification, path: PathBuf) -> Option<PathBuf> {
+    fn absolute_socket_path(&self, notification: &SeccompNotification, path: PathBuf) -> Option<PathBuf> {
         if path.is_absolute() {
             return Some(path);
         }
-        Some(fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok()?.join(path))
+        Some(fs_err::read_link(format!("/proc/{}/cwd", notification.pid)).ok()?.join(path))
     }
 }
 

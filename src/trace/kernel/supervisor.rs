@@ -1,4 +1,4 @@
-//! Supervisor loop: receives each stopped call, inspects it and lets it continue.
+//! Supervisor loop: receives each stopped call, inspects it and resumes it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -27,9 +27,9 @@ pub(super) enum TraceState {
 /// Serves a listener until no process uses its filter.
 pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {
     enable_sync_wakeup(listener.as_fd());
-    let asks_first = !is_receive_interrupted_at_end();
+    let must_poll = !is_receive_interrupted_at_end();
     loop {
-        if asks_first {
+        if must_poll {
             match poll_listener(listener, None) {
                 Some(true) => {}
                 Some(false) => continue,
@@ -37,16 +37,16 @@ pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {
             }
         }
         match receive_notification(listener.as_fd()) {
-            Ok(Some(notice)) if SyscallInspector::should_refuse(&notice) => {
-                send_response(listener.as_fd(), notice.id, Some(Errno::NOSYS));
+            Ok(Some(notification)) if SyscallInspector::should_refuse(&notification) => {
+                send_response(listener.as_fd(), notification.id, Some(Errno::NOSYS));
             }
-            Ok(Some(notice)) => {
-                if let TraceState::Tracing(look) = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
-                    look.inspect_call(&notice);
+            Ok(Some(notification)) => {
+                if let TraceState::Tracing(inspector) = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
+                    inspector.inspect_call(&notification);
                 }
-                send_response(listener.as_fd(), notice.id, None);
+                send_response(listener.as_fd(), notification.id, None);
             }
-            // Either the process was killed meanwhile, or it was the last one.
+            // The process was killed meanwhile; if it was the last one, the listener is closed.
             Ok(None) if poll_listener(listener, Some(&NO_WAIT)).is_none() => return,
             Ok(None) => {}
             Err(_) => return,

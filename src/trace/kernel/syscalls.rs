@@ -1,4 +1,4 @@
-//! Table of traced system calls: their numbers on this processor, and the arguments that hold paths.
+//! Table of traced system calls: their numbers on this processor, and the arguments that contain paths.
 
 use libc::{c_long, c_uint};
 
@@ -22,12 +22,12 @@ pub(super) enum FlagsArg {
     Pointer(usize),
 }
 
-/// Effect of a call, as far as tracing needs it.
+/// Effect of a call on paths or sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TracedSyscall {
     /// Opens a file.
     Open(PathArg, FlagsArg),
-    /// Reads metadata; the flags say whether a link itself is meant (`AT_SYMLINK_NOFOLLOW`).
+    /// Reads metadata; with `AT_SYMLINK_NOFOLLOW` in the flags, those of a link itself.
     Stat(PathArg, FlagsArg),
     /// Reads a link.
     ReadLink(PathArg),
@@ -39,7 +39,7 @@ pub(super) enum TracedSyscall {
     MakeFolder(PathArg),
     /// Removes a file, or a directory if the flags contain `AT_REMOVEDIR`.
     Remove(PathArg, FlagsArg),
-    /// Renames a file; the flags may say that two files are exchanged.
+    /// Renames a file, or exchanges two files if the flags contain `RENAME_EXCHANGE`.
     Rename(PathArg, PathArg, FlagsArg),
     /// Creates a hard link.
     Link(PathArg, PathArg, FlagsArg),
@@ -57,7 +57,7 @@ pub(super) enum TracedSyscall {
     Bind,
     /// Connects a socket.
     Connect,
-    /// Does something that cannot be traced.
+    /// Has an effect that cannot be traced, described by a verb phrase.
     Unsupported(&'static str),
 }
 
@@ -98,16 +98,16 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_bind, TracedSyscall::Bind),
     (libc::SYS_connect, TracedSyscall::Connect),
     (libc::SYS_open_by_handle_at, TracedSyscall::Unsupported("opens files by handles instead of paths")),
-    (libc::SYS_io_uring_setup, TracedSyscall::Unsupported("uses io_uring, whose work no filter sees")),
-    (libc::SYS_ptrace, TracedSyscall::Unsupported("steers another process (ptrace)")),
+    (libc::SYS_io_uring_setup, TracedSyscall::Unsupported("uses io_uring, which a filter cannot trace")),
+    (libc::SYS_ptrace, TracedSyscall::Unsupported("traces another process (ptrace)")),
     (libc::SYS_mount, TracedSyscall::Unsupported("mounts a file system")),
     (libc::SYS_move_mount, TracedSyscall::Unsupported("mounts a file system")),
     (libc::SYS_fsmount, TracedSyscall::Unsupported("mounts a file system")),
     (libc::SYS_open_tree, TracedSyscall::Unsupported("mounts a file system")),
-    (libc::SYS_pivot_root, TracedSyscall::Unsupported("changes its root folder")),
-    (libc::SYS_chroot, TracedSyscall::Unsupported("changes its root folder")),
+    (libc::SYS_pivot_root, TracedSyscall::Unsupported("changes its root directory")),
+    (libc::SYS_chroot, TracedSyscall::Unsupported("changes its root directory")),
     (libc::SYS_setns, TracedSyscall::Unsupported("enters another namespace")),
-    (libc::SYS_pidfd_getfd, TracedSyscall::Unsupported("takes another process's descriptors")),
+    (libc::SYS_pidfd_getfd, TracedSyscall::Unsupported("copies descriptors from another process")),
 ];
 
 /// `fchmodat2`, which libc does not define on every processor; the number is the same everywhere.

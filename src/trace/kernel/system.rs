@@ -1,5 +1,5 @@
 //! Kernel calls without a safe interface: the seccomp listener and the memory of other processes.
-#![allow(unsafe_code)] // this file alone; each use says why it is sound
+#![allow(unsafe_code)] // only here and in `shared_memory.rs`; each use states why it is sound
 
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 /// A stopped call that waits for a response.
 pub(super) use libc::seccomp_notif as SeccompNotification;
 
-/// Flag that wakes the other side on the same CPU (since 6.6).
+/// Flag that wakes the receiver of a call or response on the same CPU (since Linux 6.6).
 const SYNC_WAKE_UP: u64 = 1;
 
 /// Page size in bytes; readable memory ends at a page boundary.
@@ -20,12 +20,12 @@ const PAGE_SIZE: usize = 4096;
 
 /// Receives the next stopped call, or `None` if its process was killed meanwhile.
 pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<SeccompNotification>> {
-    // SAFETY: `seccomp_notif` is plain integers, for which zeros are a value; the kernel wants zeros.
-    let mut notice: SeccompNotification = unsafe { zeroed() };
-    // SAFETY: the request takes a pointer to a `seccomp_notif`, which lives through the call.
-    let done = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notice) };
+    // SAFETY: `seccomp_notif` is plain integers, for which zero is valid; the kernel requires zeros.
+    let mut notification: SeccompNotification = unsafe { zeroed() };
+    // SAFETY: the request takes a pointer to a `seccomp_notif`, which outlives the call.
+    let done = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification) };
     if done == 0 {
-        return Ok(Some(notice));
+        return Ok(Some(notification));
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
@@ -34,13 +34,13 @@ pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Optio
     }
 }
 
-/// Lets a call continue, or fail with `failure`; if its process is gone, no response is needed.
+/// Lets a call continue, or fail with `failure`; if its process has exited, no response is needed.
 pub(super) fn send_response(listener: BorrowedFd<'_>, id: u64, failure: Option<Errno>) {
-    let go_on = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
-    let (error, flags) = failure.map_or((0, go_on), |error| (-error.raw_os_error(), 0));
-    let mut answer = libc::seccomp_notif_resp { id, val: 0, error, flags };
-    // SAFETY: the request takes a pointer to a `seccomp_notif_resp`, which lives through the call.
-    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
+    let continue_flag = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
+    let (error, flags) = failure.map_or((0, continue_flag), |error| (-error.raw_os_error(), 0));
+    let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    // SAFETY: the request takes a pointer to a `seccomp_notif_resp`, which outlives the call.
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
 }
 
 /// Enables synchronous wake-ups between caller and supervisor, if the kernel supports them.
@@ -49,7 +49,7 @@ pub(super) fn enable_sync_wakeup(listener: BorrowedFd<'_>) {
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
 }
 
-/// Reads up to `most` bytes at an address of another process; fewer at the end of its memory.
+/// Reads up to `max_len` bytes at an address of another process; fewer at the end of its memory.
 pub(super) fn read_process_bytes(process: u32, address: u64, max_len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0_u8; max_len];
     let read = read_process_memory(process, address, &mut bytes)?;
@@ -58,24 +58,24 @@ pub(super) fn read_process_bytes(process: u32, address: u64, max_len: usize) -> 
 }
 
 fn read_process_memory(process: u32, address: u64, into: &mut [u8]) -> io::Result<usize> {
-    let ours = libc::iovec { iov_base: into.as_mut_ptr().cast::<c_void>(), iov_len: into.len() };
-    let theirs = libc::iovec { iov_base: address as usize as *mut c_void, iov_len: into.len() };
+    let local = libc::iovec { iov_base: into.as_mut_ptr().cast::<c_void>(), iov_len: into.len() };
+    let remote = libc::iovec { iov_base: address as usize as *mut c_void, iov_len: into.len() };
     let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
-    // SAFETY: `ours` describes `into`, which lives through the call; `theirs` is only looked up in the other process.
-    let read = unsafe { libc::process_vm_readv(process, &raw const ours, 1, &raw const theirs, 1, 0) };
+    // SAFETY: `local` describes `into`, which outlives the call; `remote` is an address in the other process only.
+    let read = unsafe { libc::process_vm_readv(process, &raw const local, 1, &raw const remote, 1, 0) };
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
-/// Reads a zero-terminated string at an address of another process, or `None` if it cannot be a path.
+/// Reads a zero-terminated string at an address of another process; returns false if it is too long for a path.
 pub(super) fn read_process_string(process: u32, address: u64, into: &mut Vec<u8>) -> io::Result<bool> {
     into.clear();
-    let mut at = address;
+    let mut position = address;
     // Page by page, since the page after the terminator may not be readable.
     while into.len() <= libc::PATH_MAX as usize {
         let start = into.len();
-        let room = (PAGE_SIZE - (at as usize % PAGE_SIZE)).min(if start == 0 { 512 } else { PAGE_SIZE });
-        into.resize(start + room, 0);
-        let read = read_process_memory(process, at, &mut into[start..])?;
+        let chunk_len = (PAGE_SIZE - (position as usize % PAGE_SIZE)).min(if start == 0 { 512 } else { PAGE_SIZE });
+        into.resize(start + chunk_len, 0);
+        let read = read_process_memory(process, position, &mut into[start..])?;
         if let Some(end) = into[start..start + read].iter().position(|byte| *byte == 0) {
             into.truncate(start + end);
             return Ok(true);
@@ -84,7 +84,7 @@ pub(super) fn read_process_string(process: u32, address: u64, into: &mut Vec<u8>
             return Ok(false);
         }
         into.truncate(start + read);
-        at += read as u64;
+        position += read as u64;
     }
     Ok(false)
 }
@@ -95,7 +95,7 @@ pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
     let mut steps: Vec<libc::sock_filter> = Vec::with_capacity(usize::from(length));
     for step in filter.chunks_exact(8) {
         let mut slot = MaybeUninit::<libc::sock_filter>::uninit();
-        // SAFETY: a `sock_filter` is eight bytes of integers, for which any bytes are a value; both sides hold eight.
+        // SAFETY: a `sock_filter` is eight bytes of integers, for which any bytes are valid; both sides hold eight.
         let step = unsafe {
             std::ptr::copy_nonoverlapping(step.as_ptr(), slot.as_mut_ptr().cast::<u8>(), 8);
             slot.assume_init()
@@ -103,10 +103,10 @@ pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
         steps.push(step);
     }
     let program = libc::sock_fprog { len: length, filter: steps.as_mut_ptr() };
-    let set = libc::SECCOMP_SET_MODE_FILTER as c_ulong;
-    let ask = |set: c_ulong| -> io::Result<OwnedFd> {
-        // SAFETY: the kernel copies `program` and what it points to, which live through the call.
-        let fd: c_long = unsafe { libc::syscall(libc::SYS_seccomp, set, flags as c_ulong, &raw const program) };
+    let operation = libc::SECCOMP_SET_MODE_FILTER as c_ulong;
+    let install = || -> io::Result<OwnedFd> {
+        // SAFETY: the kernel copies `program` and what it points to, which outlive the call.
+        let fd: c_long = unsafe { libc::syscall(libc::SYS_seccomp, operation, flags as c_ulong, &raw const program) };
         let fd = i32::try_from(fd).map_err(io::Error::other)?;
         if fd < 0 {
             return Err(io::Error::last_os_error());
@@ -114,10 +114,10 @@ pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
         // SAFETY: the kernel just created this descriptor, and nothing else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     };
-    match ask(set) {
+    match install() {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
             rustix::thread::set_no_new_privs(true)?;
-            ask(set)
+            install()
         }
         other => other,
     }
@@ -129,21 +129,21 @@ pub(super) fn is_receive_interrupted_at_end() -> bool {
     is_release_at_least(&rustix::system::uname().release().to_string_lossy(), (6, 11))
 }
 
-/// Returns whether a kernel release such as `6.18.4-something` is at least `least`.
-fn is_release_at_least(release: &str, least: (u32, u32)) -> bool {
-    let mut numbers = release.split(|sign: char| !sign.is_ascii_digit()).map(str::parse);
-    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= least)
+/// Returns whether a kernel release such as `6.18.4-something` is at least `minimum`.
+fn is_release_at_least(release: &str, minimum: (u32, u32)) -> bool {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= minimum)
 }
 
 /// Returns whether the listener has a waiting call, or `None` once no process uses the filter.
-pub(super) fn poll_listener(listener: &impl AsFd, max_len: Option<&Timespec>) -> Option<bool> {
-    let mut asked = [PollFd::new(listener, PollFlags::IN)];
-    match poll(&mut asked, max_len) {
+pub(super) fn poll_listener(listener: &impl AsFd, timeout: Option<&Timespec>) -> Option<bool> {
+    let mut poll_fds = [PollFd::new(listener, PollFlags::IN)];
+    match poll(&mut poll_fds, timeout) {
         Ok(_) => {
-            let reply = asked[0].revents();
-            if reply.contains(PollFlags::IN) {
+            let events = poll_fds[0].revents();
+            if events.contains(PollFlags::IN) {
                 Some(true)
-            } else if reply.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            } else if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 None
             } else {
                 Some(false)
@@ -162,9 +162,9 @@ mod tests {
     fn strings_are_read_up_to_the_terminator() {
         let own = std::process::id();
         let long = format!("/{}", "x".repeat(3_000));
-        let kept = std::ffi::CString::new(long.clone()).unwrap();
+        let string = std::ffi::CString::new(long.clone()).unwrap();
         let mut text_read = Vec::new();
-        assert!(read_process_string(own, kept.as_ptr() as u64, &mut text_read).unwrap());
+        assert!(read_process_string(own, string.as_ptr() as u64, &mut text_read).unwrap());
         assert_eq!(text_read, long.as_bytes());
         let endless = vec![b'y'; 3 * PAGE_SIZE];
         assert!(!read_process_string(own, endless.as_ptr() as u64, &mut text_read).unwrap());

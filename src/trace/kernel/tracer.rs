@@ -28,27 +28,29 @@ pub(crate) struct SessionTracer {
 }
 
 impl SessionTracer {
-    /// Waits for a session in a thread; the returned descriptor and [`SessionTracer::seccomp_setup`] are passed to it.
+    /// Starts a thread that waits for a session. Pass the returned descriptor and [`SessionTracer::seccomp_setup`] to the
+    /// session.
     ///
-    /// With `takes_notes`, its programs load a [`PreloadLibrary`](super::PreloadLibrary) and find their ring by
+    /// If `uses_preload` is set, its programs load a [`PreloadLibrary`](super::PreloadLibrary) and find their ring by
     /// [`SessionTracer::preload_ring_address`].
     ///
     /// # Errors
     /// If no socket or thread can be created.
-    pub(crate) fn start(scope: TraceScope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
-        let (ours, theirs) = UnixStream::pair()?;
+    pub(crate) fn start(scope: TraceScope, uses_preload: bool) -> io::Result<(Self, OwnedFd)> {
+        let (our_socket, session_socket) = UnixStream::pair()?;
         let shared = Arc::new(Mutex::new(TraceState::AwaitingSession));
-        let theirs_to_tell = Arc::clone(&shared);
-        // Without shared memory the session is traced by stopped calls alone.
-        let taken = if takes_notes { PreloadRing::new().ok() } else { None };
-        let (cookie, notes) = (taken.as_ref().map(PreloadRing::cookie), taken.as_ref().map(PreloadRing::env_value));
+        let thread_state = Arc::clone(&shared);
+        // Without shared memory, the session is traced through stopped calls only.
+        let ring = if uses_preload { PreloadRing::new().ok() } else { None };
+        let cookie = ring.as_ref().map(PreloadRing::cookie);
+        let preload_ring_address = ring.as_ref().map(PreloadRing::env_value);
         thread::Builder::new()
             .name("trace".to_owned())
-            .spawn(move || serve_session(ours, scope, taken, &theirs_to_tell))?;
-        Ok((Self { state: shared, cookie, preload_ring_address: notes }, theirs.into()))
+            .spawn(move || serve_session(our_socket, scope, ring, &thread_state))?;
+        Ok((Self { state: shared, cookie, preload_ring_address }, session_socket.into()))
     }
 
-    /// Returns what the session needs to install the filter.
+    /// Returns the data that the session needs to install the filter.
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
         let filter = encode_hex(&build_filter(self.cookie));
         SeccompSetup {
@@ -69,27 +71,27 @@ impl SessionTracer {
             TraceState::AwaitingSession => {
                 SessionAccesses::for_untraced("it ended before it could be traced".to_owned())
             }
-            TraceState::Failed(why) => SessionAccesses::for_untraced(why.clone()),
-            TraceState::Tracing(look) => look.collect_accesses(),
+            TraceState::Failed(reason) => SessionAccesses::for_untraced(reason.clone()),
+            TraceState::Tracing(inspector) => inspector.collect_accesses(),
         }
     }
 }
 
-/// Receives the listener and serves it until no process of the session is left.
-fn serve_session(mut socket: UnixStream, scope: TraceScope, notes: Option<PreloadRing>, shared: &Mutex<TraceState>) {
-    let set = |state| *shared.lock().unwrap_or_else(PoisonError::into_inner) = state;
+/// Receives the listener and serves it until all processes of the session have exited.
+fn serve_session(mut socket: UnixStream, scope: TraceScope, ring: Option<PreloadRing>, shared: &Mutex<TraceState>) {
+    let set_state = |state| *shared.lock().unwrap_or_else(PoisonError::into_inner) = state;
     match receive_listener(&socket) {
         Ok(listener) => {
-            set(TraceState::Tracing(Box::new(SyscallInspector::new(AccessLog::new(scope), notes))));
-            // From here on the session's traced calls wait for the supervisor.
-            let reply = socket.write_all(b"+");
+            set_state(TraceState::Tracing(Box::new(SyscallInspector::new(AccessLog::new(scope), ring))));
+            // From now on, the session's traced calls wait for this thread.
+            let sent = socket.write_all(b"+");
             drop(socket);
-            if reply.is_ok() {
+            if sent.is_ok() {
                 serve_listener(&listener, shared);
             }
         }
-        Err(why) => {
-            set(TraceState::Failed(why));
+        Err(reason) => {
+            set_state(TraceState::Failed(reason));
             // The session continues untraced.
             let _ = socket.write_all(b"-");
         }
@@ -105,18 +107,18 @@ fn receive_listener(socket: &UnixStream) -> Result<OwnedFd, String> {
         recvmsg(socket.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
     });
     let count = received.map_err(|error| error.to_string())?.bytes;
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
+    for item in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = item
             && let Some(listener) = descriptors.next()
         {
             return Ok(listener);
         }
     }
-    let said = String::from_utf8_lossy(&bytes[..count]).into_owned();
-    match said.strip_prefix('-').and_then(|number| number.parse().ok()) {
+    let message = String::from_utf8_lossy(&bytes[..count]).into_owned();
+    match message.strip_prefix('-').and_then(|number| number.parse().ok()) {
         Some(number) => Err(TraceError::from_errno(number).to_string()),
-        None if said.is_empty() => Err("it ended before it could be traced".to_owned()),
-        None => Err(said),
+        None if message.is_empty() => Err("it ended before it could be traced".to_owned()),
+        None => Err(message),
     }
 }
 
@@ -125,17 +127,17 @@ mod tests {
     use super::*;
     use crate::trace::TraceContext;
 
-    fn answer(socket: &mut UnixStream) -> u8 {
+    fn read_reply(socket: &mut UnixStream) -> u8 {
         let mut byte = [0];
         std::io::Read::read_exact(socket, &mut byte).map_or(0, |()| byte[0])
     }
 
-    fn failed(says: &[u8]) -> SessionAccesses {
-        let (tracer, theirs) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
-        let mut theirs = UnixStream::from(theirs);
-        theirs.write_all(says).unwrap();
-        theirs.shutdown(std::net::Shutdown::Write).unwrap();
-        assert_eq!(answer(&mut theirs), b'-');
+    fn failed(message: &[u8]) -> SessionAccesses {
+        let (tracer, session_socket) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
+        let mut session_socket = UnixStream::from(session_socket);
+        session_socket.write_all(message).unwrap();
+        session_socket.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(read_reply(&mut session_socket), b'-');
         tracer.accesses()
     }
 

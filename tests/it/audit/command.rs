@@ -286,7 +286,7 @@ fn the_inventory_states_only_measured_durations() {
         ("integration_tests status-check".to_owned(), Some(34_000))
     );
     assert!(
-        all.render_text(None).contains("integration_tests → status-check: 34.0 s of sessions, as measured here"),
+        all.render_text(None).contains("integration_tests → status-check: 34.0 s of sessions in earlier runs"),
         "{}",
         all.render_text(None)
     );

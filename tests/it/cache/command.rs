@@ -30,7 +30,7 @@ fn saved_restored_counted_verified_pruned() {
     let (code, out, _) = run(&["verify"]);
     assert!(code == 0 && out.contains("no damage found"), "{out}");
     let (_, out, _) = run(&["prune", "--dry-run", "--max-size", "1B"]);
-    assert!(out.starts_with("would remove 4 entries: ") && out.contains("0 entries would stay"), "{out}");
+    assert!(out.starts_with("would remove 4 entries: ") && out.contains("0 entries would remain"), "{out}");
     let (_, out, _) = run(&["prune", "--max-size", "1B"]);
     assert!(out.starts_with("removed 4 entries: "), "{out}");
     let (code, out, _) = run(&["restore", "--require", "--uv-cache", "../third"]);

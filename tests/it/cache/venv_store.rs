@@ -208,7 +208,10 @@ fn corrupt_entries_are_quarantined_not_restored() {
     // What it is said to be made of.
     let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-venv.json");
     fs_err::write(&parts, "{}").unwrap();
-    assert!(missed().starts_with("damaged and quarantined: .noxide-venv.json: invalid metadata"), "put aside");
+    assert!(
+        missed().starts_with("damaged and quarantined: .noxide-venv.json: invalid metadata"),
+        "a damaged entry is quarantined"
+    );
     assert!(python.exists());
 }
 

@@ -6,8 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use noxide::cli::{Cli, CliCommand, GraphFormat, OutputFormat, RerunFilter, RunArgs};
+use noxide::cli::{Cli, CliCommand, OutputFormat, RerunFilter, RunArgs};
 use noxide::config::{ColorMode, JobCount};
+use noxide::output::GraphFormat;
 use noxide::run::{FailFast, FlakyMode, OutputStyle};
 
 use crate::support::ChildDeadline as _;
