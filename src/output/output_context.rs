@@ -134,7 +134,12 @@ impl OutputContext {
     }
 
     /// Returns the output options of a run; `stop_token` ends log sections that a forge must not read as commands.
-    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, stop_token: &str) -> OutputOptions {
+    pub(crate) fn output_options(
+        &self,
+        style: Option<SessionOutputStyle>,
+        json: bool,
+        stop_token: &str,
+    ) -> OutputOptions {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
         let is_ci = forge.is_some() || is_ci();
         let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
