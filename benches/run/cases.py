@@ -210,11 +210,11 @@ def bound(folder: pathlib.Path, cores: int) -> tuple[float, str]:
 
     locks = {lock for session in sessions.values() for lock in session["locks"]}
     chains = [sum(middle[name] for name in shared if lock in sessions[name]["locks"]) for lock in locks]
-    # An exclusive session stands in every chain: nothing runs beside it.
+    # As in `noxide report`: exclusive sessions are added to both chains, because nothing runs beside them.
     figures = {
         "critical path": alone + max(map(path, shared), default=0.0),
         "longest chain under one lock": alone + max(chains, default=0.0),
-        "CPU seconds ÷ cores": alone + sum(statistics.median(cpus[name]) for name in shared) / cores,
+        "CPU seconds ÷ cores": sum(map(statistics.median, cpus.values())) / cores,
     }
     which = max(figures, key=lambda name: figures[name])
     return figures[which], ", ".join(f"{name} {seconds:.1f} s" for name, seconds in figures.items())

@@ -83,8 +83,9 @@ The first digit of a rule's number is its family:
 | NX3 | reliability: timeouts, superseded runs, logs and artifacts, hidden failures |
 | NX4 | setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects |
 
-*Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; W1 to W26 and
-T1 to T20 are the mistakes and traps of [the example project](../examples/parcelbook/README.md), parcelbook.
+*Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; what was
+observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
+parcelbook, is modeled on.
 
 | rule | name | severity | persona | summary |
 |---|---|---|---|---|

@@ -50,7 +50,7 @@ pub struct GlobalArgs {
     /// Print more; also passed to nox
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Print less; twice: only errors
+    /// Print less; for a run, -qq prints only the totals
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub quiet: u8,
 }
@@ -74,7 +74,7 @@ pub enum CliCommand {
     /// Run sessions one at a time and find the races between them
     #[command(args_override_self = true)]
     Trace(Box<super::TraceArgs>),
-    /// Report on a run: HTML page, text, Markdown, JSON or trace
+    /// Report on a run: HTML page, text, Markdown, JSON or a Chrome trace
     #[command(args_override_self = true)]
     Report(super::ReportArgs),
     /// Import session times from past CI runs

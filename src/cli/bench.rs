@@ -46,7 +46,7 @@ pub struct BenchArgs {
     /// Print the result as text, markdown or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: BenchFormat,
-    /// Write the table to FILE, between its markers
+    /// Write the table to FILE, between `<!-- noxide bench: begin -->` and `<!-- noxide bench: end -->`
     #[arg(long, value_name = "FILE", default_value = "docs/development/ci-cd.md", help_heading = "Output")]
     pub(crate) write: PathBuf,
     /// Do not write the table to a file

@@ -8,7 +8,7 @@ pub(super) struct ExitCode(u8);
 
 /// Codes with their short meaning for `--help` and their meaning in `docs/exit-codes.md`.
 const MEANINGS: [(ExitCode, &str, &str); 5] = [
-    (ExitCode::SUCCESS, "success", "success: every session passed, was skipped or was replayed"),
+    (ExitCode::SUCCESS, "success", "success: every session passed or was skipped"),
     (
         ExitCode::FAILURE,
         "a session failed, or a check found something",

@@ -16,7 +16,7 @@ use crate::text::{format_duration, pluralize};
 /// Flags of `noxide merge`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergeArgs {
-    /// Directories with the runs to merge: runs, `.noxide`, or directories of those
+    /// Directories to search for runs: run directories, `.noxide` directories, or directories that contain them
     #[arg(value_name = "DIR", required_unless_present = "coverage", help_heading = "Selection")]
     pub(crate) folders: Vec<PathBuf>,
     /// Write the merged run to DIR [default: a new run in .noxide]
@@ -25,7 +25,7 @@ pub struct MergeArgs {
     /// Write a JUnit report of the merged run to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) junit: Option<PathBuf>,
-    /// Combine coverage data of coverage.py and slipcover; without DIR, that of the project
+    /// Combine coverage data of coverage.py and slipcover, from the DIRs or, without any, from the project
     #[arg(long, help_heading = "Coverage")]
     pub(crate) coverage: bool,
     /// Fail if combined coverage is below PERCENT

@@ -20,8 +20,8 @@ pub struct RunArgs {
     /// Flags that select sessions.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Rerun the sessions that failed, were aborted or cancelled in the last run, and those they require
-    #[arg(long, value_name = "WHICH", help_heading = "Selection")]
+    /// Rerun sessions of the last run: `failed` selects those that failed, were aborted or were cancelled, and what they require
+    #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Selection")]
     pub rerun: Option<RerunFilter>,
     /// Run part I of N; every runner computes the same split from the noxfile
     #[arg(long, value_name = "I/N", help_heading = "Selection")]
@@ -108,13 +108,13 @@ pub enum RerunFilter {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Execution")]
 pub struct ExecutionArgs {
-    /// Fill N CPUs with sessions, or auto for all [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
+    /// Run up to N sessions at once, each in a slot of one CPU, or auto for the available CPUs [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
     #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<JobCount>,
     /// Run everything that does not require a failed session (the default)
     #[arg(long, overrides_with_all = ["fail_fast", "stop_on_first_error", "no_stop_on_first_error"])]
     pub keep_going: bool,
-    /// Start no session after a failure: wait lets running sessions finish, kill ends them [default: wait]
+    /// Start no session after a failure: wait lets running sessions finish, kill ends them [HOW defaults to wait]
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
     #[arg(hide_possible_values = true, value_parser = choice_parser::<FailFast>())]
     #[arg(overrides_with_all = ["keep_going", "stop_on_first_error", "no_stop_on_first_error"])]
@@ -175,7 +175,7 @@ pub struct OutputArgs {
     /// Write events to FILE as they happen, one JSON object per line
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// Write nox's JSON report to FILE
+    /// Write a JSON report in nox's format to FILE
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Write a JUnit report to FILE
@@ -211,7 +211,8 @@ pub struct CiStepArgs {
     /// with commas, fastest first
     #[arg(long, value_name = "REMOTE", env = "NOXIDE_REMOTE", default_value = "auto")]
     pub(crate) remote: String,
-    /// Write the checksum of each package to noxide.sums; once committed, other packages are not restored
+    /// Write the checksums of all wheels to noxide.sums; if it is committed, only wheels listed in it are restored from a
+    /// remote cache
     #[arg(long)]
     pub(crate) write_sums: bool,
     /// Combine the coverage data of the sessions

@@ -59,7 +59,7 @@ pub struct LoadArgs {
 
 /// Flags that control how dependencies are cached and resolved.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = "Dependencies")]
+#[command(next_help_heading = "Installs")]
 pub struct DependencyArgs {
     /// Use the dependency cache: auto, off or require [default: auto] [env: NOXIDE_CACHE]
     #[arg(long, value_name = "MODE", hide_possible_values = true, value_parser = choice_parser::<CacheMode>())]

@@ -34,10 +34,10 @@ pub struct TraceArgs {
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
     /// Write the advice to the settings
-    #[arg(long, help_heading = "Advice", conflicts_with = "check")]
+    #[arg(long, help_heading = "Settings", conflicts_with = "check")]
     pub(crate) apply: bool,
     /// Exit with 1 if sessions race or a trace is incomplete
-    #[arg(long, help_heading = "Advice")]
+    #[arg(long, help_heading = "Settings")]
     pub(crate) check: bool,
     /// Print the races as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]

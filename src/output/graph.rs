@@ -51,7 +51,7 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) 
     text
 }
 
-/// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are left out.
+/// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are omitted.
 fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
     let index: HashMap<_, _> =
         sessions.iter().enumerate().map(|(session, listed)| (&listed.spec.name, session)).collect();

@@ -11,7 +11,7 @@ pub(crate) struct JobVerdictView<'a> {
     pub(crate) job: &'a str,
     /// The forge's result; `None` if the job is missing.
     pub(crate) result: Option<&'a str>,
-    /// Why the job does not pass.
+    /// Reason why the job does not pass; `None` if it passes.
     pub(crate) failure_reason: Option<&'a str>,
 }
 

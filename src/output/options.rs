@@ -78,7 +78,7 @@ impl ActionsForge {
     }
 }
 
-/// The forge of this run, and the token that keeps session logs from being read as workflow commands.
+/// The forge of this run, and the token that prevents session logs from being read as workflow commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionsContext {
     /// The forge that runs this job.

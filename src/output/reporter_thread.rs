@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(reporter.join(None).unwrap().map(|error| error.to_string()), None);
         let calls: Vec<String> = calls.iter().collect();
         let tail = ["a 0..9", "tick 4", "running", "finish"];
-        // The first may have been taken off the queue before the others came.
+        // The first event may have been processed before the others were queued.
         assert_eq!(calls, [&["one", "a 0..4", "b 1..5"][..], &tail].concat());
     }
 

@@ -1,4 +1,4 @@
-//! State of a run folded from its events, from which reporters draw. Pure: time comes with events and ticks.
+//! State of a run, computed from its events and rendered by reporters. Pure: time comes from events and ticks.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

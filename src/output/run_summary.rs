@@ -9,11 +9,11 @@ use crate::record::{Outcome, SessionResult, SessionSpec};
 use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
 /// With more sessions than this, the table omits sessions that passed without notes.
-const FOLD_THRESHOLD: usize = 40;
+const MAX_COMPLETE_ROWS: usize = 40;
 /// Notes that have fewer columns than this get their own line.
 const MIN_NOTES_WIDTH: usize = 24;
 
-/// Counts sessions by outcome, in display order; flaky passes are counted apart.
+/// Counts sessions by outcome, in display order; flaky passes are counted separately.
 pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, usize)> {
     let count = |matches: &dyn Fn(&SessionResult) -> bool| {
         state.session_results().filter(|(_, result)| matches(result)).count()
@@ -130,18 +130,18 @@ impl SummaryRow {
 pub(crate) fn summary_table(state: &RunState, theme: OutputTheme, width: Option<usize>, all: bool) -> Vec<String> {
     let mut lines: Vec<SummaryRow> =
         state.session_results().map(|(spec, result)| SummaryRow::for_session(spec, result, theme)).collect();
-    let mut folded = 0;
-    if lines.len() > FOLD_THRESHOLD && !all {
+    let mut omitted = 0;
+    if lines.len() > MAX_COMPLETE_ROWS && !all {
         let before = lines.len();
         lines.retain(|line| !line.is_unremarkable);
-        folded = before - lines.len();
+        omitted = before - lines.len();
     }
     let mut rows = Vec::new();
     if !lines.is_empty() {
         layout_rows(&lines, theme, width, &mut rows);
     }
-    if folded > 0 {
-        let text = format!("  {} {folded} more passed", theme.ellipsis());
+    if omitted > 0 {
+        let text = format!("  {} {omitted} more passed", theme.ellipsis());
         rows.push(theme.style_text(TextStyle::Dim, &text));
     }
     rows

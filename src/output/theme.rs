@@ -2,7 +2,7 @@
 
 use crate::record::Outcome;
 
-/// Capabilities of the stream that people read.
+/// Capabilities of an output stream for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputTheme {
     /// Whether colors may be used.

@@ -66,8 +66,8 @@ impl RunStore {
         }
     }
 
-    /// Reads the record of a run, given by the start of its identifier, as `last` (the newest that is finished), or as a
-    /// record file, and returns it with the directory of its logs.
+    /// Reads the record of a run and returns it with the run directory. `name` is the start of an identifier, `last` (the
+    /// newest finished run), or the path of a record file.
     ///
     /// # Errors
     /// When no run matches, several do, or the record cannot be read.

@@ -1,4 +1,4 @@
-//! Run record: the events of a run folded into one document, version 2.
+//! Run record: one document with the results of a run, computed from its events; version 2.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpe
 /// Version of the record that is written and read.
 pub(crate) const RECORD_VERSION: u32 = 2;
 
-/// A run as stored in `record.json`. Times are milliseconds since the start of the run unless said otherwise.
+/// A run as stored in `record.json`. Times are milliseconds since the start of the run unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Always [`RECORD_VERSION`].
@@ -116,7 +116,7 @@ impl RunRecord {
         }
     }
 
-    /// Folds the events of one run; `None` if the first event is not `run-started`.
+    /// Computes the record from the events of one run; `None` if the first event is not `run-started`.
     ///
     /// A truncated stream (noxide was killed) gives a record with the interrupt cause `killed`, in which unfinished
     /// sessions have no result.
@@ -170,7 +170,7 @@ impl RunRecord {
     }
 }
 
-/// Reconstructs events that fold to a record, ordered by time, with one log-growth event per attempt.
+/// Reconstructs events from which the same record would be computed, ordered by time, with one log-growth event per attempt.
 pub(crate) fn reconstruct_events(record: &RunRecord) -> Vec<RunEvent> {
     let start = RunMetadata {
         run_id: record.run_id.clone(),

@@ -1,4 +1,4 @@
-//! Combined coverage data: slipcover's files merged here, coverage.py's by the project's own coverage.py.
+//! Combination of coverage data: slipcover's files are merged here, coverage.py's by the project's own coverage.py.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};

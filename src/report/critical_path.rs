@@ -83,7 +83,7 @@ pub struct LowerBounds {
 impl LowerBounds {
     /// Returns the largest bound and its description.
     pub fn largest_bound(&self) -> (u64, String) {
-        let mut all = vec![(self.needs + self.exclusive, "the longest chain of needs".to_owned())];
+        let mut all = vec![(self.needs + self.exclusive, "the longest chain of dependencies".to_owned())];
         all.extend(self.lock.as_ref().map(|(lock, sum)| (sum + self.exclusive, format!("sessions that share {lock}"))));
         all.extend(self.cpu.map(|cpu| (cpu, "CPU time".to_owned())));
         all.into_iter().max_by_key(|(ms, _)| *ms).unwrap_or_default()

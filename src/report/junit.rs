@@ -20,7 +20,7 @@ const MAX_LOG_TAIL: u64 = 32 * 1024;
 pub struct JunitReport {
     /// The XML document.
     pub xml: Vec<u8>,
-    /// JUnit files that were skipped, and why, in sentences.
+    /// One sentence per skipped JUnit file, with the reason.
     pub skipped_files: Vec<String>,
 }
 

@@ -12,7 +12,7 @@ use crate::text::{format_duration, pluralize};
 
 /// More slots than this are drawn as thin lines.
 const MAX_THICK_LANES: usize = 12;
-/// Longer lists are folded or truncated.
+/// Longer lists are collapsed or truncated.
 const MAX_LISTED: usize = 12;
 
 /// Template data of the page.
@@ -345,9 +345,9 @@ fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
         HistoryBar {
             class: match (good, at == last) {
                 (true, false) => "good",
-                (true, true) => "passes now",
+                (true, true) => "good now",
                 (false, false) => "bad",
-                (false, true) => "fails now",
+                (false, true) => "bad now",
             },
             height: (run.wall * 100 / longest).max(2),
             title: format!("{}: {}, {result}", run.time.replace('T', " "), format_duration(run.wall)),

@@ -38,8 +38,8 @@ pub fn build_perfetto_trace(report: &RunReport) -> Value {
     })
 }
 
-fn metadata_event(what: &str, process: u32, thread: usize, name: &str) -> Value {
-    json!({ "ph": "M", "name": what, "pid": process, "tid": thread, "args": { "name": name } })
+fn metadata_event(kind: &str, process: u32, thread: usize, name: &str) -> Value {
+    json!({ "ph": "M", "name": kind, "pid": process, "tid": thread, "args": { "name": name } })
 }
 
 /// Returns one event per slot that an attempt held.

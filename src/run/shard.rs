@@ -22,7 +22,7 @@ pub struct Shard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShardError {
     /// It is not of the form `INDEX/COUNT`.
-    #[error("a shard is written INDEX/COUNT, such as 1/3")]
+    #[error("a shard is written INDEX/COUNT with INDEX from 1, such as 1/3")]
     InvalidFormat,
     /// The index is larger than the count.
     #[error("the index of a shard is at most its count, as in 3/3")]

@@ -21,7 +21,7 @@ impl SessionTracer {
     }
 
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
-        SeccompSetup { filter: String::new(), syssyscall: 0, flags: Vec::new() }
+        SeccompSetup { filter: String::new(), syscall: 0, flags: Vec::new() }
     }
 
     pub(crate) fn preload_ring_address(&self) -> Option<&str> {

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache key hashes only some of the files that decide what is installed.",
     },
     rationale: "`session.install(\"ruff\")` is in the noxfile, version ranges are in pyproject.toml, exact versions in the lock file. After a change in a file that is not hashed, the old entry is still an exact hit.",
-    evidence: "W2, reported in seven issues. With ruff 0.15.0 in the lock file nox installed 0.17.6: sessions do not read uv.lock, so a key made of the lock file alone is incomplete too.",
+    evidence: "Reported in seven issues. With ruff 0.15.0 in the lock file nox installed 0.17.6: sessions do not read uv.lock, so a key made of the lock file alone is incomplete too.",
     advice: "Hash the lock file, pyproject.toml and noxfile.py together.",
     severity: Severity::Medium,
     confidence: Confidence::High,

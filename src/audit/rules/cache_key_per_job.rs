@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job has its own cache key for packages that other jobs cache under a shared key.",
     },
     rationale: "The same packages are saved and stored twice, and the job does not use the entries of the other jobs.",
-    evidence: "W7: one job uses `uv-quality-…`, eight others `uv-…`.",
+    evidence: "One job uses `uv-quality-…`, eight others `uv-…`.",
     advice: "Share one key between all jobs that install the same packages, and only those.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

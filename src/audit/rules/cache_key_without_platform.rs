@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache key does not contain the platform.",
     },
     rationale: "Built wheels depend on operating system, architecture and Python. A runner of another platform restores an entry that it cannot use, and cannot save its own because the key already exists.",
-    evidence: "W3, reported in five issues.",
+    evidence: "Reported in five issues.",
     advice: "Add the operating system, the architecture, the Python version and the uv version to the key.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The key of an environment cache does not contain the Python version.",
     },
     rationale: "An environment built by another Python is broken or rebuilt, so such a hit costs more than a miss.",
-    evidence: "Seen in 1 of 275 sampled nox jobs; W3.",
+    evidence: "Seen in 1 of 275 sampled nox jobs.",
     advice: "Add the Python version to the key.",
     severity: Severity::High,
     confidence: Confidence::High,

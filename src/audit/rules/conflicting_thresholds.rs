@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The workflow and the noxfile set different coverage thresholds.",
     },
     rationale: "Only one of them takes effect, and readers of the other are misled.",
-    evidence: "W21: 97 in the noxfile, 50 in a step that only prints it.",
+    evidence: "Observed: 97 in the noxfile, 50 in a step that only prints it.",
     advice: "Keep one number, in the noxfile or in pyproject.toml.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,

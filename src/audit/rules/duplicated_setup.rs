@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX203", name: "duplicated-setup", summary: "Several jobs repeat the same setup." },
     rationale: "Each copy costs time in every run, and copies drift apart: one is pinned, another is not.",
-    evidence: "W24: about 40 lines in each of 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
+    evidence: "About 40 lines in each of 12 jobs of a real pipeline; 60 % of sampled repositories install the same tools in several jobs. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
     advice: "Run the sessions of these jobs in one job with `noxide run`, unless a free runner is available for each job (`--runner-capacity`); then move the setup into a composite action. Sessions in one job share a checkout: declare those that must not run together with `locks` and `exclusive` in `[tool.noxide.sessions]`.",
     severity: Severity::Low,
     confidence: Confidence::High,

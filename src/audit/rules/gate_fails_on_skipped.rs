@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The gate job treats a skipped job as failed.",
     },
     rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored.",
-    evidence: "W18: the gate was removed, restored, and failed for weeks.",
+    evidence: "Observed: the gate was removed, restored, and failed for weeks.",
     advice: "Accept `success` and `skipped`, and report jobs that failed or were cancelled.",
     severity: Severity::High,
     confidence: Confidence::High,

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX214", name: "gate-missing-job", summary: "The gate job does not need every job." },
     rationale: "A job that the gate does not check can fail without blocking the merge.",
-    evidence: "W19: `docs` is missing from the gate; one issue requests all jobs in `needs`.",
+    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`.",
     advice: "Add the job to `needs` and check the result of every needed job.",
     severity: Severity::High,
     confidence: Confidence::High,

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job needs a job that does not exist, or itself.",
     },
     rationale: "The forge rejects the whole workflow.",
-    evidence: "W26: only a run that fails after 0 seconds is visible.",
+    evidence: "The forge shows only a run that fails after 0 seconds.",
     advice: "Use the id of an existing job, and remove cycles.",
     severity: Severity::High,
     confidence: Confidence::High,

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX001", name: "invalid-yaml", summary: "A workflow file is not a valid YAML document." },
     rationale: "The forge rejects the whole file: the run fails after 0 seconds, or no run appears at all.",
-    evidence: "W26: a broken `ci.yml` showed only \"failing after 0s\" in the list of checks.",
+    evidence: "A broken `ci.yml` showed only \"failing after 0s\" in the list of checks.",
     advice: "Correct the YAML syntax. noxide applies no fix to a file that it cannot parse.",
     severity: Severity::High,
     confidence: Confidence::High,

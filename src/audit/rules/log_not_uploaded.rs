@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX306", name: "log-not-uploaded", summary: "A log is written but not uploaded." },
     rationale: "It is lost with the container, although it would explain a failure.",
-    evidence: "W20: the lint job writes two logs and uploads one; the forge's own job log is not available through the API.",
+    evidence: "Observed: the lint job writes two logs and uploads one; the forge's own job log is not available through the API.",
     advice: "Add the file to the `path` of the upload.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX413", name: "network-without-retry", summary: "A download is not retried." },
     rationale: "A short outage of a mirror fails the run.",
-    evidence: "W25, reported in one issue.",
+    evidence: "Reported in one issue.",
     advice: "Use `curl --retry 3`, `apt-get -o Acquire::Retries=3`, or a loop.",
     severity: Severity::Info,
     confidence: Confidence::Low,

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
     rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
-    evidence: "W16: 12 of 28 cancelled runs had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there.",
+    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there.",
     advice: "Add `concurrency` with a group made of workflow and ref, and `cancel-in-progress`.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "Changes to documentation alone run every session.",
     },
     rationale: "The whole pipeline runs for files that no session reads.",
-    evidence: "W17, requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is not always safe.",
+    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is not always safe.",
     advice: "Add a `paths` filter that excludes files no session reads. Where a job gates pull requests, filter only pushes: a required check must report.",
     severity: Severity::Info,
     confidence: Confidence::High,

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX308", name: "pipe-hides-failure", summary: "A pipe hides the failure of a session." },
     rationale: "The pipe's exit code is that of `tee`, which is 0: the step succeeds although the session failed.",
-    evidence: "T18; the example sets `pipefail` for this reason. No forge sets it without `shell: bash`.",
+    evidence: "The example sets `pipefail` for this reason. No forge sets it without `shell: bash`.",
     advice: "Add `set -o pipefail` at the start of the script.",
     severity: Severity::High,
     confidence: Confidence::High,

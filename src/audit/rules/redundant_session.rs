@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A session repeats commands that another session already runs.",
     },
     rationale: "The same commands are executed twice in every run of the workflow.",
-    evidence: "W14: `dead_code` is the last command of `security_scan`, and both run in the same job.",
+    evidence: "Observed: `dead_code` is the last command of `security_scan`, and both run in the same job.",
     advice: "Remove the smaller session from this job.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A `restore-keys` prefix matches entries of other platforms, Python versions or jobs.",
     },
     rationale: "A partial hit then unpacks files that this job cannot use. In environments, stale packages also remain: installing does not remove them.",
-    evidence: "W4: the prefix `uv-` matches the entries of every job. A package removed from an extra is still importable in an environment restored by prefix (T20).",
+    evidence: "Observed: the prefix `uv-` matches the entries of every job. A package removed from an extra is still importable in an environment restored by prefix.",
     advice: "End the prefix just before the hash, so that it contains the rest of the key.",
     severity: Severity::Medium,
     confidence: Confidence::High,

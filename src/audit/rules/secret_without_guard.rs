@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job that needs a secret runs for pull requests from forks, where secrets are not available.",
     },
     rationale: "It fails for a reason that the author of the pull request cannot fix.",
-    evidence: "W22, reported in two issues.",
+    evidence: "Reported in two issues.",
     advice: "Add `if: github.event.pull_request.head.repo.full_name == github.repository` to it, or skip the session if the secret is missing.",
     severity: Severity::Low,
     confidence: Confidence::Low,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A key is not part of Forgejo's workflow schema.",
     },
     rationale: "Since runner 8.0.0 the schema is strict: a single unknown key prevents the whole workflow from running.",
-    evidence: "W26; the runner's schema of December 2025. GitHub's `parallel`, `background` and `cache-mode` are unknown there.",
+    evidence: "The runner's schema of December 2025. GitHub's `parallel`, `background` and `cache-mode` are unknown there.",
     advice: "Correct or remove the key.",
     severity: Severity::High,
     confidence: Confidence::High,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A report or log is uploaded only when all earlier steps succeed.",
     },
     rationale: "It is missing exactly when it is needed.",
-    evidence: "57 steps in 35 % of sampled repositories; W20.",
+    evidence: "57 steps in 35 % of sampled repositories.",
     advice: "Add `if: always()`, or `if: ${{ !cancelled() }}`.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -76,7 +76,7 @@ impl Store {
         });
         let quarantine_path = self.quarantine_entry(id).map(|path| path.display().to_string());
         let (repaired, detail) = if quarantine_path.is_none() {
-            (false, "it could not be moved to the quarantine".to_owned())
+            (false, "it could not be moved to quarantine".to_owned())
         } else {
             match self.download_wheel(id, &name, stem.as_deref(), context) {
                 Ok(()) => (true, "downloaded again".to_owned()),

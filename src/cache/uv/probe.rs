@@ -36,7 +36,7 @@ struct ProbeRecord {
 enum ProbeError {
     #[error("its cache contains {0}")]
     UnexpectedBuckets(String),
-    #[error("its cache contains no pointer with the digest of the wheel next to a link")]
+    #[error("it does not refer to cached wheels in the expected way (no wheel pointer found)")]
     NoPointer,
     #[error("it does not use files added to its cache")]
     TreeIgnored,

@@ -120,7 +120,7 @@ pub(crate) struct CacheStatusArgs {
 /// Flags of `noxide cache verify`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheVerifyArgs {
-    /// Remove damaged entries from use and let uv download them again
+    /// Quarantine damaged entries and let uv download them again
     #[arg(long, help_heading = "Execution")]
     pub(crate) repair: bool,
     /// Print the report as text or json
@@ -135,10 +135,10 @@ pub(crate) struct CachePruneArgs {
     #[arg(long, help_heading = "Execution")]
     pub(crate) dry_run: bool,
     /// Limit the store to this size, such as 10GB [default: 20GB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Selection")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Limits")]
     pub(crate) max_size: Option<u64>,
     /// Remove entries that were not used for this long, such as 30d [default: 60d]
-    #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Selection")]
+    #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Limits")]
     pub(crate) max_unused: Option<Duration>,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]

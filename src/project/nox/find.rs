@@ -77,7 +77,7 @@ pub enum NoxError {
     #[error("{} is neither a nox command nor a Python that has nox", .0.display())]
     NotNox(PathBuf),
     /// nox was not found and may not be installed.
-    #[error("nox was not found: not in .venv, not on PATH, not in the Python on PATH")]
+    #[error("nox was not found: not in .venv, not on PATH, not beside noxide, not in the Python on PATH")]
     NotFound,
     /// nox was not found and could not be installed.
     #[error("nox was not found, and installing it for noxide failed: {0}")]

@@ -1,4 +1,4 @@
-//! Benchmarks of whole commands in interleaved rounds: plan, execution, results, table.
+//! Benchmarks of commands in interleaved rounds: plan, execution, results, table.
 
 mod checkout_copy;
 mod markdown_block;

@@ -52,7 +52,7 @@ pub struct BenchReport {
     pub plan: BenchPlan,
     /// One row per command and cache state.
     pub rows: Vec<BenchRow>,
-    /// One row per command: what warm caches save.
+    /// One entry per command: the time that warm caches save.
     pub cache_savings: Vec<CacheSaving>,
     /// All measured samples.
     pub samples: Vec<BenchSample>,

@@ -14,7 +14,7 @@ use crate::record::RunStore;
 use crate::report::install_time::install_seconds;
 use crate::text::format_duration;
 
-/// Time that output may still arrive after a command ended; a process that it left running may hold the pipe forever.
+/// Time to wait for further output after a command ended; a process that it left running may hold the pipe forever.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 /// Time to wait for output after all descendants were killed.
 const KILL_GRACE: Duration = Duration::from_secs(5);
@@ -148,7 +148,7 @@ impl BenchExecutor for BenchRunner {
     }
 }
 
-/// Lines of nox with the second at which each arrived.
+/// Output lines of nox, each with its time of arrival in seconds.
 type TimedLines = Vec<(f64, String)>;
 
 /// A running command.
@@ -222,7 +222,7 @@ fn collect_output(reader: impl Read, started_at: Instant, log: &Path) -> TimedLi
     lines
 }
 
-/// Measures a run by its record if there is one, else by nox's lines on installs.
+/// Measures a run from its record, or without one from the output lines of nox.
 fn measure_run(copy: &CheckoutCopy, wall: f64, lines: &[(f64, String)]) -> BenchMeasurement {
     let record =
         RunStore::open_existing(&copy.project_dir()).and_then(|store| store.newest_records(1).into_iter().next());

@@ -16,7 +16,7 @@ const DOCUMENT_HEADER: &str =
 /// Errors setting up a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchSetupError {
-    /// There is no nox to compare with.
+    /// nox is not installed.
     #[error("nox is not on PATH; pass another command after `--`")]
     NoNox,
     /// The path of noxide is not UTF-8.

@@ -104,7 +104,7 @@ fn feed(reporters: &mut [Box<dyn EventReporter>], events: &[RunEvent], folder: &
 }
 
 #[test]
-fn a_reader_that_leaves_after_one_line_ends_no_run() {
+fn a_closed_output_does_not_end_the_run() {
     let folder = tempfile::tempdir().unwrap();
     fs_err::write(folder.path().join("lint.log"), "x\n".repeat(500_000)).unwrap();
     let mut events = vec![begin(folder.path(), &["lint".to_owned()])];

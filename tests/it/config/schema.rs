@@ -10,7 +10,7 @@ use super::settings::{project, resolved, shown, wrong};
 
 /// The schema that editors get; renew it with the command the message names.
 #[test]
-fn the_schema_in_the_docs_is_the_types() {
+fn the_schema_in_the_docs_matches_the_types() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.schema.json");
     let kept = fs_err::read_to_string(path).unwrap_or_default();
     assert!(
@@ -26,7 +26,7 @@ fn schema_keys(pointer: &str) -> Vec<String> {
 
 /// Every key of the schema is read and documented.
 #[test]
-fn schema_reader_and_handbook_know_the_same_keys() {
+fn schema_reader_and_docs_have_the_same_keys() {
     let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
     for (pointer, head) in [
         ("/properties", ""),
@@ -56,7 +56,7 @@ fn the_examples_of_the_documentation_are_valid() {
 }
 
 #[test]
-fn the_schema_names_the_defaults_that_count() {
+fn the_schema_has_the_actual_defaults() {
     let schema: serde_json::Value = serde_json::from_str(&schema_json()).unwrap();
     let mut text = String::new();
     for (key, value) in schema["properties"].as_object().unwrap() {

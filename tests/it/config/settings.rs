@@ -213,7 +213,7 @@ fn wide_characters_and_carriage_returns_have_visible_columns() {
 }
 
 #[test]
-fn two_files_are_one_too_many() {
+fn settings_in_two_files_are_an_error() {
     let tables = "[project]\n\n[tool.noxide]\njobs = 1\n";
     let both = project(&[("noxide.toml", "jobs = 2\n"), ("pyproject.toml", tables)]);
     insta::assert_snapshot!("two_files", shown(&load_settings(both.path()).unwrap_err()));
@@ -223,7 +223,7 @@ fn two_files_are_one_too_many() {
 }
 
 #[test]
-fn files_that_cannot_be_read_are_named() {
+fn unreadable_files_are_reported() {
     let folder = project(&[]);
     fs_err::write(folder.path().join("noxide.toml"), b"jobs = 1 # \xff\n").unwrap();
     let text =
