@@ -90,7 +90,7 @@ pub struct ActionsContext {
 /// Options of all output of a run.
 #[derive(Clone, Debug)]
 pub struct OutputOptions {
-    /// Style of session output; see [`OutputOptions::effective_style`].
+    /// Style of session output; see `OutputOptions::effective_style`.
     pub style: SessionOutputStyle,
     /// Whether the stream is a terminal that can be redrawn: not dumb, not in CI.
     pub is_interactive: bool,

@@ -14,7 +14,7 @@ pub(crate) const ARTIFACTS_VERSION: u32 = 2;
 /// Artifacts of one session: `artifacts/<session>/manifest.json` in a run directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactManifest {
-    /// Always [`ARTIFACTS_VERSION`].
+    /// Always `ARTIFACTS_VERSION`.
     pub version: u32,
     /// Name of the session.
     pub session: String,

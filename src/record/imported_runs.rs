@@ -19,7 +19,7 @@ const MAX_RUNS: usize = 5_000;
 /// Imported runs: `.noxide/imported.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedRuns {
-    /// Always [`IMPORTED_VERSION`].
+    /// Always `IMPORTED_VERSION`.
     pub version: u32,
     /// Runs in the order they were imported.
     pub runs: Vec<ImportedRun>,

@@ -15,7 +15,7 @@ pub(crate) const RECORD_VERSION: u32 = 2;
 /// A run as stored in `record.json`. Times are milliseconds since the start of the run unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// Always [`RECORD_VERSION`].
+    /// Always `RECORD_VERSION`.
     pub version: u32,
     /// Run identifier: the name of its directory below `.noxide/runs/`.
     pub run_id: String,

@@ -58,7 +58,7 @@ impl RunTimings {
 /// Comparison of two groups of runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct RunComparison {
-    /// Always [`COMPARISON_VERSION`].
+    /// Always `COMPARISON_VERSION`.
     pub(crate) version: u32,
     /// Confidence level of the intervals.
     pub(crate) confidence: f64,

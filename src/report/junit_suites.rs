@@ -25,20 +25,49 @@ pub(super) struct MergedSuites {
     pub(super) skipped: usize,
 }
 
+/// Errors that exclude a file from the report; each completes "FILE is not in the JUnit report:".
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JunitFileError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The file exceeds the limit; its size in bytes.
+    #[error("it is too large ({0} bytes)")]
+    TooLarge(u64),
+    /// The file is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// The file contains characters that XML does not allow.
+    #[error("it contains characters that XML does not allow")]
+    ForbiddenCharacters,
+    /// The file declares a document type, which could define entities.
+    #[error("it declares a document type")]
+    DocumentType,
+    /// The file is not well-formed.
+    #[error("it is not valid XML: {0}")]
+    InvalidXml(String),
+}
+
+impl JunitFileError {
+    fn invalid(problem: impl std::fmt::Display) -> Self {
+        Self::InvalidXml(problem.to_string())
+    }
+}
+
 /// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name.
 ///
 /// # Errors
 /// The reason why the file cannot be merged.
-pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, String> {
-    let size = fs_err::metadata(path).map_err(|error| error.to_string())?.len();
+pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, JunitFileError> {
+    let size = fs_err::metadata(path)?.len();
     if size > MAX_FILE_BYTES {
-        return Err(format!("it is too large ({size} bytes)"));
+        return Err(JunitFileError::TooLarge(size));
     }
-    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let bytes = fs_err::read(path)?;
+    let text = String::from_utf8(bytes).map_err(|_| JunitFileError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if !text.chars().all(is_xml_char) {
-        return Err("it contains characters that XML does not allow".to_owned());
+        return Err(JunitFileError::ForbiddenCharacters);
     }
     SuiteMerger {
         session,
@@ -70,10 +99,10 @@ struct SuiteMerger<'a> {
 }
 
 impl SuiteMerger<'_> {
-    fn merge_text(mut self, text: &str) -> Result<Option<MergedSuites>, String> {
+    fn merge_text(mut self, text: &str) -> Result<Option<MergedSuites>, JunitFileError> {
         let mut reader = Reader::from_str(text);
         loop {
-            match reader.read_event().map_err(|error| format!("it is not valid XML: {error}"))? {
+            match reader.read_event().map_err(JunitFileError::invalid)? {
                 Event::Start(start) => {
                     if !self.open_element(&start, false)? {
                         return Ok(None);
@@ -87,34 +116,34 @@ impl SuiteMerger<'_> {
                 }
                 Event::End(end) => self.close_element(&end)?,
                 Event::Text(text) => {
-                    let text = text.decode().map_err(|error| error.to_string())?;
+                    let text = text.decode().map_err(JunitFileError::invalid)?;
                     if self.open_depth == 0 && !text.trim().is_empty() {
-                        return Err("it is not valid XML: text outside of its root".to_owned());
+                        return Err(JunitFileError::invalid("text outside of its root"));
                     }
                     // `]]>` must be escaped in text.
                     self.write_in_suite(Event::Text(BytesText::new(&text)))?;
                 }
                 Event::CData(data) => self.write_in_suite(Event::CData(data))?,
                 Event::GeneralRef(reference) => self.write_reference(&reference)?,
-                Event::DocType(_) => return Err("it declares a document type".to_owned()),
+                Event::DocType(_) => return Err(JunitFileError::DocumentType),
                 Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => break,
             }
         }
         if self.open_depth > 0 || self.root.is_none() {
-            return Err("it is not valid XML: it ends early".to_owned());
+            return Err(JunitFileError::invalid("it ends early"));
         }
         self.merged.xml = self.writer.into_inner();
         Ok(Some(self.merged))
     }
 
     /// Opens an element; returns false if the root is not a JUnit element.
-    fn open_element(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<bool, String> {
+    fn open_element(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<bool, JunitFileError> {
         let name = start.name();
         let name = parse_xml_name(name.as_ref())?;
         if self.open_depth == 0 {
             self.root = match (name, self.root) {
-                (_, Some(_)) => return Err("it is not valid XML: it has two roots".to_owned()),
+                (_, Some(_)) => return Err(JunitFileError::invalid("it has two roots")),
                 ("testsuites", None) => Some(JunitRoot::TestSuites),
                 ("testsuite", None) => Some(JunitRoot::TestSuite),
                 _ => return Ok(false),
@@ -139,20 +168,23 @@ impl SuiteMerger<'_> {
         }
         let element = self.rewrite_element(start, name, top)?;
         let event = if empty { Event::Empty(element) } else { Event::Start(element) };
-        self.writer.write_event(event).map_err(|error| error.to_string())?;
+        self.writer.write_event(event).map_err(JunitFileError::invalid)?;
         Ok(true)
     }
 
     /// Returns the element with its attributes re-escaped; a top-level suite is named after its session.
-    fn rewrite_element(&self, start: &BytesStart<'_>, name: &str, top: bool) -> Result<BytesStart<'static>, String> {
+    fn rewrite_element(
+        &self,
+        start: &BytesStart<'_>,
+        name: &str,
+        top: bool,
+    ) -> Result<BytesStart<'static>, JunitFileError> {
         let mut element = BytesStart::new(name.to_owned());
         let mut named = false;
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| format!("it is not valid XML: {error}"))?;
+            let attribute = attribute.map_err(JunitFileError::invalid)?;
             let key = parse_xml_name(attribute.key.as_ref())?.to_owned();
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| format!("it is not valid XML: {error}"))?;
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(JunitFileError::invalid)?;
             let value = if top && key == "name" {
                 named = true;
                 format!("{}/{value}", self.session)
@@ -167,7 +199,7 @@ impl SuiteMerger<'_> {
         Ok(element)
     }
 
-    fn close_element(&mut self, end: &BytesEnd<'_>) -> Result<(), String> {
+    fn close_element(&mut self, end: &BytesEnd<'_>) -> Result<(), JunitFileError> {
         self.open_depth = self.open_depth.saturating_sub(1);
         self.write_in_suite(Event::End(BytesEnd::new(parse_xml_name(end.name().as_ref())?)))?;
         if self.suite_depth == Some(self.open_depth) {
@@ -176,9 +208,9 @@ impl SuiteMerger<'_> {
         Ok(())
     }
 
-    fn write_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), String> {
-        let unknown = || "it is not valid XML: it refers to an unknown entity".to_owned();
-        let name = reference.decode().map_err(|error| error.to_string())?;
+    fn write_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), JunitFileError> {
+        let unknown = || JunitFileError::invalid("it refers to an unknown entity");
+        let name = reference.decode().map_err(JunitFileError::invalid)?;
         let known = match reference.resolve_char_ref().map_err(|_| unknown())? {
             Some(character) => is_xml_char(character),
             None => ["lt", "gt", "amp", "quot", "apos"].contains(&name.as_ref()),
@@ -187,17 +219,17 @@ impl SuiteMerger<'_> {
     }
 
     /// Writes an event inside a suite.
-    fn write_in_suite(&mut self, event: Event<'_>) -> Result<(), String> {
+    fn write_in_suite(&mut self, event: Event<'_>) -> Result<(), JunitFileError> {
         match self.suite_depth {
-            Some(_) => self.writer.write_event(event).map_err(|error| error.to_string()),
+            Some(_) => self.writer.write_event(event).map_err(JunitFileError::invalid),
             None => Ok(()),
         }
     }
 }
 
-fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &str) -> Result<(), String> {
+fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &str) -> Result<(), JunitFileError> {
     if !value.chars().all(is_xml_char) {
-        return Err("it contains characters that XML does not allow".to_owned());
+        return Err(JunitFileError::ForbiddenCharacters);
     }
     let mut escaped = String::with_capacity(value.len());
     for character in value.chars() {
@@ -221,8 +253,8 @@ fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &
 }
 
 /// Validates an XML name; quick-xml accepts almost anything.
-fn parse_xml_name(name: &[u8]) -> Result<&str, String> {
-    let damaged = || format!("it is not valid XML: {} is not a name", String::from_utf8_lossy(name));
+fn parse_xml_name(name: &[u8]) -> Result<&str, JunitFileError> {
+    let damaged = || JunitFileError::invalid(format!("{} is not a name", String::from_utf8_lossy(name)));
     let text = std::str::from_utf8(name).map_err(|_| damaged())?;
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     let first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == ':');
@@ -238,7 +270,7 @@ fn is_xml_char(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn read(content: &[u8]) -> Result<Option<MergedSuites>, String> {
+    fn read(content: &[u8]) -> Result<Option<MergedSuites>, JunitFileError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), content).unwrap();
         merge_suite_file(file.path(), "tests-3.12")
@@ -265,8 +297,8 @@ mod tests {
 
     #[test]
     fn other_xml_is_ignored() {
-        assert_eq!(read(b"<coverage line-rate='1'><x/></coverage>"), Ok(None));
-        assert_eq!(read(b"<svg/>"), Ok(None));
+        assert_eq!(read(b"<coverage line-rate='1'><x/></coverage>").unwrap(), None);
+        assert_eq!(read(b"<svg/>").unwrap(), None);
     }
 
     #[test]
@@ -288,12 +320,12 @@ mod tests {
             (b"<testsuite><te$t/></testsuite>", "is not a name"),
             (b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>", "document type"),
         ] {
-            let error = read(content).unwrap_err();
+            let error = read(content).unwrap_err().to_string();
             assert!(error.contains(reason), "{}: {error}", String::from_utf8_lossy(content));
         }
         assert!(merge_suite_file(Path::new("/nonexistent"), "a").is_err());
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(merge_suite_file(large.path(), "a").unwrap_err().contains("too large"));
+        assert!(merge_suite_file(large.path(), "a").unwrap_err().to_string().contains("too large"));
     }
 }

@@ -15,7 +15,7 @@ pub(crate) const REPORT_VERSION: u32 = 2;
 /// Report of one run and its history. Times are milliseconds since the run's start unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunReport {
-    /// Always [`REPORT_VERSION`].
+    /// Always `REPORT_VERSION`.
     pub version: u32,
     /// Totals of the run.
     pub run: RunTotals,

@@ -16,6 +16,9 @@ pub(crate) enum TraceError {
     /// The kernel refused the seccomp filter.
     #[error("the kernel refuses the seccomp filter: {0}")]
     Refused(String),
+    /// The session could not install the filter or send its listener.
+    #[error("{0}")]
+    Session(String),
 }
 
 #[cfg(all(target_os = "linux", not(noxide_portable)))]

@@ -42,7 +42,20 @@ pub struct MarkerEnvironment {
 #[error("the marker `{marker}` is invalid: {problem}")]
 pub struct MarkerError {
     marker: String,
-    problem: String,
+    problem: MarkerProblem,
+}
+
+/// What is wrong with a marker.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+enum MarkerProblem {
+    #[error("unexpected `{0}`")]
+    Unexpected(String),
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("expected an operator, found `{0}`")]
+    NotAnOperator(String),
+    #[error("`{0}` is not a marker variable")]
+    UnknownVariable(String),
 }
 
 /// A parsed marker.
@@ -91,12 +104,12 @@ impl FromStr for Marker {
     type Err = MarkerError;
 
     fn from_str(text: &str) -> Result<Self, MarkerError> {
-        let fail = |problem: String| MarkerError { marker: text.to_owned(), problem };
+        let fail = |problem| MarkerError { marker: text.to_owned(), problem };
         let tokens = tokenize(text).map_err(fail)?;
         let mut parser = MarkerParser { tokens: &tokens, position: 0 };
         let expression = parser.parse_or().map_err(fail)?;
         if let Some(token) = parser.tokens.get(parser.position) {
-            return Err(fail(format!("unexpected `{}`", token.as_str())));
+            return Err(fail(MarkerProblem::Unexpected(token.as_str().to_owned())));
         }
         Ok(Self { text: text.trim().to_owned(), expression })
     }
@@ -228,7 +241,7 @@ impl MarkerToken {
     }
 }
 
-fn tokenize(text: &str) -> Result<Vec<MarkerToken>, String> {
+fn tokenize(text: &str) -> Result<Vec<MarkerToken>, MarkerProblem> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(c) = rest.chars().next() {
@@ -238,7 +251,7 @@ fn tokenize(text: &str) -> Result<Vec<MarkerToken>, String> {
                 1
             }
             '"' | '\'' => {
-                let end = rest[1..].find(c).ok_or_else(|| "unterminated string".to_owned())?;
+                let end = rest[1..].find(c).ok_or(MarkerProblem::Missing("the end of a string"))?;
                 tokens.push(MarkerToken::Quoted(rest[1..=end].to_owned()));
                 end + 2
             }
@@ -251,7 +264,7 @@ fn tokenize(text: &str) -> Result<Vec<MarkerToken>, String> {
                 let end = rest.find(|c: char| !(c.is_alphanumeric() || "._".contains(c)));
                 let end = end.unwrap_or(rest.len());
                 if end == 0 {
-                    return Err(format!("unexpected `{c}`"));
+                    return Err(MarkerProblem::Unexpected(c.to_string()));
                 }
                 tokens.push(MarkerToken::Bare(rest[..end].to_owned()));
                 end
@@ -279,7 +292,7 @@ impl MarkerParser<'_> {
         found
     }
 
-    fn parse_or(&mut self) -> Result<MarkerExpr, String> {
+    fn parse_or(&mut self) -> Result<MarkerExpr, MarkerProblem> {
         let mut parts = vec![self.parse_and()?];
         while self.consume_word("or") {
             parts.push(self.parse_and()?);
@@ -287,7 +300,7 @@ impl MarkerParser<'_> {
         Ok(if parts.len() == 1 { parts.remove(0) } else { MarkerExpr::Or(parts) })
     }
 
-    fn parse_and(&mut self) -> Result<MarkerExpr, String> {
+    fn parse_and(&mut self) -> Result<MarkerExpr, MarkerProblem> {
         let mut parts = vec![self.parse_term()?];
         while self.consume_word("and") {
             parts.push(self.parse_term()?);
@@ -295,41 +308,41 @@ impl MarkerParser<'_> {
         Ok(if parts.len() == 1 { parts.remove(0) } else { MarkerExpr::And(parts) })
     }
 
-    fn parse_term(&mut self) -> Result<MarkerExpr, String> {
+    fn parse_term(&mut self) -> Result<MarkerExpr, MarkerProblem> {
         if self.tokens.get(self.position) == Some(&MarkerToken::OpenParen) {
             self.position += 1;
             let expression = self.parse_or()?;
             return if self.next_token() == Some(&MarkerToken::CloseParen) {
                 Ok(expression)
             } else {
-                Err("missing `)`".to_owned())
+                Err(MarkerProblem::Missing("`)`"))
             };
         }
         let left = self.parse_operand()?;
         let operator = if self.consume_word("not") {
             if !self.consume_word("in") {
-                return Err("expected `in` after `not`".to_owned());
+                return Err(MarkerProblem::Missing("`in` after `not`"));
             }
             "not in".to_owned()
         } else {
             match self.next_token() {
                 Some(MarkerToken::Bare(word)) if OPERATORS.contains(&word.as_str()) => word.clone(),
-                Some(token) => return Err(format!("expected an operator, found `{}`", token.as_str())),
-                None => return Err("expected an operator at the end".to_owned()),
+                Some(token) => return Err(MarkerProblem::NotAnOperator(token.as_str().to_owned())),
+                None => return Err(MarkerProblem::Missing("an operator")),
             }
         };
         Ok(MarkerExpr::Compare(left, operator, self.parse_operand()?))
     }
 
-    fn parse_operand(&mut self) -> Result<MarkerOperand, String> {
+    fn parse_operand(&mut self) -> Result<MarkerOperand, MarkerProblem> {
         match self.next_token() {
             Some(MarkerToken::Quoted(text)) => Ok(MarkerOperand::Literal(text.clone())),
             // `os.name` and `sys.platform` are legacy names (PEP 345).
             Some(MarkerToken::Bare(word)) if KNOWN_VARIABLES.contains(&word.replace('.', "_").as_str()) => {
                 Ok(MarkerOperand::Variable(word.replace('.', "_")))
             }
-            Some(token) => Err(format!("`{}` is not a marker variable", token.as_str())),
-            None => Err("unexpected end".to_owned()),
+            Some(token) => Err(MarkerProblem::UnknownVariable(token.as_str().to_owned())),
+            None => Err(MarkerProblem::Missing("an operand")),
         }
     }
 }
@@ -371,11 +384,11 @@ mod tests {
     #[test]
     fn invalid_markers_are_reported() {
         for (marker, problem) in [
-            ("python_version", "expected an operator at the end"),
-            ("python_version >", "unexpected end"),
-            ("(os_name == 'nt'", "missing `)`"),
-            ("os_name == 'nt", "unterminated string"),
-            ("os_name not 'nt'", "expected `in` after `not`"),
+            ("python_version", "an operator is missing"),
+            ("python_version >", "an operand is missing"),
+            ("(os_name == 'nt'", "`)` is missing"),
+            ("os_name == 'nt", "the end of a string is missing"),
+            ("os_name not 'nt'", "`in` after `not` is missing"),
             ("os_name 'nt'", "expected an operator, found `nt`"),
             ("color == 'red'", "`color` is not a marker variable"),
             ("os_name == 'nt' )", "unexpected `)`"),

@@ -42,7 +42,7 @@ pub struct BenchEnvironment {
 /// Results of a finished benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchReport {
-    /// Always [`BENCH_VERSION`].
+    /// Always `BENCH_VERSION`.
     pub version: u32,
     /// Confidence level of the intervals.
     pub confidence: f64,

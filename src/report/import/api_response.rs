@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::duration::millis_between;
-use super::json_fields::{LocatedJson, ParsedRuns};
+use super::json_fields::{LocatedJson, ParsedRuns, ResponseFormatError};
 use crate::record::{ImportedJob, ImportedRun};
 
 /// Conclusion of a job or run, parsed from the words of the three forges.
@@ -24,7 +24,7 @@ enum JobConclusion {
 }
 
 /// Parses a response that is an object.
-pub(super) fn parse_object(response: &Value) -> Result<ParsedRuns, String> {
+pub(super) fn parse_object(response: &Value) -> Result<ParsedRuns, ResponseFormatError> {
     let root = LocatedJson::new(response, "");
     if response.get("workflow_runs").is_some() {
         let entries = root.list_field("workflow_runs")?;
@@ -44,13 +44,13 @@ pub(super) fn parse_object(response: &Value) -> Result<ParsedRuns, String> {
         return parse_list(std::slice::from_ref(&LocatedJson::new(response, "response")));
     }
     match root.text_field(&["message", "error"]).ok().flatten() {
-        Some(message) => Err(format!("the forge reports: {message}")),
-        None => Err("it has neither `workflow_runs` nor `jobs` nor `statuses`".to_owned()),
+        Some(message) => Err(ResponseFormatError(format!("the forge reports: {message}"))),
+        None => Err(ResponseFormatError("it has neither `workflow_runs` nor `jobs` nor `statuses`".to_owned())),
     }
 }
 
 /// Parses a response that is a list of jobs, runs or statuses.
-pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, ResponseFormatError> {
     let Some(first) = entries.first() else { return Ok((Vec::new(), 0)) };
     if first.has_field("context") {
         super::statuses::parse_statuses(entries, None)
@@ -59,7 +59,7 @@ pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, Stri
     } else if first.has_field("name") {
         parse_jobs(entries)
     } else {
-        Err("its items are neither runs nor jobs nor statuses".to_owned())
+        Err(ResponseFormatError("its items are neither runs nor jobs nor statuses".to_owned()))
     }
 }
 
@@ -70,7 +70,7 @@ fn is_forgejo_task(entry: &LocatedJson<'_>) -> bool {
     has("run_number") && has("name") && !has("conclusion") && !has("commit_sha")
 }
 
-fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, String> {
+fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, ResponseFormatError> {
     let word = entry.text_field(&["conclusion", "status", "state"])?.unwrap_or_default();
     Ok(match word.to_lowercase().as_str() {
         "success" | "neutral" => JobConclusion::Passed,
@@ -82,7 +82,7 @@ fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, String> {
     })
 }
 
-fn parse_start_and_wall(entry: &LocatedJson<'_>) -> Result<(Option<String>, Option<u64>), String> {
+fn parse_start_and_wall(entry: &LocatedJson<'_>) -> Result<(Option<String>, Option<u64>), ResponseFormatError> {
     let start = entry.text_field(&["run_started_at", "started_at", "started", "created_at", "created"])?;
     let end = entry.text_field(&["completed_at", "stopped", "updated_at", "updated"])?;
     let wall = start.as_deref().zip(end.as_deref()).and_then(|(start, end)| millis_between(start, end));
@@ -99,7 +99,7 @@ fn detect_forge(entry: &LocatedJson<'_>) -> &'static str {
     }
 }
 
-fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, ResponseFormatError> {
     let (mut runs, mut skipped) = (Vec::new(), 0);
     for entry in entries {
         let conclusion = parse_conclusion(entry)?;
@@ -121,16 +121,16 @@ fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
     Ok((runs, skipped))
 }
 
-fn parse_jobs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+fn parse_jobs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, ResponseFormatError> {
     group_jobs_by_run(entries, "run_id")
 }
 
-fn parse_tasks(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+fn parse_tasks(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, ResponseFormatError> {
     group_jobs_by_run(entries, "run_number")
 }
 
 /// Groups jobs by run. A run lasts from the first start to the last end of its jobs.
-fn group_jobs_by_run(entries: &[LocatedJson<'_>], run_field: &str) -> Result<ParsedRuns, String> {
+fn group_jobs_by_run(entries: &[LocatedJson<'_>], run_field: &str) -> Result<ParsedRuns, ResponseFormatError> {
     let mut runs: BTreeMap<String, (ImportedRun, Vec<(String, String)>)> = BTreeMap::new();
     let mut skipped = 0;
     for entry in entries {

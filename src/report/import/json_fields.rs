@@ -10,6 +10,11 @@ pub(super) type ParsedRuns = (Vec<ImportedRun>, usize);
 /// Longer names are truncated.
 const MAX_NAME_CHARS: usize = 200;
 
+/// An API response, or a part of it, that has an unexpected format.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ResponseFormatError(pub(super) String);
+
 /// A JSON value and its location in the response, such as `jobs[3]`.
 #[derive(Clone, Debug)]
 pub(super) struct LocatedJson<'a> {
@@ -24,26 +29,28 @@ impl<'a> LocatedJson<'a> {
     }
 
     /// Returns the items of the list `name`, with their locations.
-    pub(super) fn list_field(&self, name: &str) -> Result<Vec<LocatedJson<'a>>, String> {
+    pub(super) fn list_field(&self, name: &str) -> Result<Vec<LocatedJson<'a>>, ResponseFormatError> {
         let list = self.value.get(name).ok_or_else(|| self.field_error(name, "is missing"))?;
         self.located_items(list, &self.field_path(name))
     }
 
     /// Returns the items of this list.
-    pub(super) fn list_items(&self) -> Result<Vec<LocatedJson<'a>>, String> {
+    pub(super) fn list_items(&self) -> Result<Vec<LocatedJson<'a>>, ResponseFormatError> {
         self.located_items(self.value, &self.path)
     }
 
-    fn located_items(&self, list: &'a Value, location: &str) -> Result<Vec<LocatedJson<'a>>, String> {
+    fn located_items(&self, list: &'a Value, location: &str) -> Result<Vec<LocatedJson<'a>>, ResponseFormatError> {
         let items = match list {
             Value::Array(items) => items.as_slice(),
             // Go encodes an empty list as null.
             Value::Null => &[],
-            other => return Err(format!("{location} is {}, not a list", json_type_name(other))),
+            other => return Err(ResponseFormatError(format!("{location} is {}, not a list", json_type_name(other)))),
         };
         let item = |(number, value): (usize, &'a Value)| match value {
             Value::Object(_) => Ok(LocatedJson::new(value, format!("{location}[{number}]"))),
-            other => Err(format!("{location}[{number}] is {}, not an object", json_type_name(other))),
+            other => {
+                Err(ResponseFormatError(format!("{location}[{number}] is {}, not an object", json_type_name(other))))
+            }
         };
         items.iter().enumerate().map(item).collect()
     }
@@ -54,7 +61,7 @@ impl<'a> LocatedJson<'a> {
     }
 
     /// Returns the text of the first field that is present and not empty.
-    pub(super) fn text_field(&self, names: &[&str]) -> Result<Option<String>, String> {
+    pub(super) fn text_field(&self, names: &[&str]) -> Result<Option<String>, ResponseFormatError> {
         for name in names {
             match self.value.get(*name) {
                 None | Some(Value::Null) => {}
@@ -67,7 +74,7 @@ impl<'a> LocatedJson<'a> {
     }
 
     /// Returns a number or text that identifies the entry.
-    pub(super) fn id_field(&self, name: &str) -> Result<String, String> {
+    pub(super) fn id_field(&self, name: &str) -> Result<String, ResponseFormatError> {
         match self.value.get(name) {
             Some(Value::Number(number)) => Ok(number.to_string()),
             Some(Value::String(text)) if !text.is_empty() => Ok(sanitize_name(text)),
@@ -81,8 +88,8 @@ impl<'a> LocatedJson<'a> {
     }
 
     /// Describes an invalid field, with its location.
-    pub(super) fn field_error(&self, name: &str, problem: &str) -> String {
-        format!("{} {problem}", self.field_path(name))
+    pub(super) fn field_error(&self, name: &str, problem: &str) -> ResponseFormatError {
+        ResponseFormatError(format!("{} {problem}", self.field_path(name)))
     }
 }
 

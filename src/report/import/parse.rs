@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::api_response;
-use super::json_fields::LocatedJson;
+use super::json_fields::{LocatedJson, ResponseFormatError};
 use super::nox_log::parse_log;
 use crate::record::ImportedRun;
 
@@ -41,7 +41,7 @@ pub fn parse_import(location: &str, bytes: &[u8]) -> Result<ImportedHistory, Imp
         return Err(reject("this is a web page, not an API response; check the address, and set NOXIDE_FORGE_TOKEN if the forge requires it".to_owned()));
     }
     if !matches!(first, Some('{' | '[')) || text.starts_with("[20") {
-        return import_log(location, text, bytes).map_err(reject);
+        return import_log(location, text, bytes).map_err(|error| reject(error.0));
     }
     let response: Value = serde_json::from_str(text).map_err(|error| reject(format!("not valid JSON: {error}")))?;
     let parsed = match &response {
@@ -50,18 +50,18 @@ pub fn parse_import(location: &str, bytes: &[u8]) -> Result<ImportedHistory, Imp
         }
         _ => api_response::parse_object(&response),
     };
-    let (runs, skipped_entries) = parsed.map_err(reject)?;
+    let (runs, skipped_entries) = parsed.map_err(|error| reject(error.0))?;
     Ok(ImportedHistory { runs, skipped_entries })
 }
 
-fn import_log(location: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, String> {
+fn import_log(location: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, ResponseFormatError> {
     let log = parse_log(text);
     if log.jobs.is_empty() {
-        return Err(
+        return Err(ResponseFormatError(
             "no durations found; pass an API response (JSON), a log of nox (`nox > Session lint was successful …`) or \
                     a list of checks (`lint Successful in 26s`)"
                 .to_owned(),
-        );
+        ));
     }
     let skipped_entries = log.jobs.iter().filter(|job| job.wall_ms.is_none()).count();
     let passed = log.jobs.iter().all(|job| job.passed);

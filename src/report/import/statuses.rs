@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::duration::parse_forge_duration;
-use super::json_fields::{LocatedJson, ParsedRuns};
+use super::json_fields::{LocatedJson, ParsedRuns, ResponseFormatError};
 use crate::record::{ImportedJob, ImportedRun};
 
 /// Parses a description into whether the job passed, and its milliseconds.
@@ -31,7 +31,10 @@ fn is_workflow_event(word: &str) -> bool {
 }
 
 /// Parses the statuses of a commit. Forges list the newest first, so the first of each context counts.
-pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) -> Result<ParsedRuns, String> {
+pub(super) fn parse_statuses(
+    entries: &[LocatedJson<'_>],
+    commit: Option<&str>,
+) -> Result<ParsedRuns, ResponseFormatError> {
     let mut runs: BTreeMap<String, ImportedRun> = BTreeMap::new();
     let mut seen: Vec<(String, String)> = Vec::new();
     let mut skipped = 0;
@@ -65,7 +68,7 @@ pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) 
 }
 
 /// Returns the commit in the status's own URL, `…/statuses/<commit>`.
-fn commit_from_url(entry: &LocatedJson<'_>) -> Result<Option<String>, String> {
+fn commit_from_url(entry: &LocatedJson<'_>) -> Result<Option<String>, ResponseFormatError> {
     let url = entry.text_field(&["url"])?;
     Ok(url.and_then(|url| url.rsplit_once("/statuses/").map(|(_, commit)| commit.to_owned())))
 }

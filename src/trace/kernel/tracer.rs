@@ -91,7 +91,7 @@ fn serve_session(mut socket: UnixStream, scope: TraceScope, ring: Option<Preload
             }
         }
         Err(reason) => {
-            set_state(TraceState::Failed(reason));
+            set_state(TraceState::Failed(reason.to_string()));
             // The session continues untraced.
             let _ = socket.write_all(b"-");
         }
@@ -99,14 +99,14 @@ fn serve_session(mut socket: UnixStream, scope: TraceScope, ring: Option<Preload
 }
 
 /// Receives the listener from the session, or the reason why there is none.
-fn receive_listener(socket: &UnixStream) -> Result<OwnedFd, String> {
+fn receive_listener(socket: &UnixStream) -> Result<OwnedFd, TraceError> {
     let mut bytes = [0_u8; 512];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {
         recvmsg(socket.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
     });
-    let count = received.map_err(|error| error.to_string())?.bytes;
+    let count = received.map_err(|error| TraceError::Session(error.to_string()))?.bytes;
     for item in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(mut descriptors) = item
             && let Some(listener) = descriptors.next()
@@ -116,9 +116,9 @@ fn receive_listener(socket: &UnixStream) -> Result<OwnedFd, String> {
     }
     let message = String::from_utf8_lossy(&bytes[..count]).into_owned();
     match message.strip_prefix('-').and_then(|number| number.parse().ok()) {
-        Some(number) => Err(TraceError::from_errno(number).to_string()),
-        None if message.is_empty() => Err("it ended before it could be traced".to_owned()),
-        None => Err(message),
+        Some(number) => Err(TraceError::from_errno(number)),
+        None if message.is_empty() => Err(TraceError::Session("it ended before it could be traced".to_owned())),
+        None => Err(TraceError::Session(message)),
     }
 }
 
