@@ -52,7 +52,6 @@ struct JobResult {
 /// The verdict on one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JobVerdict {
-    /// The job's identifier.
     pub(crate) job: String,
     /// The forge's result; `None` if the job is not in `needs`.
     pub(crate) result: Option<String>,

@@ -23,7 +23,6 @@ pub(super) struct LoadedProject {
     pub(super) manifest: NoxfileManifest,
     /// Options of a run, from settings and the noxfile.
     pub(super) options: RunOptions,
-    /// The selected shard.
     pub(super) shard: Option<ShardMetadata>,
     /// Messages for the user.
     pub(super) notices: Vec<String>,

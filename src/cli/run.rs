@@ -27,7 +27,6 @@ use crate::trace::{TraceMode, save_trace_results};
 
 /// Result of the command.
 pub(super) struct RunCommandResult {
-    /// The exit code.
     pub(super) exit_code: ExitCode,
     /// Directory of the run; `None` if nothing was run.
     pub(super) run_dir: Option<PathBuf>,

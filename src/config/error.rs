@@ -65,9 +65,7 @@ impl fmt::Display for SettingsLocation {
 /// A value with its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocatedValue<T> {
-    /// The value.
     pub(crate) value: T,
-    /// Its location.
     pub(crate) location: SettingsLocation,
 }
 

@@ -7,7 +7,6 @@ use crate::text::pluralize;
 /// A job as it is printed.
 #[derive(Debug)]
 pub(crate) struct JobVerdictView<'a> {
-    /// The job's identifier.
     pub(crate) job: &'a str,
     /// The forge's result; `None` if the job is missing.
     pub(crate) result: Option<&'a str>,

@@ -95,7 +95,6 @@ pub(crate) fn read_log_range(
 /// The last lines of a log and the amount omitted above them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogTail {
-    /// The raw lines.
     pub(crate) lines: Vec<Vec<u8>>,
     /// Amount omitted above the lines.
     pub(crate) omitted: OmittedLog,

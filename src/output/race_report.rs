@@ -27,13 +27,10 @@ pub(crate) struct RaceReportView {
 /// Two sessions that race.
 #[derive(Debug)]
 pub(crate) struct RaceView {
-    /// The earlier session.
     pub(crate) first: String,
-    /// The later session.
     pub(crate) second: String,
     /// Reason why they never run at the same time; `None` if they may.
     pub(crate) separated_by: Option<String>,
-    /// Their conflicts.
     pub(crate) conflicts: Vec<ConflictView>,
 }
 
@@ -42,7 +39,6 @@ pub(crate) struct RaceView {
 pub(crate) struct ConflictView {
     /// Kind of conflict, such as `write–write`.
     pub(crate) kind: &'static str,
-    /// The path.
     pub(crate) path: String,
     /// Access by the earlier session, as text.
     pub(crate) first: String,

@@ -24,7 +24,6 @@ pub(crate) struct RunState {
 pub(crate) struct SessionView {
     /// The session as planned.
     pub(crate) spec: SessionSpec,
-    /// Its status.
     pub(crate) status: SessionStatus,
 }
 

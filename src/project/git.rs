@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 /// The commit and cleanliness of a Git checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GitCheckout {
-    /// The checked-out commit.
     pub(crate) commit: String,
     /// Whether tracked files differ from it.
     pub(crate) dirty: bool,

@@ -28,7 +28,6 @@ pub(crate) struct SessionKeys {
 /// The inputs of one session's cache key.
 #[derive(Debug)]
 pub(crate) struct SessionKey {
-    /// The session.
     pub(crate) id: SessionId,
     /// The inputs that determine what it installs.
     pub(crate) fingerprint: DependencyFingerprint,

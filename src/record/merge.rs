@@ -12,7 +12,6 @@ use crate::project::SessionName;
 /// Plan of a merged run; nothing is written yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MergePlan {
-    /// The merged record.
     pub(crate) record: RunRecord,
     /// Files to copy.
     pub(crate) copies: Vec<PlannedCopy>,

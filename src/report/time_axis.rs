@@ -15,7 +15,6 @@ pub(super) struct AxisTick {
     text: String,
 }
 
-/// The time axis.
 pub(super) struct TimeAxis {
     /// End of the axis, in milliseconds since the run's start.
     pub(super) end_ms: u64,

@@ -122,7 +122,6 @@ pub(super) struct ConcludedAttempt {
     pub(super) log_growth: Option<(u64, u64)>,
     /// The first error while its log was written.
     pub(super) log_error: Option<io::Error>,
-    /// Its installs.
     pub(super) install: Option<InstallStats>,
     /// The slots it held.
     pub(super) slots: Vec<usize>,

@@ -32,7 +32,6 @@ pub(crate) fn is_signal_exit(exit_code: u8) -> bool {
 pub(crate) struct RunTarget<'a> {
     /// The host that has loaded the noxfile.
     pub(crate) host: &'a mut Host,
-    /// The loaded noxfile.
     pub(crate) manifest: &'a NoxfileManifest,
     /// Identifier of the run.
     pub(crate) run_id: &'a str,
@@ -54,7 +53,6 @@ pub(crate) struct RunStartError {
 
 /// A run whose sessions are finished, before its dependencies are saved.
 pub(crate) struct ExecutedRun {
-    /// The exit code.
     pub(crate) exit_code: u8,
     accesses: BTreeMap<SessionId, SessionAccesses>,
     worker: Option<ProvisionWorker<CacheProvisioner>>,
@@ -65,7 +63,6 @@ pub(crate) struct ExecutedRun {
 
 /// The result of a run.
 pub(crate) struct RunResult {
-    /// The exit code.
     pub(crate) exit_code: u8,
     /// Directory of the run.
     pub(crate) run_dir: PathBuf,

@@ -20,7 +20,6 @@ pub(crate) struct PreparedRun {
     pub(crate) options: RunOptions,
     /// Durations of past runs.
     pub(crate) history: SessionHistory,
-    /// The plan.
     pub(crate) plan: RunPlan,
     /// Provisioner of dependencies; `None` if sessions install everything themselves.
     pub(crate) provisioner: Option<CacheProvisioner>,

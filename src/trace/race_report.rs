@@ -40,7 +40,6 @@ pub(crate) struct Race {
 pub(crate) struct RaceReport {
     /// The sessions in the order they were traced.
     pub(crate) sessions: Vec<(Session, SessionAccesses)>,
-    /// Their races.
     pub(crate) races: Vec<Race>,
     /// How to separate the races that nothing separates yet.
     pub(crate) advice: Vec<SeparationAdvice>,

@@ -185,7 +185,6 @@ const MAX_BUFFERED_BYTES: usize = 16 << 20;
 /// A pack that is being written to a temporary file.
 #[derive(Debug)]
 pub(super) struct PackWriter {
-    /// The temporary file.
     pub(super) file: File,
     /// The frames, still without the key of the pack.
     pub(super) frames: Vec<PackFrame>,

@@ -5,7 +5,6 @@ use crate::text::pluralize;
 /// A fix that was applied, or rejected with a reason.
 #[derive(Debug)]
 pub(crate) struct FixView<'a> {
-    /// The file.
     pub(crate) path: &'a str,
     /// Number of the rule.
     pub(crate) rule_id: &'a str,

@@ -36,7 +36,6 @@ pub(crate) struct BenchProgress<'a> {
     pub(crate) completed: usize,
     /// Number of all steps.
     pub(crate) total: usize,
-    /// The step.
     pub(crate) step: BenchStep,
     /// Name of the command.
     pub(crate) name: &'a str,

@@ -46,7 +46,6 @@ pub(crate) enum BenchSetupError {
 /// Commands to measure, with tools and their versions.
 #[derive(Debug)]
 pub(crate) struct BenchCommands {
-    /// The commands.
     pub(crate) variants: Vec<BenchVariant>,
     /// Tools and their versions.
     pub(crate) versions: Vec<(String, String)>,
