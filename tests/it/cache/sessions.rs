@@ -118,7 +118,7 @@ fn sessions_are_restored_and_saved_by_name() {
     assert!(!fixture.cache_dir("second").exists());
     let (code, out, err) = cache("second", &["restore", "-s", "one", "plain", "--require"]);
     assert_eq!((code, out.lines().count()), (0, 1), "{out}{err}");
-    assert!(out.starts_with("one  2 of 2 packages here, ") && out.contains(" restored in "), "{out}");
+    assert!(out.starts_with("one  2 of 2 packages cached, ") && out.contains(" restored in "), "{out}");
     let (_, out, _) = cache("second", &["restore", "-k", "two", "--format", "json"]);
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["sessions"][0]["session"], "two");
