@@ -32,7 +32,7 @@ pub(crate) enum StarterWorkflowError {
 }
 
 impl StarterWorkflow {
-    /// Generates a workflow that runs every session; without `dialect`, for the forge whose directory exists, else for Forgejo.
+    /// Generates a workflow that runs the default sessions; without `dialect`, for the forge whose directory exists, else for Forgejo.
     pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str) -> Self {
         let exists = |directory: &str| root.join(directory).is_dir();
         let dialect = dialect.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {

@@ -85,7 +85,7 @@ pub enum CliCommand {
     /// Find and fix problems in CI workflows
     #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),
-    /// Create a CI workflow that runs every session
+    /// Create a CI workflow for the default sessions, or convert the workflows that run nox
     #[command(args_override_self = true)]
     Init(super::InitArgs),
     /// Run a CI job: restore caches, run sessions, save caches, collect logs, set the exit code

@@ -85,7 +85,7 @@ pub struct AuditArgs {
     /// Apply fixes that do not change what a workflow does
     #[arg(long, help_heading = "Fixes")]
     pub fix: bool,
-    /// Also apply fixes that may change what a workflow does
+    /// Apply all fixes, including those that may change what a workflow does
     #[arg(long, help_heading = "Fixes")]
     pub unsafe_fixes: bool,
     /// Print the fixes as a diff without writing them
@@ -261,7 +261,7 @@ fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {
     applied.chain(rejected).collect()
 }
 
-/// Creates a workflow that runs every session, or converts the workflows that run nox.
+/// Creates a workflow that runs the default sessions, or converts the workflows that run nox.
 ///
 /// # Errors
 /// When settings are invalid, or the workflow exists or cannot be written.

@@ -34,10 +34,10 @@ pub struct BenchArgs {
     /// Continue if a command fails; its time counts
     #[arg(short, long, help_heading = "Rounds")]
     pub(crate) ignore_failure: bool,
-    /// Measure this shell command instead of `noxide run`; repeatable
+    /// Measure this shell command in place of `noxide run` (the "after" side); repeatable
     #[arg(long, value_name = "COMMAND", help_heading = "Commands")]
     pub(crate) after: Vec<String>,
-    /// Compare with this command [default: nox, and nox -j if available]
+    /// Measure this command as the baseline (the "before" side) [default: nox, and nox -j if available]
     #[arg(last = true, value_name = "COMMAND", help_heading = "Commands")]
     pub(crate) before: Vec<String>,
     /// Create the copies of the project in DIR [default: the system's temporary directory]

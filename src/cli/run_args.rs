@@ -141,7 +141,7 @@ pub struct ExecutionArgs {
     /// Count a session that passes on retry as pass or fail [default: pass] [env: NOXIDE_FLAKY]
     #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = choice_parser::<FlakyMode>())]
     pub flaky: Option<FlakyMode>,
-    /// Trace sessions for races: auto retraces those that changed and applies learned conflicts, always traces all, never ignores both [default: auto]
+    /// Trace sessions for races: `auto` retraces those that changed since their last trace, `always` traces all, `never` traces none and ignores stored conflicts [default: auto]
     #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = choice_parser::<TraceMode>(), hide_short_help = true)]
     pub trace: Option<TraceMode>,
     /// Show the plan without running it

@@ -33,13 +33,13 @@ pub struct TraceArgs {
     /// Flags that control environments.
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
-    /// Write the advice to the settings
+    /// Add settings that prevent the conflicts to pyproject.toml or noxide.toml
     #[arg(long, help_heading = "Settings", conflicts_with = "check")]
     pub(crate) apply: bool,
-    /// Exit with 1 if sessions race or a trace is incomplete
+    /// Exit with 1 if sessions conflict or a trace is incomplete
     #[arg(long, help_heading = "Settings")]
     pub(crate) check: bool,
-    /// Print the races as text or json
+    /// Print the conflicts as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
     /// Flags that choose nox.

@@ -53,7 +53,7 @@ pub struct SettingsFile {
     /// Result of a session that passes on retry.
     #[schemars(with = "ChoiceSchema<FlakyMode>", extend("default" = "pass"))]
     pub flaky: Option<LocatedValue<FlakyMode>>,
-    /// How session output is shown; by default as suits the terminal.
+    /// How session output is shown; by default "grouped".
     #[schemars(with = "ChoiceSchema<OutputStyle>")]
     pub output: Option<LocatedValue<OutputStyle>>,
     /// Number of runs to keep.
