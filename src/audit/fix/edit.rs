@@ -73,7 +73,8 @@ impl Fix {
 }
 
 impl SemanticChange {
-    /// Applies the change to a document; `None` if the path does not exist or leads into an anchored or aliased node.
+    /// Applies the change to a document; `None` if the path does not exist or leads into an anchored or
+    /// aliased node, or the change is of the noxfile.
     #[must_use]
     pub(crate) fn apply(&self, root: &mut YamlNode) -> Option<()> {
         let value = |text: &str| parse_document(text).ok();
