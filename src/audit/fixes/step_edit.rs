@@ -112,7 +112,7 @@ pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> 
     let mut path = text_edit::job_path(view);
     path.push("steps".into());
     let edits = vec![TextEdit { span: Span::new(at, at), text }, TextEdit { span: removed, text: String::new() }];
-    Some(unsafe_fix(view, title, edits, vec![SemanticChange::Move(path, from, to)]))
+    Some(unsafe_fix(view, title, edits, vec![SemanticChange::Move { path, from, to }]))
 }
 
 /// Inserts a step before another step and its comments.
