@@ -37,28 +37,29 @@ pub struct JobCache {
 
 impl JobCache {
     /// Whether it caches environments (`.nox`, `.venv`, `.tox`).
-    pub(crate) fn has_environment_path(&self) -> bool {
+    pub(crate) fn caches_environments(&self) -> bool {
         self.paths.iter().any(|path| {
             path.value.trim_end_matches('/').rsplit('/').any(|part| matches!(part, ".nox" | ".venv" | "venv" | ".tox"))
         })
     }
 
     /// Whether it caches uv's downloads.
-    pub(crate) fn has_uv_path(&self) -> bool {
+    pub(crate) fn caches_uv_downloads(&self) -> bool {
         self.kind == JobCacheKind::SetupUv || self.paths.iter().any(|path| is_uv_cache_path(&path.value))
     }
 
     /// Whether it caches pip's downloads.
-    pub(crate) fn has_pip_path(&self) -> bool {
+    pub(crate) fn caches_pip_downloads(&self) -> bool {
         self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| path.value.contains("pip"))
     }
 
     /// Whether it caches Python packages or environments.
     pub(crate) fn has_python_content(&self) -> bool {
         !matches!(self.kind, JobCacheKind::ActionsCache)
-            || self.has_environment_path()
-            || self.has_uv_path()
-            || self.has_pip_path()
+            || self.caches_environments()
+            || self.caches_uv_downloads()
+            || self.caches_pip_downloads()
+            // An expression may be any path.
             || self.paths.iter().any(|path| path.value.starts_with("${{"))
     }
 }
@@ -108,6 +109,7 @@ fn detect_step_cache(
     let known = ["hynek/setup-cached-uv", "pdm-project/setup-pdm", "tox-dev/action-pre-commit-uv"];
     let is_local_cache = || {
         let path = uses.value.trim_start_matches("./");
+        // Without other workflows below, so that actions that use each other do not recurse.
         all.iter().filter(|other| other.kind == WorkflowFileKind::CompositeAction).any(|other| {
             other.source.path.rsplit_once('/').is_some_and(|(directory, _)| directory == path)
                 && other.jobs.iter().any(|job| !find_job_caches(&[], other, job).is_empty())

@@ -66,10 +66,11 @@ pub(crate) fn find_workflow_sources(root: &Path, paths: &[PathBuf]) -> Result<Ve
     Ok(sources)
 }
 
+/// Reads a file, or the YAML files of a directory and of up to `levels` levels below it.
 fn collect_yaml_sources(
     root: &Path,
     path: &Path,
-    depth: usize,
+    levels: usize,
     sources: &mut Vec<SharedSource>,
 ) -> Result<(), DiscoverError> {
     if path.is_dir() {
@@ -78,8 +79,8 @@ fn collect_yaml_sources(
         for entry in entries {
             let path = entry.path();
             let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
-            if (path.is_dir() && depth > 0) || (path.is_file() && is_yaml) {
-                collect_yaml_sources(root, &path, depth.saturating_sub(1), sources)?;
+            if (path.is_dir() && levels > 0) || (path.is_file() && is_yaml) {
+                collect_yaml_sources(root, &path, levels.saturating_sub(1), sources)?;
             }
         }
     } else if path.is_file() {

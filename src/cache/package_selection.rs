@@ -42,7 +42,7 @@ impl PackageSelection {
     }
 }
 
-/// Parts of a lock to select; without any, all of it.
+/// Parts of a lock file to select; without any, all of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LockParts<'a> {
     /// Packages, with their dependencies.
@@ -62,7 +62,7 @@ impl PackageSelection {
     /// Selects parts of a lock, with all that they depend on where these markers apply.
     ///
     /// # Errors
-    /// When the lock lacks a part.
+    /// When the lock file lacks a part.
     pub(crate) fn from_lock_parts(
         lock: &UvLock,
         parts: LockParts<'_>,
@@ -82,12 +82,13 @@ impl PackageSelection {
         if let Some(unknown) = closure.unresolved.first() {
             return Err(NotInLockError(unknown.to_string()));
         }
-        Ok(Self::from_lock_closure(&closure, &markers.python_version))
+        Ok(Self::Only(Self::packages_of_closure(&closure, &markers.python_version)))
     }
 
-    /// Selects a closure of a lock for a Python version (`3.13`): the wheels that fit it, and the source archives.
-    pub(crate) fn from_lock_closure(closure: &DependencyClosure<'_>, python: &str) -> Self {
-        Self::Only(closure.remote_packages().filter_map(|package| select_package(package, python)).collect())
+    /// Returns the packages of a closure of a lock file for a Python version (`3.13`): the wheels that fit it, and the
+    /// source archives.
+    pub(crate) fn packages_of_closure(closure: &DependencyClosure<'_>, python: &str) -> Vec<SelectedPackage> {
+        closure.remote_packages().filter_map(|package| select_package(package, python)).collect()
     }
 }
 

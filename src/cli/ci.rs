@@ -15,7 +15,7 @@ use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
 
-/// Runs a CI job and returns the exit code: that of the run, or 1 if coverage is too low.
+/// Runs a CI job and returns the exit code: the larger one of the run and the coverage check.
 ///
 /// # Errors
 /// When the run cannot start, or its files cannot be collected.

@@ -78,7 +78,7 @@ fn wants_json(command: &CliCommand) -> bool {
         CliCommand::Bench(args) => return args.format == BenchFormat::Json,
         CliCommand::Report(args) => return args.format == report::ReportFormat::Json,
         CliCommand::Cache(args) => return cache::wants_json(args),
-        // Programs that read these formats do not read errors.
+        // These print documents for other programs, so errors are text on standard error.
         CliCommand::Matrix(_) | CliCommand::Audit(_) | CliCommand::Init(_) | CliCommand::Schema => return false,
     };
     format == OutputFormat::Json

@@ -50,9 +50,9 @@ pub(super) fn run_sessions(
     remote: Option<&str>,
 ) -> Result<RunCommandResult, CliError> {
     let options = load_options(args)?;
-    let commit = detect_commit(settings_root(options.noxfile));
+    let commit_thread = detect_commit(settings_root(options.noxfile));
     let mut project = LoadedProject::load(options, output)?;
-    // An empty shard of a non-empty selection passes.
+    // `shard.sessions` are those of all shards: a shard that gets none of them passes.
     let selects_nothing =
         project.shard.as_ref().map_or(project.manifest.queue.is_empty(), |shard| shard.sessions.is_empty());
     if selects_nothing {
@@ -67,7 +67,7 @@ pub(super) fn run_sessions(
     }
     project.host.warm_up();
     let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
-    let prepared = prepare_run(args, &project, &store, (commit, remote, notices))?;
+    let prepared = prepare_run(args, &project, &store, (commit_thread, remote, notices))?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
     if !result.accesses.is_empty() {
         let posargs = args_to_text(&args.posargs);
@@ -125,7 +125,7 @@ fn prepare_run(
     args: &RunArgs,
     project: &LoadedProject,
     store: &RunStore,
-    (commit, remote, notices): (JoinHandle<Option<String>>, Option<&str>, Vec<String>),
+    (commit_thread, remote, notices): (JoinHandle<Option<String>>, Option<&str>, Vec<String>),
 ) -> Result<PreparedRun, CliError> {
     let (tracing, trace_notices) =
         RunTracing::for_mode(trace_mode(args), &project.manifest, store.path(), &args_to_text(&args.posargs));
@@ -133,7 +133,7 @@ fn prepare_run(
         options: &project.options,
         provision: project.provision_inputs(remote, None, &args.posargs),
         tracing,
-        origin: RunOrigin { commit: commit.join().ok().flatten(), shard: project.shard.clone() },
+        origin: RunOrigin { commit: commit_thread.join().ok().flatten(), shard: project.shard.clone() },
         notices: project.notices.iter().cloned().chain(notices).chain(trace_notices).collect(),
     };
     Ok(PreparedRun::prepare(inputs, store)?)
@@ -153,8 +153,8 @@ pub(super) fn execute_and_report(
     let is_json = args.format == OutputFormat::Json;
     let (sender, messages) = mpsc::channel();
     let events = args.events.as_deref().map(create_events_file).transpose()?;
-    let token = format!("noxide-{:016x}", random_u64());
-    let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, &token);
+    let stop_token = format!("noxide-{:016x}", random_u64());
+    let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, &stop_token);
     let keyboard = output_options.is_interactive.then(Keyboard::from_stdin).flatten();
     // Before the run is created, so that from now on a signal ends the run with a record.
     project.signals.forward_signals(forward_signals(sender.clone()), keyboard.clone());

@@ -261,7 +261,7 @@ impl SessionTable {
         session
     }
 
-    /// Returns the rule of the run.
+    /// Converts the table to a rule of `run`, without the locations of its values.
     pub(crate) fn to_session_rule(&self) -> SessionRule {
         SessionRule {
             pattern: self.pattern.value.clone(),
@@ -289,12 +289,12 @@ fn parse_any_text(text: &str) -> Result<String, ValueParseError> {
     Ok(text.to_owned())
 }
 
-/// Reads settings from TOML, at the top or in the given tables.
+/// Reads settings from TOML, at the top, or in the table at a path such as `tool`, `noxide`.
 pub(super) fn read_toml(
     source: &Arc<SettingsSource>,
-    tables: &[&str],
+    table_path: &[&str],
 ) -> (Option<LocatedValue<SettingsFile>>, TomlReader) {
-    let mut reader = TomlReader::new(Arc::clone(source), tables);
+    let mut reader = TomlReader::new(Arc::clone(source), table_path);
     let (root, syntax_errors) = DeTable::parse_recoverable(&source.text);
     for error in &syntax_errors {
         let problem = SettingsProblem::Syntax(error.message().trim().to_owned());
@@ -305,7 +305,7 @@ pub(super) fn read_toml(
     }
     let mut span = 0..0;
     let mut table = root.get_ref();
-    for name in tables {
+    for name in table_path {
         let Some((key, node)) = table.get_key_value(*name) else { return (None, reader) };
         span = key.span();
         let Some(inner) = reader.read_table(name, node) else { return (None, reader) };
@@ -328,15 +328,15 @@ pub fn schema_json() -> String {
 /// # Errors
 /// All errors in the files, or settings in both.
 pub fn load_settings(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
-    let own = read_source(root, "noxide.toml")?.map(|source| read_toml(&source, &[]));
+    let noxide_toml = read_source(root, "noxide.toml")?.map(|source| read_toml(&source, &[]));
     let pyproject = read_source(root, "pyproject.toml")?.map(|source| read_toml(&source, &["tool", "noxide"]));
-    if let (Some(_), Some((Some(table), _))) = (&own, &pyproject) {
-        let (file, table) = ("noxide.toml".to_owned(), table.location.file_and_line());
-        return Err(vec![SettingsError::TwoFiles { file, table }]);
+    if let (Some(_), Some((Some(table), _))) = (&noxide_toml, &pyproject) {
+        let (file, location) = ("noxide.toml".to_owned(), table.location.file_and_line());
+        return Err(vec![SettingsError::TwoFiles { file, table: location }]);
     }
     let mut settings = SettingsFile::default();
     let mut errors = Vec::new();
-    for (file, mut reader) in [own, pyproject].into_iter().flatten() {
+    for (file, mut reader) in [noxide_toml, pyproject].into_iter().flatten() {
         // The order of the file, which differs from the order of parsing if a table is written in parts.
         reader.errors.sort_by_key(|error| error.location().map(|location| location.span.start));
         errors.extend(reader.errors);

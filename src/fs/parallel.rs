@@ -1,4 +1,4 @@
-//! A parallel map over a slice, with one thread for each CPU.
+//! A parallel map over a slice, with up to eight threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ pub(crate) fn worker_count() -> usize {
 
 /// Applies `work` to every item, in any order, and returns the results in the order of the items.
 ///
-/// Each thread processes one item at a time, so items should take similar time.
+/// A thread takes the next item when it is free, so put the longest items first.
 pub(crate) fn parallel_map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = worker_count().min(items.len());
     if threads < 2 {

@@ -142,14 +142,14 @@ impl ReporterThread {
         write_counter: WriteCounter,
     ) -> io::Result<Self> {
         let shared = Arc::new(ReporterChannel::default());
-        let queue = Arc::clone(&shared);
+        let reporter_channel = Arc::clone(&shared);
         let (ended_sender, thread_ended) = channel();
         let thread = std::thread::Builder::new().name("output".to_owned()).spawn(move || {
             // Dropped when this thread ends, also by a panic.
             let _ended_sender: std::sync::mpsc::Sender<()> = ended_sender;
             let mut failure = None;
             loop {
-                let next = queue.next_message();
+                let next = reporter_channel.next_message();
                 let is_last = matches!(next, ReporterMessage::Finish);
                 // After a failure the reporter is not called again; the queue is still drained, so that it stays short.
                 if failure.is_none() {

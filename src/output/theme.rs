@@ -2,7 +2,7 @@
 
 use crate::record::Outcome;
 
-/// Capabilities of an output stream for people.
+/// Which colors and characters output for people may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputTheme {
     /// Whether colors may be used.

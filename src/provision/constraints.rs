@@ -1,4 +1,4 @@
-//! Constraints from uv.lock, for sessions that install without the lock.
+//! Constraints from uv.lock, for sessions that install without the lock file.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use crate::project::lock::{ConstraintFiles, ConstraintsError, export_constraints
 /// Exports the versions of uv.lock to files in `folder`; `None` if no session has an environment.
 ///
 /// # Errors
-/// When there is no lock, or it cannot be exported.
-pub(crate) fn lock_constraints(
+/// When there is no lock file, or it cannot be exported.
+pub(crate) fn export_lock_constraints(
     manifest: &NoxfileManifest,
     folder: &Path,
 ) -> Result<Option<ConstraintFiles>, ConstraintsError> {

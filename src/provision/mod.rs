@@ -16,11 +16,11 @@ mod summary;
 mod uv;
 mod worker;
 
-pub(crate) use constraints::lock_constraints;
+pub(crate) use constraints::export_lock_constraints;
 pub use options::{CacheMode, ProvisionOptions};
 pub(crate) use provisioner::{CacheProvisioner, ProvisionError, ProvisionInputs};
 pub use queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
 pub(crate) use session_keys::SessionKeys;
 pub(crate) use summary::SessionCacheStats;
-pub(crate) use uv::{UvCacheAccess, UvCacheError};
+pub(crate) use uv::{UvCacheError, UvCacheForm};
 pub use worker::{ProvisionReport, ProvisionWorker};

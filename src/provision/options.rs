@@ -9,7 +9,7 @@ use crate::project::lock::ConstraintFiles;
 pub struct ProvisionOptions {
     /// Whether the store is used and redundant installs are skipped.
     pub(crate) mode: CacheMode,
-    /// Whether installs that ignore the lock are constrained to its versions.
+    /// Whether installs that ignore the lock file are constrained to its versions.
     pub(crate) apply_lock: bool,
     /// The maximum age of index responses to reuse; with `None` the index is queried every time.
     pub(crate) index_max_age: Option<Duration>,

@@ -23,16 +23,17 @@ pub(super) struct RequiredPackages {
     pub(super) optional: Vec<SelectedPackage>,
     /// Whether its source in the noxfile has install commands.
     pub(super) has_installs: bool,
-    /// Whether `required` may be too large, because the install commands do not show which part of the lock they need.
+    /// Whether `required` may be too large, because the install commands do not show which part of the lock file they
+    /// need.
     is_guess: bool,
 }
 
 impl RequiredPackages {
-    /// Returns the packages of the lock if a session installs by it, else those of its environment after the last
+    /// Returns the packages of the lock file if a session installs by it, else those of its environment after the last
     /// install.
     pub(super) fn for_session(keys: &SessionKeys, key: &SessionKey, manifest: &NoxfileManifest) -> Self {
         let session = &manifest.sessions[key.id.0];
-        let (required, is_guess) = known_packages(keys, key, session, manifest);
+        let KnownPackages { packages: required, is_guess } = known_packages(keys, key, session, manifest);
         let has_installs = !session.installs.is_empty();
         let mut packages = Self { required, optional: Vec::new(), has_installs, is_guess };
         let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&key.fingerprint)?.0.installed_packages);
@@ -42,7 +43,7 @@ impl RequiredPackages {
         packages
     }
 
-    /// Reduces a guess to the packages that the environment had before, by name, in the versions of the lock. The
+    /// Reduces a guess to the packages that the environment had before, by name, in the versions of the lock file. The
     /// session itself downloads packages that it did not have.
     pub(super) fn narrow_to(&mut self, installed: &[SelectedPackage]) {
         if self.is_guess && !installed.is_empty() {
@@ -87,21 +88,29 @@ impl RequiredPackages {
     }
 }
 
-/// Returns the packages that a session installs as far as they are known, and whether they are a guess.
+/// Packages that a session installs, as far as they are known.
+struct KnownPackages {
+    packages: Vec<SelectedPackage>,
+    /// Whether they may be too many.
+    is_guess: bool,
+}
+
 fn known_packages(
     keys: &SessionKeys,
     key: &SessionKey,
     session: &Session,
     manifest: &NoxfileManifest,
-) -> (Vec<SelectedPackage>, bool) {
+) -> KnownPackages {
     let index = keys.key_index.as_ref();
     let exact = index.and_then(|index| index.find_exact(&key.fingerprint));
-    let installed =
-        |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
+    let installed = |stored: StoredKey| KnownPackages {
+        packages: stored.installed_packages.iter().filter_map(to_selected_package).collect(),
+        is_guess: false,
+    };
     let requested = keys.key_context.requested_installs(session, &manifest.root);
     if is_locked(keys, session) {
-        // Install commands with unknown arguments may need only a part of the lock; an earlier install with the same
-        // key shows which.
+        // Install commands with unknown arguments may need only a part of the lock file; an earlier install with the
+        // same key shows which.
         if let Some(stored) = exact.filter(|_| requested.has_unknown_args) {
             return installed(stored);
         }
@@ -109,14 +118,12 @@ fn known_packages(
         return installed(stored);
     }
     let (Some(lock), Some(python)) = (&keys.key_context.lock, &key.interpreter) else {
-        return (Vec::new(), false);
+        return KnownPackages { packages: Vec::new(), is_guess: false };
     };
     let roots: Vec<ClosureRoot> = requested.closure_roots.into_iter().collect();
     let closure = lock.resolve_closure(&roots, &python.markers);
-    match PackageSelection::from_lock_closure(&closure, &python.markers.python_version) {
-        PackageSelection::Only(packages) => (packages, requested.has_unknown_args),
-        PackageSelection::All => (Vec::new(), false),
-    }
+    let packages = PackageSelection::packages_of_closure(&closure, &python.markers.python_version);
+    KnownPackages { packages, is_guess: requested.has_unknown_args }
 }
 
 /// Explains why a session's key differs from the last one; empty if it does not.
@@ -134,7 +141,7 @@ pub(super) fn key_change_reason(keys: &SessionKeys, key: &SessionKey) -> String 
     }
 }
 
-/// Whether a session gets the versions of the lock, regardless of newer releases on the index.
+/// Whether a session gets the versions of the lock file, regardless of newer releases on the index.
 pub(super) fn is_locked(keys: &SessionKeys, session: &Session) -> bool {
     let is_sync = |words: &[String]| matches!(words, [uv, sync, ..] if uv == "uv" && sync == "sync");
     keys.key_context.is_locked || session.installs.iter().any(|words| is_sync(words))

@@ -1,4 +1,4 @@
-//! The uv that sessions use, and its cache.
+//! The uv that sessions use, or that of PATH for `noxide cache`, and its cache.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub(crate) enum UvCacheError {
 
 /// uv's cache, as far as its layout is known.
 #[derive(Debug)]
-pub(crate) enum UvCacheAccess {
+pub(crate) enum UvCacheForm {
     /// Wheels are restored and saved one by one.
     PerWheel(UvCache),
     /// The layout is unknown: the cache is restored and saved as one directory.
@@ -53,7 +53,7 @@ pub(crate) enum UvCacheAccess {
     },
 }
 
-impl UvCacheAccess {
+impl UvCacheForm {
     /// Opens the cache of the uv on PATH, at `cache_dir` or at the path that uv reports.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl UvCacheAccess {
     }
 }
 
-impl UvCacheAccess {
+impl UvCacheForm {
     /// Returns why the cache is stored as a whole, if it is.
     pub(crate) fn unknown_layout_notice(&self) -> Option<String> {
         let Self::WholeFolder { reason, .. } = self else { return None };

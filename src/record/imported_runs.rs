@@ -13,7 +13,7 @@ pub(crate) const IMPORTED_VERSION: u32 = 2;
 
 /// File name in `.noxide`.
 const FILE_NAME: &str = "imported.json";
-/// Maximum number of imported runs; the oldest are dropped.
+/// Maximum number of imported runs; those imported first are dropped.
 const MAX_RUNS: usize = 5_000;
 
 /// Imported runs: `.noxide/imported.json`.

@@ -107,8 +107,8 @@ pub(crate) enum CombineCoverageError {
     Io(#[from] io::Error),
 }
 
-/// Combines the coverage data below `dirs` into the directory `target`; `roots` are the directories in which it may
-/// have been measured.
+/// Combines the coverage data below `dirs` into the directory `target`; `roots` are project directories whose
+/// absolute paths the data may contain, in addition to the current one.
 ///
 /// # Errors
 /// When there is no data, files contradict each other, or coverage.py is missing or fails.

@@ -8,7 +8,7 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString,
 };
 
-use super::junit_suites::{MergedSuites, merge_suite_file};
+use super::junit_suites::{RewrittenSuites, rewrite_suite_file};
 use crate::fs::write_atomic;
 use crate::record::{ArtifactManifest, AttemptResult, Outcome, RecordedSession, RunRecord};
 
@@ -176,12 +176,12 @@ fn sanitize_xml_text(text: &str) -> XmlString {
 }
 
 /// Merges the suites of all collected JUnit files; also returns the skipped files.
-fn merge_artifact_suites(run_dir: &Path) -> (Vec<MergedSuites>, Vec<String>) {
+fn merge_artifact_suites(run_dir: &Path) -> (Vec<RewrittenSuites>, Vec<String>) {
     let (mut merged, mut skipped_files) = (Vec::new(), Vec::new());
     for (session_dir, artifacts) in ArtifactManifest::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
-            match merge_suite_file(&session_dir.join("files").join(&file.path), &artifacts.session) {
+            match rewrite_suite_file(&session_dir.join("files").join(&file.path), &artifacts.session) {
                 Ok(suites) => merged.extend(suites),
                 Err(reason) => skipped_files.push(format!(
                     "{} of {} is not in the JUnit report: {reason}",

@@ -12,7 +12,7 @@ const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// Suites of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct MergedSuites {
+pub(super) struct RewrittenSuites {
     /// Well-formed `testsuite` elements.
     pub(super) xml: Vec<u8>,
     /// Number of test cases.
@@ -57,8 +57,8 @@ impl JunitFileError {
 /// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name.
 ///
 /// # Errors
-/// The reason why the file cannot be merged.
-pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, JunitFileError> {
+/// The reason why the file cannot be rewritten.
+pub(super) fn rewrite_suite_file(path: &Path, session: &str) -> Result<Option<RewrittenSuites>, JunitFileError> {
     let size = fs_err::metadata(path)?.len();
     if size > MAX_FILE_BYTES {
         return Err(JunitFileError::TooLarge(size));
@@ -69,15 +69,15 @@ pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<Merg
     if !text.chars().all(is_xml_char) {
         return Err(JunitFileError::ForbiddenCharacters);
     }
-    SuiteMerger {
+    SuiteRewriter {
         session,
         open_depth: 0,
         root: None,
         suite_depth: None,
         writer: Writer::new(Vec::new()),
-        merged: MergedSuites::default(),
+        rewritten: RewrittenSuites::default(),
     }
-    .merge_text(text)
+    .rewrite_text(text)
 }
 
 /// Root element of a JUnit file.
@@ -87,7 +87,7 @@ enum JunitRoot {
     TestSuite,
 }
 
-struct SuiteMerger<'a> {
+struct SuiteRewriter<'a> {
     session: &'a str,
     /// Number of open elements.
     open_depth: usize,
@@ -95,11 +95,11 @@ struct SuiteMerger<'a> {
     /// Number of open elements above the suite being written.
     suite_depth: Option<usize>,
     writer: Writer<Vec<u8>>,
-    merged: MergedSuites,
+    rewritten: RewrittenSuites,
 }
 
-impl SuiteMerger<'_> {
-    fn merge_text(mut self, text: &str) -> Result<Option<MergedSuites>, JunitFileError> {
+impl SuiteRewriter<'_> {
+    fn rewrite_text(mut self, text: &str) -> Result<Option<RewrittenSuites>, JunitFileError> {
         let mut reader = Reader::from_str(text);
         loop {
             match reader.read_event().map_err(JunitFileError::invalid)? {
@@ -133,8 +133,8 @@ impl SuiteMerger<'_> {
         if self.open_depth > 0 || self.root.is_none() {
             return Err(JunitFileError::invalid("it ends early"));
         }
-        self.merged.xml = self.writer.into_inner();
-        Ok(Some(self.merged))
+        self.rewritten.xml = self.writer.into_inner();
+        Ok(Some(self.rewritten))
     }
 
     /// Opens an element; returns false if the root is not a JUnit element.
@@ -157,10 +157,10 @@ impl SuiteMerger<'_> {
             return Ok(true);
         }
         let counter = match name {
-            "testcase" => Some(&mut self.merged.tests),
-            "failure" => Some(&mut self.merged.failures),
-            "error" => Some(&mut self.merged.errors),
-            "skipped" => Some(&mut self.merged.skipped),
+            "testcase" => Some(&mut self.rewritten.tests),
+            "failure" => Some(&mut self.rewritten.failures),
+            "error" => Some(&mut self.rewritten.errors),
+            "skipped" => Some(&mut self.rewritten.skipped),
             _ => None,
         };
         if let Some(count) = counter {
@@ -270,10 +270,10 @@ fn is_xml_char(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn read(content: &[u8]) -> Result<Option<MergedSuites>, JunitFileError> {
+    fn read(content: &[u8]) -> Result<Option<RewrittenSuites>, JunitFileError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), content).unwrap();
-        merge_suite_file(file.path(), "tests-3.12")
+        rewrite_suite_file(file.path(), "tests-3.12")
     }
 
     #[test]
@@ -283,16 +283,16 @@ mod tests {
                    <testcase name='t1' time='0.1'/><testcase name='t2'><failure message='a &lt; b'>x ]] &gt; &#x41; <![CDATA[<raw>]]></failure></testcase>\
                    <testsuite name='inner'><testcase name='t3'><skipped/></testcase><testcase name='t4'><error/></testcase></testsuite>\
                    </testsuite><testsuite/></testsuites>";
-        let merged = read(xml.as_bytes()).unwrap().unwrap();
-        assert_eq!((merged.tests, merged.failures, merged.errors, merged.skipped), (4, 1, 1, 1));
-        insta::assert_snapshot!(String::from_utf8(merged.xml).unwrap());
+        let rewritten = read(xml.as_bytes()).unwrap().unwrap();
+        assert_eq!((rewritten.tests, rewritten.failures, rewritten.errors, rewritten.skipped), (4, 1, 1, 1));
+        insta::assert_snapshot!(String::from_utf8(rewritten.xml).unwrap());
     }
 
     #[test]
     fn a_single_suite_may_be_the_root() {
-        let merged = read(b"<testsuite><testcase name='a'/></testsuite>").unwrap().unwrap();
-        assert_eq!(merged.xml, b"<testsuite name=\"tests-3.12\"><testcase name=\"a\"/></testsuite>");
-        assert_eq!(read(b"<testsuites/>").unwrap().unwrap(), MergedSuites::default());
+        let rewritten = read(b"<testsuite><testcase name='a'/></testsuite>").unwrap().unwrap();
+        assert_eq!(rewritten.xml, b"<testsuite name=\"tests-3.12\"><testcase name=\"a\"/></testsuite>");
+        assert_eq!(read(b"<testsuites/>").unwrap().unwrap(), RewrittenSuites::default());
     }
 
     #[test]
@@ -323,9 +323,9 @@ mod tests {
             let error = read(content).unwrap_err().to_string();
             assert!(error.contains(reason), "{}: {error}", String::from_utf8_lossy(content));
         }
-        assert!(merge_suite_file(Path::new("/nonexistent"), "a").is_err());
+        assert!(rewrite_suite_file(Path::new("/nonexistent"), "a").is_err());
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(merge_suite_file(large.path(), "a").unwrap_err().to_string().contains("too large"));
+        assert!(rewrite_suite_file(large.path(), "a").unwrap_err().to_string().contains("too large"));
     }
 }

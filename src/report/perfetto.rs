@@ -34,7 +34,7 @@ pub fn build_perfetto_trace(report: &RunReport) -> Value {
     json!({
         "traceEvents": events,
         "displayTimeUnit": "ms",
-        "otherData": { "run": run.run, "time": run.time, "commit": run.commit, "exit": run.exit },
+        "otherData": { "run": run.run_id, "time": run.time, "commit": run.commit, "exit": run.exit },
     })
 }
 

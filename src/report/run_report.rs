@@ -35,7 +35,8 @@ pub struct RunReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunTotals {
     /// Run identifier.
-    pub(crate) run: String,
+    #[serde(rename = "run")]
+    pub(crate) run_id: String,
     /// Name of the project's directory.
     pub(crate) project: String,
     /// Wall-clock time of the start, RFC 3339.
@@ -145,7 +146,7 @@ impl RunReport {
         };
         let project = record.root.file_name().map(|name| name.to_string_lossy().into_owned());
         let run = RunTotals {
-            run: record.run_id.clone(),
+            run_id: record.run_id.clone(),
             project: project.unwrap_or_else(|| "project".to_owned()),
             time: record.started_at.clone(),
             wall: record.wall_ms,
@@ -266,9 +267,8 @@ fn build_session_report(
     };
     let ready = spec.needs.iter().filter_map(|need| end_of(need.session.as_str())).max().unwrap_or(0);
     let ready = start.map_or(ready, |start| ready.min(start));
-    let sum = |figure: fn(&crate::record::AttemptResult) -> Option<u64>| {
-        attempts.iter().map(figure).collect::<Option<Vec<u64>>>().filter(|all| !all.is_empty())
-    };
+    // None unless every attempt has the figure: a partial sum would be too small.
+    let cpu_of_each: Option<Vec<u64>> = attempts.iter().map(|attempt| attempt.cpu_ms).collect();
     let past: Vec<Option<PastSession>> = past_sessions.iter().map(|run| run.get(spec.name.as_str()).copied()).collect();
     SessionReport {
         name: spec.name.as_str().to_owned(),
@@ -287,8 +287,9 @@ fn build_session_report(
         wall: result.filter(|_| start.is_some()).map(crate::record::SessionResult::wall_time),
         install: result.and_then(|result| result.install).map(|install| install.wall_ms),
         cache: result.and_then(|result| result.cache.clone()),
-        cpu: sum(|attempt| attempt.cpu_ms).map(|all| all.iter().sum()),
+        cpu: cpu_of_each.filter(|all| !all.is_empty()).map(|all| all.iter().sum()),
         peak_memory: attempts.iter().filter_map(|attempt| attempt.peak_memory).max(),
+        // The last one is this run.
         usual: spec.usual_ms.or_else(|| usual_wall(&past[..past.len() - 1])),
         on_critical_path: false,
         attempts: attempts

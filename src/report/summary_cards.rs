@@ -24,7 +24,7 @@ pub(super) struct SummaryCard {
 pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
     let run = &report.run;
     let item = |name: &str, value: String| HeaderItem { name: name.to_owned(), value };
-    let mut items = vec![item("run", run.run.clone()), item("started", run.time.replace('T', " "))];
+    let mut items = vec![item("run", run.run_id.clone()), item("started", run.time.replace('T', " "))];
     items.extend(run.commit.as_ref().map(|commit| item("commit", commit.get(..12).unwrap_or(commit).to_owned())));
     items.extend(run.machine.ci.as_ref().map(|ci| item("CI", ci.clone())));
     items.push(item("machine", format!("{} {}, {} CPUs", run.machine.os, run.machine.arch, run.machine.cpus)));

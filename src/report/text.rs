@@ -52,7 +52,7 @@ fn format_totals(report: &RunReport) -> String {
 /// Formats the identity of the run.
 fn format_run_identity(report: &RunReport) -> String {
     let run = &report.run;
-    let mut parts = vec![format!("run {}", run.run), run.time.clone()];
+    let mut parts = vec![format!("run {}", run.run_id), run.time.clone()];
     parts.extend(run.commit.as_ref().map(|commit| format!("commit {}", commit.get(..12).unwrap_or(commit))));
     parts.extend(run.interrupted.as_ref().map(|cause| format!("ended early: {cause}")));
     to_one_line(&parts.join(" · "))

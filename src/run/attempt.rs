@@ -290,9 +290,9 @@ impl RunningAttempt {
         })
     }
 
-    /// Describes what the attempt is doing, as the end of a sentence; `folder` is the run's directory.
-    pub(super) fn describe_activity(&self, folder: &Path) -> String {
-        describe_activity(self.process_tree().as_ref(), &folder.join(&self.log_path))
+    /// Describes what the attempt is doing, as the end of a sentence; `run_dir` is the run's directory.
+    pub(super) fn describe_activity(&self, run_dir: &Path) -> String {
+        describe_activity(self.process_tree().as_ref(), &run_dir.join(&self.log_path))
     }
 
     /// Sends a signal and records the reason, unless the process has exited or a reason was recorded before.

@@ -60,7 +60,7 @@ pub struct RunContext<'a> {
     /// Usual durations, for sessions added during the run.
     pub history: &'a SessionHistory,
     /// The run's directory; logs go to `logs` in it.
-    pub folder: &'a Path,
+    pub run_dir: &'a Path,
     /// Metadata for the first event.
     pub metadata: RunMetadata,
     /// A text unique on this machine that tags all processes of the run.
@@ -191,7 +191,7 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Notified { id, target, matches, posargs }) => {
                 self.handle_notify(id, target, &matches, posargs);
             }
-            RunMessage::Launch(LaunchEvent::Finished(report)) => self.handle_finished(report),
+            RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),
             RunMessage::Provision(ProvisionReport::Provisioned(id, result)) => self.handle_provisioned(id, result),

@@ -102,7 +102,7 @@ pub(crate) fn execute_run(
         manifest,
         options: &options,
         history: &history,
-        folder: run_dir,
+        run_dir,
         metadata,
         terminal,
         env: vec![("NOXIDE_RUN".to_owned(), run_id.to_owned()), ("NOXIDE_MARK".to_owned(), tag.as_str().to_owned())],

@@ -89,7 +89,7 @@ fn to_launch_event(message: HostMessage) -> LaunchEvent {
     match message {
         HostMessage::Started { id, pid } => LaunchEvent::Started { id, pid },
         HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
-        HostMessage::Finished(finished) => LaunchEvent::Finished(to_exit_report(finished)),
+        HostMessage::Finished(finished) => LaunchEvent::Exited(to_exit_report(finished)),
     }
 }
 

@@ -22,8 +22,8 @@ impl MakeJobserver {
     ///
     /// # Errors
     /// When the file system has no named pipes, or MAKEFLAGS cannot hold the path.
-    pub(super) fn create(folder: &Path, slots: usize) -> io::Result<Self> {
-        let path = folder.join("jobs");
+    pub(super) fn create(directory: &Path, slots: usize) -> io::Result<Self> {
+        let path = directory.join("jobs");
         let is_plain = |c: char| !c.is_whitespace() && !"$\\\"'#".contains(c);
         if !path.to_str().is_some_and(|text| text.chars().all(is_plain)) {
             return Err(io::Error::other(format!("MAKEFLAGS cannot hold the path {}", path.display())));

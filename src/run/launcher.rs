@@ -82,7 +82,7 @@ pub enum LaunchEvent {
         posargs: Option<Vec<String>>,
     },
     /// Its process has exited.
-    Finished(ExitReport),
+    Exited(ExitReport),
 }
 
 /// How a session's process exited.
@@ -104,7 +104,7 @@ pub struct ExitReport {
     pub peak_memory: Option<u64>,
     /// Totals of its installs, if it made any.
     pub install: Option<InstallStats>,
-    /// Whether a command left a process running that had output open which nox reads.
+    /// Whether a command left a process running that still holds open a pipe from which nox reads its output.
     pub leaked: bool,
 }
 

@@ -10,7 +10,7 @@ use super::plan::RunPlan;
 use super::run_tracing::RunTracing;
 use crate::project::lock::ConstraintsError;
 use crate::project::{NoxfileManifest, SessionName};
-use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, lock_constraints};
+use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, export_lock_constraints};
 use crate::record::{RunMetadata, RunStore, SessionHistory, ShardMetadata};
 use crate::trace::{KnownOrdering, trace_context};
 
@@ -18,7 +18,7 @@ use crate::trace::{KnownOrdering, trace_context};
 pub(crate) struct PreparedRun {
     /// Options of the run.
     pub(crate) options: RunOptions,
-    /// Durations of past runs.
+    /// Durations from the history.
     pub(crate) history: SessionHistory,
     pub(crate) plan: RunPlan,
     /// Provisioner of dependencies; `None` if sessions install everything themselves.
@@ -72,7 +72,7 @@ impl PreparedRun {
     /// Prepares a run: restores the history first, then makes one plan.
     ///
     /// # Errors
-    /// When sessions wait for one another in a cycle, or the lock or the cache is required and cannot be used.
+    /// When sessions wait for one another in a cycle, or the lock file or the cache is required and cannot be used.
     pub(crate) fn prepare(inputs: PrepareInputs<'_>, store: &RunStore) -> Result<Self, PrepareError> {
         let PrepareInputs { options, provision, tracing, origin, mut notices } = inputs;
         let manifest = provision.manifest;
@@ -86,7 +86,7 @@ impl PreparedRun {
     }
 
     /// Prepares a run of the sessions one after another, all of them traced. Returns it with the order of the sessions,
-    /// and what would have kept them apart otherwise.
+    /// and how the plan would have ordered or separated them.
     ///
     /// # Errors
     /// When sessions require each other.
@@ -128,11 +128,11 @@ impl PreparedRun {
 fn constrain_installs(
     options: &RunOptions,
     manifest: &NoxfileManifest,
-    folder: &Path,
+    store_dir: &Path,
 ) -> Result<RunOptions, ConstraintsError> {
     let mut options = options.clone();
     if options.provision.apply_lock {
-        options.provision.constraints = lock_constraints(manifest, folder)?;
+        options.provision.constraints = export_lock_constraints(manifest, store_dir)?;
     }
     Ok(options)
 }

@@ -39,7 +39,7 @@ pub struct SessionAbort {
     /// The session.
     pub session: SessionIndex,
     /// The session it requires.
-    pub failed_requirement: SessionIndex,
+    pub failed_need: SessionIndex,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Scheduler {
                 let requires = self.tasks[dependent.0].needs.contains(&(required, true));
                 if requires && self.is_waiting(dependent) {
                     self.states[dependent.0] = SchedulingState::Finished(Outcome::Aborted);
-                    aborts.push(SessionAbort { session: dependent, failed_requirement: required });
+                    aborts.push(SessionAbort { session: dependent, failed_need: required });
                     finished.push(dependent);
                 }
             }

@@ -20,12 +20,12 @@ pub(super) struct SessionCleanup {
     /// A log and the copy of it that is missing.
     pub(super) log_copy: Option<(PathBuf, PathBuf)>,
     /// The temporary directory to remove.
-    pub(super) temp_dir: Option<PathBuf>,
+    pub(super) removed_dir: Option<PathBuf>,
 }
 
 impl SessionCleanup {
     fn is_empty(&self) -> bool {
-        self.artifacts.is_none() && self.log_copy.is_none() && self.temp_dir.is_none()
+        self.artifacts.is_none() && self.log_copy.is_none() && self.removed_dir.is_none()
     }
 
     /// Runs the cleanup and returns a notice for each problem.
@@ -35,7 +35,7 @@ impl SessionCleanup {
         if let Some((log, copy)) = &self.log_copy {
             notices.extend(restore_log_copy(log, copy).err().map(|error| log_copy_notice(&error)));
         }
-        if let Some(directory) = &self.temp_dir {
+        if let Some(directory) = &self.removed_dir {
             // Files that cannot be removed stay until the run is pruned.
             let _ = fs_err::remove_dir_all(directory);
         }
@@ -97,14 +97,14 @@ pub(super) fn log_copy_path(options: &RunOptions, stem: &str) -> Option<PathBuf>
 /// Restores copies of logs that a later session deleted, for example by `rm -r build`.
 ///
 /// Returns a notice for each copy that cannot be restored.
-pub(crate) fn restore_log_copies(options: &RunOptions, folder: &Path, record: &RunRecord) -> Vec<String> {
+pub(crate) fn restore_log_copies(options: &RunOptions, run_dir: &Path, record: &RunRecord) -> Vec<String> {
     let mut notices = Vec::new();
     for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
         let Some(last) = result.last_attempt() else { continue };
         let first = result.attempts.first().unwrap_or(last);
         let Some(stem) = first.log.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let Some(copy) = log_copy_path(options, stem).filter(|copy| !copy.exists()) else { continue };
-        notices.extend(restore_log_copy(&folder.join(&last.log), &copy).err().map(|error| log_copy_notice(&error)));
+        notices.extend(restore_log_copy(&run_dir.join(&last.log), &copy).err().map(|error| log_copy_notice(&error)));
     }
     notices
 }

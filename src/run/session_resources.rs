@@ -22,10 +22,13 @@ pub struct SessionResources {
 
 impl SessionResources {
     /// Prepares the resources of a run. Omits those that cannot be created, and returns notices about them.
-    pub fn new(run: &Path, slots: usize) -> (Self, Vec<String>) {
+    pub fn new(run_dir: &Path, slots: usize) -> (Self, Vec<String>) {
         let mut notices = Vec::new();
-        let temp_dirs = RunTempDir::create(run)
-            .map_err(|error| notices.push(format!("sessions share one temporary directory: {error}")))
+        let temp_dirs = RunTempDir::create(run_dir)
+            .map_err(|error| {
+                let problem = "cannot create a temporary directory for each session";
+                notices.push(format!("{problem}: {error}; they share the system's"));
+            })
             .ok();
         let use_jobserver = var_os("MAKEFLAGS").is_none() && make_supports_fifo(var_os("PATH").as_deref());
         // Without a jobserver, make, cargo and ninja use all CPUs, as under nox.

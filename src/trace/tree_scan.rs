@@ -17,7 +17,7 @@ impl ProjectTree<'_> {
     }
 }
 
-/// Returns the parent directory of a path, in stored form.
+/// Returns the parent directory of a path as traces store it: relative to the project, or absolute.
 pub(super) fn parent_folder(path: &str) -> &str {
     path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(folder, _)| folder)
 }
@@ -29,15 +29,15 @@ pub(super) fn parent_folder(path: &str) -> &str {
 /// because it lists only the directories in its rules. Also true for per-process coverage data of which only metadata is
 /// read, as by pytest when it collects from the project root.
 pub(super) fn is_only_scanned(accesses: &SessionAccesses, path: &str, tree: ProjectTree<'_>) -> bool {
-    let folder = parent_folder(path);
+    let parent = parent_folder(path);
     let lists = |folder: &str| accesses.listed.contains(folder);
-    if lists(folder) && accesses.stat_only.contains(path) && is_process_coverage_file(path) {
+    if lists(parent) && accesses.stat_only.contains(path) && is_process_coverage_file(path) {
         return true;
     }
-    let is_own_or_stat = |other: &str| accesses.stat_only.contains(other) || accesses.changes.contains_key(other);
-    let opens = |other: &String| parent_folder(other) == folder && !is_own_or_stat(other);
+    let is_changed_or_stat = |other: &str| accesses.stat_only.contains(other) || accesses.changes.contains_key(other);
+    let opens = |other: &String| parent_folder(other) == parent && !is_changed_or_stat(other);
     let scans_tree = lists(".") && tree.top_level_folders.iter().all(|folder| lists(folder));
-    scans_tree && lists(folder) && tree.is_ignored(path) && !accesses.read.iter().any(opens)
+    scans_tree && lists(parent) && tree.is_ignored(path) && !accesses.read.iter().any(opens)
 }
 
 /// Returns whether a file name is that of coverage's per-process data (`.coverage.HOST.pid123.XyR4t…`), which a program

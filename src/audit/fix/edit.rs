@@ -36,16 +36,23 @@ impl From<usize> for YamlPathSegment {
 /// A change of the parsed document, independent of its text. Values are YAML in flow style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SemanticChange {
-    /// Sets a key of the mapping at a path.
+    /// Sets a key of the mapping at a path: path, key and value.
     Set(Vec<YamlPathSegment>, String, String),
-    /// Removes a key of the mapping at a path.
+    /// Removes a key of the mapping at a path: path and key.
     Remove(Vec<YamlPathSegment>, String),
     /// Replaces the value at a path.
     Replace(Vec<YamlPathSegment>, String),
     /// Inserts an item into the sequence at a path, before an index.
     Insert(Vec<YamlPathSegment>, usize, String),
-    /// Moves an item of the sequence at a path; the target index is counted after its removal.
-    Move(Vec<YamlPathSegment>, usize, usize),
+    /// Moves an item of a sequence.
+    Move {
+        /// Path of the sequence.
+        path: Vec<YamlPathSegment>,
+        /// Index of the item.
+        from: usize,
+        /// Its new index, counted after its removal.
+        to: usize,
+    },
     /// Rewrites a session of the noxfile.
     RewriteSession(String),
 }
@@ -73,7 +80,8 @@ impl Fix {
 }
 
 impl SemanticChange {
-    /// Applies the change to a document; `None` if the path does not exist or leads into an anchored or aliased node.
+    /// Applies the change to a document; `None` if the path does not exist or leads into an anchored or
+    /// aliased node, or the change is of the noxfile.
     #[must_use]
     pub(crate) fn apply(&self, root: &mut YamlNode) -> Option<()> {
         let value = |text: &str| parse_document(text).ok();
@@ -96,7 +104,7 @@ impl SemanticChange {
                 let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return None };
                 (*at <= items.len()).then(|| items.insert(*at, new))?;
             }
-            Self::Move(path, from, to) => {
+            Self::Move { path, from, to } => {
                 let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return None };
                 (*from < items.len()).then_some(())?;
                 let item = items.remove(*from);

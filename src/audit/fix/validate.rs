@@ -197,7 +197,13 @@ mod tests {
             ))
             .is_ok()
         );
-        assert!(validate_yaml_fix(&fix(&[("[x, y]", "[y, x]")], vec![SemanticChange::Move(path(), 1, 0)])).is_ok());
+        assert!(
+            validate_yaml_fix(&fix(
+                &[("[x, y]", "[y, x]")],
+                vec![SemanticChange::Move { path: path(), from: 1, to: 0 }]
+            ))
+            .is_ok()
+        );
         let first = vec![YamlPathSegment::from("b"), YamlPathSegment::from(0)];
         assert!(validate_yaml_fix(&fix(&[("[x", "[z")], vec![SemanticChange::Replace(first, "z".to_owned())])).is_ok());
         assert!(
@@ -230,7 +236,10 @@ mod tests {
             (error(&[("a: 1\n", "a: 2\r\n")], set("a", "2")), "line endings"),
             (error(&[("a: 1", "a: 2")], vec![SemanticChange::Replace(path("none"), "2".to_owned())]), "anchor, alias"),
             (error(&[("a: 1", "a: 2")], vec![SemanticChange::Insert(path("b"), 9, "2".to_owned())]), "anchor, alias"),
-            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Move(path("b"), 9, 0)]), "anchor, alias"),
+            (
+                error(&[("a: 1", "a: 2")], vec![SemanticChange::Move { path: path("b"), from: 9, to: 0 }]),
+                "anchor, alias",
+            ),
             (error(&[("a: 1", "a: 2")], vec![SemanticChange::Remove(path("b"), "x".to_owned())]), "anchor, alias"),
         ];
         for (number, (error, expected)) in cases.iter().enumerate() {

@@ -10,7 +10,7 @@ use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
 use super::step_edit::{insert_step, step_indent};
 use super::text_edit::{
-    self, build_fix, indent_at, insert_lines_after, insert_lines_at, leading_comments_start, quote_scalar,
+    self, indent_at, insert_lines_after, insert_lines_at, leading_comments_start, quote_scalar, safe_fix, unsafe_fix,
 };
 
 fn cache_step_comment() -> [String; 2] {
@@ -76,7 +76,7 @@ pub(crate) fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix
         let lines = cache_step_comment().map(|line| format!("{dash_indent}{line}"));
         edits.push(insert_lines_at(source, source.line_start(source.line_index(step.span.start)), &lines));
     }
-    Some(build_fix(view, "cache the directories in use, with a complete key", false, edits, changes))
+    Some(unsafe_fix(view, "cache the directories in use, with a complete key", edits, changes))
 }
 
 /// Returns the offset of the `|` or `>` that starts a block scalar.
@@ -104,10 +104,9 @@ pub(crate) fn add_restore_keys(view: &JobView, cache: &JobCache) -> Option<Fix> 
         "restore-keys".to_owned(),
         quote_scalar(before),
     );
-    Some(build_fix(
+    Some(safe_fix(
         view,
         "restore the latest entry of the same platform if there is no exact hit",
-        true,
         vec![edit],
         vec![change],
     ))
@@ -155,8 +154,9 @@ fn first_install_step<'a>(view: &JobView<'a>) -> Option<&'a WorkflowStep> {
 /// Environments contain absolute paths, so the workspace is part of the key, and they must match exactly, so there are
 /// no prefixes.
 pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
-    let first =
-        views.iter().find(|view| !view.is_release() && view.analysis.caches.iter().any(JobCache::has_uv_path))?;
+    let first = views
+        .iter()
+        .find(|view| !view.is_release() && view.analysis.caches.iter().any(JobCache::caches_uv_downloads))?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();
     for view in views.iter().filter(|view| view.source() == first.source() && !view.is_release()) {
@@ -185,7 +185,7 @@ pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
         edits.extend(fix.edits);
         changes.extend(fix.changes);
     }
-    Some(build_fix(first, "cache the environments that are reused", false, edits, changes))
+    Some(unsafe_fix(first, "cache the environments that are reused", edits, changes))
 }
 
 /// Returns the cache action that the project already uses, or the newest that the forge supports; `None` where actions
@@ -223,7 +223,7 @@ fn add_no_cache_comment(view: &JobView, install: Span) -> Option<Fix> {
             span: Span::new(end, end),
             text: "  # noxide: ignore[NX101] releases are built without a cache".to_owned(),
         })
-        .map(|edit| build_fix(view, "note that the missing cache is intended", false, vec![edit], vec![]))
+        .map(|edit| unsafe_fix(view, "note that the missing cache is intended", vec![edit], vec![]))
 }
 
 /// Recommended inputs of a cache step.

@@ -7,7 +7,7 @@ use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
 use super::run_script::{expand_to_script_lines, rewrite_script};
-use super::text_edit::{self, build_fix, indent_at, quote_scalar};
+use super::text_edit::{self, indent_at, quote_scalar, unsafe_fix};
 
 /// The sessions, arguments and logs of the calls of a step, combined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl JoinedCalls {
         self.sessions_with_posargs.iter().flat_map(|(names, _)| names).chain(&self.sessions)
     }
 
-    /// Adds the calls of another step.
+    /// Adds the calls of another step; the script span stays that of this one.
     pub(super) fn merge(mut self, view: &JobView, other: Self) -> Option<Self> {
         if let (Some(a), Some(b)) = (&self.log_dir, &other.log_dir) {
             (a == b).then_some(())?;
@@ -206,7 +206,8 @@ pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobIn
     Some((found, word.span.end, format!(" noxide=={}", env!("CARGO_PKG_VERSION"))))
 }
 
-/// Adds noxide to the install of nox, unless that is in `excluded_step`, whose script is rewritten anyway.
+/// Adds noxide to the install of nox; `None` if that is in `excluded_step`, where a second edit would overlap the
+/// rewrite of its script.
 pub(super) fn install_noxide_edit(view: &JobView, excluded_step: usize) -> Option<(TextEdit, SemanticChange)> {
     let (found, at, text) = find_noxide_insertion(view)?;
     let step = view.step(found.step_index).filter(|step| step.index != excluded_step)?;
@@ -255,7 +256,7 @@ pub(crate) fn join_step_calls(view: &JobView) -> Option<Fix> {
             changes.push(change);
         }
     }
-    Some(with_noxide_installed(view, build_fix(view, "run the sessions in parallel", false, edits, changes)))
+    Some(with_noxide_installed(view, unsafe_fix(view, "run the sessions in parallel", edits, changes)))
 }
 
 /// Replaces the `path` of an upload.

@@ -5,7 +5,7 @@ use super::super::fix::Fix;
 use super::super::project::JobView;
 use super::run_script::rewrite_script;
 use super::step_edit::{append_step, step_indent};
-use super::text_edit::{build_fix, quote_scalar};
+use super::text_edit::{quote_scalar, unsafe_fix};
 
 /// Writes the output of a job's sessions to a file and uploads it, even after a failure.
 pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
@@ -54,7 +54,7 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
         quote_scalar(&file)
     );
     let (added, inserted) = append_step(view, &lines, &value)?;
-    Some(build_fix(view, "write the output to a log and upload it", false, vec![edit, added], vec![change, inserted]))
+    Some(unsafe_fix(view, "write the output to a log and upload it", vec![edit, added], vec![change, inserted]))
 }
 
 /// Returns the upload action that the project already uses, or the one that the forge supports.

@@ -7,7 +7,7 @@ use super::super::workflow::WorkflowStep;
 use super::join_nox_calls::JoinedCalls;
 use super::merged_steps::{MovedStep, build_moved_step, merge_similar_uploads, to_flow_yaml};
 use super::step_edit::step_indent;
-use super::text_edit::{build_fix, expand_to_lines, indent_at, leading_comments_start, quote_if_needed, quote_scalar};
+use super::text_edit::{expand_to_lines, indent_at, leading_comments_start, quote_if_needed, quote_scalar, unsafe_fix};
 
 /// Id of the merged job.
 const MERGED_JOB_NAME: &str = "sessions";
@@ -70,7 +70,7 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
         changes.push(change);
     }
     let title = format!("merge {} jobs with the same setup, run their sessions in parallel", members.len());
-    Some(build_fix(first, &title, false, edits, changes))
+    Some(unsafe_fix(first, &title, edits, changes))
 }
 
 /// Whether a job has only keys that a merged job can have.

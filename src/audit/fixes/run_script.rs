@@ -5,7 +5,7 @@ use super::super::project::{JobNoxCall, JobView};
 use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand, ShellWord};
 use super::super::source::Span;
 use super::super::workflow::{StepScript, WorkflowStep};
-use super::text_edit::{self, build_fix, indent_at, quote_scalar};
+use super::text_edit::{self, indent_at, quote_scalar, unsafe_fix};
 
 /// Returns the script of a step, if its words can be edited in place.
 fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
@@ -68,7 +68,7 @@ pub(crate) fn replace_script_range(
     new.replace_range(range.start..range.end, text);
     let edit = TextEdit { span: script.file_span(range), text: text.to_owned() };
     let change = SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new));
-    Some(build_fix(view, title, false, vec![edit], vec![change]))
+    Some(unsafe_fix(view, title, vec![edit], vec![change]))
 }
 
 /// Pins a tool to the first known version: in the lock file, of the nox installed here, of another job's pin, or the one
@@ -122,7 +122,7 @@ pub(crate) fn tested_version(tool: &str) -> Option<&'static str> {
 pub(crate) fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let text = &step.script.as_ref()?.text;
     let (edit, change) = rewrite_script(view, step, &format!("set -o pipefail\n{text}"))?;
-    Some(build_fix(view, "fail the step when its session fails", false, vec![edit], vec![change]))
+    Some(unsafe_fix(view, "fail the step when its session fails", vec![edit], vec![change]))
 }
 
 /// Replaces a nox command, or a loop around it, by one `noxide run`.
@@ -148,7 +148,7 @@ pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
     let new =
         format!("{}noxide run -s {}{}", text.get(..loop_span.start)?, names.join(" "), text.get(loop_span.end..)?);
     let (edit, change) = rewrite_script(view, step, &new)?;
-    Some(build_fix(view, title, false, vec![edit], vec![change]))
+    Some(unsafe_fix(view, title, vec![edit], vec![change]))
 }
 
 /// Returns the span of the loop around a command, from `for` to `done`, if it has three lines and no other command.
@@ -186,7 +186,7 @@ pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span
         return None;
     }
     let (edit, change) = rewrite_script(view, step, &new)?;
-    Some(build_fix(view, &title, false, vec![edit], vec![change]))
+    Some(unsafe_fix(view, &title, vec![edit], vec![change]))
 }
 
 /// Moves a session to the end of its call.

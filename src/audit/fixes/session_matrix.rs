@@ -8,7 +8,7 @@ use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
 use super::join_nox_calls::{JoinedCalls, is_plain_word, replace_upload_paths};
 use super::run_script::{enclosing_loop_span, expand_to_script_lines, rewrite_script};
-use super::text_edit::{self, build_fix, indent_at, insert_lines_after, quote_if_needed, quote_scalar};
+use super::text_edit::{self, indent_at, insert_lines_after, quote_if_needed, quote_scalar, unsafe_fix};
 
 /// Expression for the session of a matrix job.
 const MATRIX_SESSION: &str = "${{ matrix.session }}";
@@ -45,7 +45,7 @@ pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
         }
     }
     let title = format!("run each of the {} sessions in its own matrix job", sessions.names.len());
-    Some(build_fix(view, &title, false, edits, changes))
+    Some(unsafe_fix(view, &title, edits, changes))
 }
 
 /// Returns the sessions of a step's calls or loop; `None` if a call has options of its own.

@@ -6,8 +6,8 @@ use super::super::source::Span;
 use super::super::workflow::{SpannedText, WorkflowStep};
 use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
 use super::text_edit::{
-    self, append_mapping_entry, build_fix, expand_to_lines, indent_at, insert_lines_after, leading_comments_start,
-    quote_scalar,
+    self, append_mapping_entry, expand_to_lines, indent_at, insert_lines_after, leading_comments_start, quote_scalar,
+    safe_fix, unsafe_fix,
 };
 
 /// Sets an input of an action.
@@ -36,19 +36,13 @@ pub(crate) fn set_action_input(
             "with".to_owned(),
             format!("{{{name}: {value}}}"),
         );
-        return Some(build_fix(
-            view,
-            title,
-            true,
-            vec![insert_lines_after(source, uses.span.end, &lines)],
-            vec![change],
-        ));
+        return Some(safe_fix(view, title, vec![insert_lines_after(source, uses.span.end, &lines)], vec![change]));
     };
     let change = SemanticChange::Set(path, name.to_owned(), value.to_owned());
-    Some(build_fix(view, title, true, vec![edit], vec![change]))
+    Some(safe_fix(view, title, vec![edit], vec![change]))
 }
 
-/// Inserts a key into a job, after another key.
+/// Inserts a key into a job, after another key. The fix counts as safe.
 pub(crate) fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str, title: &str) -> Option<Fix> {
     let node = &view.job.node;
     let (name, old) = node.get_entry(after)?;
@@ -59,7 +53,7 @@ pub(crate) fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str
     let line = format!("{}{key}: {value}", indent_at(source, name.span.start));
     let edit = insert_lines_after(source, old.span.end.max(name.span.end), &[line]);
     let change = SemanticChange::Set(text_edit::job_path(view), key.to_owned(), value.to_owned());
-    Some(build_fix(view, title, true, vec![edit], vec![change]))
+    Some(safe_fix(view, title, vec![edit], vec![change]))
 }
 
 /// Inserts a key at the start of a job's strategy.
@@ -78,7 +72,7 @@ pub(crate) fn insert_strategy_key(view: &JobView, key: &str, value: &str, title:
     let mut path = text_edit::job_path(view);
     path.push("strategy".into());
     let change = SemanticChange::Set(path, key.to_owned(), value.to_owned());
-    Some(build_fix(view, title, true, vec![TextEdit { span: Span::new(at, at), text }], vec![change]))
+    Some(safe_fix(view, title, vec![TextEdit { span: Span::new(at, at), text }], vec![change]))
 }
 
 /// Removes a key of a job.
@@ -90,7 +84,7 @@ pub(crate) fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<F
     }
     let lines = expand_to_lines(view.source(), Span::new(name.span.start, value.span.end.max(name.span.end)));
     let change = SemanticChange::Remove(text_edit::job_path(view), key.to_owned());
-    Some(build_fix(view, title, false, vec![TextEdit { span: lines, text: String::new() }], vec![change]))
+    Some(unsafe_fix(view, title, vec![TextEdit { span: lines, text: String::new() }], vec![change]))
 }
 
 /// Moves a step and the comments above it before another step.
@@ -118,7 +112,7 @@ pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> 
     let mut path = text_edit::job_path(view);
     path.push("steps".into());
     let edits = vec![TextEdit { span: Span::new(at, at), text }, TextEdit { span: removed, text: String::new() }];
-    Some(build_fix(view, title, false, edits, vec![SemanticChange::Move(path, from, to)]))
+    Some(unsafe_fix(view, title, edits, vec![SemanticChange::Move { path, from, to }]))
 }
 
 /// Inserts a step before another step and its comments.
@@ -143,7 +137,7 @@ pub(crate) fn insert_step(
     let mut path = text_edit::job_path(view);
     path.push("steps".into());
     let change = SemanticChange::Insert(path, before.index, value.to_owned());
-    Some(build_fix(view, title, false, vec![text_edit::insert_lines_at(source, at, &lines)], vec![change]))
+    Some(unsafe_fix(view, title, vec![text_edit::insert_lines_at(source, at, &lines)], vec![change]))
 }
 
 /// Appends a step.
@@ -180,7 +174,7 @@ pub(crate) fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, titl
     let uses = step.uses.as_ref().filter(|uses| !uses.aliased)?;
     let span = unquoted_value_span(view, uses)?;
     let change = SemanticChange::Set(text_edit::step_path(view, step, None), "uses".to_owned(), quote_scalar(text));
-    Some(build_fix(view, title, true, vec![TextEdit { span, text: text.to_owned() }], vec![change]))
+    Some(safe_fix(view, title, vec![TextEdit { span, text: text.to_owned() }], vec![change]))
 }
 
 /// Returns the span of a one-line value without its quotes.
@@ -203,7 +197,7 @@ pub(crate) fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Optio
         insert_lines_after(view.source(), end, &[format!("{}if: always()", indent_at(view.source(), key.span.start))])
     };
     let change = SemanticChange::Set(text_edit::step_path(view, step, None), "if".to_owned(), "always()".to_owned());
-    Some(build_fix(view, "upload even if a session failed", true, vec![edit], vec![change]))
+    Some(safe_fix(view, "upload even if a session failed", vec![edit], vec![change]))
 }
 
 /// Adds a file to the `path` of an upload.
@@ -226,7 +220,7 @@ pub(crate) fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &Spanne
     };
     let change =
         SemanticChange::Set(text_edit::step_path(view, step, Some("with")), "path".to_owned(), quote_scalar(&value));
-    Some(build_fix(view, &format!("add {file} to the upload"), true, vec![edit], vec![change]))
+    Some(safe_fix(view, &format!("add {file} to the upload"), vec![edit], vec![change]))
 }
 
 /// Sets a variable in the `env` of steps; only steps in the file of the first one are edited.
@@ -266,5 +260,5 @@ pub(crate) fn set_step_variable(
             format!("{{{name}: {value}}}"),
         ));
     }
-    Some(build_fix(view, title, false, edits, changes))
+    Some(unsafe_fix(view, title, edits, changes))
 }

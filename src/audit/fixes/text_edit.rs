@@ -82,14 +82,18 @@ pub(super) fn quote_scalar(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Builds a fix that cannot change what the workflow does.
+pub(super) fn safe_fix(view: &JobView, title: &str, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
+    build_fix(view, title, true, edits, changes)
+}
+
+/// Builds a fix that may change what the workflow does.
+pub(super) fn unsafe_fix(view: &JobView, title: &str, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
+    build_fix(view, title, false, edits, changes)
+}
+
 /// Returns a fix of the workflow that contains the job.
-pub(super) fn build_fix(
-    view: &JobView,
-    title: &str,
-    safe: bool,
-    edits: Vec<TextEdit>,
-    changes: Vec<SemanticChange>,
-) -> Fix {
+fn build_fix(view: &JobView, title: &str, safe: bool, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
     Fix { title: title.to_owned(), safe, source: view.source().clone(), edits, changes }
 }
 

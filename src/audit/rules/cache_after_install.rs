@@ -52,7 +52,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if cache.kind != JobCacheKind::ActionsCache || !cache.has_python_content() {
                 continue;
             }
-            if !cache.has_uv_path() && !cache.has_pip_path() {
+            if !cache.caches_uv_downloads() && !cache.caches_pip_downloads() {
                 // Environments only: they must be restored before the first session, not before the setup.
                 if let Some(call) = view.analysis.nox_calls.iter().find(|call| call.step_index < cache.step_index) {
                     let finding = findings.report(view.source(), cache.span, "restored after the first session");
@@ -68,7 +68,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
             let first = view.analysis.installs.iter().find(|job_install| job_install.step_index < cache.step_index);
             if let Some(first) = first {
-                let pip_is_uncached = first.install.installer == PackageInstaller::Pip && !cache.has_pip_path();
+                let pip_is_uncached = first.install.installer == PackageInstaller::Pip && !cache.caches_pip_downloads();
                 let message = if pip_is_uncached {
                     "restored after the first install, and pip's downloads are not cached"
                 } else {

@@ -55,7 +55,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let mut keys: Vec<(JobView, &JobCache, &SpannedText)> = Vec::new();
         for view in project.workflow_job_views(workflow) {
             let caches =
-                view.analysis.caches.iter().filter(|cache| cache.has_python_content() && !cache.has_environment_path());
+                view.analysis.caches.iter().filter(|cache| cache.has_python_content() && !cache.caches_environments());
             keys.extend(caches.filter_map(|cache| Some((view, cache, cache.key.as_ref()?))));
         }
         for (view, cache, key) in &keys {

@@ -52,7 +52,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 ("operating system", true),
                 ("architecture", !job_cache::has_arch_part(&literal_parts)),
                 ("Python version", !job_cache::has_python_part(&literal_parts)),
-                ("uv version", cache.has_uv_path() && !job_cache::has_uv_version_part(&literal_parts)),
+                ("uv version", cache.caches_uv_downloads() && !job_cache::has_uv_version_part(&literal_parts)),
             ];
             let missing: Vec<&str> = parts.into_iter().filter(|(_, missing)| *missing).map(|(name, _)| name).collect();
             let fix = fixes::cache_step::rewrite_cache_step(&view, cache);

@@ -42,7 +42,7 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        for cache in view.analysis.caches.iter().filter(|cache| cache.has_environment_path()) {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.caches_environments()) {
             if let Some(key) =
                 cache.key.as_ref().filter(|key| !job_cache::has_python_part(&job_cache::strip_hash_files(&key.value)))
             {

@@ -75,7 +75,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         return;
     };
     let running: Vec<JobView> = project.job_views().filter(|view| !view.analysis.nox_calls.is_empty()).collect();
-    let caches_environments = |view: &JobView| view.analysis.caches.iter().any(JobCache::has_environment_path);
+    let caches_environments = |view: &JobView| view.analysis.caches.iter().any(JobCache::caches_environments);
     if running.is_empty() || running.iter().any(caches_environments) {
         return;
     }

@@ -54,11 +54,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 let hint = did_you_mean(&need.value, known).map(|hint| format!("; {hint}")).unwrap_or_default();
                 findings.report(view.source(), need.span, format!("job `{}` does not exist{hint}", need.value));
             } else if has_needs_cycle(&view, &need.value, &mut Vec::new()) {
-                findings.report(
-                    view.source(),
-                    need.span,
-                    format!("job `{}` needs itself through `{}`", view.job.id.value, need.value),
-                );
+                let job = &view.job.id.value;
+                let through = if need.value == *job { String::new() } else { format!(" through `{}`", need.value) };
+                findings.report(view.source(), need.span, format!("job `{job}` needs itself{through}"));
             }
         }
     }

@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "redundant-concurrency",
         summary: "`concurrency` repeats Forgejo's default.",
     },
-    rationale: "The block has to be maintained, and an edit to it changes what is cancelled.",
+    rationale: "It does nothing, has to be maintained, and may later differ from the default by mistake.",
     evidence: "Forgejo's reference (2025-10-05): superseded push and pull request runs without `concurrency` are cancelled.",
     advice: "Remove it where the Forgejo version does this by default (`--forge-version`).",
     severity: Severity::Info,

@@ -55,7 +55,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let is_too_broad = |prefix: &&SpannedText| {
                 let prefix = prefix.value.to_lowercase();
                 !job_cache::has_os_part(&prefix)
-                    || (cache.has_environment_path() && !job_cache::has_python_part(&prefix))
+                    || (cache.caches_environments() && !job_cache::has_python_part(&prefix))
             };
             if let (Some(prefix), Some(input)) =
                 (cache.restore_keys.iter().find(is_too_broad), step.input_key("restore-keys"))

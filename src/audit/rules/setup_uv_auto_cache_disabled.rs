@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "setup-uv-auto-cache-disabled",
         summary: "`setup-uv` does not cache on this runner: its automatic cache works only on GitHub-hosted runners.",
     },
-    rationale: "The default `enable-cache: auto` turns the cache on only where RUNNER_ENVIRONMENT is `github-hosted`. Forgejo, Gitea and self-hosted runners leave it unset, so nothing is ever saved.",
+    rationale: "The default `enable-cache: auto` turns the cache on only where RUNNER_ENVIRONMENT is `github-hosted`. On Forgejo and Gitea it is unset, and on self-hosted runners it is `self-hosted`, so nothing is ever saved.",
     evidence: "65 % of 222 sampled setup-uv jobs rely on the default; a test of forgejo-runner asserts that the variable is unset.",
     advice: "Set `enable-cache: true`.",
     severity: Severity::High,
@@ -48,7 +48,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| view.is_self_hosted() && !view.is_release()) {
         for step in view.job.steps.iter().filter(|step| step.uses_action("astral-sh/setup-uv")) {
             let enable_cache = step.input_value("enable-cache").map(|text| text.value.as_str());
-            let has_other_cache = view.analysis.caches.iter().any(JobCache::has_uv_path);
+            let has_other_cache = view.analysis.caches.iter().any(JobCache::caches_uv_downloads);
             let (None | Some("auto"), Some(uses), false) = (enable_cache, &step.uses, has_other_cache) else {
                 continue;
             };

@@ -43,7 +43,7 @@ jobs:
 };
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
-    for view in project.job_views().filter(|view| view.analysis.caches.iter().any(JobCache::has_uv_path)) {
+    for view in project.job_views().filter(|view| view.analysis.caches.iter().any(JobCache::caches_uv_downloads)) {
         for step in &view.job.steps {
             for command in step
                 .commands

@@ -12,7 +12,7 @@ pub(super) enum ShellToken {
     Newline,
     /// `>` or `>>` (also `2>`, `&>`); the next word is the file.
     RedirectOutput,
-    /// `<`; the next word is the file.
+    /// `<` or `<<<`; the next word is the file or the text.
     RedirectInput,
     /// A here-document; its body is skipped.
     Heredoc,

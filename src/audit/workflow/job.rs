@@ -26,7 +26,7 @@ pub struct WorkflowJob {
     pub(crate) steps: Vec<WorkflowStep>,
     /// Reusable workflow that it calls.
     pub(crate) uses: Option<SpannedText>,
-    /// Node of the YAML document.
+    /// Mapping of the job in the YAML document.
     pub(crate) node: YamlNode,
 }
 
@@ -83,7 +83,7 @@ impl WorkflowJob {
             })
     }
 
-    /// Whether its labels are those of GitHub-hosted runners.
+    /// Whether all its labels are, or may be by an expression, those of GitHub-hosted runners.
     pub(crate) fn is_github_hosted(&self) -> bool {
         let known = |label: &SpannedText| {
             let hosted = ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.value.starts_with(start));

@@ -18,7 +18,7 @@ pub enum KeyInputKind {
     Python,
     /// The venv backend, and the version of uv.
     Installer,
-    /// Whether installs are constrained to the lock.
+    /// Whether installs are constrained to the lock file.
     LockMode,
     /// An install command as written in the noxfile; the noxfile itself if its arguments are not constants.
     InstallCommand,
@@ -26,7 +26,7 @@ pub enum KeyInputKind {
     PyprojectTable,
     /// A requirements or constraints file.
     RequirementsFile,
-    /// A package of the lock.
+    /// A package of the lock file.
     LockedPackage,
 }
 
@@ -68,7 +68,7 @@ pub struct KeyContext {
     pub noxfile_digest: String,
     /// Version of uv, if there is one.
     pub uv_version: Option<String>,
-    /// Whether installs are constrained to the lock.
+    /// Whether installs are constrained to the lock file.
     pub is_locked: bool,
 }
 

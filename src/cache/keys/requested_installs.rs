@@ -8,7 +8,7 @@ use crate::project::lock::{ClosureRoot, Requirement, RequirementsFile, normalize
 /// Packages and files that the installs of a session request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestedInstalls {
-    /// Roots of the dependency closure in the lock.
+    /// Roots of the dependency closure in the lock file.
     pub(crate) closure_roots: BTreeSet<ClosureRoot>,
     /// Requested extras of the project; `None` if the project itself is not installed.
     pub(crate) project_extras: Option<BTreeSet<String>>,

@@ -1,5 +1,5 @@
-//! `noxide.sums`: tree digests of wheels, committed next to the lock, so that wheels of an untrusted remote cache can be
-//! verified.
+//! `noxide.sums`: tree digests of wheels, committed next to the lock file, so that wheels of an untrusted remote cache
+//! can be verified.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -17,8 +17,8 @@ use thiserror::Error;
 
 /// Maximum size of a segment in bytes, unless a single frame is longer.
 const MAX_SEGMENT_BYTES: u64 = 8 << 20;
-/// Maximum gap in bytes between two frames that are read in one request. A gap is also limited to a twentieth of the
-/// size of the frames.
+/// Maximum gap in bytes between two frames that are read in one request. Each gap is also limited to a twentieth of the
+/// bytes that the segment requests so far.
 const MAX_GAP_BYTES: u64 = 256 << 10;
 
 /// Ranges to read from a remote cache, and the frames in them.
@@ -86,8 +86,8 @@ impl DownloadPlan {
 
 /// Maximum size of one request in bytes.
 const MAX_REQUEST_BYTES: u64 = 8 << 20;
-/// Larger segments are buffered in a file until they are checked.
-const MAX_BUFFERED_BYTES: usize = 32 << 20;
+/// Segments are kept in memory up to this size, and longer ones in a file, until they are checked.
+const MAX_MEMORY_BYTES: usize = 32 << 20;
 
 /// Result of a download.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -195,7 +195,7 @@ impl RemoteStore {
             name: frame.name.clone(),
             reason: error.to_string(),
         };
-        let mut bytes = tempfile::SpooledTempFile::new(MAX_BUFFERED_BYTES);
+        let mut bytes = tempfile::SpooledTempFile::new(MAX_MEMORY_BYTES);
         let read = match self.read_segment(segment, &mut bytes) {
             Ok(read) => read,
             Err(error) => return (0, segment.frames.iter().map(|frame| Err(failure(frame, &error))).collect()),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each frame is read once, with at most a tenth more than the requested bytes.
+        /// Each frame is read once, and with gaps of random size little more than the requested bytes is read.
         #[test]
         fn little_more_than_requested_is_read(parts in prop::collection::vec((1..3_000_000_u64, any::<bool>()), 1..60)) {
             let mut position = 0;

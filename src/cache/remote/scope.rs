@@ -81,7 +81,7 @@ impl CacheScope {
     }
 
     /// Returns whether a key belongs to this repository and platform.
-    pub(crate) fn is_own_key(&self, key: &str) -> bool {
+    pub(crate) fn has_key_prefix(&self, key: &str) -> bool {
         key.strip_prefix(&self.key_prefix).is_some_and(|rest| rest.starts_with('/'))
     }
 }
@@ -118,7 +118,7 @@ mod tests {
             ("pr-7", vec!["pr-7".into(), "b-dev".into(), "b-main".into()])
         );
         assert_eq!(on_ci(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, "r-refs-tags-v1");
-        assert!(main.is_own_key(&main.pack_key("abc")) && !main.is_own_key("nx2/org-repo/linux-x86_64x/p"));
+        assert!(main.has_key_prefix(&main.pack_key("abc")) && !main.has_key_prefix("nx2/org-repo/linux-x86_64x/p"));
     }
 
     #[test]

@@ -35,12 +35,12 @@ pub struct RemoteSnapshot {
     /// Frames by entry, in the order of the scopes.
     pub(super) frames: BTreeMap<String, Vec<PackFrame>>,
     /// The manifests of the written scope, merged.
-    pub(super) own_manifest: RemoteManifest,
+    pub(super) written_manifest: RemoteManifest,
     /// Keys of the manifests of the written scope.
-    pub(super) own_manifest_keys: Vec<String>,
+    pub(super) written_manifest_keys: Vec<String>,
     /// Entries in each session's environment, by the name of its directory; the first scope has priority.
     pub(super) environments: BTreeMap<String, BTreeSet<String>>,
-    /// Location of the project when the newest manifest of the first scope was written.
+    /// Location of the project as the newest manifest states it, of the first scope that has one.
     checkout: CheckoutLocation,
     /// Warnings about manifests that could not be read.
     pub warnings: Vec<String>,
@@ -57,8 +57,8 @@ impl RemoteStore {
             match self.load_manifests(scope, &mut snapshot.warnings) {
                 Ok(manifests) => {
                     if *scope == self.scope.write_scope {
-                        snapshot.own_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
-                        snapshot.own_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
+                        snapshot.written_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
+                        snapshot.written_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
                     }
                     if snapshot.checkout == CheckoutLocation::default() {
                         snapshot.checkout =
@@ -68,7 +68,7 @@ impl RemoteStore {
                         snapshot.environments.entry(name.clone()).or_insert_with(|| entries.clone());
                     }
                     let frames = manifests.into_iter().flat_map(|(_, manifest)| manifest.frames);
-                    for frame in frames.filter(|frame| self.scope.is_own_key(&frame.pack)) {
+                    for frame in frames.filter(|frame| self.scope.has_key_prefix(&frame.pack)) {
                         snapshot.frames.entry(frame.entry.clone()).or_default().push(frame);
                     }
                 }
@@ -173,10 +173,14 @@ impl RemoteSnapshot {
         Some(SelectedPackage { name, digests: BTreeSet::from([digest]) })
     }
 
-    /// Returns the newest version of each key for which `has` returns false.
-    pub(crate) fn newest_versions(&self, keys: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
+    /// Returns the newest version of each key for which `is_stored` returns false.
+    pub(crate) fn newest_versions(
+        &self,
+        keys: &[VersionedKey],
+        is_stored: &dyn Fn(&VersionedKey) -> bool,
+    ) -> Vec<PackFrame> {
         keys.iter()
-            .filter(|key| !has(key))
+            .filter(|key| !is_stored(key))
             .filter_map(|key| key.entry_prefixes().find_map(|prefix| self.newest_version(&prefix)))
             .collect()
     }
@@ -201,14 +205,14 @@ impl RemoteSnapshot {
         trees.into_iter().map(|tree| VersionedKey::for_bytecode(tree, tag)).collect()
     }
 
-    /// Selects the frames to download: selected packages for which `has` returns false, for a uv cache with these buckets.
-    /// Also returns the packages that `noxide.sums` excludes.
+    /// Selects the frames to download: selected packages for which `is_stored` returns false, for a uv cache with these
+    /// buckets. Also returns the packages that `noxide.sums` excludes.
     pub fn select_frames(
         &self,
         selection: &PackageSelection,
         buckets: &[&str],
         checksums: Option<&WheelChecksums>,
-        has: &dyn Fn(&EntryId) -> bool,
+        is_stored: &dyn Fn(&EntryId) -> bool,
     ) -> (Vec<PackFrame>, Vec<CacheMiss>) {
         let mut frames = Vec::new();
         let mut misses = Vec::new();
@@ -227,7 +231,7 @@ impl RemoteSnapshot {
             };
             let digest = id.id().get(..64).unwrap_or_default();
             let is_selected = digests.as_ref().is_none_or(|digests| digests.contains(digest));
-            if !is_selected || has(&id) {
+            if !is_selected || is_stored(&id) {
                 continue;
             }
             match checksums.map(|checksums| checksums.expected_tree(&id)) {

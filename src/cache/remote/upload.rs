@@ -186,20 +186,20 @@ impl Uploader<'_> {
         let names: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
         let needs_refresh =
             |frame: &PackFrame| names.contains(&frame.entry) && today - frame.last_used_day > LAST_USED_REFRESH_DAYS;
-        let repack = RepackPlan::for_manifest(&snapshot.own_manifest, &names, self.now);
+        let repack = RepackPlan::for_manifest(&snapshot.written_manifest, &names, self.now);
         let is_known = |(name, entries): (&String, &BTreeSet<String>)| snapshot.environments.get(name) == Some(entries);
         let is_unchanged = self.environments.iter().all(is_known) && self.upload.frames.is_empty();
         if entries.is_empty()
             && repack.is_none()
             && is_unchanged
-            && !snapshot.own_manifest.frames.iter().any(needs_refresh)
+            && !snapshot.written_manifest.frames.iter().any(needs_refresh)
         {
             return Ok(());
         }
         // Include what concurrent runs have written since the snapshot.
         let mut warnings = Vec::new();
         let manifests = self.remote.load_manifests(&self.remote.scope.write_scope, &mut warnings)?;
-        let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.own_manifest]));
+        let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.written_manifest]));
         entries.retain(|entry| !is_entry_covered(own.frames.iter(), entry));
         for (name, contained) in &own.environments {
             self.environments.entry(name.clone()).or_insert_with(|| contained.clone());
@@ -218,7 +218,7 @@ impl Uploader<'_> {
         }
         mark_superseded_versions(&mut self.upload.frames);
         self.upload.report.repack_reason = repack.map(|repack| repack.reason);
-        let replaces = manifests.into_iter().map(|(key, _)| key).chain(snapshot.own_manifest_keys.iter().cloned());
+        let replaces = manifests.into_iter().map(|(key, _)| key).chain(snapshot.written_manifest_keys.iter().cloned());
         self.write_manifest(replaces.collect(), snapshot.checkout_location(&self.remote.scope))?;
         self.delete_packs(&replaced_packs);
         Ok(())

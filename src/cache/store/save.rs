@@ -191,7 +191,7 @@ impl Store {
 
     fn save_new_wheels(
         &self,
-        new: &BTreeMap<EntryId, Vec<UvCachedWheel>>,
+        copies_by_entry: &BTreeMap<EntryId, Vec<UvCachedWheel>>,
         cache: &UvCache,
         progress: &dyn ProgressReporter,
         report: &mut SaveReport,
@@ -201,18 +201,21 @@ impl Store {
         let lock = cache.lock_shared();
         if let Err(error) = &lock {
             let reason = format!("the uv cache cannot be locked: {error}");
-            let names = new.values().flatten().map(|wheel| wheel.name.clone());
+            let names = copies_by_entry.values().flatten().map(|wheel| wheel.name.clone());
             report.failures.extend(names.map(|name| SaveFailure { name, reason: reason.clone() }));
             return Ok(());
         }
-        progress.start_phase(CachePhase::Save, WorkAmount { entries: new.len() as u64, ..WorkAmount::default() });
+        progress.start_phase(
+            CachePhase::Save,
+            WorkAmount { entries: copies_by_entry.len() as u64, ..WorkAmount::default() },
+        );
         let linker = FileLinker::new();
-        let groups: Vec<&Vec<UvCachedWheel>> = new.values().collect();
+        let groups: Vec<&Vec<UvCachedWheel>> = copies_by_entry.values().collect();
         let shared_report = Mutex::new(report);
-        parallel_map(&groups, |wheels| {
-            let result = self.save_wheel(wheels, cache, &linker);
+        parallel_map(&groups, |copies| {
+            let result = self.save_wheel(copies, cache, &linker);
             let mut report = shared_report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let amount = record_outcome(&mut report, &wheels[0], result);
+            let amount = record_outcome(&mut report, &copies[0], result);
             progress.advance(WorkAmount { entries: 1, ..amount });
         });
         let report = shared_report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -226,13 +229,14 @@ impl Store {
     /// Saves one wheel with all its placements in the uv cache.
     fn save_wheel(
         &self,
-        wheels: &[UvCachedWheel],
+        copies: &[UvCachedWheel],
         cache: &UvCache,
         linker: &FileLinker,
     ) -> Result<PublishOutcome, SaveError> {
-        let first = &wheels[0];
+        // All have the same content.
+        let first = &copies[0];
         let placements: Vec<(UvPlacement, Vec<Vec<u8>>)> =
-            wheels.iter().map(|wheel| wheel.read_placement(cache.dir())).collect::<Result<_, _>>()?;
+            copies.iter().map(|wheel| wheel.read_placement(cache.dir())).collect::<Result<_, _>>()?;
         if self.has_entry(&first.id) {
             for (placement, files) in &placements {
                 self.add_placement(&first.id, placement, files)?;

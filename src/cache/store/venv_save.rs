@@ -75,7 +75,7 @@ impl Store {
         self.save_scanned_venv(spec, &environment, &HashSet::new())
     }
 
-    /// Saves a scanned environment except for the files at the `excluded` paths.
+    /// Saves a scanned environment. `saved_elsewhere` are paths that another entry contains, such as bytecode.
     ///
     /// # Errors
     /// The reason why it is not saved.
@@ -83,25 +83,27 @@ impl Store {
         &self,
         spec: &VenvSpec,
         environment: &ScannedVenv,
-        excluded: &HashSet<String>,
+        saved_elsewhere: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
-        self.save_changed_venv(spec, environment, excluded).map_err(|error| error.for_name(spec.display_name()))
+        self.save_venv_if_changed(spec, environment, saved_elsewhere)
+            .map_err(|error| error.for_name(spec.display_name()))
     }
 
-    fn save_changed_venv(
+    fn save_venv_if_changed(
         &self,
         spec: &VenvSpec,
         environment: &ScannedVenv,
-        excluded: &HashSet<String>,
+        saved_elsewhere: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveError> {
         check_reusable(spec)?;
-        let (layout, own_files) = split_venv_files(spec, environment, excluded)?;
+        let (layout, loose_files) = split_venv_files(spec, environment, saved_elsewhere)?;
         let newest = self.latest_version(EntryKind::Venv, &spec.key);
-        if newest.as_ref().is_some_and(|entry| is_venv_unchanged(entry, &layout, &own_files, &environment.contents)) {
+        if newest.as_ref().is_some_and(|entry| is_venv_unchanged(entry, &layout, &loose_files, &environment.contents)) {
             newest.iter().for_each(|entry| self.mark_used(&entry.id));
             return Ok(None);
         }
-        let saved = self.publish_venv(spec, &layout, &own_files)?;
+        let saved = self.publish_venv(spec, &layout, &loose_files)?;
+        // Releases the entry, so that it can be removed.
         drop(newest);
         self.remove_older_versions(EntryKind::Venv, &spec.key, &saved.entry);
         self.prune_if_over_limits();
@@ -112,16 +114,16 @@ impl Store {
         &self,
         spec: &VenvSpec,
         layout: &VenvLayout,
-        own_files: &HashSet<String>,
+        loose_files: &HashSet<String>,
     ) -> Result<SavedEntry, SaveError> {
         let id = EntryId::new_version(EntryKind::Venv, &spec.key).ok_or(SaveError::InvalidId)?;
         let mut staged = self.stage_entry(&id, &spec.display_name())?;
         let directories: HashSet<&Path> =
-            own_files.iter().flat_map(|path| Path::new(path).ancestors().skip(1)).collect();
-        let is_own =
-            |path: &Path| directories.contains(path) || path.to_str().is_some_and(|path| own_files.contains(path));
+            loose_files.iter().flat_map(|path| Path::new(path).ancestors().skip(1)).collect();
+        let is_loose =
+            |path: &Path| directories.contains(path) || path.to_str().is_some_and(|path| loose_files.contains(path));
         // Sessions and installers may write to these files, so they are never hard-linked.
-        staged.import_matching(&spec.path, &FileLinker::without_hardlinks(), &is_own)?;
+        staged.import_matching(&spec.path, &FileLinker::without_hardlinks(), &is_loose)?;
         let text = layout.to_json();
         staged.add_file(VenvLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice())?;
         staged.set_requires(layout.wheels.iter().map(|wheel| wheel.entry.clone()).collect());
@@ -148,12 +150,12 @@ fn check_reusable(spec: &VenvSpec) -> Result<(), SaveError> {
 fn split_venv_files(
     spec: &VenvSpec,
     environment: &ScannedVenv,
-    excluded: &HashSet<String>,
+    saved_elsewhere: &HashSet<String>,
 ) -> Result<(VenvLayout, HashSet<String>), SaveError> {
     let (contents, wheels) = (&environment.contents, &environment.wheels);
     let mut layout = VenvLayout::new(&spec.path, &spec.python, &contents.site_packages);
-    let mut own_files: HashSet<String> =
-        contents.files.keys().filter(|path| !excluded.contains(*path)).cloned().collect();
+    let mut loose_files: HashSet<String> =
+        contents.files.keys().filter(|path| !saved_elsewhere.contains(*path)).cloned().collect();
     for wheel in wheels {
         let files: Vec<(String, &TreeNode)> = wheel
             .manifest
@@ -161,41 +163,41 @@ fn split_venv_files(
             .filter_map(|node| Some((install_path(&contents.site_packages, &node.path)?, node)))
             .collect();
         let matches = parallel_map(&files, |(path, node)| environment.matches_wheel_file(node, path));
-        let mut absent = BTreeSet::new();
+        let mut not_restored = BTreeSet::new();
         for ((path, _), matches) in files.into_iter().zip(matches) {
             let matches = matches.ok_or_else(|| SaveError::SharedFileModified(path.clone()))?;
             // If two wheels have a file at the same path, it is attributed to the first.
-            if !matches || !own_files.remove(&path) {
-                absent.insert(path);
+            if !matches || !loose_files.remove(&path) {
+                not_restored.insert(path);
             }
         }
-        layout.wheels.push(VenvWheel { entry: wheel.id.to_string(), excluded: absent });
+        layout.wheels.push(VenvWheel { entry: wheel.id.to_string(), excluded: not_restored });
     }
     layout.links.clone_from(&contents.symlinks);
     layout.empty_folders.clone_from(&contents.empty_folders);
     layout.modified_times.clone_from(&contents.dist_info_times);
     // Installers and Python rely on the modification times of these files.
-    let times = own_files.iter().filter_map(|path| Some((path.clone(), contents.files.get(path)?.mtime_ns)));
+    let times = loose_files.iter().filter_map(|path| Some((path.clone(), contents.files.get(path)?.mtime_ns)));
     layout.modified_times.extend(times);
     // Do not save what a restore would refuse.
     layout.resolve_nodes(&TreeManifest::default(), wheels).map_err(SaveError::InvalidLayout)?;
-    Ok((layout, own_files))
+    Ok((layout, loose_files))
 }
 
 /// Returns whether a stored environment has this layout (including modification times) and files of the same sizes.
 fn is_venv_unchanged(
     entry: &StoreEntry,
     layout: &VenvLayout,
-    own_files: &HashSet<String>,
+    loose_files: &HashSet<String>,
     contents: &VenvContents,
 ) -> bool {
     let is_same = |node: &TreeNode| {
         let TreeNodeKind::File { size, executable, .. } = node.kind else { return false };
-        let stat = own_files.get(&node.path).and_then(|path| contents.files.get(path));
+        let stat = loose_files.get(&node.path).and_then(|path| contents.files.get(path));
         stat.is_some_and(|stat| (stat.size, stat.is_executable()) == (size, executable))
     };
     let files: Vec<&TreeNode> = entry.manifest.files().filter(|node| node.path != VenvLayout::FILE_NAME).collect();
-    files.len() == own_files.len()
+    files.len() == loose_files.len()
         && files.iter().all(|node| is_same(node))
         && VenvLayout::from_entry(entry)
             .is_ok_and(|stored| blake3_hex(&stored.to_json()) == blake3_hex(&layout.to_json()))

@@ -10,7 +10,7 @@ use crate::output::OutputContext;
 /// Runs a subcommand of `noxide cache`.
 ///
 /// # Errors
-/// When the store, uv or the lock cannot be used.
+/// When the store, uv or the lock file cannot be used.
 pub(in crate::cli) fn run(args: &CacheArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     match &args.command {
         CacheCommand::Key(args) => key::print_key(args, output),

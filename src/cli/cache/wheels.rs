@@ -11,16 +11,16 @@ use crate::cli::shared_args::OutputFormat;
 use crate::output::OutputContext;
 use crate::project::lock::UvLock;
 use crate::project::{Interpreter, default_interpreter};
-use crate::provision::UvCacheAccess;
+use crate::provision::UvCacheForm;
 
 /// Restores packages to uv's cache, and configured directories. Fails with `--require` if a package is missing.
 ///
 /// # Errors
-/// When the store, uv or the lock cannot be used.
+/// When the store, uv or the lock file cannot be used.
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let selection = select_packages(args)?;
     let store = open_store()?;
-    let uv_cache = UvCacheAccess::open(args.uv.uv_cache.as_deref(), &store)?;
+    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store)?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     if args.dry_run {
         let plan = uv_cache.plan_restore(&store, &selection);
@@ -41,7 +41,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
 /// When the store or uv cannot be used, or there is something new and the store is read-only.
 pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let store = open_store()?;
-    let uv_cache = UvCacheAccess::open(args.uv.uv_cache.as_deref(), &store)?;
+    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store)?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     let report = uv_cache.save(&store, &*output.transfer_progress())?;
     print_report(output, args.format, &report, || report.to_text());

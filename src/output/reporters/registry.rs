@@ -11,7 +11,7 @@ use crate::output::options::{OutputOptions, OutputStreams};
 /// Opens a reporter if the options select it; it takes the streams that it writes to.
 type OpenReporter = fn(&OutputOptions, &mut OutputStreams) -> Option<Box<dyn EventReporter>>;
 
-/// All reporters, in the order in which they receive events.
+/// All reporters. Their order has no effect on events, because each has its own thread.
 const REPORTERS: &[OpenReporter] =
     &[JsonReporter::open, BoardReporter::open, LineReporter::open, StepSummaryReporter::open, JsonLinesReporter::open];
 

@@ -23,7 +23,7 @@ pub enum ClosureRoot {
     },
     /// A dependency group of the project, without the project.
     Group(String),
-    /// Everything in the lock, if the required part is unknown.
+    /// Everything in the lock file, if the required part is unknown.
     All,
 }
 
@@ -35,7 +35,7 @@ pub type PackageIdentity<'a> = (&'a str, Option<&'a str>);
 pub struct DependencyClosure<'a> {
     /// The packages by name and version, each with its requested extras.
     pub packages: BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, BTreeSet<String>)>,
-    /// Roots that are not in the lock: names, extras as `name[extra]`, groups as `group name`.
+    /// Roots that are not in the lock file: names, extras as `name[extra]`, groups as `group name`.
     pub unresolved: BTreeSet<String>,
 }
 
@@ -120,7 +120,7 @@ impl<'a> ClosureWalk<'a, '_> {
         }
     }
 
-    /// Adds a root package with extras; those that are not in the lock are reported as unresolved.
+    /// Adds a root package with extras; those that are not in the lock file are reported as unresolved.
     fn add_requested(&mut self, package: &'a LockedPackage, extras: &[String]) {
         let known = |extra: &&String| package.extras.contains_key(extra.as_str());
         for extra in extras.iter().filter(|extra| !known(extra)) {

@@ -1,4 +1,4 @@
-//! Constraints files with the versions of uv.lock, for installs without the lock; cached until the lock changes.
+//! Constraints files with the versions of uv.lock, for installs without the lock file; cached until it changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ const MAX_CACHED_FILES: usize = 10;
 /// Reasons why constraints could not be exported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConstraintsError {
-    /// No uv can export the lock.
+    /// No uv can export the lock file.
     #[error("--locked needs uv to export uv.lock, but uv was not found, neither next to nox nor on PATH")]
     UvNotFound,
     /// There is no lock.
@@ -35,7 +35,7 @@ pub(crate) enum ConstraintsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConstraintFiles {
     /// For uv: with hashes. uv then installs no other file, and records the hash in its cache. Before 0.11.19, uv
-    /// records no hash of a file that it need not verify, and such a cache entry cannot be matched to the lock.
+    /// records no hash of a file that it need not verify, and such a cache entry cannot be matched to the lock file.
     pub(crate) hashed: PathBuf,
     /// For pip: versions only, because if any hash is listed, pip requires hashes of all packages.
     pub(crate) plain: PathBuf,

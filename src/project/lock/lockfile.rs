@@ -87,7 +87,7 @@ pub struct LockedPackage {
 pub enum LockedSource {
     /// An index, by its URL.
     Registry(String),
-    /// A directory, relative to the lock; `.` is the project itself.
+    /// A directory, relative to the lock file; `.` is the project itself.
     Directory(String),
     /// A local archive.
     Archive(String),
@@ -102,7 +102,7 @@ pub enum LockedSource {
 pub struct LockedFile {
     /// Its name, or empty.
     pub(crate) name: String,
-    /// SHA-256 in hexadecimal digits, if the lock has one.
+    /// SHA-256 in hexadecimal digits, if the lock file has one.
     pub(crate) sha256: Option<String>,
     /// Size in bytes.
     pub(crate) size: Option<u64>,
@@ -166,7 +166,7 @@ impl UvLock {
         Ok(Self { revision, requires_python: file.requires_python, packages, notice })
     }
 
-    /// Returns the project itself: the package in the directory of the lock.
+    /// Returns the project itself: the package in the directory of the lock file.
     pub(crate) fn root_package(&self) -> Option<&LockedPackage> {
         self.packages.iter().find(|package| package.source == LockedSource::Directory(".".to_owned()))
     }

@@ -124,8 +124,8 @@ impl fmt::Display for Marker {
 impl Marker {
     /// Whether it holds in an environment in which `extras` are requested.
     ///
-    /// `extras` also contains conflicting extras and groups in the form in which uv writes them: `extra-4-name-extra`,
-    /// `group-4-name-dev`.
+    /// `extras` also contains the requested groups by name, and conflicting extras and groups in the form in which uv
+    /// writes them: `extra-4-name-extra`, `group-4-name-dev`.
     pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
         self.expression.evaluate(environment, extras)
     }
@@ -194,7 +194,7 @@ fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
         let found = right.split([' ', ',', '|']).any(|word| !word.is_empty() && word == left);
         return Some(found == (operator == "in"));
     }
-    // In `"3.8" <= python_version` the specifier is on the right too, as in `packaging`.
+    // `"3.8" <= python_version` is read as `3.8` against the specifier `<=PYTHON_VERSION`, as `packaging` does.
     let specifier = VersionSpecifier::from_str(&format!("{operator}{right}")).ok()?;
     let version = Version::from_str(left).ok()?;
     Some(specifier.contains(&version))
@@ -202,9 +202,9 @@ fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
 
 impl MarkerOperand {
     fn resolve_value<'a>(&'a self, environment: &'a MarkerEnvironment) -> &'a str {
-        let Self::Variable(name) = self else {
-            let Self::Literal(text) = self else { return "" };
-            return text;
+        let name = match self {
+            Self::Variable(name) => name,
+            Self::Literal(text) => return text,
         };
         match name.as_str() {
             "implementation_name" => &environment.implementation_name,

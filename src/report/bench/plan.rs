@@ -53,12 +53,12 @@ pub struct BenchStep {
     /// State of the caches.
     pub caches: BenchCacheState,
     /// Whether the run only warms the caches and is not measured.
-    pub warms_cache_only: bool,
+    pub is_preparation: bool,
 }
 
 impl BenchPlan {
     /// Default number of rounds: enough to detect a 10 % difference in 98 of 100 benchmarks whose runs vary by 3 % with
-    /// one outlier in fifty. Ten are not.
+    /// one outlier in fifty. Ten rounds are too few for that.
     pub const DEFAULT_ROUNDS: usize = 12;
 
     /// Returns all measurements in order.
@@ -68,12 +68,12 @@ impl BenchPlan {
     /// it; otherwise each command runs once before all rounds.
     pub(crate) fn ordered_steps(&self) -> Vec<BenchStep> {
         let count = self.variants.len();
-        let warm_only = !self.cache_states.contains(&BenchCacheState::Cold);
-        let warming_steps = (0..if warm_only { count } else { 0 }).map(|variant| BenchStep {
+        let measures_only_warm = !self.cache_states.contains(&BenchCacheState::Cold);
+        let warming_steps = (0..if measures_only_warm { count } else { 0 }).map(|variant| BenchStep {
             round: None,
             variant,
             caches: BenchCacheState::Cold,
-            warms_cache_only: true,
+            is_preparation: true,
         });
         let round_count = self.warmup_rounds + self.rounds;
         let rounds = (0..round_count).flat_map(|turn| {
@@ -84,7 +84,7 @@ impl BenchPlan {
                     round,
                     variant,
                     caches: *caches,
-                    warms_cache_only: false,
+                    is_preparation: false,
                 })
             })
         });
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn unmeasured_steps_have_no_round() {
         let steps = plan(&[BenchCacheState::Warm], 1).ordered_steps();
-        assert_eq!(steps.iter().filter(|step| step.warms_cache_only).count(), 3);
+        assert_eq!(steps.iter().filter(|step| step.is_preparation).count(), 3);
         assert_eq!(steps.iter().filter(|step| step.round.is_none()).count(), 6);
         assert_eq!(steps.last().unwrap().round, Some(2));
     }

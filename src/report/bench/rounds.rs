@@ -52,7 +52,7 @@ pub fn run_rounds<E: BenchExecutor>(plan: &BenchPlan, executor: &mut E) -> Resul
     let mut samples = Vec::new();
     for step in plan.ordered_steps() {
         let measured = executor.run_step(plan, step)?;
-        let Some(round) = step.round.filter(|_| !step.warms_cache_only) else { continue };
+        let Some(round) = step.round.filter(|_| !step.is_preparation) else { continue };
         let work = measured.session_time.zip(measured.install).map(|(all, install)| (all - install).max(0.0));
         samples.push(BenchSample {
             round,

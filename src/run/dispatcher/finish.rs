@@ -12,7 +12,7 @@ use crate::run::options::{FailFast, FlakyMode};
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
 impl Dispatcher<'_> {
-    pub(super) fn handle_finished(&mut self, report: ExitReport) {
+    pub(super) fn handle_exited(&mut self, report: ExitReport) {
         let Some(session) = self.session_index(report.id) else { return };
         let (now, leak_timeout_ms) = (self.clock.now(), to_millis(self.context.options.leak_timeout));
         let Some(attempt) = self.running.get_mut(&session) else { return };
@@ -93,17 +93,18 @@ impl Dispatcher<'_> {
             session: planned.spec.name.as_str().to_owned(),
             root: self.context.manifest.root.clone(),
             globs: planned.outputs.clone(),
-            folder: ArtifactManifest::session_dir(self.context.folder, &planned.log_stem),
+            folder: ArtifactManifest::session_dir(self.context.run_dir, &planned.log_stem),
         });
         let copy = log_copy_path(self.context.options, &planned.log_stem).filter(|copy| !copy.exists());
         let resources = self.context.resources;
-        let mut temp_dir = resources.temp_dir_path(session).filter(|_| attempt.outcome.allows_dependents());
-        // Do not reuse the directory while a process that the session left running may still use it.
-        temp_dir.take_if(|directory| !attempt.leaky && resources.reclaim_temp_dir(directory));
-        let log_copy = copy.map(|copy| (self.context.folder.join(&attempt.log), copy));
+        let mut removed_dir = resources.temp_dir_path(session).filter(|_| attempt.outcome.allows_dependents());
+        // A passed session's directory is reused if it is empty and no process is left over, else removed; a failed
+        // session's stays.
+        removed_dir.take_if(|directory| !attempt.leaky && resources.reclaim_temp_dir(directory));
+        let log_copy = copy.map(|copy| (self.context.run_dir.join(&attempt.log), copy));
         let sender = self.sender.clone();
         let report = move |notices| sender.send(RunMessage::CleanupDone(session, notices)).unwrap_or(());
-        let cleanup = SessionCleanup { artifacts, log_copy, temp_dir };
+        let cleanup = SessionCleanup { artifacts, log_copy, removed_dir };
         if let Some(notices) = self.cleanups.start(session, attempt, cleanup, report) {
             self.handle_cleanup_done(session, notices);
         }
@@ -144,9 +145,9 @@ impl Dispatcher<'_> {
             cache: self.context.plan[session].cache.clone(),
         }));
         for abort in self.scheduler.finish_session(session, outcome) {
-            let outcome = self.scheduler.outcome(abort.failed_requirement).unwrap_or(Outcome::Aborted);
-            let required = self.session_name(abort.failed_requirement);
-            self.report_never_started(abort.session, format!("requires {required} ({outcome})"));
+            let outcome = self.scheduler.outcome(abort.failed_need).unwrap_or(Outcome::Aborted);
+            let required = self.session_name(abort.failed_need);
+            self.report_aborted(abort.session, format!("depends on {required} ({outcome})"));
         }
         if let Some(fail_fast) = self.context.options.fail_fast.filter(|_| outcome.is_failure() && !self.stopping) {
             self.stop_scheduling("fail-fast", "the run stopped at the first failure");
@@ -156,7 +157,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn report_never_started(&mut self, session: SessionIndex, reason: String) {
+    /// Reports a session that will not start, or not again: one that waited for a retry has attempts.
+    fn report_aborted(&mut self, session: SessionIndex, reason: String) {
         self.failed = true;
         let attempts = self.progress.remove(&session).unwrap_or_default().attempts;
         self.emit_event(EventKind::SessionFinished(SessionResult {
@@ -181,13 +183,13 @@ impl Dispatcher<'_> {
             self.settle_session(session, outcome, format!("not retried: {reason}"));
         }
         for session in self.provision.cancel_all() {
-            self.report_never_started(session, reason.to_owned());
+            self.report_aborted(session, reason.to_owned());
             for abort in self.scheduler.finish_session(session, Outcome::Aborted) {
-                self.report_never_started(abort.session, reason.to_owned());
+                self.report_aborted(abort.session, reason.to_owned());
             }
         }
         for session in self.scheduler.abort_waiting() {
-            self.report_never_started(session, reason.to_owned());
+            self.report_aborted(session, reason.to_owned());
         }
     }
 
@@ -206,7 +208,7 @@ impl Dispatcher<'_> {
         for (session, attempt) in &self.running {
             if !attempt.has_exited() {
                 let report = ExitReport::crashed(self.session_id(*session), reason.clone());
-                self.sender.send(RunMessage::Launch(LaunchEvent::Finished(report))).unwrap_or(());
+                self.sender.send(RunMessage::Launch(LaunchEvent::Exited(report))).unwrap_or(());
             }
         }
         if !self.stopping {

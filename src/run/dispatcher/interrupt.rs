@@ -94,7 +94,7 @@ impl Dispatcher<'_> {
             DeadlineAction::Wait => {}
             DeadlineAction::Conclude => self.conclude_attempt(session),
             DeadlineAction::TimedOut(limit) => {
-                let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.folder));
+                let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.run_dir));
                 let reason = StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}") };
                 attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
             }

@@ -92,7 +92,7 @@ impl Dispatcher<'_> {
         let launched = self.open_and_launch(session, &mut attempt);
         self.running.insert(session, attempt);
         if let Err(error) = launched {
-            self.handle_finished(ExitReport::crashed(id, format!("could not be started: {error}")));
+            self.handle_exited(ExitReport::crashed(id, format!("could not be started: {error}")));
             self.handle_output_closed(session, number);
         }
     }
@@ -106,7 +106,7 @@ impl Dispatcher<'_> {
         // Create the directory again: an earlier session may have deleted it, for example by `rm -r build`.
         let copy =
             log_copy_path(self.context.options, &planned.log_stem).filter(|copy| create_empty_file(copy).is_ok());
-        let path = self.context.folder.join(attempt.log_path());
+        let path = self.context.run_dir.join(attempt.log_path());
         let redactor = self.context.redactor.clone();
         attempt.set_log(LogWriter::spawn_writer(channel.read, &path, copy.as_deref(), redactor, closed)?);
         let mut env = self.context.env.clone();

@@ -98,7 +98,8 @@ impl SecretRedactor {
     }
 }
 
-/// Whether a value is a path or URL, and not a secret even in variables such as `SSH_AUTH_SOCK` or `TOKEN_URL`.
+/// Whether a value is a path or URL, and not a secret even in variables such as `SSH_AUTH_SOCK` or `TOKEN_URL`; a URL
+/// with `@` may contain a password.
 fn is_path_or_url(value: &str) -> bool {
     value.starts_with('/') || value.starts_with("./") || (value.contains("://") && !value.contains('@'))
 }

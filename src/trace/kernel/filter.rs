@@ -55,8 +55,8 @@ fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
         step(IF_AT_LEAST, 0, 1, X32_SYSCALL_BIT),
         notify,
     ];
-    for (number, flags) in EMPTY_PATH_FLAG_ARGS {
-        let offset = ARGUMENTS_OFFSET + 8 * u32::try_from(*flags).unwrap_or(0) + low_word_offset();
+    for (number, flags_argument) in EMPTY_PATH_FLAG_ARGS {
+        let offset = ARGUMENTS_OFFSET + 8 * u32::try_from(*flags_argument).unwrap_or(0) + low_word_offset();
         steps.extend([
             step(IF_EQUAL, 0, 4, u32::try_from(*number).unwrap_or(u32::MAX)),
             step(LOAD, 0, 0, offset),
@@ -65,8 +65,9 @@ fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
             check_cookie,
         ]);
     }
-    let known = |number: u32| EMPTY_PATH_FLAG_ARGS.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
-    for (number, _) in traced_syscalls().filter(|(number, _)| !known(*number)) {
+    let takes_empty_path =
+        |number: u32| EMPTY_PATH_FLAG_ARGS.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
+    for (number, _) in traced_syscalls().filter(|(number, _)| !takes_empty_path(*number)) {
         steps.extend([step(IF_EQUAL, 0, 1, number), check_cookie]);
     }
     steps.push(step(RETURN, 0, 0, RETURN_ALLOW));

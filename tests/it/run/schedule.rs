@@ -86,8 +86,8 @@ fn play(case: &Case) -> Result<Vec<SessionIndex>, TestCaseError> {
         let next = case.order[ends % case.order.len()] % running.len();
         let ended = running.swap_remove(next).session;
         for abort in scheduler.finish_session(ended, case.outcomes[ended.0]) {
-            prop_assert!(needs[abort.session.0].contains(&(abort.failed_requirement, true)));
-            prop_assert!(!scheduler.outcome(abort.failed_requirement).is_some_and(Outcome::allows_dependents));
+            prop_assert!(needs[abort.session.0].contains(&(abort.failed_need, true)));
+            prop_assert!(!scheduler.outcome(abort.failed_need).is_some_and(Outcome::allows_dependents));
             prop_assert!(aborted.insert(abort.session), "{} aborted twice", abort.session);
         }
         ends += 1;

@@ -147,7 +147,7 @@ fn without_temporary_directories_sessions_share_that_of_the_system() {
     command.env("TMPDIR", &long);
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.code(), 0, "{}", ran.text);
-    assert!(ran.text.contains("sessions share one temporary directory"), "{}", ran.text);
+    assert!(ran.text.contains("cannot create a temporary directory for each session"), "{}", ran.text);
     let said = project.session_log("tells");
     assert_eq!(variable(&said, "TMPDIR"), long.to_str().map(str::to_owned));
     assert_eq!(variable(&said, "MAKEFLAGS"), None);

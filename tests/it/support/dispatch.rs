@@ -69,7 +69,7 @@ impl<'a> Dispatch<'a> {
             manifest: self.manifest,
             options: self.options,
             history: &self.history,
-            folder: self.run_dir,
+            run_dir: self.run_dir,
             process_tag: format!("dispatch.{}", std::process::id()),
             terminal: None,
             redactor: SecretRedactor::default(),
@@ -101,7 +101,7 @@ pub(crate) fn finished(id: SessionId, outcome: Outcome) -> RunMessage {
         install: None,
         leaked: false,
     };
-    RunMessage::Launch(LaunchEvent::Finished(report))
+    RunMessage::Launch(LaunchEvent::Exited(report))
 }
 
 /// A launcher that calls a function, which may answer, keep the output open, or refuse.
