@@ -147,7 +147,7 @@ impl Dispatcher<'_> {
         for abort in self.scheduler.finish_session(session, outcome) {
             let outcome = self.scheduler.outcome(abort.failed_need).unwrap_or(Outcome::Aborted);
             let required = self.session_name(abort.failed_need);
-            self.report_aborted(abort.session, format!("depends on {required} ({outcome})"));
+            self.report_aborted(abort.session, format!("requires {required} ({outcome})"));
         }
         if let Some(fail_fast) = self.context.options.fail_fast.filter(|_| outcome.is_failure() && !self.stopping) {
             self.stop_scheduling("fail-fast", "the run stopped at the first failure");

@@ -76,7 +76,7 @@ fn a_failure_aborts_only_the_sessions_that_require_it() {
     let record = ran.record();
     let reason = |at: usize| record.sessions[at].result.as_ref().unwrap().reason.clone();
     assert!(reason(0).contains("failed with exit code 7"), "{}", reason(0));
-    assert_eq!(reason(1), "depends on bad (failed)");
+    assert_eq!(reason(1), "requires bad (failed)");
     assert_eq!(reason(2), "requires second (aborted)");
 }
 
