@@ -253,7 +253,7 @@ fn a_store_on_another_file_system_stores_environments() {
     assert_eq!(fixture.imported(), ALL);
 }
 
-/// The process that is killed: it saves, restores or prunes for ever.
+/// The process that is killed: it saves, restores or prunes forever.
 #[test]
 #[ignore = "runs as a child of kills_while_environments_are_saved_and_restored_leave_a_valid_store"]
 fn at_work_until_killed() {

@@ -54,7 +54,7 @@ impl UploadedFixture {
         let fixture = Fixture::new();
         let store = fixture.store();
         store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-        let place = fixture.project.beside().join("elsewhere");
+        let place = fixture.project.beside().join("directory_backend");
         let sent = Self { fixture, place };
         let report = sent.push("refs/heads/main", NOW);
         assert_eq!((report.packages.len(), report.packs, report.warnings.len()), (4, 1, 0), "{report:?}");
@@ -295,11 +295,11 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
 #[test]
 fn uv_downloads_the_rest_when_the_server_disappears() {
     let sent = UploadedFixture::new();
-    let elsewhere = DirectoryBackend::new(&sent.place);
-    let key = elsewhere.list_objects("nx2/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
+    let directory_backend = DirectoryBackend::new(&sent.place);
+    let key = directory_backend.list_objects("nx2/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
     let server = HttpServer::new(move |asked| {
         if asked.path.starts_with("/archive/") {
-            let bytes = elsewhere.get_range(&key, 0..u64::MAX).unwrap().unwrap();
+            let bytes = directory_backend.get_range(&key, 0..u64::MAX).unwrap().unwrap();
             return HttpResponse::ranged(asked, &bytes);
         }
         if !asked.path.contains("m-") {

@@ -348,9 +348,9 @@ fn flag_over_variable_over_file_over_default() {
 fn nox_parallel_is_used_only_without_other_settings() {
     let variables = |name: &str| (name == "NOX_PARALLEL").then(|| OsString::from("4"));
     let resolve = |file| Settings::resolve(&SettingsFlags::default(), &variables, file).unwrap().jobs;
-    let lent = resolve(SettingsFile::default());
+    let resolved_jobs = resolve(SettingsFile::default());
     assert_eq!(
-        (lent.value.count(), lent.origin),
+        (resolved_jobs.value.count(), resolved_jobs.origin),
         (NonZeroUsize::new(4), SettingOrigin::Variable("NOX_PARALLEL".to_owned()))
     );
     assert_eq!(resolve(read("jobs = 2").unwrap()).value.count(), NonZeroUsize::new(2));

@@ -167,7 +167,7 @@ fn e_an_interrupt_lets_fixtures_be_torn_down(release: Option<&str>) {
     assert!(!project.root().join("went-on").exists(), "an interrupted session goes no further");
     assert!((Duration::from_millis(1_400)..Duration::from_secs(15)).contains(&result.elapsed), "{:?}", result.elapsed);
     for session in ["tests", "python_code"] {
-        assert_eq!(result.outcome(session), Outcome::Cancelled, "exit code 0 is no pass for what was told to end");
+        assert_eq!(result.outcome(session), Outcome::Cancelled, "exit code 0 after a signal is not a pass");
     }
 }
 

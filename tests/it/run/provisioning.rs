@@ -137,7 +137,7 @@ fn installs(name: &str) -> Session {
 #[test]
 fn a_session_starts_once_its_own_dependencies_are_there() {
     let sessions = manifest(vec![installs("first"), installs("second"), session("plain")]);
-    // Were all provided for before any starts, the provisioner would block for ever.
+    // Were all provided for before any starts, the provisioner would block forever.
     let ran = run(&sessions, Some(1), None, false);
     assert_eq!(ran.exit, 0);
     assert!(ran.restored("first") < ran.started("first") && ran.restored("second") < ran.started("second"));

@@ -11,7 +11,7 @@ const SESSIONS: &str = "
 def base(session): pass
 @nox.session(requires=['base'])
 def fails(session):
-    if not os.path.exists('mended'): session.error('no')
+    if not os.path.exists('fixed'): session.error('no')
 @nox.session(requires=['fails'])
 def waits(session): pass
 @nox.session
@@ -30,7 +30,7 @@ fn failed_and_aborted_sessions_rerun_with_their_needs() {
     assert_eq!(run(&project, "").code(), 1);
     assert_eq!(run(&project, "--rerun failed").code(), 1);
     assert_eq!(names(&project), ["base", "fails", "waits"], "the needs are there, what passed or was skipped is not");
-    project.write("mended", "");
+    project.write("fixed", "");
     let again = run(&project, "--rerun failed");
     assert_eq!(again.code(), 0, "{}", again.text);
     assert!(project.outcomes().iter().all(|(_, outcome)| *outcome == Some(Outcome::Passed)));
@@ -49,7 +49,7 @@ fn rerun_without_an_earlier_run_is_an_error() {
 }
 
 const ENDLESS: &str = "@nox.session\ndef done(session): pass\n\
-                       @nox.session(requires=['done'])\ndef runs(session):\n    if os.path.exists('mended'): return\n    \
+                       @nox.session(requires=['done'])\ndef runs(session):\n    if os.path.exists('fixed'): return\n    \
                        pathlib.Path('up').touch()\n    time.sleep(1000)\n@nox.session(requires=['runs'])\ndef never(session): pass\n";
 
 fn ended_by(signal: &str) {
@@ -59,7 +59,7 @@ fn ended_by(signal: &str) {
     wait_until("session", || project.root().join("up").exists().then_some(()));
     send_signal(signal, &running.id().to_string());
     running.wait_for_end();
-    project.write("mended", "");
+    project.write("fixed", "");
     let ran = run(&project, "--rerun failed");
     assert_eq!(ran.code(), 0, "{}", ran.text);
     assert_eq!(names(&project), ["done", "runs", "never"]);

@@ -139,7 +139,7 @@ fn preloaded_and_stopped_calls_are_traced_alike() {
     let plain = said.replace("asan verify_asan_link_order=0", "asan None");
     assert_eq!(without_times(&plain), without_times(&said_plainly));
     if cfg!(target_arch = "x86_64") {
-        assert!(said.contains("asan verify_asan_link_order=0"), "it was told of the library");
+        assert!(said.contains("asan verify_asan_link_order=0"), "the sanitizer accepts the library");
         assert!(few + 2500 < many, "{few} calls where looks are noted, {many} where they are not");
     }
 }
