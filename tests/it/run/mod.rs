@@ -12,3 +12,4 @@ mod rerun;
 mod run_data;
 mod schedule;
 mod session_resources;
+mod two_runs;
