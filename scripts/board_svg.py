@@ -167,7 +167,7 @@ class Terminal:
 
 def copy_example(directory):
     """The example as a repository of its own, without what runs have left in it."""
-    left = shutil.ignore_patterns(".nox", ".noxide", "build", "dist", "site", "__pycache__", ".ruff_cache", "uv.lock")
+    left = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", ".ruff_cache", "uv.lock")
     shutil.copytree(EXAMPLE, directory, ignore=left)
     identity = ["-c", "user.name=noxide", "-c", "user.email=noxide@example.org"]
     for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "example"]):

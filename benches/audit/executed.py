@@ -41,7 +41,7 @@ def commit(project: pathlib.Path) -> None:
 
 def repository(project: pathlib.Path, home: pathlib.Path) -> None:
     """The example by itself, with its lock committed and uv's cache below the HOME that a run empties."""
-    left = shutil.ignore_patterns(".nox", ".noxide", "build", "dist", "site", "__pycache__", "uv.lock", ".ruff_cache")
+    left = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", "uv.lock", ".ruff_cache")
     shutil.copytree(ROOT / "examples/parcelbook", project, ignore=left)
 
     def replace(file: str, old: str, new: str) -> None:

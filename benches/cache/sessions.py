@@ -121,7 +121,7 @@ class Parcelbook:
     def __init__(self, work: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], example: pathlib.Path):
         self.folder, self.noxide, self.tools = work.parent, noxide, tools
         self.work, folder = work, work.parent
-        ignored = shutil.ignore_patterns(".nox", ".noxide", "build", "dist", "site", "__pycache__", "uv.lock")
+        ignored = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", "uv.lock")
         shutil.copytree(example, self.work, ignore=ignored)
         self.env = env | {"UV_CACHE_DIR": str(folder / "parcelbook-uv"), "NOXIDE_NOX": str(tools / "nox"),
                           "NOXIDE_CACHE_DIR": str(folder / "parcelbook-noxide"), "NOX_DOWNLOAD_PYTHON": "never"}
@@ -139,7 +139,7 @@ class Parcelbook:
 
     def installs(self) -> float:
         """Seconds that the newest run's sessions spent on installs, together."""
-        newest = max((self.work / ".noxide" / "runs").glob("*/record.json"), key=lambda path: path.stat().st_mtime)
+        newest = max((self.work / ".nox/.noxide" / "runs").glob("*/record.json"), key=lambda path: path.stat().st_mtime)
         sessions = json.loads(newest.read_text())["sessions"]
         return sum((session["result"].get("install") or {"wall_ms": 0})["wall_ms"] for session in sessions) / 1000
 
@@ -183,6 +183,7 @@ def stored(book: Parcelbook) -> tuple[str, list]:
     book.do(book.noxide, "ci", "--locked", "--remote", str(packs))  # what the sessions read of each other stays
     del book.env["CI"]
     environments = book.work / ".nox"
+    shutil.rmtree(environments / ".noxide")  # the data of runs is neither an environment nor in the store
     archives = archive(uv, book.folder / "uv.tar.zst") + archive(environments, book.folder / "nox.tar.zst")
     added = blocks(uv, environments, store) - blocks(uv, environments)
     sent = sum(path.stat().st_size for path in packs.rglob("*") if path.is_file())

@@ -41,7 +41,7 @@ KIT = ROOT / "tests/acttools/run-workflow.sh"
 def copy_of_parcelbook(place: pathlib.Path) -> pathlib.Path:
     """The example as a repository of its own, without what earlier runs left."""
     project = place / "parcelbook"
-    left = shutil.ignore_patterns(".nox", ".noxide", "build", "dist", "site", "__pycache__", "uv.lock")
+    left = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", "uv.lock")
     shutil.copytree(ROOT / "examples/parcelbook", project, ignore=left)
     subprocess.run(["git", "init", "-q", "."], cwd=project, check=True)
     return project
@@ -208,7 +208,7 @@ def shards(place: pathlib.Path, noxide: pathlib.Path, sessions: list) -> None:
         "coverage": (percent(kept / "coverage.json"), percent(merged / "coverage.json")),
     }
     for part in parts:
-        (record,) = (part / ".noxide/runs").glob("*/record.json")
+        (record,) = (part / ".nox/.noxide/runs").glob("*/record.json")
         print(f"{part.parent.name}: {', '.join(statuses(record))}")
     differs = False
     for what, (whole, folded) in pairs.items():

@@ -22,7 +22,7 @@ import cases
 import equal
 
 HIST = "hist==2.12.1"
-OWN = {".git", ".nox", ".noxide", "__pycache__"}
+OWN = {".git", ".nox", "__pycache__"}
 """Folders that nox, noxide and Python keep for themselves."""
 DATED = re.compile(r"[0-9a-f]{8,}|\d+")
 """Parts of a file's name that are of the run and not of the project: digests, hours."""
@@ -76,7 +76,7 @@ def hist(place: pathlib.Path, tools: cases.Tools) -> bool:
             [*command, "-s", "tests", "--", "-n", "auto"], cwd=place / name, env=bench.environment(tools), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )
-        logs = done.stdout + "".join(log.read_text() for log in (place / name).glob(".noxide/runs/*/*/*.log"))
+        logs = done.stdout + "".join(log.read_text() for log in (place / name).glob(".nox/.noxide/runs/*/*/*.log"))
         counts = sorted(set(re.findall(r"\d+ passed, \d+ skipped|(?:created: )?\d+/\d+ workers?|\d+ workers \[\d+ items\]", logs)))
         results.append((done.returncode, counts, files(place / name)))
     (code, counts, left), (other_code, other_counts, other_left) = results

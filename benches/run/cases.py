@@ -159,7 +159,7 @@ def three(parallel: str, wide: list[str]) -> Callable[[Tools], dict[str, list[st
 
 def copy_parcelbook(folder: pathlib.Path, tools: Tools) -> None:
     """The example in a Git repository of its own, its environments made by the warm-up."""
-    ignored = shutil.ignore_patterns(".nox", ".noxide", "build", "dist", "site", "__pycache__", "uv.lock")
+    ignored = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", "uv.lock")
     shutil.copytree(tools.examples / "parcelbook", folder, dirs_exist_ok=True, ignore=ignored)
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "init"]):
@@ -182,7 +182,7 @@ def parcelbook_commands(tools: Tools) -> dict[str, list[str]]:
 
 def read_records(folder: pathlib.Path, slots: int) -> list[dict]:
     """Records of the good runs with that many slots."""
-    files = sorted((folder / ".noxide" / "runs").glob("*/record.json"))
+    files = sorted((folder / ".nox/.noxide" / "runs").glob("*/record.json"))
     records = [json.loads(file.read_text()) for file in files]
     return [record for record in records if record["slots"] == slots and record["exit_code"] == 0]
 

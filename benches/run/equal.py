@@ -46,7 +46,7 @@ class Project:
     def side_by_side(self, log: str, *arguments: str) -> tuple[int, Statuses]:
         """Exit code and statuses of one run of noxide, by its record."""
         code = self.run([self.tools.noxide, "run", *arguments], log)
-        newest = max((self.folder / ".noxide" / "runs").iterdir(), key=lambda run: run.name)
+        newest = max((self.folder / ".nox/.noxide" / "runs").iterdir(), key=lambda run: run.name)
         record = json.loads((newest / "record.json").read_text())
         assert record["exit_code"] == code, f"the record says {record['exit_code']}, the process {code}"
         return code, {session["name"]: session["result"]["outcome"] for session in record["sessions"]}
@@ -84,7 +84,7 @@ def show_race(project: Project, tries: int) -> bool:
     project.edit("12")
     for number in range(1, tries + 1):
         # Without history the order is that of the file: the third starts when the first is over.
-        shutil.rmtree(project.folder / ".noxide", ignore_errors=True)
+        shutil.rmtree(project.folder / ".nox/.noxide", ignore_errors=True)
         code, found = project.side_by_side(f"race {number}", "-j", "2", "-s", *RACERS)
         assert set(found) == set(RACERS), f"other sessions ran: {found}"
         if code:

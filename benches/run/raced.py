@@ -33,7 +33,7 @@ def find(project: equal.Project, expected: equal.Statuses) -> bool:
         print(f"{' and '.join(pair)}: {', '.join(sorted(what))}")
     paths = {path.partition(" ")[2].removesuffix("-journal") for what in races.values() for path in what}
     incomplete = [each["session"] for each in document["sessions"] if not each["complete"]]
-    newest = max((project.folder / ".noxide" / "runs").iterdir(), key=lambda run: run.name)
+    newest = max((project.folder / ".nox/.noxide" / "runs").iterdir(), key=lambda run: run.name)
     record = json.loads((newest / "record.json").read_text())
     statuses = {each["name"]: each["result"]["outcome"] for each in record["sessions"]}
     differing = {name: statuses.get(name) for name in expected if statuses.get(name) != expected[name]}
@@ -63,7 +63,7 @@ def main() -> int:
         green = 0
         for number in range(1, options.runs + 1):
             # As the race was seen: nothing is known but what stands in the settings.
-            shutil.rmtree(project.folder / ".noxide", ignore_errors=True)
+            shutil.rmtree(project.folder / ".nox/.noxide", ignore_errors=True)
             code, found = project.side_by_side(f"after {number}", "-j", "2", "-s", *equal.RACERS)
             green += code == 0
             bench.tell(f"after --apply: run {number}: exit {code}" + ("" if code == 0 else f", {found}"))

@@ -7,6 +7,7 @@ use super::fixes::run_script::tested_version;
 use super::noxfile::Noxfile;
 use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
+use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 
 /// Advice that is printed with a new workflow.
 pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults";
@@ -83,6 +84,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
     let cache_dir = noxfile
         .and_then(|noxfile| noxfile.find_env_assignment("UV_CACHE_DIR"))
         .map_or("~/.cache/uv", |variable| variable.value.as_str());
+    let envdir = noxfile.and_then(Noxfile::envdir).unwrap_or(DEFAULT_ENVDIR);
     let mut hashed = vec!["pyproject.toml", files.lock_file.as_deref().unwrap_or("uv.lock"), "noxfile.py"];
     hashed.extend(files.requirements_files.iter().map(String::as_str));
     let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
@@ -132,7 +134,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         let environment_prefix = prefix.replacen("uv-", "nox-", 1);
         let hashed = hashed.join(", ");
         add(&format!(
-            "      - name: Restore environments\n        uses: actions/cache@{cache}\n        with:\n          path: .nox"
+            "      - name: Restore environments\n        uses: actions/cache@{cache}\n        with:\n          path: |\n            {envdir}/*\n            !{envdir}/{RUN_DATA_DIR}"
         ));
         add(&format!("          key: {environment_prefix}${{{{ hashFiles({hashed}) }}}}"));
     }
@@ -150,7 +152,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         Dialect::Gitea => "actions/upload-artifact@v3",
     };
     add(&format!(
-        "      - name: Upload logs and the run record\n        if: always()\n        uses: {upload}\n        with:\n          name: noxide-runs\n          path: .noxide/runs/\n          include-hidden-files: true"
+        "      - name: Upload logs and the run record\n        if: always()\n        uses: {upload}\n        with:\n          name: noxide-runs\n          path: {envdir}/{RUN_DATA_DIR}/runs/\n          include-hidden-files: true"
     ));
     lines.join("\n") + "\n"
 }
@@ -161,6 +163,19 @@ mod tests {
     use super::super::options::AuditOptions;
     use super::super::rule_runner::{run_audit, tests::project};
     use super::*;
+
+    #[test]
+    fn run_data_is_uploaded_and_not_cached_with_the_environments() {
+        for (option, envdir) in
+            [("reuse_venv = 'yes'", ".nox"), ("reuse_venv = 'yes'\nnox.options.envdir = 'envs/'", "envs")]
+        {
+            let file = noxfile(&format!("import nox\nnox.options.{option}\n"));
+            let (_, text) = generate_workflow(Dialect::Github, &ProjectFiles::default(), Some(&file), "main");
+            let cached = format!("          path: |\n            {envdir}/*\n            !{envdir}/.noxide\n");
+            assert!(text.contains(&cached), "{text}");
+            assert!(text.contains(&format!("          path: {envdir}/.noxide/runs/\n")), "{text}");
+        }
+    }
 
     #[test]
     fn the_starter_workflow_has_no_findings() {

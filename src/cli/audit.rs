@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
+use super::shared_args::last_run_data_dir;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
 use crate::audit::finding::{Finding, Severity};
@@ -169,14 +170,14 @@ fn unknown_rule(name: &str) -> CliError {
 
 /// Reads from the records of runs for which sessions restoring packages took longer than it saved.
 fn load_cache_losses(root: &Path) -> BTreeMap<String, String> {
-    // Only reads: does not create `.noxide`.
-    let records = RunStore::open_existing(root).map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();
+    let store = RunStore::open_existing(last_run_data_dir(root));
+    let records = store.map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();
     CacheCost::describe_losses(&records)
 }
 
 fn print_inventory(project: &AuditProject, format: FindingFormat, output: &OutputContext) {
-    // Only reads: does not create `.noxide`.
-    let records = RunStore::open_existing(&project.root).map(|store| store.newest_records(SessionHistory::MAX_RUNS));
+    let records = RunStore::open_existing(last_run_data_dir(&project.root))
+        .map(|store| store.newest_records(SessionHistory::MAX_RUNS));
     let history = SessionHistory::from_records(&records.unwrap_or_default());
     let usual_ms = |name: &str| history.usual_stats(&SessionName::new(name)).map(|usual| usual.wall_ms);
     let inventory = build_inventory(project, &usual_ms);

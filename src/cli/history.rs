@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use super::shared_args::OutputFormat;
+use super::shared_args::{OutputFormat, last_run_data_dir};
 use crate::output::OutputContext;
 use crate::record::{ImportedRuns, RunStore};
 use crate::report::{ImportSummary, ImportedHistory, import_sources};
@@ -51,7 +51,7 @@ pub(super) fn run(args: &HistoryArgs, output: &OutputContext) -> Result<ExitCode
 
 fn import_runs(args: &ImportArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let ImportedHistory { runs, skipped_entries } = import_sources(&args.sources)?;
-    let store = RunStore::open(Path::new(".")).context("cannot store the imported runs")?;
+    let store = RunStore::open(last_run_data_dir(Path::new("."))).context("cannot store the imported runs")?;
     let mut imported = ImportedRuns::read(store.path()).context("cannot read the imported runs")?;
     let (read, jobs) = (runs.len(), runs.iter().map(|run| run.jobs.len()).sum::<usize>());
     let added = imported.add_runs(runs);

@@ -75,7 +75,7 @@ pub(super) fn load_for_listing(load: &LoadArgs, output: &OutputContext) -> Resul
 
 /// Returns all sessions in the noxfile's order, as they would be planned.
 fn listed_sessions(project: &LoadedProject) -> Result<Vec<ListedSession>, CliError> {
-    let history = RunStore::load_project_history(&project.manifest.root);
+    let history = RunStore::load_project_history(&project.manifest);
     let mut plan = RunPlan::new(&project.manifest, &project.options, &history, detect_capacity())?;
     plan.add_unselected(&project.manifest, &project.options, &history);
     let listed = |planned: PlannedSession| {

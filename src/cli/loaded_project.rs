@@ -149,7 +149,7 @@ impl LoadedNoxfile {
         let mut options = settings.run_options();
         options.apply_noxfile(&manifest, load.flags.fail_fast.is_some());
         if load.uses_learned_conflicts {
-            options.learned_conflicts = TraceCache::load(&manifest.root.join(".noxide")).conflicts;
+            options.learned_conflicts = TraceCache::load(&manifest.run_data_dir()).conflicts;
         }
         let shard = load.shard.map(|shard| shard.select_sessions(&mut manifest, &options)).transpose()?;
         let shard = shard.map(|(shard, notice)| {

@@ -40,7 +40,7 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
         output.print_error(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let history = RunStore::load_project_history(&project.manifest.root);
+    let history = RunStore::load_project_history(&project.manifest);
     let plan = ShardPlan::new(&project.manifest, &project.options, &history, args.shards)?;
     let name = |id: &SessionId| project.manifest.sessions[id.0].name.clone();
     let parts: Vec<&ShardPart> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();

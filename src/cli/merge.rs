@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use super::shared_args::OutputFormat;
+use super::shared_args::{OutputFormat, last_run_data_dir};
 use crate::output::OutputContext;
 use crate::record::{MergePlan, RunLookupError, RunRecord, RunStore, find_runs_below, new_run_id};
 use crate::report::{CombinedCoverage, CoverageFloor, combine_coverage, write_junit_report};
@@ -16,10 +16,10 @@ use crate::text::{format_duration, pluralize};
 /// Flags of `noxide merge`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergeArgs {
-    /// Directories to search for runs: run directories, `.noxide` directories, or directories that contain them
+    /// Directories to search for runs: run directories, `.nox/.noxide`, or directories that contain them
     #[arg(value_name = "DIR", required_unless_present = "coverage", help_heading = "Selection")]
     pub(crate) folders: Vec<PathBuf>,
-    /// Write the merged run to DIR [default: a new run in .noxide]
+    /// Write the merged run to DIR [default: a new run in .nox/.noxide]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) dir: Option<PathBuf>,
     /// Write a JUnit report of the merged run to FILE
@@ -57,7 +57,7 @@ pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, 
         exit_code = code;
     }
     if args.coverage {
-        let target = target.unwrap_or_else(|| PathBuf::from(".noxide/coverage"));
+        let target = target.unwrap_or_else(|| last_run_data_dir(Path::new(".")).join("coverage"));
         let roots: Vec<&Path> = runs.iter().map(|(_, record)| record.root.as_path()).collect();
         let mut folders = if args.folders.is_empty() { vec![PathBuf::from(".")] } else { args.folders.clone() };
         folders.extend(runs.iter().map(|(run, _)| run.clone()));
@@ -94,7 +94,7 @@ fn write_merged_run(
     plan.add_missing_notices();
     let folder = match &args.dir {
         Some(folder) => folder.clone(),
-        None => RunStore::open(Path::new(".")).context("cannot write the merged run")?.run_dir(&id),
+        None => RunStore::open(last_run_data_dir(Path::new("."))).context("cannot write the merged run")?.run_dir(&id),
     };
     plan.write(&folders, &folder).context("cannot write the merged run")?;
     if let Some(path) = &args.junit {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use super::shared_args::{OutputFormat, choice_parser};
+use super::shared_args::{OutputFormat, choice_parser, last_run_data_dir};
 use crate::output::OutputContext;
 use crate::record::{RunLookupError, RunStore};
 use crate::run::OutputStyle;
@@ -30,8 +30,9 @@ pub struct ReplayArgs {
 /// # Errors
 /// When no run, or more than one, matches, or its events cannot be read.
 pub(super) fn run(args: &ReplayArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let run_data_dir = last_run_data_dir(Path::new("."));
     let store =
-        RunStore::open_existing(Path::new(".")).ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
+        RunStore::open_existing(run_data_dir).ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
     let run = store.find_run(&args.run)?;
     let run_dir = store.run_dir(&run);
     let is_json = args.format == OutputFormat::Json;

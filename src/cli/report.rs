@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
+use super::shared_args::last_run_data_dir;
 use crate::fs::write_atomic;
 use crate::output::{OutputContext, log_tail_text};
 use crate::project::list_commits;
@@ -38,7 +39,7 @@ pub struct ReportArgs {
     /// Write html, markdown, text, json or trace (for Chrome and Perfetto)
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "html", help_heading = "Output")]
     pub(crate) format: ReportFormat,
-    /// Write to FILE, `-` is standard output [default: .noxide/report.html, `-` for other formats]
+    /// Write to FILE, `-` is standard output [default: .nox/.noxide/report.html, `-` for other formats]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -65,7 +66,7 @@ pub(crate) enum ReportFormat {
 /// # Errors
 /// When there is no such run, its record cannot be read, or the report cannot be written.
 pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    let store = RunStore::open_existing(Path::new("."));
+    let store = RunStore::open_existing(last_run_data_dir(Path::new(".")));
     if let Some([before, after]) = args.compare.as_deref() {
         return write_comparison(args, [before, after], store.as_ref(), output);
     }

@@ -11,7 +11,7 @@ use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
 use super::run_args::{OutputArgs, RunArgs};
-use super::shared_args::OutputFormat;
+use super::shared_args::{OutputFormat, last_run_data_dir};
 use crate::config::settings_root;
 use crate::output::{OutputContext, Subscribers, WriteCounter, reporters, terminal_size};
 use crate::project::{GitCheckout, NoxfileManifest};
@@ -60,13 +60,14 @@ pub(super) fn run_sessions(
         return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }
     if args.execution.dry_run {
-        let history = RunStore::load_project_history(&project.manifest.root);
+        let history = RunStore::load_project_history(&project.manifest);
         let plan = RunPlan::new(&project.manifest, &project.options, &history, detect_capacity())?;
         print_dry_run(&project, &plan, output, args.output.format);
         return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
     }
     project.host.warm_up();
-    let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
+    let (store, notices) =
+        open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
     let prepared = prepare_run(args, &project, &store, (commit_thread, remote, notices))?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
     if !result.accesses.is_empty() {
@@ -110,7 +111,7 @@ fn trace_mode(args: &RunArgs) -> TraceMode {
 /// Returns nox flags that select the sessions that did not pass in the last run.
 fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
     let no_run = || CliError::from(RunLookupError::NoRuns { dir: root.to_path_buf() });
-    let store = RunStore::open_existing(root).ok_or_else(no_run)?;
+    let store = RunStore::open_existing(last_run_data_dir(root)).ok_or_else(no_run)?;
     // Sessions of a killed noxide have not passed either. Notices are dropped: the run recovers again and shows them.
     recover_crashed_runs(&store);
     let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;

@@ -1,14 +1,15 @@
 //! Flags that several subcommands share: output format, session selection, choice of nox, dependencies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::nox_args::SelectionArgs;
-use crate::config::{SettingsFlags, parse_duration};
+use crate::config::{SettingsFlags, parse_duration, user_cache_dir};
 use crate::provision::CacheMode;
+use crate::record::find_run_data_dir;
 use crate::run::NamedChoice;
 
 /// Format of a command's result.
@@ -25,6 +26,11 @@ pub enum OutputFormat {
 pub(super) fn choice_parser<T: NamedChoice + Send + Sync>() -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(T::CHOICES.iter().map(|(name, _)| *name))
         .try_map(|name| T::from_name(&name).ok_or("not one of the possible values"))
+}
+
+/// Returns the run data directory of a project's last run, for subcommands that do not load the noxfile.
+pub(super) fn last_run_data_dir(root: &Path) -> PathBuf {
+    find_run_data_dir(root, user_cache_dir().as_deref())
 }
 
 /// Flags that choose and start nox.

@@ -80,7 +80,8 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         output.print_error(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
+    let (store, notices) =
+        open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
     let notices = project.notices.iter().cloned().chain(notices).collect();
     let (prepared, order, known) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
     let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();

@@ -42,7 +42,7 @@ impl RunEventBuilder {
 
     pub(crate) fn from_sessions(sessions: Vec<SessionSpec>) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let run_dir = root.path().join(".noxide/runs/1");
+        let run_dir = root.path().join(".nox/.noxide/runs/1");
         fs_err::create_dir_all(&run_dir).unwrap();
         let metadata = RunMetadata {
             run_id: "20261123-052500-7f3a".to_owned(),

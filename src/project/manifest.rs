@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::run_data_dir::run_data_dir;
 use super::{SessionName, path_serde};
 
 /// Index of a session in its manifest, in nox's registry order.
@@ -27,6 +28,9 @@ pub struct NoxfileManifest {
     /// The directory of the noxfile, in which sessions start.
     #[serde(with = "path_serde")]
     pub root: PathBuf,
+    /// The directory of the environments, absolute: nox's `envdir`.
+    #[serde(with = "path_serde")]
+    pub envdir: PathBuf,
     /// How sessions are started.
     pub mode: HostMode,
     /// Every session of the noxfile in registry order, selected or not; `SessionId` is the index.
@@ -51,6 +55,11 @@ pub struct NoxfileManifest {
 }
 
 impl NoxfileManifest {
+    /// Returns the directory of the project's run data.
+    pub fn run_data_dir(&self) -> PathBuf {
+        run_data_dir(&self.envdir, &self.root)
+    }
+
     /// Returns every name that nox accepts for a session.
     pub(crate) fn accepted_names(&self) -> Vec<&str> {
         let sessions = self.sessions.iter();

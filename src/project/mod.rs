@@ -7,6 +7,7 @@ pub mod lock;
 mod manifest;
 mod nox;
 pub(crate) mod path_serde;
+mod run_data_dir;
 mod session_name;
 
 pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
@@ -18,4 +19,6 @@ pub(crate) use interpreter::default_interpreter;
 pub use interpreter::{Interpreter, InterpreterError};
 pub use manifest::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId};
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};
+pub(crate) use run_data_dir::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir, project_digest};
+pub use run_data_dir::{default_run_data_dir, run_data_dir};
 pub use session_name::SessionName;

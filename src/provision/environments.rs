@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::environment_lock::EnvironmentLock;
 use super::session_keys::SessionKey;
 use crate::cache::keys::KeyInputKind;
 use crate::cache::store::{
@@ -72,6 +73,11 @@ impl VenvCache {
     ) -> Result<Option<RestoredEntry>, CacheMiss> {
         let Some(spec) = self.reusable_venv(session, key) else { return Ok(None) };
         let spec = spec.with_not_before(since);
+        // Held by another noxide that is creating it; then it is there when the session starts.
+        let lock = EnvironmentLock::try_acquire(spec.path());
+        if matches!(lock, Ok(None)) {
+            return Ok(None);
+        }
         let result = store.restore_venv(&spec, progress);
         self.reusable.insert(key.id, spec);
         match result {

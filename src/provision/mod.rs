@@ -1,6 +1,7 @@
 //! Dependencies of a session: restored before it starts, saved after it ends.
 
 mod constraints;
+mod environment_lock;
 mod environments;
 mod folders;
 mod history;
@@ -17,6 +18,7 @@ mod uv;
 mod worker;
 
 pub(crate) use constraints::export_lock_constraints;
+pub(crate) use environment_lock::EnvironmentLock;
 pub use options::{CacheMode, ProvisionOptions};
 pub(crate) use provisioner::{CacheProvisioner, ProvisionError, ProvisionInputs};
 pub use queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};

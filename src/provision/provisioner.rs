@@ -161,6 +161,11 @@ impl CacheProvisioner {
         Self { run_dir: Some(run_dir.to_path_buf()), bytecode, ..self }
     }
 
+    /// Returns the identifier of the run, which is the name of its directory.
+    pub(super) fn run_id(&self) -> Option<&str> {
+        self.run_dir.as_deref()?.file_name()?.to_str()
+    }
+
     /// Returns what was restored so far.
     pub(crate) fn restore_report(&self) -> &RestoreReport {
         &self.restore_report

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::environment_lock::EnvironmentLock;
 use super::provisioner::CacheProvisioner;
 use super::queue::FinishedSession;
 use super::session_keys::installed_packages;
@@ -64,10 +65,22 @@ impl CacheProvisioner {
         for finished in finished.iter().filter(|finished| changed.contains(&finished.id)) {
             // A session that was killed may have left a partial install.
             let (Some(install), Some(envdir)) = (finished.install, self.environment_dir(finished.id)) else { continue };
+            let Some(_lock) = self.lock_unchanged_environment(&envdir) else { continue };
             let tag = self.bytecode_tag(finished.id);
             let saved = self.venvs.save(finished.id, &envdir, &tag, install.commands > 0, &self.store);
             self.warnings.extend(saved.warnings);
             self.mark_used(saved.new_entries);
+        }
+    }
+
+    /// Locks an environment that a session of this run has used; `None` if another noxide has used it since. On a file
+    /// system without locks, the lock is `None`.
+    fn lock_unchanged_environment(&self, environment: &Path) -> Option<Option<EnvironmentLock>> {
+        let run_id = self.run_id()?;
+        match EnvironmentLock::try_acquire(environment) {
+            Ok(Some(lock)) => (EnvironmentLock::last_run_id(environment) == run_id).then_some(Some(lock)),
+            Ok(None) => None,
+            Err(_) => Some(None),
         }
     }
 

@@ -97,7 +97,7 @@ pub enum EventKind {
 /// Metadata of a run, known at its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunMetadata {
-    /// Run identifier: the name of its directory below `.noxide/runs/`.
+    /// Run identifier: the name of its directory below `runs` in the run data directory.
     pub run_id: String,
     /// Wall clock at the start, RFC 3339 with offset.
     pub started_at: String,

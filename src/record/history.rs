@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn records_from_other_machines_count_as_local_ones() {
         let root = tempfile::tempdir().unwrap();
-        let store = RunStore::open(root.path()).unwrap();
+        let store = RunStore::open(root.path().join("data")).unwrap();
         for number in 0..12 {
             store.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
         }

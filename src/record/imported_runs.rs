@@ -11,12 +11,12 @@ use crate::fs::write_atomic;
 /// Version of the document that is written and read.
 pub(crate) const IMPORTED_VERSION: u32 = 2;
 
-/// File name in `.noxide`.
+/// File name in the run data directory.
 const FILE_NAME: &str = "imported.json";
 /// Maximum number of imported runs; those imported first are dropped.
 const MAX_RUNS: usize = 5_000;
 
-/// Imported runs: `.noxide/imported.json`.
+/// Imported runs: `imported.json` in the run data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedRuns {
     /// Always `IMPORTED_VERSION`.
@@ -62,7 +62,7 @@ impl Default for ImportedRuns {
 }
 
 impl ImportedRuns {
-    /// Reads the imported runs of a directory `.noxide`; empty if there are none.
+    /// Reads the imported runs of a run data directory; empty if there are none.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged or has another version; the message names it.
@@ -88,7 +88,7 @@ impl ImportedRuns {
             .map_err(|error| reject(format!("the file does not contain imported runs: {error}")))
     }
 
-    /// Writes the imported runs into a directory `.noxide`.
+    /// Writes the imported runs into a run data directory.
     ///
     /// # Errors
     /// When the directory is not writable.

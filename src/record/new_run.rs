@@ -2,25 +2,25 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::path::Path;
 
 use super::recorder::RunRecorder;
 use super::run_store::RunStore;
+use crate::project::{NoxfileManifest, run_data_dir};
 
 impl RunStore {
-    /// Opens `.noxide` below `root`, else below the temporary directory; in that case also returns a notice.
+    /// Opens the store of a project, else one below the temporary directory; in that case also returns a notice.
     ///
     /// # Errors
     /// When neither can be written to.
-    pub(crate) fn open_or_temporary(root: &Path) -> io::Result<(Self, Option<String>)> {
-        let error = match Self::open(root) {
+    pub(crate) fn open_or_temporary(manifest: &NoxfileManifest) -> io::Result<(Self, Option<String>)> {
+        let error = match Self::open(manifest.run_data_dir()) {
             Ok(store) => return Ok((store, None)),
             Err(error) => error,
         };
         let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
-        fs_err::create_dir_all(&temporary)?;
-        let store = Self::open(&temporary)?;
-        Ok((store, Some(format!("{error}; records are written to {}", temporary.display()))))
+        let store = Self::open(run_data_dir(&temporary, &manifest.root))?;
+        let notice = format!("{error}; records are written to {}", store.path().display());
+        Ok((store, Some(notice)))
     }
 
     /// Creates the directory and the recorder of a new run.

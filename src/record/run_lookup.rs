@@ -7,12 +7,13 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::run_record::RunRecord;
 use super::run_store::RunStore;
+use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir};
 
 /// Depth to which directories of artifacts are searched for runs.
 const MAX_SEARCH_DEPTH: usize = 8;
 
 /// Directories that are not searched: they have many files, but no runs and no coverage data.
-const SKIPPED_DIRS: [&str; 4] = [".git", ".nox", ".venv", "node_modules"];
+const SKIPPED_DIRS: [&str; 3] = [".git", ".venv", "node_modules"];
 
 /// Errors finding or reading a run.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +92,7 @@ impl RunStore {
     }
 }
 
-/// Finds the runs below directories, such as downloaded artifacts; of the runs in one `.noxide` only the newest.
+/// Finds the runs below directories, such as downloaded artifacts; of the runs in one run data directory only the newest.
 ///
 /// # Errors
 /// When a directory does not exist, or a record cannot be read or has another version.
@@ -101,12 +102,13 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
         // Fails if the directory does not exist: a missing artifact must not go unnoticed.
         fs_err::read_dir(dir)?;
         let walk = WalkDir::new(dir).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
-        let records = walk.filter_entry(should_search).flatten().filter(|entry| entry.file_name() == "record.json");
+        let records = walk.filter_entry(may_contain_runs).flatten().filter(|entry| entry.file_name() == "record.json");
         let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();
         runs.sort();
         runs.dedup();
         let is_newest = |run: &&PathBuf| {
-            let store = run.parent().filter(|parent| parent.ends_with(".noxide/runs"));
+            let has_run_data = |runs: &&Path| runs.ends_with("runs") && runs.parent().is_some_and(is_run_data_dir);
+            let store = run.parent().filter(has_run_data);
             store.is_none_or(|store| runs.iter().filter(|other| other.parent() == Some(store)).max() == Some(*run))
         };
         for run in runs.iter().filter(is_newest) {
@@ -118,8 +120,18 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
     found.into_iter().map(|run| Ok((run.clone(), RunRecord::read(&run.join("record.json"))?))).collect()
 }
 
-/// Returns whether a walk for runs or coverage data enters a directory.
-pub(crate) fn should_search(entry: &DirEntry) -> bool {
+/// Returns whether a walk for coverage data of the project enters a directory: neither environments nor run data.
+pub(crate) fn may_contain_coverage(entry: &DirEntry) -> bool {
+    !is_skipped(entry, &[DEFAULT_ENVDIR, RUN_DATA_DIR])
+}
+
+/// Returns whether a walk for runs enters a directory: in that of the environments only the run data.
+fn may_contain_runs(entry: &DirEntry) -> bool {
+    let is_in_envdir = entry.path().parent().is_some_and(|parent| parent.ends_with(DEFAULT_ENVDIR));
+    !is_skipped(entry, &[]) && (entry.depth() == 0 || !is_in_envdir || entry.file_name() == RUN_DATA_DIR)
+}
+
+fn is_skipped(entry: &DirEntry, others: &[&str]) -> bool {
     let is_subdirectory = entry.depth() > 0 && entry.file_type().is_dir();
-    !(is_subdirectory && SKIPPED_DIRS.iter().any(|skipped| entry.file_name() == *skipped))
+    is_subdirectory && SKIPPED_DIRS.iter().chain(others).any(|skipped| entry.file_name() == *skipped)
 }

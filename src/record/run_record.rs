@@ -17,7 +17,7 @@ pub(crate) const RECORD_VERSION: u32 = 2;
 pub struct RunRecord {
     /// Always `RECORD_VERSION`.
     pub version: u32,
-    /// Run identifier: the name of its directory below `.noxide/runs/`.
+    /// Run identifier: the name of its directory below `runs` in the run data directory.
     pub run_id: String,
     /// Wall clock at the start, RFC 3339.
     pub started_at: String,

@@ -1,4 +1,4 @@
-//! Run store `.noxide`: run directories, records and history; recovery of crashed runs and pruning.
+//! Run store: run directories, records and history; recovery of crashed runs and pruning.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,12 @@ use super::recorder::{RUN_LOCK, STAGING_PREFIX, read_events, write_record};
 use super::run_record::{Machine, RunRecord};
 use super::temp_dir::remove_run_temp_dir;
 use crate::fs::{FileLock, write_atomic};
+use crate::project::NoxfileManifest;
 
 /// An older staging directory is abandoned.
 const MAX_STAGING_AGE: Duration = Duration::from_mins(5);
 
-/// The directory `.noxide` of a project.
+/// The run data directory of a project.
 #[derive(Clone, Debug)]
 pub struct RunStore {
     path: PathBuf,
@@ -32,12 +33,11 @@ pub struct CrashedRun {
 }
 
 impl RunStore {
-    /// Opens `.noxide` below `root` and creates it, with a `.gitignore`, if needed.
+    /// Opens the store in a directory and creates it, with a `.gitignore`, if needed.
     ///
     /// # Errors
     /// When it cannot be created or is not writable.
-    pub fn open(root: &Path) -> io::Result<Self> {
-        let path = root.join(".noxide");
+    pub fn open(path: PathBuf) -> io::Result<Self> {
         let runs = path.join("runs");
         fs_err::create_dir_all(&runs)?;
         // An existing directory may be read-only.
@@ -51,9 +51,8 @@ impl RunStore {
         Ok(Self { path })
     }
 
-    /// Opens `.noxide` below `root` if it exists; creates nothing.
-    pub fn open_existing(root: &Path) -> Option<Self> {
-        let path = root.join(".noxide");
+    /// Opens the store in a directory if it exists; creates nothing.
+    pub fn open_existing(path: PathBuf) -> Option<Self> {
         path.join("runs").is_dir().then_some(Self { path })
     }
 
@@ -141,9 +140,9 @@ impl RunStore {
         earlier.filter_map(|id| self.read_record(id).ok()).take(limit).collect()
     }
 
-    /// Loads the usual times of the project in `root`; creates nothing.
-    pub(crate) fn load_project_history(root: &Path) -> SessionHistory {
-        Self::open_existing(root).map(|store| store.load_history()).unwrap_or_default()
+    /// Loads the usual times of the sessions of a project; creates nothing.
+    pub(crate) fn load_project_history(manifest: &NoxfileManifest) -> SessionHistory {
+        Self::open_existing(manifest.run_data_dir()).map(|store| store.load_history()).unwrap_or_default()
     }
 
     /// Finds runs without a record whose noxide is not running any more.

@@ -1,14 +1,17 @@
-//! Temporary directory of a run: a short path below the system's temporary directory, linked from the run directory.
+//! Temporary directory of a run: a short path below the system's temporary directory, named in the run directory.
+//!
+//! It is named in a file and not linked, because a link would lead programs that walk the project out of it.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 /// Prefix of the directory's name; a directory with another name is never removed.
 const DIR_PREFIX: &str = "nx-";
-/// The link in the run directory.
-const LINK_NAME: &str = "tmp";
+/// The file in the run directory that has the path.
+const PATH_FILE: &str = "temporary-directory";
 /// The file in the temporary directory that names its run directory.
 const OWNER_FILE: &str = "owner";
 /// Sessions create sockets below their directory, whose paths are limited to about 100 bytes; at least 40 are left to
@@ -26,8 +29,8 @@ pub(crate) struct RunTempDir {
 }
 
 impl RunTempDir {
-    /// Creates the directory below the system's temporary directory, private to this user, and links it from the run
-    /// directory.
+    /// Creates the directory below the system's temporary directory, private to this user, and writes its path to the
+    /// run directory.
     ///
     /// # Errors
     /// When it cannot be created, or its path is too long or not UTF-8.
@@ -37,11 +40,11 @@ impl RunTempDir {
         let path = tempfile::Builder::new().prefix(DIR_PREFIX).rand_bytes(6).permissions(private).tempdir()?.keep();
         let temp_dir = Self { path, run_dir, idle_session_dirs: RefCell::default() };
         if temp_dir.path.as_os_str().len() > MAX_PATH_LEN || temp_dir.path.to_str().is_none() {
-            temp_dir.remove_with_link()?;
+            temp_dir.remove_with_path_file()?;
             return Err(io::Error::other(format!("the path {} is too long", temp_dir.path.display())));
         }
-        fs_err::write(temp_dir.path.join(OWNER_FILE), owner_bytes(&temp_dir.run_dir))?;
-        symlink(&temp_dir.path, temp_dir.run_dir.join(LINK_NAME))?;
+        fs_err::write(temp_dir.path.join(OWNER_FILE), path_bytes(&temp_dir.run_dir))?;
+        fs_err::write(temp_dir.run_dir.join(PATH_FILE), path_bytes(&temp_dir.path))?;
         Ok(temp_dir)
     }
 
@@ -74,7 +77,7 @@ impl RunTempDir {
         empty
     }
 
-    /// Removes the directory and the link to it, unless a session's directory still exists.
+    /// Removes the directory and the file that names it, unless a session's directory still exists.
     pub(crate) fn remove_if_unused(&self) {
         for idle in self.idle_session_dirs.borrow_mut().drain(..) {
             // A directory that is not empty any more stays.
@@ -83,33 +86,34 @@ impl RunTempDir {
         let Ok(entries) = fs_err::read_dir(&self.path) else { return };
         if !entries.flatten().any(|entry| entry.path().is_dir()) {
             // If this fails, it is removed with the run.
-            let _ = self.remove_with_link();
+            let _ = self.remove_with_path_file();
         }
     }
 
-    fn remove_with_link(&self) -> io::Result<()> {
+    fn remove_with_path_file(&self) -> io::Result<()> {
         fs_err::remove_dir_all(&self.path)?;
-        match fs_err::remove_file(self.run_dir.join(LINK_NAME)) {
+        match fs_err::remove_file(self.run_dir.join(PATH_FILE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-/// Removes the temporary directory that a run directory links to, if it belongs to that run.
+/// Removes the temporary directory that a run directory names, if it belongs to that run.
 pub(super) fn remove_run_temp_dir(run_dir: &Path) {
     let Ok(run) = fs_err::canonicalize(run_dir) else { return };
-    let Ok(path) = fs_err::read_link(run.join(LINK_NAME)) else { return };
+    let Ok(bytes) = fs_err::read(run.join(PATH_FILE)) else { return };
+    let path = PathBuf::from(OsString::from_vec(bytes));
     let named = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes()));
-    // Anyone who can write here can create a link, so the directory itself must name its owner.
-    if named && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|owner| owner == owner_bytes(&run)) {
+    // Anyone who can write here can create the file, so the directory itself must name its owner.
+    if named && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|owner| owner == path_bytes(&run)) {
         // Tried once: the system also cleans its temporary directory.
         let _ = fs_err::remove_dir_all(&path);
     }
 }
 
-fn owner_bytes(run: &Path) -> Vec<u8> {
-    run.as_os_str().as_encoded_bytes().to_vec()
+fn path_bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_encoded_bytes().to_vec()
 }
 
 #[cfg(test)]
@@ -133,13 +137,13 @@ mod tests {
         assert!(!first.exists());
         temp_dir.remove_if_unused();
         assert_eq!(
-            fs_err::read_link(run.path().join(LINK_NAME)).unwrap(),
-            temp_dir.path(),
+            fs_err::read(run.path().join(PATH_FILE)).unwrap(),
+            path_bytes(temp_dir.path()),
             "one session directory is left"
         );
         remove_session_dir(&temp_dir, 1);
         temp_dir.remove_if_unused();
-        assert!(!temp_dir.path().exists() && fs_err::read_link(run.path().join(LINK_NAME)).is_err());
+        assert!(!temp_dir.path().exists() && !run.path().join(PATH_FILE).exists());
         temp_dir.remove_if_unused();
     }
 
@@ -170,9 +174,9 @@ mod tests {
         let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let temp_dir = RunTempDir::create(run.path()).unwrap();
         temp_dir.session_dir(3).unwrap();
-        symlink(temp_dir.path(), other.path().join(LINK_NAME)).unwrap();
+        fs_err::copy(run.path().join(PATH_FILE), other.path().join(PATH_FILE)).unwrap();
         remove_run_temp_dir(other.path());
-        assert!(temp_dir.path().exists(), "a link in another run directory");
+        assert!(temp_dir.path().exists(), "it is named in another run directory");
         remove_run_temp_dir(&other.path().join("missing"));
         remove_run_temp_dir(run.path());
         assert!(!temp_dir.path().exists());

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::str::FromStr;
 
-use walkdir::{DirEntry, WalkDir};
+use walkdir::WalkDir;
 
 use super::slipcover::{CoverageError, SlipcoverCoverage};
 use crate::fs::write_atomic;
-use crate::record::should_search;
+use crate::record::{is_run_data_dir, may_contain_coverage};
 use crate::text::pluralize;
 
 /// Largest data file of slipcover that is read.
@@ -153,19 +153,17 @@ pub(crate) fn combine_coverage(
 
 /// Finds files that may be coverage data by their names, each once.
 ///
-/// Output of an earlier merge in `target` is skipped. `.noxide` stores other runs too: it is searched only if a
-/// directory of `dirs` is inside it.
+/// Output of an earlier merge in `target` is skipped. A run data directory has other runs too: it is searched only if
+/// a directory of `dirs` is inside it.
 fn find_coverage_files(dirs: &[PathBuf], target: &Path) -> Vec<PathBuf> {
     let target = fs_err::canonicalize(target).ok();
     let mut found = Vec::new();
     let is_data_name = |name: &str| {
         name == ".coverage" || name.starts_with(".coverage.") || (name.ends_with(".json") && name.contains("cov"))
     };
-    for dir in dirs.iter().filter(|dir| !dir.ends_with(".noxide")) {
+    for dir in dirs.iter().filter(|dir| !is_run_data_dir(dir)) {
         let walk = WalkDir::new(dir).sort_by_file_name().into_iter();
-        let is_searched =
-            |entry: &DirEntry| should_search(entry) && (entry.depth() == 0 || entry.file_name() != ".noxide");
-        for entry in walk.filter_entry(is_searched).flatten().filter(|entry| entry.file_type().is_file()) {
+        for entry in walk.filter_entry(may_contain_coverage).flatten().filter(|entry| entry.file_type().is_file()) {
             let Ok(path) = fs_err::canonicalize(entry.path()) else { continue };
             let is_output = path.parent() == target.as_deref();
             if is_data_name(&entry.file_name().to_string_lossy()) && !is_output && !found.contains(&path) {

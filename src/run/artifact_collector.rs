@@ -11,12 +11,13 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use rustix::fs::OFlags;
 use walkdir::WalkDir;
 
+use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
 
 /// Maximum number of attempts to copy a file that changes while it is being copied.
 const MAX_COPY_ATTEMPTS: u32 = 3;
 /// Directories of tools: a glob matches files in them only if it names the directory.
-const PRIVATE_DIRECTORIES: [&str; 3] = [".git", ".nox", ".noxide"];
+const PRIVATE_DIRECTORIES: [&str; 3] = [".git", DEFAULT_ENVDIR, RUN_DATA_DIR];
 
 /// Collects the artifacts of one session.
 #[derive(Debug)]

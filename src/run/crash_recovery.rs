@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::process::kill_tagged_processes;
-use crate::record::RunStore;
+use crate::project::NoxfileManifest;
+use crate::record::{RunStore, remember_run_data_dir};
 
 /// Tag of a run, unique on the machine: every process of the run has it in its environment.
 #[derive(Clone, Debug)]
@@ -29,13 +30,22 @@ impl RunTag {
     }
 }
 
-/// Opens the store of runs below `root`, or a temporary one, and recovers crashed runs. Returns the store and notices.
+/// Opens the store of a project's runs, or a temporary one, remembers where it is, and recovers crashed runs. Returns
+/// the store and notices.
 ///
 /// # Errors
 /// When no store can be created.
-pub(crate) fn open_run_store(root: &Path) -> std::io::Result<(RunStore, Vec<String>)> {
-    let (store, notice) = RunStore::open_or_temporary(root)?;
-    let notices = notice.into_iter().chain(recover_crashed_runs(&store)).collect();
+pub(crate) fn open_run_store(
+    manifest: &NoxfileManifest,
+    user_cache_dir: Option<&Path>,
+) -> std::io::Result<(RunStore, Vec<String>)> {
+    let (store, notice) = RunStore::open_or_temporary(manifest)?;
+    let mut notices: Vec<String> = notice.into_iter().collect();
+    let remembered = user_cache_dir.map_or(Ok(()), |dir| remember_run_data_dir(&manifest.root, store.path(), dir));
+    if let Err(error) = remembered {
+        notices.push(format!("`noxide report` will not find this run in {}: {error}", store.path().display()));
+    }
+    notices.extend(recover_crashed_runs(&store));
     Ok((store, notices))
 }
 

@@ -18,6 +18,7 @@ use super::deadlines::{RetryQueue, RunClock};
 use super::graph::SessionIndex;
 use super::launcher::{LaunchEvent, SessionLauncher};
 use super::options::RunOptions;
+use super::pending_environments::PendingEnvironments;
 use super::pending_provision::PendingProvision;
 use super::plan::RunPlan;
 use super::process::{SecretRedactor, SignalEvent};
@@ -93,6 +94,7 @@ pub struct Dispatcher<'a> {
     retries: RetryQueue,
     races: RaceRetries,
     provision: PendingProvision<'a>,
+    environments: PendingEnvironments,
     cleanups: SessionCleanups,
     memory_pressure: MemoryPressure,
     last_tick: u64,
@@ -132,6 +134,7 @@ impl<'a> Dispatcher<'a> {
             retries: RetryQueue::default(),
             races: RaceRetries::default(),
             provision: PendingProvision::new(context.provision_queue),
+            environments: PendingEnvironments::new(context.run_dir),
             cleanups: SessionCleanups::default(),
             memory_pressure: MemoryPressure::new(available_memory, context.plan.memory),
             last_tick: 0,

@@ -13,6 +13,7 @@ mod jobserver;
 mod launcher;
 mod nox_report;
 mod options;
+mod pending_environments;
 mod pending_provision;
 mod plan;
 mod prepared_run;

@@ -35,7 +35,7 @@ pub struct RunOptions {
     pub flaky_mode: FlakyMode,
     /// How sessions' output is printed; `None` means grouped.
     pub output_style: Option<OutputStyle>,
-    /// Maximum number of runs in `.noxide/runs`.
+    /// Maximum number of runs that are kept.
     pub history_limit: NonZeroUsize,
     /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
     pub secret_patterns: Vec<String>,

@@ -41,7 +41,7 @@ pub(super) struct TracedLaunch {
 }
 
 impl RunTracing {
-    /// Creates the tracing of these sessions; the preload library is stored in `folder`, below `.noxide`.
+    /// Creates the tracing of these sessions; the preload library is stored in `folder`, in the run data directory.
     pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, folder: &Path) -> Self {
         let preload = PreloadLibrary::install(folder);
         Self { sessions, context, preload, active: BTreeMap::new(), finished: BTreeMap::new() }
@@ -52,10 +52,10 @@ impl RunTracing {
     pub(crate) fn for_mode(
         mode: TraceMode,
         manifest: &NoxfileManifest,
-        noxide_dir: &Path,
+        run_data_dir: &Path,
         posargs: &[String],
     ) -> (Self, Vec<String>) {
-        let cache = TraceCache::load(noxide_dir);
+        let cache = TraceCache::load(run_data_dir);
         let should_trace = |id: &SessionId| match mode {
             TraceMode::Never => false,
             TraceMode::Always => true,
@@ -73,7 +73,7 @@ impl RunTracing {
             let names: Vec<&str> = sessions.iter().map(|id| manifest.sessions[id.0].name.as_str()).collect();
             notices.push(format!("tracing sessions that changed since their last trace: {}", names.join(", ")));
         }
-        (Self::new(sessions, trace_context(manifest), &noxide_dir.join("trace")), notices)
+        (Self::new(sessions, trace_context(manifest), &run_data_dir.join("trace")), notices)
     }
 
     /// Starts to trace a session; returns `None` for one that is not traced.

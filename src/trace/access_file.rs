@@ -36,7 +36,9 @@ pub enum AccessFileError {
     #[error("{0} is not a valid access file: {1}")]
     InvalidContent(String, serde_json::Error),
     /// The file has another format version.
-    #[error("{0} has format version {1}, which this noxide does not support; delete .noxide/trace")]
+    #[error(
+        "{0} has format version {1}, which this noxide does not support; delete the directory `trace` in .nox/.noxide"
+    )]
     UnsupportedVersion(String, u32),
 }
 

@@ -110,10 +110,10 @@ impl RaceReport {
     pub(crate) fn update_trace_cache(
         &self,
         manifest: &NoxfileManifest,
-        noxide_dir: &Path,
+        run_data_dir: &Path,
         posargs: &[String],
     ) -> Result<(), AccessFileError> {
-        let mut cache = TraceCache::load(noxide_dir);
+        let mut cache = TraceCache::load(run_data_dir);
         cache.retain_sessions(manifest);
         // Traces of an unchanged session differ (a file that it created before is now only rewritten), so keep what an
         // earlier trace found.
@@ -131,7 +131,7 @@ impl RaceReport {
         let mut all: Vec<(Session, SessionAccesses)> = Vec::new();
         for session in &manifest.sessions {
             let traced = self.sessions.iter().find(|(traced, _)| traced.name == session.name);
-            let stored = || TraceCache::load_accesses(noxide_dir, &session.name).map(|file| file.accesses);
+            let stored = || TraceCache::load_accesses(run_data_dir, &session.name).map(|file| file.accesses);
             if let Some(accesses) = traced.map(|(_, accesses)| accesses.clone()).or_else(stored) {
                 all.push((session.clone(), accesses));
             }
@@ -146,7 +146,7 @@ impl RaceReport {
                 cache.conflicts.push(learned);
             }
         }
-        cache.save(noxide_dir)
+        cache.save(run_data_dir)
     }
 
     /// Returns the document of `noxide trace --format json`; `settings` is the advice as TOML.
@@ -209,15 +209,15 @@ pub(crate) fn save_trace_results(
     manifest: &NoxfileManifest,
     accesses: &BTreeMap<SessionId, SessionAccesses>,
     run_dir: &Path,
-    noxide_dir: &Path,
+    run_data_dir: &Path,
     posargs: &[String],
 ) -> Vec<String> {
-    let mut warnings = save_accesses(manifest, accesses, run_dir, noxide_dir, posargs);
+    let mut warnings = save_accesses(manifest, accesses, run_dir, run_data_dir, posargs);
     let ids: Vec<SessionId> = accesses.keys().copied().collect();
     let order: Vec<usize> = (0..ids.len()).collect();
     let sessions = traced_sessions(manifest, accesses, &ids);
     let report = RaceReport::new(sessions, &KnownOrdering::default(), &order, &manifest.root);
-    if let Err(error) = report.update_trace_cache(manifest, noxide_dir, posargs) {
+    if let Err(error) = report.update_trace_cache(manifest, run_data_dir, posargs) {
         warnings.push(format!("cannot store the learned conflicts: {error}"));
     }
     warnings
@@ -228,7 +228,7 @@ pub(crate) fn save_accesses(
     manifest: &NoxfileManifest,
     accesses: &BTreeMap<SessionId, SessionAccesses>,
     run_dir: &Path,
-    noxide_dir: &Path,
+    run_data_dir: &Path,
     posargs: &[String],
 ) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -238,7 +238,7 @@ pub(crate) fn save_accesses(
         let path = run_dir.join("accesses").join(format!("{}.json", session.name.slug()));
         let saved = file
             .write(&path)
-            .and_then(|()| TraceCache::save_accesses(noxide_dir, session, posargs, accesses).map(drop));
+            .and_then(|()| TraceCache::save_accesses(run_data_dir, session, posargs, accesses).map(drop));
         if let Err(error) = saved {
             warnings.push(format!("cannot store the accesses of {}: {error}", session.name));
         }
@@ -258,13 +258,13 @@ pub(crate) fn traced_sessions(
     ids.iter().map(with_accesses).collect()
 }
 
-/// Returns the project root, and the paths excluded from traces: environments, caches and `.noxide`, which are private to
+/// Returns the project root, and the paths excluded from traces: environments, caches and run data, which are private to
 /// a session or safe to share.
 pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     let from_env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut excluded: Vec<PathBuf> = manifest.sessions.iter().filter_map(|session| session.envdir.clone()).collect();
     excluded.push(manifest.root.join(".nox"));
-    excluded.push(manifest.root.join(".noxide"));
+    excluded.push(manifest.run_data_dir());
     excluded.extend(from_env("XDG_CACHE_HOME"));
     excluded.extend(from_env("HOME").map(|home| home.join(".cache")));
     excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));

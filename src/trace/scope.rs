@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::project::RUN_DATA_DIR;
+
 /// System directories, in which only changes are tracked, because sessions hardly ever change what others read there.
 const SYSTEM_FOLDERS: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
 
@@ -20,7 +22,7 @@ const CACHE_FOLDER_NAMES: &[&str] = &[
     ".hypothesis",
     ".pytype",
     ".import_linter_cache",
-    ".noxide",
+    RUN_DATA_DIR,
     "site-packages", // part of an environment
 ];
 

@@ -36,7 +36,7 @@ pub struct LearnedConflict {
     pub path: String,
 }
 
-/// Learned conflicts of a project, stored in `.noxide/trace/conflicts.json`.
+/// Learned conflicts of a project, stored in `trace/conflicts.json` in the run data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceCache {
     version: u32,
@@ -47,9 +47,9 @@ pub(crate) struct TraceCache {
 }
 
 impl TraceCache {
-    /// Loads the cache below a `.noxide` directory; empty if the file is missing, unreadable or of another version.
-    pub(crate) fn load(noxide_dir: &Path) -> Self {
-        let read = fs_err::read(cache_file_path(noxide_dir)).ok();
+    /// Loads the cache of a run data directory; empty if the file is missing, unreadable or of another version.
+    pub(crate) fn load(run_data_dir: &Path) -> Self {
+        let read = fs_err::read(cache_file_path(run_data_dir)).ok();
         let known: Option<Self> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         known.filter(|known| known.version == FORMAT_VERSION).unwrap_or_default()
     }
@@ -58,12 +58,12 @@ impl TraceCache {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn save(&mut self, noxide_dir: &Path) -> Result<(), AccessFileError> {
+    pub(crate) fn save(&mut self, run_data_dir: &Path) -> Result<(), AccessFileError> {
         self.version = FORMAT_VERSION;
-        fs_err::create_dir_all(noxide_dir.join("trace"))?;
+        fs_err::create_dir_all(run_data_dir.join("trace"))?;
         let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from)?;
         text.push(b'\n');
-        Ok(write_atomic(&cache_file_path(noxide_dir), &text)?)
+        Ok(write_atomic(&cache_file_path(run_data_dir), &text)?)
     }
 
     /// Returns whether a session was traced before and its fingerprint has changed.
@@ -74,8 +74,8 @@ impl TraceCache {
     }
 
     /// Loads the accesses of a session's last trace.
-    pub(crate) fn load_accesses(noxide_dir: &Path, session: &SessionName) -> Option<AccessFile> {
-        AccessFile::read(&access_file_path(noxide_dir, session)).ok().filter(|file| file.session == *session)
+    pub(crate) fn load_accesses(run_data_dir: &Path, session: &SessionName) -> Option<AccessFile> {
+        AccessFile::read(&access_file_path(run_data_dir, session)).ok().filter(|file| file.session == *session)
     }
 
     /// Stores the accesses of a session.
@@ -83,13 +83,13 @@ impl TraceCache {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn save_accesses(
-        noxide_dir: &Path,
+        run_data_dir: &Path,
         session: &Session,
         posargs: &[String],
         accesses: &SessionAccesses,
     ) -> Result<AccessFile, AccessFileError> {
         let file = AccessFile::new(session.name.clone(), session_fingerprint(session, posargs), accesses.clone());
-        file.write(&access_file_path(noxide_dir, &session.name))?;
+        file.write(&access_file_path(run_data_dir, &session.name))?;
         Ok(file)
     }
 
@@ -101,14 +101,14 @@ impl TraceCache {
     }
 }
 
-fn cache_file_path(noxide_dir: &Path) -> PathBuf {
-    noxide_dir.join("trace/conflicts.json")
+fn cache_file_path(run_data_dir: &Path) -> PathBuf {
+    run_data_dir.join("trace/conflicts.json")
 }
 
-fn access_file_path(noxide_dir: &Path, session: &SessionName) -> PathBuf {
+fn access_file_path(run_data_dir: &Path, session: &SessionName) -> PathBuf {
     // Different session names may map to the same file name; the digest distinguishes them.
     let digest = blake3::hash(session.as_str().as_bytes()).to_hex();
-    noxide_dir.join("trace/sessions").join(format!("{}-{}.json", session.slug(), &digest.as_str()[..8]))
+    run_data_dir.join("trace/sessions").join(format!("{}-{}.json", session.slug(), &digest.as_str()[..8]))
 }
 
 /// Returns a digest of a session's definition: its function and the functions it calls, interpreter, backend,

@@ -12,6 +12,7 @@ use super::step_edit::{insert_step, step_indent};
 use super::text_edit::{
     self, indent_at, insert_lines_after, insert_lines_at, leading_comments_start, quote_scalar, safe_fix, unsafe_fix,
 };
+use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 
 fn cache_step_comment() -> [String; 2] {
     [
@@ -173,12 +174,16 @@ pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
             format!("{dash_indent}- name: Restore environments"),
             format!("{dash_indent}  uses: {uses}"),
             format!("{dash_indent}  with:"),
-            format!("{dash_indent}    path: .nox"),
+            // Without the data of noxide's runs.
+            format!("{dash_indent}    path: |"),
+            format!("{dash_indent}      {DEFAULT_ENVDIR}/*"),
+            format!("{dash_indent}      !{DEFAULT_ENVDIR}/{RUN_DATA_DIR}"),
             format!("{dash_indent}    key: {key}"),
         ];
         let value = format!(
-            "{{name: Restore environments, uses: {}, with: {{path: .nox, key: {}}}}}",
+            "{{name: Restore environments, uses: {}, with: {{path: {}, key: {}}}}}",
             quote_scalar(&uses),
+            quote_scalar(&format!("{DEFAULT_ENVDIR}/*\n!{DEFAULT_ENVDIR}/{RUN_DATA_DIR}\n")),
             quote_scalar(&key)
         );
         let fix = insert_step(view, before, &lines, &value, "")?;

@@ -234,6 +234,11 @@ impl Noxfile {
         })
     }
 
+    /// Returns the directory of the environments, if an option sets it.
+    pub(crate) fn envdir(&self) -> Option<&str> {
+        self.find_option("envdir").map(|option| option.value.trim_end_matches('/')).filter(|value| !value.is_empty())
+    }
+
     /// Whether uv creates the environments, by option or in every session.
     pub(crate) fn has_uv_backend(&self) -> bool {
         self.find_option("default_venv_backend").is_some_and(|option| option.value.contains("uv"))
@@ -353,6 +358,8 @@ pub(in super::super) mod tests {
         );
         assert_eq!(file.default_sessions().len(), 1);
         assert_eq!(file.source.slice(file.venv_reuse_span().unwrap()), "nox.options.reuse_venv = 'yes'");
+        assert_eq!(file.envdir(), None);
+        assert_eq!(noxfile("import nox\nnox.options.envdir = 'envs/'\n").envdir(), Some("envs"));
         assert!(!file.has_uv_backend());
         assert_eq!(file.sessions_calling(&file.cpu_count_functions()[0])[0].name, "t");
         assert_eq!(file.cpu_count_functions()[0].override_variable.as_deref(), Some("N"));
@@ -363,7 +370,7 @@ pub(in super::super) mod tests {
     fn values_reported_by_nox_take_precedence() {
         let manifest: NoxfileManifest = serde_json::from_value(serde_json::json!({
             "nox": "2026.10.20", "python": "3.11.7", "executable": "python", "noxfile": "noxfile.py", "root": ".",
-            "mode": {"how": "fork"}, "queue": [0],
+            "envdir": "/p/.nox", "mode": {"how": "fork"}, "queue": [0],
             "sessions": [{
                 "name": "lint", "base": "lint", "signatures": ["lint"], "description": "", "python": null,
                 "tags": ["fast"], "requires": [], "notifies": [], "backend": "uv", "reuse": true, "envdir": null,

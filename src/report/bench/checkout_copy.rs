@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::record::find_run_data_dir;
+
 /// A clean copy of the project in the current directory.
 #[derive(Debug)]
 pub(super) struct CheckoutCopy {
@@ -20,6 +22,15 @@ impl CheckoutCopy {
     /// Returns the project's directory in the copy.
     pub(super) fn project_dir(&self) -> PathBuf {
         self.root.join("tree")
+    }
+
+    /// Returns the directory with the run data of the copy.
+    pub(super) fn run_data_dir(&self) -> PathBuf {
+        find_run_data_dir(&self.project_dir(), Some(&self.user_cache_dir()))
+    }
+
+    fn user_cache_dir(&self) -> PathBuf {
+        self.root.join("home/.cache/noxide")
     }
 
     /// Recreates the copy: tracked files as they are now, or without Git all files outside the directories of tools.
@@ -55,7 +66,7 @@ impl CheckoutCopy {
             ("UV_CACHE_DIR", self.root.join("uv-cache").into()),
             ("PIP_CACHE_DIR", home.join(".cache/pip").into()),
             ("XDG_CACHE_HOME", home.join(".cache").into()),
-            ("NOXIDE_CACHE_DIR", home.join(".cache/noxide").into()),
+            ("NOXIDE_CACHE_DIR", self.user_cache_dir().into()),
             ("TMPDIR", self.root.join("tmp").into()),
         ];
         // Settings of package indexes and interpreters are still used: they are not caches.
@@ -114,7 +125,7 @@ fn copy_entry(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Directories of tools, which are not part of the project.
-const SKIPPED_DIRS: [&str; 6] = [".nox", ".noxide", ".git", ".venv", "__pycache__", "target"];
+const SKIPPED_DIRS: [&str; 5] = [".nox", ".git", ".venv", "__pycache__", "target"];
 
 fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
     let is_copied = |entry: &walkdir::DirEntry| {

@@ -224,7 +224,7 @@ fn collect_output(reader: impl Read, started_at: Instant, log: &Path) -> TimedLi
 /// Measures a run from its record, or without one from the output lines of nox.
 fn measure_run(copy: &CheckoutCopy, wall: f64, lines: &[(f64, String)]) -> BenchMeasurement {
     let record =
-        RunStore::open_existing(&copy.project_dir()).and_then(|store| store.newest_records(1).into_iter().next());
+        RunStore::open_existing(copy.run_data_dir()).and_then(|store| store.newest_records(1).into_iter().next());
     if let Some(record) = record {
         let results = || record.sessions.iter().filter_map(|session| session.result.as_ref());
         let seconds = |ms: u64| ms as f64 / 1_000.0;

@@ -132,6 +132,8 @@ impl Dispatcher<'_> {
             _ => (outcome, reason),
         };
         self.failed |= outcome.is_failure();
+        // Before it is saved, which needs the lock.
+        self.environments.release(session);
         if self.has_environment(session) {
             self.provision.enqueue_save(FinishedSession { id: self.session_id(session), install });
         }
@@ -182,7 +184,7 @@ impl Dispatcher<'_> {
             let outcome = last.map_or(Outcome::Cancelled, |attempt| attempt.outcome);
             self.settle_session(session, outcome, format!("not retried: {reason}"));
         }
-        for session in self.provision.cancel_all() {
+        for session in self.provision.cancel_all().into_iter().chain(self.environments.cancel_all()) {
             self.report_aborted(session, reason.to_owned());
             for abort in self.scheduler.finish_session(session, Outcome::Aborted) {
                 self.report_aborted(abort.session, reason.to_owned());

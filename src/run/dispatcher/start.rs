@@ -11,6 +11,7 @@ use crate::run::attempt::RunningAttempt;
 use crate::run::deadlines::to_millis;
 use crate::run::graph::SessionIndex;
 use crate::run::launcher::{ExitReport, LaunchRequest};
+use crate::run::pending_environments::EnvironmentState;
 use crate::run::plan::PlannedSession;
 use crate::run::process::{LogWriter, open_output_channel};
 use crate::run::race_retries::ExclusiveAction;
@@ -37,8 +38,11 @@ impl Dispatcher<'_> {
             ExclusiveAction::Hold => return,
             ExclusiveAction::Start(session, slots) => return self.launch_attempt(session, slots),
         }
-        for (session, slots) in self.provision.take_ready() {
+        for (session, slots) in self.environments.take_ready() {
             self.launch_attempt(session, slots);
+        }
+        for (session, slots) in self.provision.take_ready() {
+            self.launch_in_environment(session, slots);
         }
         for (session, slots) in self.retries.take_due(self.clock.now()) {
             self.launch_attempt(session, slots);
@@ -58,8 +62,18 @@ impl Dispatcher<'_> {
                 false => Some(slots),
             };
             if let Some(slots) = slots {
-                self.launch_attempt(session, slots);
+                self.launch_in_environment(session, slots);
             }
+        }
+    }
+
+    /// Launches the first attempt of a session once no other noxide uses its environment.
+    fn launch_in_environment(&mut self, session: SessionIndex, slots: Vec<usize>) {
+        let declared = &self.context.manifest.sessions[self.session_id(session).0];
+        let environment = declared.envdir.clone();
+        match self.environments.start_or_wait(session, declared.name.as_str(), environment, slots) {
+            EnvironmentState::Ready(slots) => self.launch_attempt(session, slots),
+            EnvironmentState::Waiting(message) => self.emit_event(EventKind::Notice { text: message }),
         }
     }
 

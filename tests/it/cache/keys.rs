@@ -161,7 +161,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
         session.result.unwrap().cache.unwrap()
     };
     let clean = || {
-        for folder in [project.beside().join("uv"), project.root().join(".nox"), project.root().join(".noxide")] {
+        for folder in [project.beside().join("uv"), project.root().join(".nox")] {
             fs_err::remove_dir_all(folder).unwrap();
         }
     };

@@ -23,7 +23,7 @@ fn run(fixture: &Fixture, pip: &str, arguments: &[&str]) -> (NoxideRun, String) 
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     let run = &ran.record().run_id;
-    let log = fixture.project.read(&format!(".noxide/runs/{run}/logs/tests.log"));
+    let log = fixture.project.read(&format!(".nox/.noxide/runs/{run}/logs/tests.log"));
     (ran, log)
 }
 

@@ -60,7 +60,9 @@ fn coverage_py_combines_its_own_files() {
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(document["coverage"][0]["percent"], json!(100.0), "{document:#}");
     assert_eq!(document["coverage"][0]["files"], 2);
-    assert!(project.root().join(".coverage.0").exists() && project.root().join(".noxide/coverage/.coverage").exists());
+    assert!(
+        project.root().join(".coverage.0").exists() && project.root().join(".nox/.noxide/coverage/.coverage").exists()
+    );
     std::fs::remove_file(project.root().join(".coverage.1")).unwrap();
     let ran = project.noxide(&["merge", "--coverage", "--fail-under", "97"]);
     assert!(
@@ -88,7 +90,7 @@ fn shards_of_other_checkouts_add_up() {
         assert_eq!(checkout.noxide(&["run"]).exit, Some(0));
         // Only data in the record counts, as when its directory alone was uploaded.
         std::fs::remove_file(checkout.root().join("cov.json")).unwrap();
-        folders.push(checkout.root().join(".noxide"));
+        folders.push(checkout.root().join(".nox/.noxide"));
     }
     let folders: Vec<&str> = folders.iter().map(|folder| folder.to_str().unwrap()).collect();
     let ran = project.noxide(&["merge", folders[0], folders[1], "--coverage", "--fail-under", "100", "--dir", "all"]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use noxide::project::default_run_data_dir;
 use noxide::record::{Outcome, RunRecord, RunStore};
 
 use super::shards::{NOXFILE, project};
@@ -69,7 +70,7 @@ fn shards_merged_are_one_run() {
     // The newest run is now the merged one, and it can be shown again, logs and all.
     let again = whole.noxide(&["replay", "last"]);
     assert!(again.exit == Some(1) && again.stdout.contains("found something"), "{}", again.stdout);
-    let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run_id));
+    let log = whole.read(&format!(".nox/.noxide/runs/{}/logs/package.log", merged_record.run_id));
     assert!(log.contains("nox > package"), "{log}");
 }
 
@@ -80,7 +81,8 @@ fn a_missing_shard_is_named() {
     assert_eq!(ran.exit, Some(1), "{ran:?}");
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["missing_shards"][0]), (&1.into(), &"1/3".into()));
-    let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
+    let first =
+        RunStore::open_existing(default_run_data_dir(folders[0].as_ref())).unwrap().newest_records(1).pop().unwrap();
     let missing: Vec<String> = first.sessions.iter().map(|session| session.spec.name.to_string()).collect();
     assert_eq!(document["missing_sessions"], serde_json::json!(missing));
     assert!(whole.read("all/record.json").contains("no record contains") && whole.read("all/events.jsonl").len() > 100);
@@ -99,7 +101,7 @@ fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
     whole.noxide(&["run"]);
     other.write("broken", "");
     other.noxide(&["run"]);
-    let both = [&whole, &other].map(|project| project.root().join(".noxide").display().to_string());
+    let both = [&whole, &other].map(|project| project.root().join(".nox/.noxide").display().to_string());
     let ran = merge(&whole, &both, &["--dir", "merged"]);
     assert!(
         ran.exit == Some(1) && ran.stdout.contains("same is in several records; the worst result counts"),

@@ -1,5 +1,6 @@
 //! `noxide run --shard` and `noxide matrix`: each session on one runner, with the sessions it needs.
 
+use noxide::project::default_run_data_dir;
 use noxide::record::Outcome;
 use serde_json::Value;
 
@@ -70,7 +71,11 @@ fn a_matrix_names_every_session_and_what_it_prints_can_be_run() {
     for entry in include {
         let line = format!("{} run -s {}", env!("CARGO_BIN_EXE_noxide"), entry["sessions"].as_str().unwrap());
         project.command("sh").args(["-c", &line]).finish();
-        let record = noxide::record::RunStore::open_existing(project.root()).unwrap().newest_records(1).pop().unwrap();
+        let record = noxide::record::RunStore::open_existing(default_run_data_dir(project.root()))
+            .unwrap()
+            .newest_records(1)
+            .pop()
+            .unwrap();
         count += record.sessions.iter().filter(|s| s.result.as_ref().unwrap().outcome != Outcome::Aborted).count();
     }
     assert_eq!(count, 7 - 1, "all but `bad`, which gives up");

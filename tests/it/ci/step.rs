@@ -206,7 +206,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
 fn checkout(from: &Path, to: &Path) {
     std::fs::remove_dir_all(to).ok();
     run_checked(Command::new("cp").arg("-a").arg(from).arg(to));
-    for made in [".nox", ".noxide", "noxide-ci"] {
+    for made in [".nox", "noxide-ci"] {
         std::fs::remove_dir_all(to.join(made)).ok();
     }
 }
@@ -235,7 +235,7 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
     assert!(ran.stdout.contains("usually"), "{}", ran.stdout);
-    assert!(other.join(".noxide/history").is_dir());
+    assert!(other.join(".nox/.noxide/history").is_dir());
     assert_eq!((&cache["uploaded"]["bytes"], ran.stdout.contains("not restored")), (&0.into(), false), "{cache:#}");
     // What else is new is sent, and where the project lay.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();

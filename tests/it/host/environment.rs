@@ -7,7 +7,7 @@ use noxide::project::{
     CoverageUse, HostError, LoadStage, NoxError, NoxOrigin, NoxSearch, NoxStatus, NoxfileManifest, find_nox,
 };
 
-use crate::support::{HostArgs, Project, run_host, write_script};
+use crate::support::{HostArgs, Project, nox_release_path, nox_releases, run_host, write_script};
 
 fn read(project: &Project, ask: &HostArgs) -> NoxfileManifest {
     let (host, manifest) = ask.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
@@ -104,6 +104,41 @@ fn environments_are_as_nox_resolves_them() {
     assert_eq!(manifest.sessions[0].file, Some(project.root().join("noxfile.py")));
     let forced = read(&project, &HostArgs::args(&["-fb", "none", "-N"]));
     assert!(forced.sessions.iter().all(|session| session.backend == "none"));
+}
+
+#[test]
+fn the_directory_of_environments_is_that_of_nox() {
+    let head = "import nox, os\n@nox.session(venv_backend='virtualenv')\ndef a(session): pass\n";
+    let option = |value: &str| format!("{head}nox.options.envdir = {value}\n");
+    for version in nox_releases().into_iter().map(Some).chain([None]) {
+        let project = Project::new(head);
+        project.write("option.py", option("'envs'"));
+        project.write("outside.py", option("os.path.abspath('../shared')"));
+        project.write("sub/below.py", option("'../envs/./'"));
+        for (args, expected) in [
+            ("-f noxfile.py", ".nox"),
+            ("-f option.py", "envs"),
+            ("-f option.py --envdir of/flag", "of/flag"),
+            ("-f outside.py", "../shared"),
+            ("-f sub/below.py", "envs"),
+        ] {
+            let mut ask = HostArgs::args(&args.split(' ').collect::<Vec<_>>());
+            if let Some(version) = version {
+                ask = ask.env("PYTHONPATH", nox_release_path(version).to_str().unwrap());
+            }
+            let manifest = read(&project, &ask);
+            let expected = match expected.strip_prefix("../") {
+                Some(name) => project.root().with_file_name(name),
+                None => project.root().join(expected),
+            };
+            assert_eq!(manifest.envdir, expected, "{version:?}: {args}");
+            // nox itself joins the names of environments to it.
+            assert_eq!(manifest.sessions[0].envdir, Some(expected.join("a")), "{version:?}: {args}");
+        }
+        project.write("moves.py", format!("{head}os.makedirs('other', exist_ok=True)\nos.chdir('other')\n"));
+        let manifest = read(&project, &HostArgs::args(&["-f", "moves.py"]));
+        assert_eq!(manifest.envdir, project.root().join(".nox"), "sessions run in the directory of the noxfile");
+    }
 }
 
 #[test]

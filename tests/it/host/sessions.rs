@@ -254,6 +254,14 @@ fn the_outer_nox_of_two_is_used() {
         assert_eq!(ran.status(name), status, "{name}: {}", ran.log(name));
     }
     assert!(ran.log("good").contains("posargs ['one']"));
+    assert_eq!(ran.manifest.envdir, project.root().join(".nox"));
+    project.write("option.py", format!("{KINDS}nox.options.envdir = 'envs'\n"));
+    for (flags, envdir) in [(&[][..], "envs"), (&["--envdir", "of a flag"], "of a flag"), (&["--envdir=b"], "b")] {
+        let ask = HostArgs::args(&[&["-f", "option.py"], flags].concat()).env("PYTHONPATH", other.to_str().unwrap());
+        let (host, manifest) = ask.start(&project).unwrap();
+        host.close();
+        assert_eq!(manifest.envdir, project.root().join(envdir), "{flags:?}");
+    }
     let refused = HostArgs::args(&["-s", "nothing"]).env("PYTHONPATH", other.to_str().unwrap()).start(&project);
     let Err(HostError::Load(failure)) = refused else { panic!() };
     assert_eq!(failure.exit_code, Some(3));

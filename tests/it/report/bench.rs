@@ -167,7 +167,7 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     assert!(page.starts_with("# CI\n\nMine.\n\n<!-- noxide bench: begin -->\n| caches |"), "{page}");
     assert_eq!(fs_err::read_dir(&scratch).unwrap().count(), 0, "nothing is left");
     assert!(err(&said).contains("12/12 round 2"), "{}", err(&said));
-    assert!(!project.root().join(".noxide").exists(), "a bench is none of the project's runs");
+    assert!(!project.root().join(".nox/.noxide").exists(), "a bench is none of the project's runs");
 }
 
 #[test]

@@ -158,9 +158,9 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
     }
 }
 
-/// Keeps a record in `.noxide` below `root` and gives the run's folder.
+/// Keeps a record in `.nox/.noxide` below `root` and gives the run's folder.
 pub(crate) fn write_run(root: &Path, record: &RunRecord) -> PathBuf {
-    let folder = root.join(".noxide/runs").join(&record.run_id);
+    let folder = root.join(".nox/.noxide/runs").join(&record.run_id);
     fs_err::create_dir_all(folder.join("logs")).unwrap();
     write_record(&folder, record).unwrap();
     folder

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use noxide::project::SessionName;
+use noxide::project::default_run_data_dir;
 use noxide::record::{ImportedRuns, RunStore};
 use noxide::report::parse_import;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ fn err(output: &Output) -> String {
 }
 
 fn imported(project: &Project) -> ImportedRuns {
-    ImportedRuns::read(&project.root().join(".noxide")).unwrap()
+    ImportedRuns::read(&project.root().join(".nox/.noxide")).unwrap()
 }
 
 /// A forge that serves the recorded shapes.
@@ -134,7 +135,7 @@ fn imported_runs_yield_durations_and_a_baseline() {
     }
     let list = project.command(env!("CARGO_BIN_EXE_noxide")).arg("list").finish();
     assert!(String::from_utf8_lossy(&list.stdout).contains("~50.0s"), "{}", String::from_utf8_lossy(&list.stdout));
-    let folder = RunStore::open_existing(project.root()).unwrap();
+    let folder = RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
     assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")).unwrap().wall_ms, 50_000);
     assert_eq!(folder.load_history().usual_stats(&SessionName::new("other")), None);
     let compare = |arguments: &[&str]| {
@@ -212,7 +213,7 @@ fn import_failures_are_reported_and_import_nothing() {
     code(&[&forge.at("cut")], "/cut: ");
     code(&[&forge.at("secret")], "the forge returned HTTP status 401");
     code(&["http://127.0.0.1:1/x"], "http://127.0.0.1:1/x: ");
-    assert!(!project.root().join(".noxide").exists(), "nothing was taken in");
+    assert!(!project.root().join(".nox/.noxide").exists(), "nothing was taken in");
     let asked = |token: &str| {
         let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
         command.args(["history", "import", &forge.at("secret")]).env("NOXIDE_FORGE_TOKEN", token);

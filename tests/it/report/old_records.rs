@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use noxide::project::SessionName;
+use noxide::project::default_run_data_dir;
 use noxide::record::{ArtifactManifest, NeedOrigin, Outcome, RunRecord, RunStore, SessionHistory, read_events};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ fn json(path: &Path) -> Value {
 /// A folder with a run of this record.
 fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(root.path()).unwrap();
+    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
     fs_err::create_dir(folder.run_dir("1")).unwrap();
     fs_err::write(folder.run_dir("1").join("record.json"), record.to_string()).unwrap();
     (root, folder)

@@ -23,7 +23,7 @@ fn chromium() -> Option<PathBuf> {
 
 fn report(root: &Path) -> String {
     run_checked(Command::new(env!("CARGO_BIN_EXE_noxide")).arg("-C").arg(root).arg("report"));
-    fs_err::read_to_string(root.join(".noxide/report.html")).unwrap()
+    fs_err::read_to_string(root.join(".nox/.noxide/report.html")).unwrap()
 }
 
 /// A run with one of everything, names and logs hostile, after five that went well.
@@ -70,7 +70,12 @@ fn the_page_filters_sorts_opens_and_prints_without_errors() {
     let Some(chromium) = chromium() else { return eprintln!("skipped: no Chromium") };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/page.py");
     let mut command = Command::new(python());
-    command.arg(script).arg(chromium).arg(root.path().join(".noxide/report.html")).arg("template-db").arg(root.path());
+    command
+        .arg(script)
+        .arg(chromium)
+        .arg(root.path().join(".nox/.noxide/report.html"))
+        .arg("template-db")
+        .arg(root.path());
     let done = command.finish();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let seen: Value = serde_json::from_slice(&done.stdout).unwrap();

@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use noxide::record::Outcome;
+use noxide::record::{Outcome, RunStore};
 
 use crate::support::{
-    ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, newest_record, rounds, run_flags, shell_session,
+    ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, rounds, run_flags, shell_session,
 };
 
 /// What noxide may have resident at most, in KiB.
@@ -49,8 +49,9 @@ fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
 }
 
 fn recorded_elsewhere(project: &Project) -> bool {
-    let entries = std::fs::read_dir(project.beside().join("tmp")).unwrap().flatten();
-    entries.map(|entry| entry.path()).filter_map(|path| newest_record(&path)).any(|record| record.exit_code == Some(0))
+    let entries = walkdir::WalkDir::new(project.beside().join("tmp")).into_iter().flatten();
+    let stores = entries.filter_map(|entry| RunStore::open_existing(entry.into_path()));
+    stores.flat_map(|store| store.newest_records(1)).any(|record| record.exit_code == Some(0))
 }
 
 const LOUD: &str = "yes 'a line of some length, many times' | head -c 3000000";
@@ -69,7 +70,7 @@ fn a_file_size_limit_loses_the_log_but_not_the_session() {
 #[test]
 fn a_full_disk_fails_no_session() {
     let project = Project::with_grace("500ms", &(shell_session("loud", LOUD) + &shell_session("quiet", "true")));
-    let place = project.root().join(".noxide");
+    let place = project.root().join(".nox/.noxide");
     let Some(_mounted) = Mounted::new(&place, "300k") else { return };
     let over = with_tmp(&project, &["-j2"]);
     assert_eq!(over.code(), 0, "{}", over.text);
@@ -85,7 +86,8 @@ fn a_full_disk_fails_no_session() {
 #[test]
 fn a_run_works_in_a_read_only_tree() {
     let project = Project::with_grace("500ms", &shell_session("one", "true"));
-    let place = project.root().join(".noxide");
+    let place = project.root().join(".nox/.noxide");
+    fs_err::create_dir(place.parent().unwrap()).unwrap();
     fs_err::write(&place, "in the way").unwrap();
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
@@ -103,7 +105,7 @@ fn a_run_works_in_a_read_only_tree() {
 
 #[test]
 fn a_session_that_cleans_the_tree_breaks_no_other() {
-    let sweep = "rm -rf .noxide; echo swept > swept";
+    let sweep = "rm -rf .nox/.noxide; echo swept > swept";
     let project = Project::with_grace(
         "500ms",
         &(shell_session("sweeps", sweep) + &shell_session("after", "test -s swept && echo still here")),

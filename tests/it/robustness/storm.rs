@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use noxide::project::default_run_data_dir;
 use noxide::record::{RunStore, SessionHistory};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
@@ -235,7 +236,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
         let what = format!("round {round} after {sent:?}");
         let status = end(noxide, &what);
         assert_eq!(living(round), [""; 0], "{what}: {status}");
-        let folder = RunStore::open_existing(project.root());
+        let folder = RunStore::open_existing(default_run_data_dir(project.root()));
         let all = folder.as_ref().map(RunStore::run_ids).unwrap_or_default();
         for run in &all {
             folder.as_ref().unwrap().read_record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
@@ -264,7 +265,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
 fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let project = Project::with_grace("60ms", SESSIONS);
     project.write("noxide.toml", "grace = '60ms'\nhistory = 1000\n");
-    let folder = |project: &Project| RunStore::open_existing(project.root()).unwrap();
+    let folder = |project: &Project| RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
     let whole = |round: u32| {
         let status = end(start(&project, round), "a whole run");
         let said = std::fs::read_to_string(project.beside().join("out")).unwrap();

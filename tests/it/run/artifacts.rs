@@ -127,5 +127,5 @@ fn a_second_interrupt_skips_artifacts() {
 }
 
 fn folder_of_the_only_run(project: &Project) -> std::path::PathBuf {
-    fs_err::read_dir(project.root().join(".noxide/runs")).unwrap().next().unwrap().unwrap().path()
+    fs_err::read_dir(project.root().join(".nox/.noxide/runs")).unwrap().next().unwrap().unwrap().path()
 }

@@ -47,7 +47,7 @@ fn sessions_run_in_parallel_unless_ordered() {
     assert_eq!(record.sessions[2].spec.needs[0].origin, NeedOrigin::Requires);
     let attempt = &record.sessions[0].result.as_ref().unwrap().attempts[0];
     assert!(attempt.cpu_ms.is_some() && attempt.peak_memory.is_some_and(|bytes| bytes > 1 << 20));
-    let log = project.read(&format!(".noxide/runs/{}/logs/last.log", record.run_id));
+    let log = project.read(&format!(".nox/.noxide/runs/{}/logs/last.log", record.run_id));
     assert!(log.contains("nox > last") && log.contains("Session last was successful"), "{log}");
 }
 
@@ -99,7 +99,7 @@ def late(session):
     assert_eq!(ran.exit, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(ran.outcomes().len(), 3);
     assert!(ran.times("late").0 >= ran.times("second").1);
-    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record().run_id));
+    let log = project.read(&format!(".nox/.noxide/runs/{}/logs/late.log", ran.record().run_id));
     assert!(log.contains("late with ['from', 'first']"), "{log}");
     // Selected by hand, and first in the file's order, it still comes after those that notify it.
     let ran = project.noxide(&["run", "-j2", "-s", "late", "first", "second"]);
@@ -125,7 +125,7 @@ fn settings_order_lock_and_isolate_sessions() {
     assert!([0, 1, 3].into_iter().all(|other| apart(2, other)), "exclusive: {times:?}");
     assert!(times[3].0 >= times[0].1, "after: {times:?}");
     let run = &ran.record().run_id;
-    assert!(project.read(&format!(".noxide/runs/{run}/logs/a.log")).contains("for a"));
+    assert!(project.read(&format!(".nox/.noxide/runs/{run}/logs/a.log")).contains("for a"));
     let graph = project.noxide(&["graph"]).stdout;
     assert!(graph.contains("lock db") && graph.contains("noxide.toml:8") && graph.contains("exclusive"), "{graph}");
 }
@@ -153,7 +153,7 @@ def extra(session):
     assert_eq!(names(&["run", "-s", "lint", "tests", "--", "-x"]), ["lint", "tests(n=1)", "tests(n=2)"]);
     let ran = project.noxide(&["run", "-s", "lint", "--", "-x", "a b"]);
     let run = &ran.record().run_id;
-    assert!(project.read(&format!(".noxide/runs/{run}/logs/lint.log")).contains("posargs ['-x', 'a b']"));
+    assert!(project.read(&format!(".nox/.noxide/runs/{run}/logs/lint.log")).contains("posargs ['-x', 'a b']"));
     assert_eq!(names(&["run", "-t", "quick"]), ["lint"]);
     assert_eq!(names(&["run", "-k", "tests and not lint"]), ["tests(n=1)", "tests(n=2)"]);
     assert_eq!(names(&["run", "-s", "tests(n=2)"]), ["tests(n=2)"]);
@@ -173,7 +173,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let shown: serde_json::Value =
         serde_json::from_str(&project.noxide(&["run", "--dry-run", "--format", "json"]).stdout).unwrap();
     assert_eq!((&shown["version"], &shown["sessions"][1]["name"]), (&serde_json::json!(2), &serde_json::json!("b")));
-    assert!(!project.root().join("ran").exists() && !project.root().join(".noxide").exists());
+    assert!(!project.root().join("ran").exists() && !project.root().join(".nox/.noxide").exists());
 }
 
 #[test]
@@ -311,14 +311,14 @@ fn certificates_and_the_rest_of_the_environment_reach_sessions() {
     let ran =
         NoxideRun::finish(noxide_in(project.root(), &["run"]).env("SSL_CERT_FILE", "/certs.pem").env("MY_OWN", "kept"));
     let run = &ran.record().run_id;
-    assert!(project.read(&format!(".noxide/runs/{run}/logs/env.log")).contains("/certs.pem kept"));
+    assert!(project.read(&format!(".nox/.noxide/runs/{run}/logs/env.log")).contains("/certs.pem kept"));
 }
 
 #[test]
 fn secrets_reach_neither_logs_nor_output() {
     let project = project(&sh("leak", "echo token is $DEPLOY_TOKEN; exit 1"));
     let ran = NoxideRun::finish(noxide_in(project.root(), &["run"]).env("DEPLOY_TOKEN", "hunter2-hunter2"));
-    let log = project.read(&format!(".noxide/runs/{}/logs/leak.log", ran.record().run_id));
+    let log = project.read(&format!(".nox/.noxide/runs/{}/logs/leak.log", ran.record().run_id));
     assert!(log.contains("token is ***") && ran.stdout.contains("token is ***"), "{log}");
     assert!(![&log, &ran.stdout, &ran.stderr].into_iter().any(|text| text.contains("hunter2")));
 }

@@ -9,5 +9,7 @@ mod provisioning;
 mod real_projects;
 mod records;
 mod rerun;
+mod run_data;
 mod schedule;
 mod session_resources;
+mod two_runs;

@@ -71,7 +71,7 @@ fn run_in_clone(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Comma
     let mut log = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     if keeps_logs {
         log.clear();
-        for run in fs_err::read_dir(tree.join(".noxide/runs")).unwrap() {
+        for run in fs_err::read_dir(tree.join(".nox/.noxide/runs")).unwrap() {
             for session in fs_err::read_dir(run.unwrap().path().join("logs")).unwrap() {
                 log.push_str(&String::from_utf8_lossy(&fs_err::read(session.unwrap().path()).unwrap()));
             }

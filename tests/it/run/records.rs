@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use noxide::project::SessionName;
+use noxide::project::{SessionName, default_run_data_dir};
 use noxide::record::{
     AttemptResult, EventKind, Machine, Outcome, RunEvent, RunMetadata, RunRecord, RunRecorder, RunStore,
     SessionHistory, SessionResult, SessionSpec, read_events, write_record,
@@ -77,7 +77,7 @@ fn record(events: &[RunEvent]) -> RunRecord {
 #[test]
 fn a_run_is_recorded_as_it_goes_and_read_back() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(root.path()).unwrap();
+    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
     let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
     for event in run("1", 100) {
         recorder.record_event(&event);
@@ -98,7 +98,7 @@ fn a_run_is_recorded_as_it_goes_and_read_back() {
 #[test]
 fn a_killed_run_is_recovered_from_its_events() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(root.path()).unwrap();
+    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
     let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
     let mut events = run("1", 100);
     events.pop();
@@ -128,7 +128,7 @@ fn a_killed_run_is_recovered_from_its_events() {
 #[test]
 fn corrupt_records_and_events_are_named_and_skipped() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(root.path()).unwrap();
+    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
     fs_err::create_dir(folder.run_dir("1")).unwrap();
     fs_err::write(folder.run_dir("1").join("record.json"), "{").unwrap();
     assert!(folder.read_record("1").unwrap_err().to_string().contains("record.json"));
@@ -143,7 +143,7 @@ fn corrupt_records_and_events_are_named_and_skipped() {
 #[test]
 fn history_is_bounded_and_yields_medians() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(root.path()).unwrap();
+    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
     for (number, wall) in [100, 900, 300, 200].into_iter().enumerate() {
         let path = folder.run_dir(&number.to_string());
         fs_err::create_dir(&path).unwrap();
@@ -180,9 +180,10 @@ fn only_passed_sessions_yield_durations() {
 #[test]
 fn an_unwritable_directory_is_an_error_not_a_panic() {
     let root = tempfile::tempdir().unwrap();
-    fs_err::write(root.path().join(".noxide"), "a file").unwrap();
-    assert!(RunStore::open(root.path()).is_err());
-    assert!(RunStore::open(&root.path().join("missing").join("\0")).is_err());
+    fs_err::create_dir(root.path().join(".nox")).unwrap();
+    fs_err::write(root.path().join(".nox/.noxide"), "a file").unwrap();
+    assert!(RunStore::open(default_run_data_dir(root.path())).is_err());
+    assert!(RunStore::open(default_run_data_dir(&root.path().join("missing").join("\0"))).is_err());
 }
 
 #[test]

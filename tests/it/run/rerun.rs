@@ -45,7 +45,7 @@ fn rerun_without_an_earlier_run_is_an_error() {
     let ran = run(&project, "--rerun failed");
     assert_eq!(ran.code(), 2);
     assert!(ran.text.contains("no run is recorded in"), "{}", ran.text);
-    assert!(!project.root().join(".noxide").exists());
+    assert!(!project.root().join(".nox/.noxide").exists());
 }
 
 const ENDLESS: &str = "@nox.session\ndef done(session): pass\n\

@@ -131,11 +131,14 @@ fn each_session_has_a_folder_for_temporary_files() {
     assert!(bad.join("evidence").exists(), "it failed: somebody will want to look");
     assert_eq!(fs_err::metadata(bad.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
     let root = bad.parent().unwrap();
-    assert_eq!(fs_err::read_link(project.newest_run_dir().join("tmp")).unwrap(), root);
+    assert_eq!(
+        fs_err::read_to_string(project.newest_run_dir().join("temporary-directory")).unwrap(),
+        root.to_str().unwrap()
+    );
     assert_eq!(run(&project, "-s good").code(), 0);
     assert!(!root.exists(), "the run it belongs to is pruned");
     assert!(!temp_dir_of(&project, "good").parent().unwrap().exists(), "nothing is kept of a run that passed");
-    assert!(!project.newest_run_dir().join("tmp").exists());
+    assert!(!project.newest_run_dir().join("temporary-directory").exists());
 }
 
 #[test]

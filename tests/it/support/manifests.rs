@@ -45,6 +45,7 @@ pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
         executable: PathBuf::from("python"),
         noxfile: PathBuf::from("noxfile.py"),
         root: PathBuf::from("."),
+        envdir: PathBuf::from("./.nox"),
         mode: HostMode::Fork,
         description: String::new(),
         stop_on_first_error: false,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use noxide::project::default_run_data_dir;
 use noxide::record::{Outcome, RecordedSession, RunRecord, RunStore, SessionResult};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -142,7 +143,7 @@ impl NoxideRun {
     /// What an attempt of a session printed; attempts are numbered from 1.
     pub(crate) fn log(&self, name: &str, attempt: usize) -> Vec<u8> {
         let path = &self.session(name).attempts[attempt - 1].log;
-        let store = RunStore::open_existing(&self.root).unwrap();
+        let store = RunStore::open_existing(default_run_data_dir(&self.root)).unwrap();
         std::fs::read(store.run_dir(&self.record().run_id).join(path)).unwrap()
     }
 }

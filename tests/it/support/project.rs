@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
+use noxide::project::default_run_data_dir;
 use noxide::record::{Outcome, RunEvent, RunRecord, RunStore};
 use tempfile::TempDir;
 
@@ -107,7 +108,7 @@ impl Project {
 
     /// The directory of the newest run.
     pub(crate) fn newest_run_dir(&self) -> PathBuf {
-        self.root.join(".noxide/runs").join(self.newest_record().run_id)
+        self.root.join(".nox/.noxide/runs").join(self.newest_record().run_id)
     }
 
     /// The sessions of the newest run with their outcomes, in order.
@@ -123,7 +124,7 @@ impl Project {
 
     /// The events of the newest run.
     pub(crate) fn events(&self) -> Vec<RunEvent> {
-        let store = RunStore::open_existing(&self.root).unwrap();
+        let store = RunStore::open_existing(default_run_data_dir(&self.root)).unwrap();
         let run = store.run_ids().pop().unwrap();
         noxide::record::read_events(&store.run_dir(&run).join("events.jsonl")).unwrap()
     }
@@ -131,7 +132,7 @@ impl Project {
 
 /// The newest record below a directory.
 pub(crate) fn newest_record(root: &Path) -> Option<RunRecord> {
-    RunStore::open_existing(root)?.newest_records(1).pop()
+    RunStore::open_existing(default_run_data_dir(root))?.newest_records(1).pop()
 }
 
 /// The sessions of a record with their outcomes, in order.

@@ -100,11 +100,11 @@ fn looked(settings: &str) -> (Value, String) {
     std::os::unix::fs::symlink("nowhere", project.root().join("gone")).unwrap();
     let ran = project.noxide(&["trace", "--format", "json"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
-    let folder = project.root().join(".noxide/trace/sessions");
+    let folder = project.root().join(".nox/.noxide/trace/sessions");
     let file = fs_err::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let accesses = serde_json::from_slice(&fs_err::read(file).unwrap()).unwrap();
     let own = project.root().display().to_string();
-    let run = fs_err::read_dir(project.root().join(".noxide/runs")).unwrap().next().unwrap().unwrap().path();
+    let run = fs_err::read_dir(project.root().join(".nox/.noxide/runs")).unwrap().next().unwrap().unwrap().path();
     let log = fs_err::read_dir(run.join("logs")).unwrap().next().unwrap().unwrap().path();
     (accesses, fs_err::read_to_string(log).unwrap().replace(&own, "ROOT"))
 }

@@ -111,7 +111,7 @@ fn a_long_log_is_shown_once_and_its_end_again() {
     let text = show(&builder, styled(SessionOutputStyle::Grouped));
     assert_eq!(text.matches("line 800\n").count(), 1);
     assert_eq!(text.matches("line 801\n").count(), 2);
-    assert!(text.contains("… 800 lines above, in .noxide/runs/1/tests-1.log"), "{text}");
+    assert!(text.contains("… 800 lines above, in .nox/.noxide/runs/1/tests-1.log"), "{text}");
     let mut one = RunEventBuilder::new(&["tests", "docs"]);
     one.start_session(0, "tests").write_log("tests", "x\n".repeat(201).as_bytes());
     one.finish_session(5, "tests", Outcome::Failed, "")

@@ -30,7 +30,7 @@ class Installs:
         self.runner = runner
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INDEX_MAX_AGE", 0))
-        self.query_marks = os.path.join(os.getcwd(), ".noxide", "asked")
+        self.query_marks = os.path.join(environments_directory(runner.global_config), ".noxide", "asked")
         self.fill_dir = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
         shared = os.environ.pop("NOXIDE_INSTALLS_SHARED", "")
         self.shared = SharedInstalls(shared) if shared else None

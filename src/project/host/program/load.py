@@ -160,6 +160,12 @@ def parse_arguments(nox):
     return config, bool(BOOT.get("emulate"))
 
 
+def environments_directory(config):
+    """Returns the absolute path of the directory in which nox creates environments."""
+    root = os.path.realpath(os.path.dirname(config.noxfile))  # a noxfile may change the working directory
+    return os.path.normpath(os.path.join(root, os.fspath(config.envdir)))
+
+
 def nox_flags():
     """Returns the arguments before `--`."""
     arguments = sys.argv[1:]

@@ -24,6 +24,7 @@ def describe(loaded, mode):
         "executable": path_json(sys.executable),
         "noxfile": path_json(os.path.abspath(str(config.noxfile))),
         "root": path_json(os.getcwd()),
+        "envdir": path_json(environments_directory(config)),
         "mode": mode,
         "sessions": sessions,
         "queue": [numbers[id(runner)] for runner in loaded.queue if id(runner) in numbers],

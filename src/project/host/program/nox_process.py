@@ -34,13 +34,11 @@ def list_sessions():
 def describe_listed(listed, missing):
     """Returns the manifest according to the listing; `requires` is read from the noxfile's source."""
     flags = nox_flags()
-    noxfile = "noxfile.py"
-    for flag, value in zip(flags, flags[1:]):
-        if flag in ("-f", "--noxfile"):
-            noxfile = value
-    noxfile = os.path.abspath(noxfile)
+    noxfile = os.path.abspath(flag_value(flags, "-f", "--noxfile") or "noxfile.py")
     os.chdir(os.path.dirname(noxfile))
-    requires = parse_requires(noxfile)
+    tree = parse_noxfile(noxfile)
+    requires = parse_requires(tree)
+    envdir = flag_value(flags, "--envdir") or parse_option(tree, "envdir") or ".nox"
     sessions = []
     for facts in listed.sessions:
         python = facts.get("python")
@@ -59,20 +57,46 @@ def describe_listed(listed, missing):
     return {
         "type": "manifest", "nox": nox_version(), "python": "%d.%d.%d" % sys.version_info[:3],
         "executable": path_json(sys.executable), "noxfile": path_json(noxfile), "root": path_json(os.getcwd()),
+        "envdir": path_json(os.path.abspath(envdir)),
         "mode": {"how": "process", "why": "this nox has no %s" % ", ".join(missing)},
         "sessions": sessions, "queue": list(range(len(sessions))), "description": "",
         "stop_on_first_error": "-x" in flags or "--stop-on-first-error" in flags, "report": None, "notices": [],
     }
 
 
-def parse_requires(noxfile):
-    """Returns the constant strings in `requires=[…]` of the decorators of a noxfile, by session name."""
-    found = {}
+def flag_value(flags, *names):
+    """Returns the value that the arguments give a flag last; None if they do not have it."""
+    found = None
+    for index, flag in enumerate(flags):
+        name, has_value, value = flag.partition("=")
+        if name in names:
+            found = value if has_value else "".join(flags[index + 1 : index + 2])
+    return found
+
+
+def parse_noxfile(noxfile):
+    """Returns the syntax tree of a noxfile; an empty one if it cannot be parsed."""
     try:
         with open(noxfile, "rb") as file:
-            tree = ast.parse(file.read())
+            return ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
-        return found
+        return ast.parse("")
+
+
+def parse_option(tree, name):
+    """Returns the constant string that a noxfile assigns to an option, as in `nox.options.envdir = "envs"`; else None."""
+    found = None
+    for node in ast.walk(tree):
+        for target in getattr(node, "targets", []):
+            owner = getattr(target, "value", None)
+            if getattr(target, "attr", None) == name and "options" in (getattr(owner, "attr", None), getattr(owner, "id", None)):
+                found = constant_string(node.value) or found
+    return found
+
+
+def parse_requires(tree):
+    """Returns the constant strings in `requires=[…]` of the decorators of a noxfile, by session name."""
+    found = {}
     for node in ast.walk(tree):
         for decorator in getattr(node, "decorator_list", []):
             keywords = {keyword.arg: keyword.value for keyword in getattr(decorator, "keywords", [])}
