@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use clap::CommandFactory as _;
+
 use super::args::{Cli, CliCommand};
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::shared_args::OutputFormat;
 use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, replay, report, run, trace};
-use crate::config::ColorMode;
+use crate::config::{ColorMode, append_action_inputs};
 use crate::output::{GraphFormat, OutputContext};
 use crate::report::bench::BenchFormat;
 
@@ -15,7 +17,10 @@ use crate::report::bench::BenchFormat;
 pub fn main() -> std::process::ExitCode {
     // Turns a write beyond the file size limit into an error; child processes keep the default handling.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-    let cli = match Cli::parse_args(std::env::args_os()) {
+    let variable = |name: &str| std::env::var(name).ok();
+    let argv = append_action_inputs(std::env::args_os(), &variable)
+        .map_err(|message| Cli::command().error(clap::error::ErrorKind::ValueValidation, message));
+    let cli = match argv.and_then(Cli::parse_args) {
         Ok(cli) => cli,
         Err(error) => {
             // A closed stream is not an error.
@@ -23,7 +28,7 @@ pub fn main() -> std::process::ExitCode {
             return u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.code()).into();
         }
     };
-    let color = ColorMode::from_environment(cli.global.color, &|name| std::env::var(name).ok());
+    let color = ColorMode::from_environment(cli.global.color, &variable);
     let should_color = |is_terminal: bool, term: Option<&str>| color.should_color(is_terminal, term);
     let output = OutputContext::detect(&should_color, cli.global.verbose, cli.global.quiet);
     let exit_code = run_command(&cli, &output).unwrap_or_else(|error| {

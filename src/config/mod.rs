@@ -1,5 +1,6 @@
 //! Settings from flags, environment and files, each with its origin.
 
+mod action_inputs;
 mod audit_settings;
 mod audit_table;
 mod color;
@@ -12,6 +13,7 @@ mod settings_edit;
 mod settings_file;
 mod toml_reader;
 
+pub(crate) use action_inputs::append_action_inputs;
 pub use audit_settings::{AuditFlags, AuditSettings};
 pub use audit_table::{AuditTable, RuleTable};
 pub use color::ColorMode;

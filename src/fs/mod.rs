@@ -1,6 +1,7 @@
 //! File system primitives: atomic writes, locks, digests, links, and checks that untrusted paths stay inside a directory.
 
 mod atomic;
+mod beneath;
 mod digest;
 mod link;
 mod lock;
@@ -9,6 +10,7 @@ mod path;
 mod stat;
 
 pub(crate) use atomic::{create_parent_dir, is_rename_target_occupied, write_atomic};
+pub(crate) use beneath::RootDir;
 pub use digest::{Sha256Digest, encode_base64_url, sha256_file};
 pub(crate) use digest::{blake3_hex, copy_with_sha256, open_no_follow, sha256_open_file};
 pub use link::{FileLinker, LinkMode};

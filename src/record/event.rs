@@ -94,6 +94,29 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// Returns the texts that may contain something a session printed or was called with.
+    pub(crate) fn session_texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::SessionRestored { cache, .. } => vec![&mut cache.miss_reason],
+            Self::SessionRetried { attempt, .. } => vec![&mut attempt.reason],
+            Self::SessionFinished(result) => {
+                let cache = result.cache.iter_mut().map(|cache| &mut cache.miss_reason);
+                let attempts = result.attempts.iter_mut().map(|attempt| &mut attempt.reason);
+                attempts.chain(cache).chain([&mut result.reason]).collect()
+            }
+            Self::Notice { text } => vec![text],
+            Self::RunStarted(_)
+            | Self::SessionAdded { .. }
+            | Self::SessionRestoring { .. }
+            | Self::SessionStarted { .. }
+            | Self::OutputGrew { .. }
+            | Self::RunInterrupted { .. }
+            | Self::RunFinished { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Metadata of a run, known at its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunMetadata {

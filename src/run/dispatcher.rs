@@ -210,7 +210,11 @@ impl<'a> Dispatcher<'a> {
         next_retry.map_or(TICK_INTERVAL, |delay| TICK_INTERVAL.min(Duration::from_millis(delay)))
     }
 
-    fn emit_event(&mut self, kind: EventKind) {
+    /// Passes an event on. Every text that leaves a session passes here, so secrets are redacted here.
+    fn emit_event(&mut self, mut kind: EventKind) {
+        for text in kind.session_texts_mut() {
+            *text = self.context.redactor.redact_text(text);
+        }
         self.subscriber.on_event(&RunEvent { at: self.clock.now(), kind });
     }
 

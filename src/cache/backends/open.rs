@@ -26,7 +26,7 @@ pub enum BackendConfigError {
     UnknownBackend(String),
     /// A variable for S3 is not set.
     #[error("s3: {0} is not set")]
-    MissingS3Variable(&'static str),
+    MissingS3Variable(String),
     /// The CI server has no Actions cache service.
     #[error("`actions`: the CI server offers no cache (ACTIONS_CACHE_URL is not set)")]
     NoActionsCache,
@@ -94,12 +94,16 @@ fn open_s3_backend(text: &str, variables: &BackendEnv<'_>) -> Result<S3Backend, 
         variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
     let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
     let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+    // Credentials for the cache alone, which sessions do not get; all three come from one set.
+    let prefix_of_set = if variable("NOXIDE_S3_ACCESS_KEY_ID").is_some() { "NOXIDE_S3" } else { "AWS" };
+    let credential = |name: &str| variable(&format!("{prefix_of_set}_{name}"));
+    let required = |name: &str| {
+        credential(name).ok_or_else(|| BackendConfigError::MissingS3Variable(format!("{prefix_of_set}_{name}")))
+    };
     let credentials = S3Credentials {
-        access_key_id: variable("AWS_ACCESS_KEY_ID")
-            .ok_or(BackendConfigError::MissingS3Variable("AWS_ACCESS_KEY_ID"))?,
-        secret_access_key: variable("AWS_SECRET_ACCESS_KEY")
-            .ok_or(BackendConfigError::MissingS3Variable("AWS_SECRET_ACCESS_KEY"))?,
-        session_token: variable("AWS_SESSION_TOKEN"),
+        access_key_id: required("ACCESS_KEY_ID")?,
+        secret_access_key: required("SECRET_ACCESS_KEY")?,
+        session_token: credential("SESSION_TOKEN"),
         region,
     };
     let prefix = prefix.trim_matches('/').to_owned();
@@ -133,11 +137,11 @@ mod tests {
             "/a/b, then s3://bucket/some"
         );
         assert_eq!(opened_name("file:///a", &[]).unwrap().unwrap(), "/a");
-        assert_eq!(opened_name("s3://bucket", &[]), Err(BackendConfigError::MissingS3Variable("AWS_ACCESS_KEY_ID")));
-        assert_eq!(
-            opened_name("s3://bucket", &credentials[..1]),
-            Err(BackendConfigError::MissingS3Variable("AWS_SECRET_ACCESS_KEY"))
-        );
+        let missing = |name: &str| Err(BackendConfigError::MissingS3Variable(name.to_owned()));
+        assert_eq!(opened_name("s3://bucket", &[]), missing("AWS_ACCESS_KEY_ID"));
+        assert_eq!(opened_name("s3://bucket", &credentials[..1]), missing("AWS_SECRET_ACCESS_KEY"));
+        let own = [credentials[0], credentials[1], ("NOXIDE_S3_ACCESS_KEY_ID", "c")];
+        assert_eq!(opened_name("s3://bucket", &own), missing("NOXIDE_S3_SECRET_ACCESS_KEY"));
         assert!(opened_name("s3://", &credentials).is_err() && opened_name("ftp://x", &[]).is_err());
     }
 }

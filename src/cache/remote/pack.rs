@@ -164,13 +164,13 @@ fn stage_items(staged: &mut StagedEntry<'_>, items: Vec<FrameItem>, content: &mu
 /// its tree.
 fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>]) -> bool {
     let digest = id.id().get(..64).unwrap_or_default();
-    let tree = placement.tree_path.rsplit('/').next().unwrap_or_default();
+    let tree = placement.tree_path().rsplit('/').next().unwrap_or_default();
     let contains = |file: &Vec<u8>, text: &str| {
         !text.is_empty() && file.windows(text.len()).any(|window| window == text.as_bytes())
     };
     let names_wheel = files.iter().any(|file| contains(file, digest));
     let names_tree = id.kind == EntryKind::BuiltWheel || files.last().is_some_and(|pointer| contains(pointer, tree));
-    files.len() == placement.files.len() && names_wheel && names_tree
+    placement.kind() == Some(id.kind) && files.len() == placement.files().len() && names_wheel && names_tree
 }
 
 /// zstd level: a higher level takes more time than the smaller upload saves.
@@ -218,8 +218,11 @@ impl PackWriter {
                     Ok((mut bytes, uncompressed_length)) => {
                         let length = bytes.seek(SeekFrom::End(0))?;
                         bytes.seek(SeekFrom::Start(0))?;
-                        let mut buckets: Vec<String> =
-                            entry.placements().into_iter().map(|(placement, _)| placement.bucket).collect();
+                        let mut buckets: Vec<String> = entry
+                            .placements()
+                            .into_iter()
+                            .map(|(placement, _)| placement.bucket().to_owned())
+                            .collect();
                         buckets.sort();
                         buckets.dedup();
                         let frame = PackFrame {

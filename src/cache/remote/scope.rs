@@ -12,7 +12,7 @@ pub struct CacheScope {
     key_prefix: String,
     /// The scope that is written.
     pub(crate) write_scope: String,
-    /// The scopes that are read, in order of preference; the first is `write_scope`.
+    /// The scopes that are read, in order of preference. `pull_request_target` reads only those of branches.
     pub(crate) read_scopes: Vec<String>,
     /// Digest of the path of the project.
     pub(crate) checkout_id: String,
@@ -33,24 +33,27 @@ impl CacheScope {
         let repository = repository.unwrap_or_else(|| format!("at-{checkout_id}"));
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| fs_err::read(path).ok());
         let event: Value = event.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        let branch = |name: &str| format!("b-{}", sanitize_key_part(name));
+        let branch = |name: &str| scope_name("b", name);
         let reference = variable("GITHUB_REF").unwrap_or_default();
-        let pull_request =
-            reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()).map(str::to_owned);
+        let pull_request = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next());
         let base = variable("GITHUB_BASE_REF").map(|name| branch(&name));
-        let write_scope = match (&pull_request, variable("GITHUB_HEAD_REF")) {
-            (Some(number), _) => format!("pr-{}", sanitize_key_part(number)),
-            (None, Some(head)) => format!("pr-{}", sanitize_key_part(&head)),
+        let head = variable("GITHUB_HEAD_REF");
+        // Such a run has the rights of the base branch, but may execute code of the pull request.
+        let is_privileged = variable("GITHUB_EVENT_NAME").is_some_and(|event| event == "pull_request_target");
+        let write_scope = match (pull_request, head) {
+            (_, head) if is_privileged => scope_name("t", head.as_deref().unwrap_or(&reference)),
+            (Some(number), _) => scope_name("pr", number),
+            (None, Some(head)) => scope_name("h", &head),
             (None, None) => match reference.strip_prefix("refs/heads/") {
                 Some(name) => branch(name),
                 None if reference.is_empty() => "local".to_owned(),
-                None => format!("r-{}", sanitize_key_part(&reference)),
+                None => scope_name("r", &reference),
             },
         };
         let default_branch = event.pointer("/repository/default_branch").and_then(Value::as_str).map(branch);
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
         let run_id = variable("GITHUB_RUN_ID").map(|run_id| format!("{run_id}.{attempt}")).unwrap_or_default();
-        let mut read_scopes = vec![write_scope.clone()];
+        let mut read_scopes = if is_privileged { Vec::new() } else { vec![write_scope.clone()] };
         for scope in [base, default_branch].into_iter().flatten() {
             if !read_scopes.contains(&scope) {
                 read_scopes.push(scope);
@@ -86,6 +89,12 @@ impl CacheScope {
     }
 }
 
+/// Returns the name of a scope: its kind, a readable part, and a digest of the exact name, so that no two names share it.
+fn scope_name(kind: &str, name: &str) -> String {
+    let readable: String = sanitize_key_part(name).chars().take(40).collect();
+    format!("{kind}-{readable}-{}", &blake3::hash(name.as_bytes()).to_hex()[..16])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,19 +115,58 @@ mod tests {
             all.extend_from_slice(more);
             scope(&all)
         };
+        let names = |names: &[(&str, &str)]| -> Vec<String> {
+            names.iter().map(|(kind, name)| scope_name(kind, name)).collect()
+        };
         let main = on_ci(&[("GITHUB_REF", "refs/heads/main")]);
-        assert_eq!((main.write_scope.as_str(), main.read_scopes.len()), ("b-main", 1));
-        assert_eq!(main.manifest_prefix(&main.write_scope), "nx2/org-repo/linux-x86_64/b-main/m-");
+        assert_eq!(main.read_scopes, names(&[("b", "main")]));
+        let prefix = main.manifest_prefix(&main.write_scope);
+        assert!(prefix.starts_with("nx2/org-repo/linux-x86_64/b-main-") && prefix.ends_with("/m-"), "{prefix}");
         let branch = on_ci(&[("GITHUB_REF", "refs/heads/Feature/X")]);
-        assert_eq!(branch.read_scopes, ["b-feature-x", "b-main"]);
+        assert_eq!(branch.read_scopes, names(&[("b", "Feature/X"), ("b", "main")]));
         let pull_request =
             on_ci(&[("GITHUB_REF", "refs/pull/7/merge"), ("GITHUB_BASE_REF", "dev"), ("GITHUB_HEAD_REF", "x")]);
-        assert_eq!(
-            (pull_request.write_scope.as_str(), pull_request.read_scopes),
-            ("pr-7", vec!["pr-7".into(), "b-dev".into(), "b-main".into()])
-        );
-        assert_eq!(on_ci(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, "r-refs-tags-v1");
+        assert_eq!(pull_request.read_scopes, names(&[("pr", "7"), ("b", "dev"), ("b", "main")]));
+        assert_eq!(pull_request.write_scope, pull_request.read_scopes[0]);
+        assert_eq!(on_ci(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, scope_name("r", "refs/tags/v1"));
         assert!(main.has_key_prefix(&main.pack_key("abc")) && !main.has_key_prefix("nx2/org-repo/linux-x86_64x/p"));
+    }
+
+    #[test]
+    fn names_that_differ_never_share_a_scope() {
+        let write_scope = |more: &[(&str, &str)]| scope(more).write_scope;
+        let branch = |name: &str| write_scope(&[("GITHUB_REF", &format!("refs/heads/{name}"))]);
+        let long = "a".repeat(150);
+        let mut all = vec![
+            branch("main"),
+            branch("MAIN"),
+            branch("-main."),
+            branch("pr/7"),
+            branch(&long),
+            branch(&format!("{long}b")),
+            write_scope(&[("GITHUB_REF", "refs/pull/7/merge")]),
+            write_scope(&[("GITHUB_HEAD_REF", "7"), ("GITHUB_REF", "refs/heads/main")]),
+            write_scope(&[("GITHUB_REF", "refs/tags/main")]),
+            write_scope(&[("GITHUB_EVENT_NAME", "pull_request_target"), ("GITHUB_HEAD_REF", "7")]),
+            write_scope(&[("GITHUB_EVENT_NAME", "pull_request_target"), ("GITHUB_HEAD_REF", "main")]),
+        ];
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count, "{all:?}");
+    }
+
+    #[test]
+    fn privileged_runs_read_no_scope_that_a_pull_request_writes() {
+        let privileged = scope(&[
+            ("GITHUB_EVENT_NAME", "pull_request_target"),
+            ("GITHUB_REF", "refs/heads/main"),
+            ("GITHUB_BASE_REF", "main"),
+            ("GITHUB_HEAD_REF", "7"),
+        ]);
+        assert_eq!(privileged.read_scopes, [scope_name("b", "main")]);
+        // What it writes may come from the code of the pull request, so that no other run reads it.
+        assert!(!privileged.read_scopes.contains(&privileged.write_scope));
     }
 
     #[test]

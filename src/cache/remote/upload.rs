@@ -339,6 +339,5 @@ fn is_entry_covered<'a>(mut frames: impl Iterator<Item = &'a PackFrame>, entry: 
     let covered_buckets: BTreeSet<&str> =
         frames.filter(|frame| frame.entry == name).flat_map(|frame| &frame.buckets).map(String::as_str).collect();
     let placements = entry.placements();
-    placements.iter().all(|(placement, _)| covered_buckets.contains(placement.bucket.as_str()))
-        && !covered_buckets.is_empty()
+    placements.iter().all(|(placement, _)| covered_buckets.contains(placement.bucket())) && !covered_buckets.is_empty()
 }

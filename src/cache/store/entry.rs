@@ -1,9 +1,10 @@
-//! A store entry: its metadata, its tree, and the files by which uv finds the tree.
+//! A store entry: its metadata, its tree, and its placements in uv caches.
 
 use super::corruption::Corruption;
 use super::entry_id::{EntryId, EntryKind};
 use super::tree_manifest::TreeManifest;
-use crate::fs::{DirLock, blake3_hex, safe_relative_path};
+use super::uv_placement::UvPlacement;
+use crate::fs::{DirLock, blake3_hex};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -75,59 +76,6 @@ impl EntryMeta {
     }
 }
 
-/// Version of `placement.json`.
-const PLACEMENT_VERSION: u32 = 2;
-
-/// How a tree is placed in a uv cache: uv's own files, unmodified, the pointer last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UvPlacement {
-    version: u32,
-    /// Bucket of the uv cache, such as `wheels-v8`: only a uv with a bucket of that name reads the files.
-    pub bucket: String,
-    /// Path of the tree in the uv cache: `archive-v0/<id>`.
-    pub tree_path: String,
-    /// Path of the symbolic link to the tree, next to the pointer.
-    pub link: String,
-    /// uv's files, in the order in which they are written.
-    pub files: Vec<UvPlacementFile>,
-}
-
-/// One of uv's own files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UvPlacementFile {
-    /// Path in the uv cache.
-    pub(crate) path: String,
-    /// BLAKE3 digest of the file.
-    pub(crate) digest: String,
-}
-
-impl UvPlacement {
-    /// Describes uv's own files, given as paths in the cache and bytes.
-    pub fn new(bucket: String, tree_path: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
-        let file =
-            |(path, bytes): &(String, Vec<u8>)| UvPlacementFile { path: path.clone(), digest: blake3_hex(bytes) };
-        Self { version: PLACEMENT_VERSION, bucket, tree_path, link, files: files.iter().map(file).collect() }
-    }
-
-    /// Returns the name of its directory in the entry, derived from bucket and link.
-    pub(super) fn folder_name(bucket: &str, link: &str) -> String {
-        format!("{bucket}.{}", &blake3_hex(link.as_bytes())[..16])
-    }
-
-    /// Returns whether every path is inside the cache and below the bucket.
-    fn is_valid(&self) -> bool {
-        let is_name = |name: &str| !name.contains('/') && safe_relative_path(name).is_some();
-        let in_bucket = |path: &str| safe_relative_path(path).is_some_and(|path| path.starts_with(&self.bucket));
-        let has_tree_path = self.tree_path.split_once('/').is_some_and(|(bucket, id)| is_name(bucket) && is_name(id));
-        self.version == PLACEMENT_VERSION
-            && is_name(&self.bucket)
-            && has_tree_path
-            && in_bucket(&self.link)
-            && !self.files.is_empty()
-            && self.files.iter().all(|file| in_bucket(&file.path))
-    }
-}
-
 /// An entry that is locked against removal.
 #[derive(Debug)]
 pub struct StoreEntry {
@@ -177,7 +125,7 @@ impl StoreEntry {
         let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
         let mut directories: Vec<PathBuf> = directories.flatten().map(|entry| entry.path()).collect();
         directories.sort();
-        directories.iter().filter_map(|directory| read_placement(directory).ok()).collect()
+        directories.iter().filter_map(|directory| read_placement(directory, self.id.kind).ok()).collect()
     }
 
     /// Returns the faults of uv's files in the entry.
@@ -185,22 +133,22 @@ impl StoreEntry {
         let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
         let faults = directories.flatten().filter_map(|entry| {
             let name = format!("uv/{}", entry.file_name().to_string_lossy());
-            read_placement(&entry.path()).err().map(|corruption| (name, corruption))
+            read_placement(&entry.path(), self.id.kind).err().map(|corruption| (name, corruption))
         });
         faults.collect()
     }
 }
 
-fn read_placement(directory: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
+fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
     let text =
         std::fs::read(directory.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
     let placement: UvPlacement =
         serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-    if !placement.is_valid() {
+    if placement.kind() != Some(kind) {
         return Err(Corruption::InvalidPath);
     }
     let mut files = Vec::new();
-    for (index, file) in placement.files.iter().enumerate() {
+    for (index, file) in placement.files().iter().enumerate() {
         let bytes = std::fs::read(directory.join(index.to_string())).map_err(|_| Corruption::Missing)?;
         if blake3_hex(&bytes) != file.digest {
             return Err(Corruption::ContentMismatch);

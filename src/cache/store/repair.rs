@@ -72,7 +72,7 @@ impl Store {
         // Read before the entry is moved: its file name in uv's cache contains the Python version.
         let stem = self.open_entry(id).ok().flatten().and_then(|entry| {
             let placement = entry.placements().into_iter().next()?.0;
-            Some(placement.link.rsplit('/').next()?.to_owned())
+            Some(placement.link().rsplit('/').next()?.to_owned())
         });
         let quarantine_path = self.quarantine_entry(id).map(|path| path.display().to_string());
         let (repaired, detail) = if quarantine_path.is_none() {

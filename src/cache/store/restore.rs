@@ -12,14 +12,14 @@ use thiserror::Error;
 use crate::cache::package_selection::PackageSelection;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::uv::UvCache;
-use crate::fs::{FileLinker, FileStat, LinkMode, LockedTempDir, parallel_map, sha256_file};
+use crate::fs::{FileLinker, FileStat, LinkMode, LockedTempDir, parallel_map, sha256_file, walk_tree};
 
 use super::corruption::{Corruption, EntryDamage};
 use super::entry::StoreEntry;
 use super::entry_id::EntryId;
 use super::restore_plan::{CacheMiss, PlannedRestore, RestorePlan};
 use super::store_dir::Store;
-use super::tree_manifest::{TreeNode, TreeNodeKind};
+use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 
 /// Number of files that a thread restores before it starts the next chunk.
 const FILES_PER_CHUNK: usize = 512;
@@ -373,6 +373,27 @@ fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Re
     }
 }
 
+/// Returns whether a tree has exactly the files of a manifest, comparing all bytes.
+fn is_tree_of(manifest: &TreeManifest, tree: &Path) -> bool {
+    let listed: BTreeMap<&Path, &TreeNodeKind> =
+        manifest.nodes.iter().map(|node| (Path::new(node.path.as_str()), &node.kind)).collect();
+    let Ok(found) = walk_tree(tree) else { return false };
+    let is_listed = |(path, stat): &(PathBuf, FileStat)| match listed.get(path.as_path()) {
+        Some(TreeNodeKind::File { sha256, executable, .. }) => {
+            stat.is_file()
+                && stat.is_executable() == *executable
+                && sha256_file(&tree.join(path)).is_ok_and(|(found, _)| found == *sha256)
+        }
+        Some(TreeNodeKind::Symlink { target }) => {
+            std::fs::read_link(tree.join(path)).is_ok_and(|found| found == Path::new(target))
+        }
+        Some(TreeNodeKind::EmptyFolder) => stat.is_dir(),
+        None => stat.is_dir() && listed.keys().any(|listed| listed.starts_with(path)),
+    };
+    found.iter().all(is_listed)
+        && found.iter().filter(|(path, _)| listed.contains_key(path.as_path())).count() == listed.len()
+}
+
 fn publish_staged_tree(
     planned: &PlannedRestore,
     index: usize,
@@ -381,7 +402,9 @@ fn publish_staged_tree(
 ) -> io::Result<()> {
     let staged = workspace.path().join(index.to_string());
     match &planned.existing_tree {
-        None => cache.publish_tree(&staged, &planned.placement, &planned.placement_files, workspace),
+        None => cache.publish_tree(&staged, &planned.placement, &planned.placement_files, workspace, &|tree| {
+            is_tree_of(&planned.entry.manifest, tree)
+        }),
         Some(tree) => {
             cache.remove_tree(tree, None, workspace)?;
             std::fs::rename(&staged, tree)

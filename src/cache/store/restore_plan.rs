@@ -12,10 +12,11 @@ use crate::cache::uv::{UvCache, UvCachedWheel};
 use crate::fs::{FileStat, Sha256Digest, blake3_hex, parallel_map};
 
 use super::corruption::{Corruption, EntryDamage};
-use super::entry::{StoreEntry, UvPlacement};
+use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
+use super::uv_placement::UvPlacement;
 
 /// A requested package that cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -157,7 +158,7 @@ impl RestorePlanner<'_> {
             if self.cache.can_hold_placement(&placement) {
                 fitting.push((placement, files));
             } else {
-                other.insert(placement.bucket);
+                other.insert(placement.bucket().to_owned());
             }
         }
         if fitting.is_empty() {
@@ -186,7 +187,7 @@ impl RestorePlanner<'_> {
 
     /// Returns whether the cache has another revision of the same source archive.
     fn has_other_build(&self, placement: &UvPlacement) -> bool {
-        let revision = placement.files.last();
+        let revision = placement.files().last();
         revision.is_some_and(|revision| {
             let current = std::fs::read(self.cache.dir().join(&revision.path));
             current.is_ok_and(|bytes| blake3_hex(&bytes) != revision.digest)

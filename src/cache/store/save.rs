@@ -14,11 +14,12 @@ use crate::cache::uv::{UvCache, UvCachedWheel};
 use crate::fs::{FileLinker, parallel_map};
 
 use super::corruption::EntryDamage;
-use super::entry::{EntryMeta, UvPlacement};
+use super::entry::EntryMeta;
 use super::entry_id::EntryId;
 use super::prune::PruneReport;
 use super::staging::PublishOutcome;
 use super::store_dir::{Store, StoreError};
+use super::uv_placement::UvPlacement;
 
 /// Result of a save.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -185,7 +186,7 @@ impl Store {
     }
 
     fn is_wheel_stored(&self, wheel: &UvCachedWheel) -> bool {
-        let placement = UvPlacement::folder_name(&wheel.bucket, &wheel.link);
+        let placement = UvPlacement::dir_name(&wheel.bucket, &wheel.link);
         self.has_entry(&wheel.id) && self.entry_path(&wheel.id).join("uv").join(placement).is_dir()
     }
 

@@ -13,11 +13,11 @@ use crate::fs::{
 
 use super::corruption::{Corruption, EntryDamage};
 use super::entry::EntryMeta;
-use super::entry::UvPlacement;
 use super::entry_id::{EntryId, EntryKind};
 use super::pyc_format::find_bytecode_faults;
 use super::store_dir::{Store, StoreError};
 use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
+use super::uv_placement::UvPlacement;
 use super::wheel_record::find_record_faults;
 
 /// An entry that is not published yet. If it is dropped, nothing is stored.
@@ -80,7 +80,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let unusable = |source| StoreError::Unusable { path: self.root().to_path_buf(), source };
         let directory =
-            self.entry_path(id).join("uv").join(UvPlacement::folder_name(&placement.bucket, &placement.link));
+            self.entry_path(id).join("uv").join(UvPlacement::dir_name(placement.bucket(), placement.link()));
         if directory.exists() {
             return Ok(false);
         }
@@ -258,7 +258,7 @@ impl StagedEntry<'_> {
         fs_err::write(path_on_disk.join("manifest"), text)?;
         for (placement, files) in &self.placements {
             write_placement(
-                &path_on_disk.join("uv").join(UvPlacement::folder_name(&placement.bucket, &placement.link)),
+                &path_on_disk.join("uv").join(UvPlacement::dir_name(placement.bucket(), placement.link())),
                 placement,
                 files,
             )?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::cache::store::UvPlacement;
-use crate::fs::{FlockGuard, LockedTempDir, create_parent_dir, is_rename_target_occupied};
+use crate::fs::{FlockGuard, LockedTempDir, RootDir, is_rename_target_occupied};
 
 use super::layout::UvCacheLayout;
 use super::wheel_scan::{UvCachedWheel, count_wheels_without_digest, scan_wheels};
@@ -92,50 +92,50 @@ impl UvCache {
 
     /// Returns whether a placement belongs to a bucket of this cache.
     pub(crate) fn can_hold_placement(&self, placement: &UvPlacement) -> bool {
-        let in_bucket =
-            placement.bucket == self.layout.wheels || Some(&placement.bucket) == self.layout.sdists.as_ref();
-        in_bucket && placement.tree_path.starts_with(&format!("{}/", self.layout.archives))
+        let in_bucket = self.layout.pointer_buckets().contains(&placement.bucket());
+        in_bucket && placement.tree_path().starts_with(&format!("{}/", self.layout.archives))
     }
 
     /// Returns the existing tree of a placement, if its pointer exists and its link points to a tree.
     pub(crate) fn find_tree(&self, placement: &UvPlacement) -> Option<PathBuf> {
-        let pointer = placement.files.last()?;
+        let pointer = placement.files().last()?;
         if !self.dir.join(&pointer.path).is_file() {
             return None;
         }
-        let target = std::fs::read_link(self.dir.join(&placement.link)).ok()?;
+        let target = std::fs::read_link(self.dir.join(placement.link())).ok()?;
         let id = target.file_name()?;
         let tree = self.dir.join(&self.layout.archives).join(id);
         tree.is_dir().then_some(tree)
     }
 
-    /// Moves a finished tree into the cache, and then writes uv's files that refer to it, the pointer last.
+    /// Moves a finished tree into the cache, and then writes uv's files that refer to it, the pointer last. Writes
+    /// through no link. `is_same_tree` decides about a tree that is already there under the same name.
     ///
     /// # Errors
-    /// If writing fails. The cache then contains only complete trees or trees without a pointer.
+    /// If writing fails, or the cache has another tree of that name. The cache then contains only complete trees or trees
+    /// without a pointer.
     pub(crate) fn publish_tree(
         &self,
         staged: &Path,
         placement: &UvPlacement,
         files: &[Vec<u8>],
         workspace: &LockedTempDir,
+        is_same_tree: &dyn Fn(&Path) -> bool,
     ) -> io::Result<()> {
-        let tree = self.dir.join(&placement.tree_path);
-        create_parent_dir(&tree)?;
-        match std::fs::rename(staged, &tree) {
+        let root = RootDir::open(&self.dir)?;
+        match root.rename_from(staged, Path::new(placement.tree_path())) {
             Err(error) if !is_rename_target_occupied(&error) => return Err(error),
+            Err(_) if !is_same_tree(&self.dir.join(placement.tree_path())) => {
+                return Err(io::Error::other(format!("the uv cache has another tree at {}", placement.tree_path())));
+            }
             _ => {}
         }
-        let link = self.dir.join(&placement.link);
-        create_parent_dir(&link)?;
-        let depth = placement.link.matches('/').count();
-        self.replace_path(&link, workspace, |new| {
-            symlink(format!("{}{}", "../".repeat(depth), placement.tree_path), new)
+        let depth = placement.link().matches('/').count();
+        replace_path(&root, placement.link(), workspace, |new| {
+            symlink(format!("{}{}", "../".repeat(depth), placement.tree_path()), new)
         })?;
-        for (file, bytes) in placement.files.iter().zip(files) {
-            let path = self.dir.join(&file.path);
-            create_parent_dir(&path)?;
-            self.replace_path(&path, workspace, |new| fs_err::write(new, bytes))?;
+        for (file, bytes) in placement.files().iter().zip(files) {
+            replace_path(&root, &file.path, workspace, |new| fs_err::write(new, bytes))?;
         }
         self.write_cache_tags()
     }
@@ -151,24 +151,13 @@ impl UvCache {
         workspace: &LockedTempDir,
     ) -> io::Result<()> {
         if let Some(placement) = pointers {
-            for path in placement.files.iter().rev().map(|file| &file.path).chain([&placement.link]) {
-                ignore_not_found(std::fs::remove_file(self.dir.join(path)))?;
+            let root = RootDir::open(&self.dir)?;
+            for path in placement.files().iter().rev().map(|file| file.path.as_str()).chain([placement.link()]) {
+                root.remove_file(Path::new(path))?;
             }
         }
         let name = tree.file_name().unwrap_or_default().to_string_lossy().into_owned();
         ignore_not_found(std::fs::rename(tree, workspace.path().join(format!("removed-{name}"))))
-    }
-
-    fn replace_path(
-        &self,
-        path: &Path,
-        workspace: &LockedTempDir,
-        create: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let number = NEXT_TEMP_NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let new = workspace.path().join(format!("new-{number}"));
-        create(&new)?;
-        std::fs::rename(&new, path)
     }
 
     /// Writes the marker files that uv writes when it creates a cache.
@@ -180,6 +169,19 @@ impl UvCache {
         }
         Ok(())
     }
+}
+
+/// Creates a file or link in the workspace, and renames it to `path` below the cache.
+fn replace_path(
+    root: &RootDir,
+    path: &str,
+    workspace: &LockedTempDir,
+    create: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let number = NEXT_TEMP_NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let new = workspace.path().join(format!("new-{number}"));
+    create(&new)?;
+    root.rename_from(&new, Path::new(path))
 }
 
 static NEXT_TEMP_NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

@@ -103,7 +103,7 @@ impl Uv {
         fs_err::write(directory.join("tree/noxide_probe.py"), REPLACED_MODULE)?;
         let second = UvCache::new(directory.join("second"), layout.clone());
         let second_workspace = second.create_workspace()?;
-        second.publish_tree(&directory.join("tree"), &placement, &files, &second_workspace)?;
+        second.publish_tree(&directory.join("tree"), &placement, &files, &second_workspace, &|_| false)?;
         drop(second_workspace);
         self.install_probe_wheel(directory, "second")?;
         match std::fs::read(directory.join("second-target/noxide_probe.py")) {

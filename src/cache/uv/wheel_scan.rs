@@ -43,7 +43,8 @@ impl UvCachedWheel {
             }
             files.push((path.clone(), fs_err::read(cache.join(path))?));
         }
-        let placement = UvPlacement::new(self.bucket.clone(), self.tree_path.clone(), self.link.clone(), &files);
+        let placement = UvPlacement::new(self.bucket.clone(), self.tree_path.clone(), self.link.clone(), &files)
+            .map_err(std::io::Error::other)?;
         Ok((placement, files.into_iter().map(|(_, bytes)| bytes).collect()))
     }
 }

@@ -23,6 +23,17 @@ use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
 use crate::project::{NoxPython, NoxfileManifest};
 
+/// Credentials of noxide itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote
+/// cache of other branches.
+const NOXIDE_CREDENTIALS: [&str; 6] = [
+    "NOXIDE_CACHE_KEY",
+    "NOXIDE_FORGE_TOKEN",
+    "NOXIDE_S3_ACCESS_KEY_ID",
+    "NOXIDE_S3_SECRET_ACCESS_KEY",
+    "NOXIDE_S3_SESSION_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+];
+
 /// Maximum time to create a noxfile's own environment (PEP 723), which may download an interpreter.
 const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
 /// Maximum time for the host to stop its sessions and exit; its own grace periods add up to four seconds.
@@ -93,6 +104,9 @@ impl Host {
             } else {
                 process.env_remove(name);
             }
+        }
+        for name in NOXIDE_CREDENTIALS {
+            process.env_remove(name);
         }
         if let Some(path) = options.python.extended_path(&path) {
             process.env("PATH", path);

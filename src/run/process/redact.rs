@@ -1,6 +1,7 @@
 //! Redaction of secrets in logs and messages.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use percent_encoding::percent_decode_str;
 
 use crate::run::options::glob_matches;
 
@@ -11,7 +12,7 @@ const REPLACEMENT: &[u8] = b"***";
 const MIN_SECRET_LEN: usize = 6;
 
 /// Parts of variable names that suggest a credential.
-const SECRET_NAME_PARTS: [&str; 12] = [
+const SECRET_NAME_PARTS: [&str; 15] = [
     "TOKEN",
     "SECRET",
     "PASSWORD",
@@ -24,7 +25,16 @@ const SECRET_NAME_PARTS: [&str; 12] = [
     "CREDENTIAL",
     "_AUTH",
     "COOKIE",
+    "CACHE_KEY",
+    "SIGNING_KEY",
+    "WEBHOOK",
 ];
+
+/// Endings of variable names that suggest a credential: personal access tokens and data source names.
+const SECRET_NAME_ENDINGS: [&str; 4] = ["_PAT", "_DSN", "_PASS", "_PWD"];
+
+/// Endings of variable names that hold a path or address even if another part suggests a credential.
+const ADDRESS_NAME_ENDINGS: [&str; 8] = ["_SOCK", "_FILE", "_PATH", "_DIR", "_HOST", "_URL", "_URI", "_ENDPOINT"];
 
 /// Masks the secrets found in a run's environment.
 #[derive(Clone, Debug, Default)]
@@ -40,15 +50,17 @@ impl SecretRedactor {
     pub fn new(variables: impl IntoIterator<Item = (String, String)>, patterns: &[String]) -> Self {
         let mut secrets: Vec<Vec<u8>> = Vec::new();
         for (name, value) in variables {
-            let upper = name.to_uppercase();
-            let is_credential = SECRET_NAME_PARTS.iter().any(|part| upper.contains(part)) && !is_path_or_url(&value);
-            if is_credential || patterns.iter().any(|glob| glob_matches(glob, &name)) {
+            if is_credential(&name, &value) || patterns.iter().any(|glob| glob_matches(glob, &name)) {
                 let lines = value.lines().map(str::trim);
-                secrets.extend(
-                    lines.chain([value.trim()]).filter(|s| s.len() >= MIN_SECRET_LEN).map(|s| s.as_bytes().to_vec()),
-                );
+                secrets.extend(lines.chain([value.trim()]).map(|line| line.as_bytes().to_vec()));
             }
+            // A password in a URL or DSN is a secret under any name.
+            secrets.extend(
+                passwords_in_urls(&value)
+                    .flat_map(|password| [password.as_bytes().to_vec(), percent_decode_str(password).collect()]),
+            );
         }
+        secrets.retain(|secret| secret.len() >= MIN_SECRET_LEN);
         secrets.sort_unstable();
         secrets.dedup();
         // Building fails only where the automaton would be too large: gigabytes of secrets.
@@ -98,10 +110,35 @@ impl SecretRedactor {
     }
 }
 
-/// Whether a value is a path or URL, and not a secret even in variables such as `SSH_AUTH_SOCK` or `TOKEN_URL`; a URL
-/// with `@` may contain a password.
+/// Whether the name of a variable suggests a credential, and its value can be one.
+fn is_credential(name: &str, value: &str) -> bool {
+    let upper = name.to_uppercase();
+    let suggests = SECRET_NAME_PARTS.iter().any(|part| upper.contains(part))
+        || SECRET_NAME_ENDINGS.iter().any(|ending| upper.ends_with(ending));
+    // A webhook is a URL that grants access by itself.
+    let is_address = ADDRESS_NAME_ENDINGS.iter().any(|ending| upper.ends_with(ending)) && !upper.contains("WEBHOOK");
+    suggests && !(is_address && is_path_or_url(value))
+}
+
+/// Whether a value is a path or a URL without a password.
 fn is_path_or_url(value: &str) -> bool {
     value.starts_with('/') || value.starts_with("./") || (value.contains("://") && !value.contains('@'))
+}
+
+/// Shorter user names without a password are names, such as `git`; longer ones are tokens.
+const MIN_LONE_TOKEN_LEN: usize = 12;
+
+/// Returns the passwords of all URLs in a text: `PASSWORD` in `scheme://USER:PASSWORD@host`, or a token in the place of the
+/// user.
+fn passwords_in_urls(text: &str) -> impl Iterator<Item = &str> {
+    text.split("://").skip(1).filter_map(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ', '\n', '"', '\'']).next()?;
+        let (user_info, _) = authority.rsplit_once('@')?;
+        match user_info.split_once(':') {
+            Some((_, password)) => Some(password),
+            None => Some(user_info).filter(|token| token.len() >= MIN_LONE_TOKEN_LEN),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -128,6 +165,34 @@ mod tests {
         assert_eq!(redactor.redact_text("a ghs_abcdef b /tmp/agent harbour abc"), "a *** b /tmp/agent *** abc");
         assert_eq!(redactor.redact_text("x line-two y"), "x *** y");
         assert_eq!(SecretRedactor::default().redact_text("ghs_abcdef"), "ghs_abcdef");
+    }
+
+    #[test]
+    fn values_that_look_like_paths_or_addresses_can_be_secrets() {
+        let redactor = redactor(
+            &[
+                ("AWS_SECRET_ACCESS_KEY", "/abcDEF123+xyz"),
+                ("CHAT_WEBHOOK_URL", "https://hooks.example.org/services/T0/B0/xyz"),
+                ("DEPLOY_PAT", "ghp_abcdef"),
+                ("NOXIDE_CACHE_KEY", "sign-with-this"),
+                ("DATABASE_URL", "postgres://app:hunter%402two@db.example.org/app"),
+                ("UV_INDEX_URL", "https://__token__:pypi-abc123@index.example.org/simple"),
+                ("PIP_INDEX_URL", "https://only-a-token@index.example.org/simple"),
+                ("SSH_AUTH_SOCK", "/tmp/agent"),
+                ("TOKEN_URL", "https://login.example.org/token"),
+                ("GITHUB_TOKEN_FILE", "/run/secrets/token"),
+                ("HOME", "/home/user"),
+            ],
+            &[],
+        );
+        let masked = |text: &str| redactor.redact_text(text);
+        assert_eq!(masked("key /abcDEF123+xyz"), "key ***");
+        assert_eq!(masked("https://hooks.example.org/services/T0/B0/xyz"), "***");
+        assert_eq!(masked("ghp_abcdef sign-with-this"), "*** ***");
+        assert_eq!(masked("postgres://app:hunter%402two@db hunter@2two"), "postgres://app:***@db ***");
+        assert_eq!(masked("pypi-abc123 only-a-token __token__"), "*** *** __token__");
+        let harmless = "/tmp/agent https://login.example.org/token /run/secrets/token /home/user db.example.org";
+        assert_eq!(masked(harmless), harmless);
     }
 
     #[test]

@@ -204,7 +204,25 @@ fn malicious_entries_in_the_store_are_never_restored() {
         let text = fs_err::read_to_string(folder.join("placement.json")).unwrap();
         fs_err::write(folder.join("placement.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
     };
-    let harms: [Harm<'_>; 9] = [
+    let edit_placement = |edit: &'static dyn Fn(&mut serde_json::Value)| {
+        move |tree: &std::path::Path| {
+            let folder = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
+            let path = folder.join("placement.json");
+            let mut placement: serde_json::Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+            edit(&mut placement);
+            fs_err::write(&path, placement.to_string()).unwrap();
+        }
+    };
+    // A file "of uv's own" below the link that was just created would change the verified tree.
+    let through_link = edit_placement(&|placement| {
+        placement["files"][0]["path"] = format!("{}/alpha/run.sh", placement["link"].as_str().unwrap()).into();
+    });
+    let outside_bucket = edit_placement(&|placement| placement["bucket"] = "/tmp".into());
+    let other_kind = edit_placement(&|placement| {
+        let text = placement.to_string().replace("wheels-v", "environments-v");
+        *placement = serde_json::from_str(&text).unwrap();
+    });
+    let harms: [Harm<'_>; 12] = [
         ("metadata", &climbs),
         ("metadata", &torn),
         ("wrong file type", &pipe),
@@ -214,6 +232,9 @@ fn malicious_entries_in_the_store_are_never_restored() {
         ("missing", &gone),
         ("setuid", &runnable),
         ("not a path", &pointer),
+        ("not a path", &through_link),
+        ("not a path", &outside_bucket),
+        ("not a path", &other_kind),
     ];
     for (number, (said, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();
@@ -236,4 +257,48 @@ fn malicious_entries_in_the_store_are_never_restored() {
         assert!(store.verify_entries(&NoProgress).is_clean(), "{number}");
     }
     assert_eq!(fs_err::read(&outside).unwrap(), b"secret");
+}
+
+/// Placements that are valid one by one, but together would add a link to a verified tree, or share a foreign tree.
+#[test]
+fn no_restore_writes_through_a_link_or_adopts_a_foreign_tree() {
+    let fixture =
+        Fixture::with(&serde_json::json!([{"name": "alpha", "version": "1.0"}, {"name": "beta", "version": "2.0"}]));
+    let store = fixture.store();
+    store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
+    let id = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
+    let folder = std::fs::read_dir(store.open_entry(&id).unwrap().unwrap().tree_path().with_file_name("uv")).unwrap();
+    let path = folder.last().unwrap().unwrap().path().join("placement.json");
+    let original = fs_err::read_to_string(&path).unwrap();
+    let restore_into = |cache: &str| store.restore_wheels(&fixture.wanted(), &fixture.cache(cache), &NoProgress);
+
+    // The parent of alpha's link is a link already, to a directory that restoring must not touch.
+    let victim = fixture.project.beside().join("victim");
+    fs_err::create_dir(&victim).unwrap();
+    let cache = fixture.cache("linked");
+    let placement: serde_json::Value = serde_json::from_str(&original).unwrap();
+    let parent = cache.dir().join(placement["link"].as_str().unwrap()).parent().unwrap().to_path_buf();
+    fs_err::create_dir_all(parent.parent().unwrap()).unwrap();
+    symlink(&victim, &parent).unwrap();
+    let report = restore_into("linked");
+    assert_eq!(report.misses.len(), 1, "{report:?}");
+    assert!(report.misses[0].reason.contains("is not a directory"), "{report:?}");
+    assert_eq!(fs_err::read_dir(&victim).unwrap().count(), 0);
+
+    // The cache has another tree under the name that the placement gives.
+    let cache = fixture.cache("occupied");
+    let tree = cache.dir().join(placement["tree_path"].as_str().unwrap());
+    fs_err::create_dir_all(&tree).unwrap();
+    fs_err::write(tree.join("foreign.py"), "FOREIGN = 1\n").unwrap();
+    let report = restore_into("occupied");
+    assert!(report.misses.len() == 1 && report.misses[0].reason.contains("another tree"), "{report:?}");
+    assert!(!cache.scan_wheels().0.iter().any(|wheel| wheel.id == id), "no pointer to the foreign tree");
+
+    // A tree of that name with the same files is used.
+    let cache = fixture.cache("same");
+    restore_into("same");
+    let link = cache.dir().join(placement["link"].as_str().unwrap());
+    fs_err::remove_file(&link).unwrap();
+    let report = restore_into("same");
+    assert!(report.misses.is_empty() && link.is_symlink(), "{report:?}");
 }

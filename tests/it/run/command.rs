@@ -322,3 +322,46 @@ fn secrets_reach_neither_logs_nor_output() {
     assert!(log.contains("token is ***") && ran.stdout.contains("token is ***"), "{log}");
     assert!(![&log, &ran.stdout, &ran.stderr].into_iter().any(|text| text.contains("hunter2")));
 }
+
+/// The arguments of a failed command and the text of an exception are in nox's reason, which goes to every report.
+#[test]
+fn secrets_in_the_reason_of_a_failure_are_redacted_everywhere() {
+    let project = Project::empty();
+    project.write(
+        "noxfile.py",
+        "import nox, os\nTOKEN = os.environ['DEPLOY_TOKEN']\n\
+         @nox.session(venv_backend='none')\ndef arguments(session): session.run('false', TOKEN, external=True)\n\
+         @nox.session(venv_backend='none')\ndef error(session): session.error(f'no access with {TOKEN}')\n\
+         @nox.session(venv_backend='none')\ndef exception(session): raise ValueError(TOKEN)\n",
+    );
+    let reports = project.beside();
+    let junit = reports.join("junit.xml");
+    let nox_report = reports.join("report.json");
+    let summary = reports.join("summary.md");
+    let mut command = noxide_in(project.root(), &["run", "--junit"]);
+    command.arg(&junit).arg("--report").arg(&nox_report).env("DEPLOY_TOKEN", "hunter2-hunter2");
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+    let ran = NoxideRun::finish(&mut command);
+    assert_eq!(ran.exit, Some(1), "{}", ran.stderr);
+    let run = project.root().join(".noxide/runs").join(&ran.record().run_id);
+    let page = noxide_in(project.root(), &["report", "--format", "html"]).finish();
+    let mut texts = vec![ran.stdout.clone(), ran.stderr.clone(), String::from_utf8(page.stdout).unwrap()];
+    for path in [junit, nox_report, summary, run.join("record.json"), run.join("events.jsonl")] {
+        texts.push(fs_err::read_to_string(path).unwrap());
+    }
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        assert!(text.contains("***") && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn credentials_of_noxide_reach_no_session() {
+    let names = ["NOXIDE_CACHE_KEY", "NOXIDE_FORGE_TOKEN", "ACTIONS_RUNTIME_TOKEN", "NOXIDE_S3_SECRET_ACCESS_KEY"];
+    let project = project(&sh("env", "env | sed 's/=.*//' | sort; echo key is sign-with-this"));
+    let mut command = noxide_in(project.root(), &["run"]);
+    command.envs(names.map(|name| (name, "sign-with-this"))).env("AWS_SECRET_ACCESS_KEY", "of-the-tests");
+    let ran = NoxideRun::finish(&mut command);
+    let log = project.read(&format!(".noxide/runs/{}/logs/env.log", ran.record().run_id));
+    assert!(names.iter().all(|name| !log.contains(name)) && log.contains("AWS_SECRET_ACCESS_KEY"), "{log}");
+    assert!(log.contains("key is ***"), "{log}");
+}
