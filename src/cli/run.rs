@@ -20,8 +20,8 @@ use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
-    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, detect_capacity,
-    execute_run, is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
+    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, detect_capacity, execute_run,
+    is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
 };
 
 /// Result of the command.

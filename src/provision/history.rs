@@ -48,7 +48,8 @@ impl CacheProvisioner {
             remote.download_versioned(&[folder.versioned_key()], &self.store, &NoProgress);
         }
         // Existing files are not replaced: conflicts of this checkout and accesses of another one would not match.
-        let result = (!directory.join("conflicts.json").exists()).then(|| self.store.restore_folder(&folder, &NoProgress));
+        let result =
+            (!directory.join("conflicts.json").exists()).then(|| self.store.restore_folder(&folder, &NoProgress));
         self.trace_folder = Some(folder);
         self.warnings.append(&mut warnings);
         match result {

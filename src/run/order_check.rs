@@ -134,7 +134,10 @@ impl OrderCheck {
     }
 
     /// Removes and returns the attempts of a session whose result was reported.
-    pub(super) fn take_attempts(&mut self, session: SessionIndex) -> Option<(Vec<AttemptResult>, Option<InstallStats>)> {
+    pub(super) fn take_attempts(
+        &mut self,
+        session: SessionIndex,
+    ) -> Option<(Vec<AttemptResult>, Option<InstallStats>)> {
         self.reported.remove(&session)
     }
 

@@ -105,7 +105,8 @@ impl RunTracing {
         if mode == TraceMode::Auto {
             let (changed, new): (Vec<SessionId>, Vec<SessionId>) =
                 sessions.iter().partition(|id| cache.is_stale(session(id), posargs));
-            let names = |ids: &[SessionId]| ids.iter().map(|id| session(id).name.as_str()).collect::<Vec<_>>().join(", ");
+            let names =
+                |ids: &[SessionId]| ids.iter().map(|id| session(id).name.as_str()).collect::<Vec<_>>().join(", ");
             if !changed.is_empty() {
                 notices.push(format!("tracing sessions that changed since their last trace: {}", names(&changed)));
             }
@@ -188,10 +189,8 @@ impl RunTracing {
     pub(super) fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
         let (one, two) = (self.current_accesses(failed)?, self.current_accesses(other)?);
         let tree = GitTreeScan::for_accesses([&one, &two].into_iter(), &self.context.root);
-        let found = tree
-            .with_tree(|tree| find_conflicts(&one, &two, tree, TraceTiming::Overlapping))
-            .into_iter()
-            .next()?;
+        let found =
+            tree.with_tree(|tree| find_conflicts(&one, &two, tree, TraceTiming::Overlapping)).into_iter().next()?;
         Some(RaceConflict { path: found.path, action: found.first, other_action: found.second })
     }
 

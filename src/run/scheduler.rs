@@ -45,7 +45,9 @@ pub struct SessionAbort {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SchedulingState {
     Waiting,
-    Running { slots: Vec<usize> },
+    Running {
+        slots: Vec<usize>,
+    },
     /// Its attempts have ended, but its outcome is not certain.
     Held,
     Finished(Outcome),

@@ -54,8 +54,7 @@ pub(crate) enum SeparationAdvice {
 /// Locks are chosen greedily: the path that most pairs have in common comes first, so that few locks are needed.
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
-    let mut remaining: Vec<&ConflictingPair> =
-        pairs.iter().filter(|pair| pair.is_separable_by_lock()).collect();
+    let mut remaining: Vec<&ConflictingPair> = pairs.iter().filter(|pair| pair.is_separable_by_lock()).collect();
     while !remaining.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for conflict in remaining.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change()) {

@@ -99,6 +99,10 @@ pub(crate) fn find_conflicts(
     tree: ProjectTree<'_>,
     timing: TraceTiming,
 ) -> Vec<AccessConflict> {
+    let only_reads = |accesses: &SessionAccesses| accesses.changes.is_empty() && accesses.bound.is_empty();
+    if only_reads(first) && only_reads(second) {
+        return Vec::new();
+    }
     let mut found = BTreeMap::new();
     let one = SessionSide::new(first, second, tree, timing);
     let other = SessionSide::new(second, first, tree, timing);
@@ -428,8 +432,7 @@ mod tests {
         let tree =
             ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
         let found = find_conflicts(&session(first), &session(second), tree, TraceTiming::Sequential);
-        let reversed =
-            find_conflicts(&session(second), &session(first), tree, TraceTiming::Sequential).into_iter();
+        let reversed = find_conflicts(&session(second), &session(first), tree, TraceTiming::Sequential).into_iter();
         let mut reversed: Vec<(ConflictKind, String)> =
             reversed.map(|conflict| (conflict.kind, conflict.path)).collect();
         let mut forward: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();

@@ -67,8 +67,7 @@ impl RaceReport {
                     continue;
                 }
                 let (one, other) = (&sessions[first].1, &sessions[second].1);
-                let conflicts =
-                    tree_scan.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
+                let conflicts = tree_scan.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
                 if !conflicts.is_empty() {
                     let separated_by = known.separated.get(&planned).cloned();
                     races.push(Race { pair: ConflictingPair { first, second, conflicts }, separated_by });
@@ -299,7 +298,11 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     excluded.push(manifest.root.join(".nox"));
     excluded.push(manifest.root.join(".noxide"));
     excluded.extend(from_env("XDG_CACHE_HOME"));
-    excluded.extend(from_env("HOME").map(|home| home.join(".cache")));
+    let home = |name: &str| from_env("HOME").map(|home| home.join(name));
+    excluded.extend([".cache", ".npm/_cacache", ".npm/_logs"].into_iter().filter_map(home));
+    // virtualenv's wheels and uv's interpreters, which both protect by locks.
+    let data = from_env("XDG_DATA_HOME").or_else(|| home(".local/share"));
+    excluded.extend(data.iter().flat_map(|data| ["virtualenv", "uv/python"].map(|name| data.join(name))));
     excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));
     // nox does not list every environment; the others are in the same `.nox` directory.
     let nox_dir = |folder: &PathBuf| {

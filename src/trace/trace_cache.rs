@@ -77,7 +77,9 @@ impl TraceCache {
 
     /// Returns whether a session was traced, or found to be untraceable, and has not changed since.
     pub(crate) fn is_known(&self, session: &Session, posargs: &[String]) -> bool {
-        self.fingerprints.get(session.name.as_str()).is_some_and(|known| *known == session_fingerprint(session, posargs))
+        self.fingerprints
+            .get(session.name.as_str())
+            .is_some_and(|known| *known == session_fingerprint(session, posargs))
     }
 
     /// Returns whether a session that has not changed since fails while it is traced.

@@ -49,10 +49,7 @@ impl GitTreeScan {
 
     /// Calls a function with the facts about the tree.
     pub(crate) fn with_tree<T>(&self, function: impl FnOnce(ProjectTree<'_>) -> T) -> T {
-        function(ProjectTree {
-            is_ignored: &|path| self.ignored.contains(path),
-            top_level_folders: &self.folders,
-        })
+        function(ProjectTree { is_ignored: &|path| self.ignored.contains(path), top_level_folders: &self.folders })
     }
 }
 

@@ -96,10 +96,7 @@ impl Dispatcher<'_> {
         others.into_iter().find_map(|other| {
             let race = self.launcher.find_race(self.session_id(session), self.session_id(other))?;
             let other = self.session_name(other);
-            Some(format!(
-                "raced with {other} on {}: it {}, {other} {}",
-                race.path, race.action, race.other_action
-            ))
+            Some(format!("raced with {other} on {}: it {}, {other} {}", race.path, race.action, race.other_action))
         })
     }
 

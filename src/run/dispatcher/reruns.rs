@@ -5,6 +5,7 @@ use crate::provision::FinishedSession;
 use crate::record::{AttemptResult, EventKind};
 use crate::run::graph::SessionIndex;
 use crate::run::launcher::RaceConflict;
+use crate::run::options::FailFast;
 
 impl Dispatcher<'_> {
     /// Acts on what overlapped against nox's order: runs the first such session again, alone, or reports the first failed
@@ -87,9 +88,10 @@ impl Dispatcher<'_> {
     }
 
     /// Returns whether the result of a failed session must wait, because a session before it in nox's order has not
-    /// finished or will run again: the failure may be due to what is missing.
+    /// finished or will run again: the failure may be due to what is missing. With `--fail-fast=kill` no failure waits.
     pub(super) fn should_hold_result(&mut self, session: SessionIndex) -> bool {
-        if self.stopping || !self.launcher.finds_order_conflicts() {
+        let must_end = self.stopping || self.context.options.fail_fast == Some(FailFast::Kill);
+        if must_end || !self.launcher.finds_order_conflicts() {
             return false;
         }
         !self.is_order_certain(session)

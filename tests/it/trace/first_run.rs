@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use noxide::record::Outcome;
+use noxide::record::{NeedOrigin, Outcome};
 
 use super::corpus::{folder, static_program};
 use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in, rounds, run_checked, venv};
@@ -180,7 +180,10 @@ fn sessions_that_rely_on_file_order_are_right_on_the_first_run() {
         let ran = project.noxide(&[&["run"], flags].concat());
         assert_eq!(ran.exit, Some(0), "{flags:?}: {}", ran.text);
         assert!(ran.outcomes().iter().all(|(_, outcome)| *outcome == Some(Outcome::Passed)), "{:?}", ran.outcomes());
-        assert_eq!((project.read("published"), project.read("count"), project.read("report")), ("wheel".into(), "1".into(), "1".into()));
+        assert_eq!(
+            (project.read("published"), project.read("count"), project.read("report")),
+            ("wheel".into(), "1".into(), "1".into())
+        );
         let (check, count) = (ran.session("check"), ran.session("count"));
         assert!(check.flaky && check.attempts.len() == 2 && check.reason.contains("dist"), "{check:?}");
         assert!(!count.flaky && count.attempts.len() == 2 && count.reason.contains("build"), "{count:?}");
@@ -262,7 +265,10 @@ def dependent(session):
     let ran = project.noxide(&["run", "-j3"]);
     assert_eq!(ran.exit, Some(1), "{}", ran.text);
     let wrong = ran.session("wrong");
-    assert_eq!((wrong.outcome, wrong.attempts.len(), ran.outcome("dependent")), (Outcome::Aborted, 1, Outcome::Aborted));
+    assert_eq!(
+        (wrong.outcome, wrong.attempts.len(), ran.outcome("dependent")),
+        (Outcome::Aborted, 1, Outcome::Aborted)
+    );
     assert!(ran.text.contains("wrong failed; its result waits for long"), "{}", ran.text);
     let ran = project.noxide(&["run", "-j3", "--trace", "never"]);
     assert_eq!((ran.exit, ran.record().notices.len()), (Some(1), 0), "{}", ran.text);
@@ -307,6 +313,42 @@ fn a_noxfile_that_leaves_a_thread_is_said_to_be_imported_again() {
     let ran = project.noxide(&["run", "-j1"]);
     let notices = ran.record().notices.join("\n");
     assert!(notices.contains("leaves threads running") && notices.contains("once for each session"), "{notices}");
+}
+
+#[test]
+fn a_fresh_ci_checkout_knows_what_another_one_learned() {
+    let noxfile = "
+import nox, pathlib, time
+nox.options.default_venv_backend = 'virtualenv'
+
+@nox.session
+def build(session):
+    session.install('--version')
+    time.sleep(0.5)
+    pathlib.Path('dist').mkdir(exist_ok=True)
+    pathlib.Path('dist/a.whl').write_text('wheel')
+
+@nox.session
+def check(session):
+    session.install('--version')
+    assert pathlib.Path('dist/a.whl').exists()
+";
+    let home = tempfile::tempdir().unwrap();
+    let run = || {
+        let project = Project::new(noxfile);
+        project.write("pyproject.toml", "[project]\nname = 'travels'\nversion = '1'\n");
+        let mut command = noxide_in(project.root(), &["run", "-j2"]);
+        let ran = NoxideRun::finish(command.env("CI", "1").env("NOXIDE_CACHE_DIR", home.path()));
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+        (project, ran)
+    };
+    let (first, ran) = run();
+    assert!(is_traced(&first) && ran.session("check").attempts.len() == 2, "{}", ran.text);
+    let (second, ran) = run();
+    assert!(!is_traced(&second) && ran.session("check").attempts.len() == 1, "{}", ran.text);
+    assert!(ran.times("build").1 <= ran.times("check").0, "{}", ran.text);
+    let need = &ran.record().sessions[1].spec.needs[0];
+    assert!(matches!(&need.origin, NeedOrigin::Trace { path } if path.starts_with("dist")), "{need:?}");
 }
 
 /// A program that changes its user, as `sudo` does, fails where it gains no rights.
