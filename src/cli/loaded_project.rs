@@ -13,7 +13,7 @@ use crate::provision::ProvisionInputs;
 use crate::record::ShardMetadata;
 use crate::run::process::{SignalGuard, become_subreaper, kill_run_processes};
 use crate::run::{RunOptions, Shard};
-use crate::trace::TraceCache;
+use crate::trace::{TraceCache, TraceMode};
 
 /// A project whose noxfile is loaded.
 pub(super) struct LoadedProject {
@@ -148,7 +148,7 @@ impl LoadedNoxfile {
         notices.extend(manifest.all_notices());
         let mut options = settings.run_options();
         options.apply_noxfile(&manifest, load.flags.fail_fast.is_some());
-        if load.uses_learned_conflicts {
+        if load.uses_learned_conflicts && options.trace_mode != TraceMode::Never {
             options.learned_conflicts = TraceCache::load(&manifest.run_data_dir()).conflicts;
         }
         let shard = load.shard.map(|shard| shard.select_sessions(&mut manifest, &options)).transpose()?;

@@ -20,10 +20,9 @@ use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
-    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, RunTracing, detect_capacity,
-    execute_run, is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
+    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, detect_capacity, execute_run,
+    is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
 };
-use crate::trace::{TraceMode, save_trace_results};
 
 /// Result of the command.
 pub(super) struct RunCommandResult {
@@ -68,14 +67,8 @@ pub(super) fn run_sessions(
     project.host.warm_up();
     let (store, notices) =
         open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
-    let prepared = prepare_run(args, &project, &store, (commit_thread, remote, notices))?;
+    let prepared = prepare_run(args, &project, &store, (commit_thread, remote, notices), output.is_verbose())?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
-    if !result.accesses.is_empty() {
-        let posargs = args_to_text(&args.posargs);
-        let (manifest, run_dir) = (&project.manifest, &result.run_dir);
-        let warnings = save_trace_results(manifest, &result.accesses, run_dir, store.path(), &posargs);
-        warnings.iter().for_each(|warning| output.warn(warning));
-    }
     store.prune_runs(project.options.history_limit.get());
     project.close();
     let RunResult { exit_code, run_dir, provisioner, .. } = result;
@@ -100,12 +93,8 @@ fn load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
         posargs: args.posargs.clone(),
         will_run: !args.execution.dry_run,
         shard: args.shard,
-        uses_learned_conflicts: trace_mode(args) != TraceMode::Never,
+        uses_learned_conflicts: true,
     })
-}
-
-fn trace_mode(args: &RunArgs) -> TraceMode {
-    args.execution.trace.unwrap_or_default()
 }
 
 /// Returns nox flags that select the sessions that did not pass in the last run.
@@ -127,15 +116,15 @@ fn prepare_run(
     project: &LoadedProject,
     store: &RunStore,
     (commit_thread, remote, notices): (JoinHandle<Option<String>>, Option<&str>, Vec<String>),
+    verbose: bool,
 ) -> Result<PreparedRun, CliError> {
-    let (tracing, trace_notices) =
-        RunTracing::for_mode(trace_mode(args), &project.manifest, store.path(), &args_to_text(&args.posargs));
     let inputs = PrepareInputs {
         options: &project.options,
         provision: project.provision_inputs(remote, None, &args.posargs),
-        tracing,
+        posargs: &args_to_text(&args.posargs),
+        verbose,
         origin: RunOrigin { commit: commit_thread.join().ok().flatten(), shard: project.shard.clone() },
-        notices: project.notices.iter().cloned().chain(notices).chain(trace_notices).collect(),
+        notices: project.notices.iter().cloned().chain(notices).collect(),
     };
     Ok(PreparedRun::prepare(inputs, store)?)
 }

@@ -86,6 +86,7 @@ impl RunArgs {
             load_timeout: self.host.load_timeout,
             retries: execution.retries,
             flaky: execution.flaky,
+            trace: execution.trace,
             output: self.output.output,
             logs: self.output.logs.clone(),
             log_name: self.output.log_name.clone(),
@@ -141,7 +142,7 @@ pub struct ExecutionArgs {
     /// Count a session that passes on retry as pass or fail [default: pass] [env: NOXIDE_FLAKY]
     #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = choice_parser::<FlakyMode>())]
     pub flaky: Option<FlakyMode>,
-    /// Trace sessions for races: `auto` retraces those that changed since their last trace, `always` traces all, `never` traces none and ignores stored conflicts [default: auto]
+    /// Trace sessions for conflicts: `auto` traces those that are new or have changed, `always` traces all, `never` traces none and ignores stored conflicts [default: auto] [env: NOXIDE_TRACE]
     #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = choice_parser::<TraceMode>(), hide_short_help = true)]
     pub trace: Option<TraceMode>,
     /// Show the plan without running it

@@ -19,7 +19,7 @@ use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, rende
 use crate::project::SessionId;
 use crate::run::{PreparedRun, open_run_store};
 use crate::text::pluralize;
-use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
+use crate::trace::{ObservedTraces, RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
 
 /// Tables of `pyproject.toml` that hold the settings.
 const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
@@ -99,7 +99,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let order: Vec<usize> = order.iter().map(|session| session.0).collect();
     let report = RaceReport::new(sessions, &known, &order, &manifest.root);
-    if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs) {
+    if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs, &ObservedTraces::default()) {
         output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
     let edits = settings_edits(&report);

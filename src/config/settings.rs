@@ -17,6 +17,7 @@ use crate::cache::CacheOptions;
 use crate::provision::{CacheMode, ProvisionOptions};
 use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, nonzero_limit};
 use crate::text::did_you_mean;
+use crate::trace::TraceMode;
 
 /// Flags that override settings; `None` if not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct SettingsFlags {
     pub retries: Option<u32>,
     /// `--flaky`.
     pub flaky: Option<FlakyMode>,
+    /// `--trace`.
+    pub trace: Option<TraceMode>,
     /// `--output`.
     pub output: Option<OutputStyle>,
     /// `--logs`.
@@ -118,6 +121,8 @@ pub struct Settings {
     pub retries: Setting<RetryPolicy>,
     /// Result of a session that passes on retry.
     pub flaky: Setting<FlakyMode>,
+    /// When sessions are traced.
+    pub trace: Setting<TraceMode>,
     /// How session output is shown.
     pub output: Setting<Option<OutputStyle>>,
     /// Number of runs to keep.
@@ -182,6 +187,7 @@ impl Settings {
             ),
             retries: resolver.resolve_retries(flags.retries, file.retries.clone()),
             flaky: resolver.resolve_setting("flaky", flags.flaky, parse_choice, file.flaky.clone(), default.flaky_mode),
+            trace: resolver.resolve_setting("trace", flags.trace, parse_choice, file.trace.clone(), default.trace_mode),
             output: resolver.resolve_setting(
                 "output",
                 flags.output.map(Some),
@@ -269,6 +275,7 @@ impl Settings {
                 constraints: None,
             },
             session_rules: self.session_rules(),
+            trace_mode: self.trace.value,
             learned_conflicts: Vec::new(),
         }
     }

@@ -20,6 +20,7 @@ use super::schema::{
 use super::toml_reader::{TomlNode, TomlReader};
 use crate::provision::CacheMode;
 use crate::run::{CpuCount, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
+use crate::trace::TraceMode;
 
 /// Settings of noxide: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
@@ -53,6 +54,9 @@ pub struct SettingsFile {
     /// Result of a session that passes on retry.
     #[schemars(with = "ChoiceSchema<FlakyMode>", extend("default" = "pass"))]
     pub flaky: Option<LocatedValue<FlakyMode>>,
+    /// When sessions are traced for conflicts: those that are not known yet, all, or none.
+    #[schemars(with = "ChoiceSchema<TraceMode>", extend("default" = "auto"))]
+    pub trace: Option<LocatedValue<TraceMode>>,
     /// How session output is shown; by default "grouped".
     #[schemars(with = "ChoiceSchema<OutputStyle>")]
     pub output: Option<LocatedValue<OutputStyle>>,
@@ -179,6 +183,7 @@ impl SettingsFile {
                 key @ "load-timeout" => file.load_timeout = reader.read_duration(key, node),
                 key @ "retries" => file.retries = reader.read_retries(key, node, &schema_keys::<RetriesSchema>()),
                 key @ "flaky" => file.flaky = reader.read_choice(key, node),
+                key @ "trace" => file.trace = reader.read_choice(key, node),
                 key @ "output" => file.output = reader.read_choice(key, node),
                 key @ "history" => file.history = reader.read_positive(key, node),
                 key @ "secrets" => file.secrets = reader.read_strings(key, node, parse_any_text),

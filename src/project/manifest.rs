@@ -73,7 +73,10 @@ impl NoxfileManifest {
     pub(crate) fn all_notices(&self) -> Vec<String> {
         let mut notices = self.notices.clone();
         if let HostMode::Process { why } = &self.mode {
-            notices.push(format!("each session gets a nox process of its own: {why}"));
+            notices.push(format!(
+                "each session gets a nox process of its own: {why}; what the noxfile does at import, such as clearing a \
+                 directory, happens once for each session"
+            ));
         }
         notices
     }

@@ -1,5 +1,7 @@
-//! Records of past runs, cached like dependencies, so that the scheduler knows the durations of sessions on a fresh
-//! checkout.
+//! Records of past runs and results of traces, cached like dependencies, so that a fresh checkout knows the durations of
+//! sessions and which of them conflict.
+
+use std::path::Path;
 
 use super::provisioner::CacheProvisioner;
 use crate::cache::NoProgress;
@@ -31,6 +33,45 @@ impl CacheProvisioner {
             Err(miss) => self.warnings.push(format!("{}: {}", miss.name, miss.reason)),
         }
         false
+    }
+
+    /// Restores the results of traces of these sessions to a directory, and returns whether there were any. Does nothing
+    /// outside CI, where the checkout has its own.
+    pub(crate) fn restore_traces(&mut self, directory: &Path, names: &[&str]) -> bool {
+        if !self.shares_history {
+            return false;
+        }
+        let mut warnings = Vec::new();
+        let project = self.load_session_keys(&mut warnings).project_name().to_owned();
+        let folder = FolderSpec::for_trace_results(directory.to_path_buf(), &project, names);
+        if let Some(remote) = &mut self.remote {
+            remote.download_versioned(&[folder.versioned_key()], &self.store, &NoProgress);
+        }
+        // Existing files are not replaced: conflicts of this checkout and accesses of another one would not match.
+        let result =
+            (!directory.join("conflicts.json").exists()).then(|| self.store.restore_folder(&folder, &NoProgress));
+        self.trace_folder = Some(folder);
+        self.warnings.append(&mut warnings);
+        match result {
+            Some(Ok(restored)) => {
+                self.mark_used(EntryId::parse(&restored.entry).into_iter().collect());
+                return true;
+            }
+            Some(Err(miss)) if miss.reason != CacheMiss::NOT_STORED => {
+                self.warnings.push(format!("{}: {}", miss.name, miss.reason));
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Saves the results of traces, if they were looked for before the run.
+    pub(crate) fn save_traces(&mut self) {
+        let Some(folder) = &self.trace_folder else { return };
+        match self.store.save_folder(folder, &NoProgress) {
+            Ok(saved) => self.mark_used(saved.and_then(|saved| EntryId::parse(&saved.entry)).into_iter().collect()),
+            Err(failure) => self.warnings.push(format!("the results of traces were not saved: {}", failure.reason)),
+        }
     }
 
     /// Saves the record of a run if its durations differ significantly from the history, so that other runs upload

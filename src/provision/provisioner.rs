@@ -76,6 +76,8 @@ pub(crate) struct CacheProvisioner {
     pub(super) folders: CachedFolders,
     /// The directory with records of past runs, once they were restored.
     pub(super) history_folder: Option<FolderSpec>,
+    /// The directory with results of traces, once they were looked for.
+    pub(super) trace_folder: Option<FolderSpec>,
     /// Keys of the sessions added so far; loaded on first use.
     pub(super) session_keys: Option<SessionKeys>,
     pub(super) remote: Option<RemoteCache>,
@@ -138,6 +140,7 @@ impl CacheProvisioner {
             uv_cache,
             folders: CachedFolders::default(),
             history_folder: None,
+            trace_folder: None,
             session_keys: None,
             remote: remote.flatten(),
             run_dir: None,

@@ -5,6 +5,7 @@
 
 mod finish;
 mod interrupt;
+mod reruns;
 mod start;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::deadlines::{RetryQueue, RunClock};
 use super::graph::SessionIndex;
 use super::launcher::{LaunchEvent, SessionLauncher};
 use super::options::RunOptions;
+use super::order_check::OrderCheck;
 use super::pending_environments::PendingEnvironments;
 use super::pending_provision::PendingProvision;
 use super::plan::RunPlan;
@@ -93,13 +95,13 @@ pub struct Dispatcher<'a> {
     progress: BTreeMap<SessionIndex, SessionProgress>,
     retries: RetryQueue,
     races: RaceRetries,
+    order: OrderCheck,
     provision: PendingProvision<'a>,
     environments: PendingEnvironments,
     cleanups: SessionCleanups,
     memory_pressure: MemoryPressure,
     last_tick: u64,
     ending_signal: Option<i32>,
-    failed: bool,
     stopping: bool,
 }
 
@@ -111,6 +113,8 @@ struct SessionProgress {
     /// Arguments passed by `session.notify`.
     posargs: Option<Vec<String>>,
     nice: i32,
+    /// A program that gained no rights in the first attempt because the session was traced.
+    unprivileged_program: Option<String>,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -133,13 +137,13 @@ impl<'a> Dispatcher<'a> {
             progress: BTreeMap::new(),
             retries: RetryQueue::default(),
             races: RaceRetries::default(),
+            order: OrderCheck::default(),
             provision: PendingProvision::new(context.provision_queue),
             environments: PendingEnvironments::new(context.run_dir),
             cleanups: SessionCleanups::default(),
             memory_pressure: MemoryPressure::new(available_memory, context.plan.memory),
             last_tick: 0,
             ending_signal: None,
-            failed: false,
             stopping: false,
             context,
         }
@@ -174,9 +178,10 @@ impl<'a> Dispatcher<'a> {
             }
             self.handle_tick();
         }
+        self.save_remaining_environments();
         let exit = match self.ending_signal {
             Some(signal) => SignalEvent::exit_code(signal),
-            None => u8::from(self.failed),
+            None => u8::from(self.scheduler.has_failures()),
         };
         self.emit_event(EventKind::RunFinished { exit_code: exit });
         exit

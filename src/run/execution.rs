@@ -12,6 +12,7 @@ use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::prepared_run::PreparedRun;
 use super::process::{SecretRedactor, kill_run_processes};
+use super::run_tracing::RunTracing;
 use super::session_cleanup::restore_log_copies;
 use super::session_resources::SessionResources;
 use crate::cache::NoProgress;
@@ -54,7 +55,7 @@ pub(crate) struct RunStartError {
 /// A run whose sessions are finished, before its dependencies are saved.
 pub(crate) struct ExecutedRun {
     pub(crate) exit_code: u8,
-    accesses: BTreeMap<SessionId, SessionAccesses>,
+    tracing: RunTracing,
     worker: Option<ProvisionWorker<CacheProvisioner>>,
     options: RunOptions,
     history: SessionHistory,
@@ -112,22 +113,24 @@ pub(crate) fn execute_run(
         provision_queue: worker.as_ref().map(ProvisionWorker::queue),
     };
     let exit_code = Dispatcher::new(context, &mut launcher, subscriber, (sender, messages)).run();
-    let accesses = launcher.into_accesses();
+    let tracing = launcher.into_tracing();
     kill_run_processes(Some(&tag.env_entry()), Some(host_pid));
     // The host can exit while the record is written.
     host.request_exit();
     resources.clean_up();
-    Ok(ExecutedRun { exit_code, accesses, worker, options, history, run_dir: run_dir.to_path_buf() })
+    Ok(ExecutedRun { exit_code, tracing, worker, options, history, run_dir: run_dir.to_path_buf() })
 }
 
 impl ExecutedRun {
-    /// Restores deleted log copies, and saves dependencies and durations unless a signal ended the run. Returns the
-    /// result and warnings.
+    /// Restores deleted log copies, stores what traces showed, and saves dependencies and the history unless a signal
+    /// ended the run. Returns the result and warnings.
     pub(crate) fn save(self, store: &RunStore, record: Option<&RunRecord>) -> (RunResult, Vec<String>) {
         let mut warnings = Vec::new();
         if let Some(record) = record {
             warnings.extend(restore_log_copies(&self.options, &self.run_dir, record));
         }
+        let (has_learned, trace_warnings) = self.tracing.save_learned(&self.run_dir);
+        warnings.extend(trace_warnings);
         let worker = self.worker.filter(|_| !is_signal_exit(self.exit_code));
         let mut provisioner = worker.and_then(ProvisionWorker::join_worker);
         if let Some(provisioner) = &mut provisioner {
@@ -135,9 +138,13 @@ impl ExecutedRun {
             if let Some(record) = record {
                 provisioner.save_history(store, &self.history, record);
             }
+            if has_learned {
+                provisioner.save_traces();
+            }
             warnings.extend(provisioner.take_warnings());
         }
-        let Self { exit_code, accesses, run_dir, .. } = self;
+        let Self { exit_code, tracing, run_dir, .. } = self;
+        let accesses = tracing.into_accesses();
         (RunResult { exit_code, run_dir, accesses, provisioner }, warnings)
     }
 }

@@ -1,16 +1,14 @@
 //! Launcher that starts sessions through the nox host process.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
 
 use super::dispatcher::RunMessage;
-use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
+use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
 use super::run_tracing::RunTracing;
 use crate::project::{FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
 use crate::record::{InstallStats, Outcome};
-use crate::trace::SessionAccesses;
 
 /// Starts sessions through the host.
 #[derive(Debug)]
@@ -30,9 +28,9 @@ impl<'a> HostLauncher<'a> {
         Ok(Self { host, tracing })
     }
 
-    /// Returns the file and socket accesses of the traced sessions.
-    pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
-        self.tracing.into_accesses()
+    /// Returns the traces of the sessions.
+    pub(crate) fn into_tracing(self) -> RunTracing {
+        self.tracing
     }
 }
 
@@ -72,12 +70,24 @@ impl SessionLauncher for HostLauncher<'_> {
         }
     }
 
-    fn on_attempt_finished(&mut self, id: SessionId) {
-        self.tracing.end_session(id);
+    fn on_attempt_finished(&mut self, id: SessionId, outcome: Outcome) {
+        self.tracing.end_session(id, outcome);
     }
 
     fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
         self.tracing.find_race(failed, other)
+    }
+
+    fn stop_tracing_unprivileged(&mut self, id: SessionId) -> Option<String> {
+        self.tracing.stop_tracing_unprivileged(id)
+    }
+
+    fn finds_order_conflicts(&self) -> bool {
+        self.tracing.is_learning()
+    }
+
+    fn find_order_conflict(&mut self, earlier: SessionId, later: SessionId) -> Option<OrderConflict> {
+        self.tracing.find_order_conflict(earlier, later)
     }
 
     fn exit_description(&mut self) -> Option<String> {

@@ -36,10 +36,26 @@ pub trait SessionLauncher {
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
     /// Called when a session's attempt has ended and its processes have exited.
-    fn on_attempt_finished(&mut self, _: SessionId) {}
+    fn on_attempt_finished(&mut self, _: SessionId, _: Outcome) {}
 
     /// Returns a conflict between a failed session and one that ran at the same time, if both are traced.
     fn find_race(&self, _failed: SessionId, _other: SessionId) -> Option<RaceConflict> {
+        None
+    }
+
+    /// Returns the program that gained no rights in a session's last attempt because it was traced, such as `sudo`; later
+    /// attempts of the session are not traced.
+    fn stop_tracing_unprivileged(&mut self, _: SessionId) -> Option<String> {
+        None
+    }
+
+    /// Whether [`SessionLauncher::find_order_conflict`] may find any.
+    fn finds_order_conflicts(&self) -> bool {
+        false
+    }
+
+    /// Returns how two finished sessions conflict that overlapped, or ran in another order than nox's.
+    fn find_order_conflict(&mut self, _earlier: SessionId, _later: SessionId) -> Option<OrderConflict> {
         None
     }
 
@@ -54,10 +70,22 @@ pub trait SessionLauncher {
 pub struct RaceConflict {
     /// The path, port or socket.
     pub(crate) path: String,
-    /// What the failed session did, such as `writes it`.
-    pub(crate) failed_action: String,
+    /// What the affected session did, such as `writes it`.
+    pub(crate) action: String,
     /// What the other session did.
     pub(crate) other_action: String,
+}
+
+/// How two sessions conflict, of which one is earlier in nox's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderConflict {
+    /// Set if the later session may have read or overwritten what the earlier one wrote.
+    pub(crate) to_later: Option<RaceConflict>,
+    /// Set if the earlier session may have read or overwritten what the later one wrote.
+    pub(crate) to_earlier: Option<RaceConflict>,
+    /// Whether the later session reads what the earlier one creates, so that their order matters even if they did not
+    /// overlap.
+    pub(crate) reads_output: bool,
 }
 
 /// What happened to a session that was started.

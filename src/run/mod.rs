@@ -13,6 +13,7 @@ mod jobserver;
 mod launcher;
 mod nox_report;
 mod options;
+mod order_check;
 mod pending_environments;
 mod pending_provision;
 mod plan;
@@ -32,7 +33,7 @@ pub(crate) use crash_recovery::{open_run_store, recover_crashed_runs};
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
 pub(crate) use execution::{RunResult, RunStartError, RunTarget, execute_run, is_signal_exit};
 pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};
-pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
+pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
 pub(crate) use nox_report::write_nox_report;
 pub use options::{
     AfterRule, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::project::NoxfileManifest;
 use crate::provision::{CacheMode, ProvisionOptions};
-use crate::trace::LearnedConflict;
+use crate::trace::{LearnedConflict, TraceMode};
 
 /// Maximum delay after doubling; a longer first delay is not shortened.
 const MAX_BACKOFF_DELAY: Duration = Duration::from_mins(5);
@@ -47,6 +47,8 @@ pub struct RunOptions {
     pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
     pub session_rules: Vec<SessionRule>,
+    /// When sessions are traced.
+    pub trace_mode: TraceMode,
     /// Sessions that must not overlap according to past traces.
     pub learned_conflicts: Vec<LearnedConflict>,
 }
@@ -70,6 +72,7 @@ impl Default for RunOptions {
             log_name_template: "{session}.log".to_owned(),
             provision: ProvisionOptions::default(),
             session_rules: Vec::new(),
+            trace_mode: TraceMode::default(),
             learned_conflicts: Vec::new(),
         }
     }

@@ -7,12 +7,12 @@ use super::capacity::detect_capacity;
 use super::graph::{GraphError, SessionIndex};
 use super::options::RunOptions;
 use super::plan::RunPlan;
-use super::run_tracing::RunTracing;
+use super::run_tracing::{RunTracing, TraceInputs};
 use crate::project::lock::ConstraintsError;
-use crate::project::{NoxfileManifest, SessionName};
+use crate::project::{NoxfileManifest, SessionId, SessionName};
 use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, export_lock_constraints};
 use crate::record::{RunMetadata, RunStore, SessionHistory, ShardMetadata};
-use crate::trace::{KnownOrdering, trace_context};
+use crate::trace::{KnownOrdering, TraceCache, TraceMode, trace_context};
 
 /// A run that is ready to start.
 pub(crate) struct PreparedRun {
@@ -60,8 +60,10 @@ pub(crate) struct PrepareInputs<'a> {
     pub(crate) options: &'a RunOptions,
     /// Inputs of the provisioner, among them the sessions.
     pub(crate) provision: ProvisionInputs<'a>,
-    /// Sessions that are traced.
-    pub(crate) tracing: RunTracing,
+    /// Arguments of the sessions, as text.
+    pub(crate) posargs: &'a [String],
+    /// Whether notices that change nothing for the user are wanted.
+    pub(crate) verbose: bool,
     /// The commit and the shard that are run.
     pub(crate) origin: RunOrigin,
     /// Messages for the user so far.
@@ -74,13 +76,21 @@ impl PreparedRun {
     /// # Errors
     /// When sessions wait for one another in a cycle, or the lock file or the cache is required and cannot be used.
     pub(crate) fn prepare(inputs: PrepareInputs<'_>, store: &RunStore) -> Result<Self, PrepareError> {
-        let PrepareInputs { options, provision, tracing, origin, mut notices } = inputs;
+        let PrepareInputs { options, provision, posargs, verbose, origin, mut notices } = inputs;
         let manifest = provision.manifest;
-        let options = constrain_installs(options, manifest, store.path())?;
+        let mut options = constrain_installs(options, manifest, store.path())?;
         let opened = CacheProvisioner::for_sessions(&provision, &manifest.queue)?;
         notices.extend(opened.notice);
         let mut provisioner = opened.provisioner;
         let history = load_history(store, manifest, provisioner.as_mut());
+        let trace = TraceInputs { mode: options.trace_mode, posargs, verbose };
+        if let Some(provisioner) = &mut provisioner
+            && restore_traces(trace, store, manifest, provisioner)
+        {
+            options.learned_conflicts = TraceCache::load(store.path()).conflicts;
+        }
+        let (tracing, trace_notices) = RunTracing::for_run(trace, manifest, store.path());
+        notices.extend(trace_notices);
         let plan = RunPlan::new(manifest, &options, &history, detect_capacity())?;
         Ok(Self { options, history, plan, provisioner, tracing, origin, notices })
     }
@@ -149,7 +159,27 @@ fn load_history(
     if names.iter().all(|name| history.usual_stats(name).is_some()) {
         return history;
     }
-    let mut names: Vec<&str> = names.into_iter().map(SessionName::as_str).collect();
+    if provisioner.restore_history(store, &sorted_names(manifest)) { store.load_history() } else { history }
+}
+
+/// Restores the results of traces in the cache if this checkout has none of any session; returns whether there were any.
+fn restore_traces(
+    trace: TraceInputs<'_>,
+    store: &RunStore,
+    manifest: &NoxfileManifest,
+    provisioner: &mut CacheProvisioner,
+) -> bool {
+    let cache = TraceCache::load(store.path());
+    let is_known = |id: &SessionId| cache.is_known(&manifest.sessions[id.0], trace.posargs);
+    if trace.mode == TraceMode::Never || manifest.queue.iter().all(is_known) {
+        return false;
+    }
+    provisioner.restore_traces(&store.path().join("trace"), &sorted_names(manifest))
+}
+
+/// Returns the names of the selected sessions in alphabetical order.
+fn sorted_names(manifest: &NoxfileManifest) -> Vec<&str> {
+    let mut names: Vec<&str> = manifest.queue.iter().map(|id| manifest.sessions[id.0].name.as_str()).collect();
     names.sort_unstable();
-    if provisioner.restore_history(store, &names) { store.load_history() } else { history }
+    names
 }

@@ -5,12 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use super::launcher::{LaunchRequest, RaceConflict};
+use super::launcher::{LaunchRequest, OrderConflict, RaceConflict};
 use super::options::NamedChoice;
 use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
+use crate::record::Outcome;
 use crate::trace::{
-    PreloadLibrary, ProjectTree, SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope,
-    find_conflicts, probe_tracing, trace_context,
+    AccessConflict, ConflictWriter, GitTreeScan, ObservedTraces, PreloadLibrary, SessionAccesses, SessionTracer,
+    TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts, probe_tracing, save_trace_results,
+    trace_context,
 };
 
 /// Libraries that the dynamic linker loads into every program.
@@ -19,7 +21,7 @@ const PRELOAD_VARIABLE: &str = "LD_PRELOAD";
 /// Options of AddressSanitizer, separated by colons.
 const ASAN_VARIABLE: &str = "ASAN_OPTIONS";
 
-/// Tracers of a run's sessions, running and finished.
+/// Tracers of a run's sessions, running and finished, and what earlier traces found.
 #[derive(Debug, Default)]
 pub struct RunTracing {
     sessions: BTreeSet<SessionId>,
@@ -27,6 +29,32 @@ pub struct RunTracing {
     preload: Option<PreloadLibrary>,
     active: BTreeMap<SessionId, SessionTracer>,
     finished: BTreeMap<SessionId, SessionAccesses>,
+    /// How a run learns from its traces; `None` if its sessions run one after another, or none is traced.
+    learning: Option<TraceLearning>,
+}
+
+/// How a parallel run learns from its traces.
+#[derive(Debug)]
+struct TraceLearning {
+    manifest: NoxfileManifest,
+    run_data_dir: PathBuf,
+    posargs: Vec<String>,
+    /// Accesses that earlier runs recorded of sessions that are not traced now, loaded on first use.
+    known: BTreeMap<SessionId, Option<SessionAccesses>>,
+    observed: ObservedTraces,
+    /// Facts about the tree, for the accesses recorded so far.
+    tree_scan: Option<GitTreeScan>,
+}
+
+/// Inputs of tracing that depend on the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TraceInputs<'a> {
+    /// When sessions are traced.
+    pub(crate) mode: TraceMode,
+    /// Arguments of the sessions.
+    pub(crate) posargs: &'a [String],
+    /// Whether notices about tracing that change nothing for the user are wanted.
+    pub(crate) verbose: bool,
 }
 
 /// Inputs for starting a traced session.
@@ -44,36 +72,58 @@ impl RunTracing {
     /// Creates the tracing of these sessions; the preload library is stored in `folder`, in the run data directory.
     pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, folder: &Path) -> Self {
         let preload = PreloadLibrary::install(folder);
-        Self { sessions, context, preload, active: BTreeMap::new(), finished: BTreeMap::new() }
+        Self { sessions, context, preload, ..Self::default() }
     }
 
-    /// Creates the tracing for a mode: of all sessions, of those that changed since their last trace, or of none.
-    /// Returns notices too.
-    pub(crate) fn for_mode(
-        mode: TraceMode,
+    /// Creates the tracing of a parallel run: of all sessions, of those that are not known yet, or of none. Returns
+    /// notices too.
+    pub(crate) fn for_run(
+        inputs: TraceInputs<'_>,
         manifest: &NoxfileManifest,
         run_data_dir: &Path,
-        posargs: &[String],
     ) -> (Self, Vec<String>) {
+        let TraceInputs { mode, posargs, verbose } = inputs;
+        // A session that runs alone races with nothing, and is traced once it runs with others.
+        if mode == TraceMode::Never || (mode == TraceMode::Auto && manifest.queue.len() < 2) {
+            return (Self::default(), Vec::new());
+        }
         let cache = TraceCache::load(run_data_dir);
-        let should_trace = |id: &SessionId| match mode {
-            TraceMode::Never => false,
-            TraceMode::Always => true,
-            TraceMode::Auto => cache.is_stale(&manifest.sessions[id.0], posargs),
+        let session = |id: &SessionId| &manifest.sessions[id.0];
+        let is_wanted = |id: &SessionId| {
+            !cache.is_untraceable(session(id), posargs)
+                && (mode == TraceMode::Always || !cache.is_known(session(id), posargs))
         };
-        let sessions: BTreeSet<SessionId> = manifest.queue.iter().copied().filter(should_trace).collect();
+        let sessions: BTreeSet<SessionId> = manifest.queue.iter().copied().filter(is_wanted).collect();
         if sessions.is_empty() {
             return (Self::default(), Vec::new());
         }
         if let Err(error) = probe_tracing() {
-            return (Self::default(), vec![format!("sessions are not traced: {error}")]);
+            let notice = (verbose || mode == TraceMode::Always).then(|| format!("sessions are not traced: {error}"));
+            return (Self::default(), notice.into_iter().collect());
         }
         let mut notices = Vec::new();
         if mode == TraceMode::Auto {
-            let names: Vec<&str> = sessions.iter().map(|id| manifest.sessions[id.0].name.as_str()).collect();
-            notices.push(format!("tracing sessions that changed since their last trace: {}", names.join(", ")));
+            let (changed, new): (Vec<SessionId>, Vec<SessionId>) =
+                sessions.iter().partition(|id| cache.is_stale(session(id), posargs));
+            let names =
+                |ids: &[SessionId]| ids.iter().map(|id| session(id).name.as_str()).collect::<Vec<_>>().join(", ");
+            if !changed.is_empty() {
+                notices.push(format!("tracing sessions that changed since their last trace: {}", names(&changed)));
+            }
+            if verbose && !new.is_empty() {
+                notices.push(format!("tracing sessions for the first time: {}", names(&new)));
+            }
         }
-        (Self::new(sessions, trace_context(manifest), &run_data_dir.join("trace")), notices)
+        let learning = TraceLearning {
+            manifest: manifest.clone(),
+            run_data_dir: run_data_dir.to_path_buf(),
+            posargs: posargs.to_vec(),
+            known: BTreeMap::new(),
+            observed: ObservedTraces::default(),
+            tree_scan: None,
+        };
+        let tracing = Self::new(sessions, trace_context(manifest), &run_data_dir.join("trace"));
+        (Self { learning: Some(learning), ..tracing }, notices)
     }
 
     /// Starts to trace a session; returns `None` for one that is not traced.
@@ -106,10 +156,28 @@ impl RunTracing {
     }
 
     /// Stores the accesses of a session whose attempt has ended.
-    pub(super) fn end_session(&mut self, id: SessionId) {
-        if let Some(tracer) = self.active.remove(&id) {
-            self.finished.insert(id, tracer.accesses());
+    pub(super) fn end_session(&mut self, id: SessionId, outcome: Outcome) {
+        let Some(tracer) = self.active.remove(&id) else { return };
+        self.finished.insert(id, tracer.accesses());
+        if let Some(learning) = &mut self.learning {
+            learning.tree_scan = None;
+            if outcome == Outcome::Passed {
+                learning.observed.partial.remove(&id);
+            } else {
+                learning.observed.partial.insert(id);
+            }
         }
+    }
+
+    /// Returns the program that gained no rights in a session's last attempt because it was traced, such as `sudo`, and
+    /// does not trace the session again.
+    pub(super) fn stop_tracing_unprivileged(&mut self, id: SessionId) -> Option<String> {
+        let program = self.finished.get(&id)?.unprivileged_program.clone()?;
+        let was_traced = self.sessions.remove(&id);
+        if let Some(learning) = &mut self.learning {
+            learning.observed.partial.remove(&id);
+        }
+        was_traced.then_some(program)
     }
 
     /// Returns the accesses of a session so far.
@@ -120,15 +188,83 @@ impl RunTracing {
     /// Returns a conflict between two sessions that ran at the same time.
     pub(super) fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
         let (one, two) = (self.current_accesses(failed)?, self.current_accesses(other)?);
-        let found = find_conflicts(&one, &two, ProjectTree { is_ignored: &|_| false, top_level_folders: &[] })
-            .into_iter()
-            .next()?;
-        Some(RaceConflict { path: found.path, failed_action: found.first, other_action: found.second })
+        let tree = GitTreeScan::for_accesses([&one, &two].into_iter(), &self.context.root);
+        let found =
+            tree.with_tree(|tree| find_conflicts(&one, &two, tree, TraceTiming::Overlapping)).into_iter().next()?;
+        Some(RaceConflict { path: found.path, action: found.first, other_action: found.second })
+    }
+
+    /// Whether conflicts of sessions that ran in another order than nox's are looked for.
+    pub(super) fn is_learning(&self) -> bool {
+        self.learning.is_some()
+    }
+
+    /// Returns how two finished sessions conflict that overlapped or ran in the other order; `earlier` is the earlier one
+    /// in nox's order. Remembers the conflicts for later runs.
+    pub(super) fn find_order_conflict(&mut self, earlier: SessionId, later: SessionId) -> Option<OrderConflict> {
+        let learning = self.learning.as_mut()?;
+        for id in [earlier, later].into_iter().filter(|id| !self.finished.contains_key(id)) {
+            learning.load_known(id);
+        }
+        let known = learning.known.values().flatten();
+        let scan = learning
+            .tree_scan
+            .get_or_insert_with(|| GitTreeScan::for_accesses(self.finished.values().chain(known), &self.context.root));
+        let accesses =
+            |id: &SessionId| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
+        let (first, second) = (accesses(&earlier)?, accesses(&later)?);
+        let conflicts = scan.with_tree(|tree| find_conflicts(first, second, tree, TraceTiming::Overlapping));
+        let found = OrderConflict::from_conflicts(&conflicts);
+        if found.is_some() {
+            learning.observed.conflicts.entry((earlier, later)).or_default().extend(conflicts);
+        }
+        found
+    }
+
+    /// Stores what a parallel run learned; returns whether it learned anything, and warnings.
+    pub(super) fn save_learned(&self, run_dir: &Path) -> (bool, Vec<String>) {
+        let Some(learning) = self.learning.as_ref().filter(|_| !self.finished.is_empty()) else {
+            return (false, Vec::new());
+        };
+        let TraceLearning { manifest, run_data_dir, posargs, observed, .. } = learning;
+        (true, save_trace_results(manifest, &self.finished, observed, (run_dir, run_data_dir), posargs))
     }
 
     /// Returns the accesses of each finished session.
     pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
         self.finished
+    }
+}
+
+impl TraceLearning {
+    /// Loads the accesses that the last trace of a session recorded.
+    fn load_known(&mut self, id: SessionId) {
+        if !self.known.contains_key(&id) {
+            let file = TraceCache::load_accesses(&self.run_data_dir, &self.manifest.sessions[id.0].name);
+            self.known.insert(id, file.map(|file| file.accesses));
+            self.tree_scan = None;
+        }
+    }
+}
+
+impl OrderConflict {
+    /// Summarizes the conflicts of two sessions by whom they may have affected; `None` without conflicts.
+    fn from_conflicts(conflicts: &[AccessConflict]) -> Option<Self> {
+        let affecting = |writer: ConflictWriter| {
+            conflicts.iter().find(|conflict| conflict.writer == writer || conflict.both_change())
+        };
+        let to_later = affecting(ConflictWriter::First).map(|conflict| RaceConflict {
+            path: conflict.path.clone(),
+            action: conflict.second.clone(),
+            other_action: conflict.first.clone(),
+        });
+        let to_earlier = affecting(ConflictWriter::Second).map(|conflict| RaceConflict {
+            path: conflict.path.clone(),
+            action: conflict.first.clone(),
+            other_action: conflict.second.clone(),
+        });
+        let reads_output = conflicts.iter().any(|conflict| conflict.second_reads_output);
+        (to_later.is_some() || to_earlier.is_some()).then_some(Self { to_later, to_earlier, reads_output })
     }
 }
 

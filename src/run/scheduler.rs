@@ -45,7 +45,11 @@ pub struct SessionAbort {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SchedulingState {
     Waiting,
-    Running { slots: Vec<usize> },
+    Running {
+        slots: Vec<usize>,
+    },
+    /// Its attempts have ended, but its outcome is not certain.
+    Held,
     Finished(Outcome),
 }
 
@@ -147,7 +151,30 @@ impl Scheduler {
         starts
     }
 
-    /// Ends a session and returns those that will now never start.
+    /// Releases the slots and locks of a session whose outcome is not certain yet.
+    pub fn hold_session(&mut self, session: SessionIndex) {
+        self.states[session.0] = SchedulingState::Held;
+    }
+
+    /// Starts a held or finished session again, on the first slots; call it only while no session runs.
+    pub fn restart_session(&mut self, session: SessionIndex) -> Vec<usize> {
+        let slots: Vec<usize> = (0..self.tasks[session.0].cpus.clamp(1, self.slots)).collect();
+        self.states[session.0] = SchedulingState::Running { slots: slots.clone() };
+        slots
+    }
+
+    /// Whether a session waits for another, directly or not.
+    pub(crate) fn waits_for(&self, session: SessionIndex, required: SessionIndex) -> bool {
+        self.transitive_dependents(required)[session.0]
+    }
+
+    /// Whether two sessions share a lock.
+    pub(crate) fn shares_lock(&self, one: SessionIndex, other: SessionIndex) -> bool {
+        self.tasks[one.0].locks.iter().any(|lock| self.tasks[other.0].locks.contains(lock))
+    }
+
+    /// Ends a session and returns those that will now never start, or that would not have started: those that require a
+    /// session that passed first and failed when it was started again.
     pub fn finish_session(&mut self, session: SessionIndex, outcome: Outcome) -> Vec<SessionAbort> {
         self.states[session.0] = SchedulingState::Finished(outcome);
         let mut aborts = Vec::new();
@@ -158,7 +185,8 @@ impl Scheduler {
             }
             for dependent in self.sessions() {
                 let requires = self.tasks[dependent.0].needs.contains(&(required, true));
-                if requires && self.is_waiting(dependent) {
+                let was_run = self.outcome(dependent).is_some_and(|outcome| outcome != Outcome::Aborted);
+                if requires && (self.is_waiting(dependent) || was_run) {
                     self.states[dependent.0] = SchedulingState::Finished(Outcome::Aborted);
                     aborts.push(SessionAbort { session: dependent, failed_need: required });
                     finished.push(dependent);
@@ -205,6 +233,11 @@ impl Scheduler {
         self.running_tasks().count()
     }
 
+    /// Whether any session failed.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.sessions().filter_map(|session| self.outcome(session)).any(Outcome::is_failure)
+    }
+
     /// Whether every session has finished.
     pub fn is_finished(&self) -> bool {
         self.states.iter().all(|state| matches!(state, SchedulingState::Finished(_)))
@@ -223,13 +256,16 @@ impl Scheduler {
         self.states.iter().any(|state| matches!(state, SchedulingState::Running { slots } if slots.contains(&slot)))
     }
 
-    /// Returns the waiting sessions whose needs have finished, most urgent first; equal ones in the plan's order.
+    /// Returns the waiting sessions whose needs have finished, most urgent first; equal ones in the plan's order. On one
+    /// slot all are in the plan's order, as nox runs them: no other order is faster.
     fn ready_sessions(&self, urgency: &[Urgency]) -> Vec<SessionIndex> {
         let needs_are_finished =
             |session: SessionIndex| self.tasks[session.0].needs.iter().all(|(need, _)| self.outcome(*need).is_some());
         let mut ready: Vec<SessionIndex> =
             self.sessions().filter(|&session| self.is_waiting(session) && needs_are_finished(session)).collect();
-        ready.sort_by_key(|&session| (Reverse(urgency[session.0]), session));
+        if self.slots > 1 {
+            ready.sort_by_key(|&session| (Reverse(urgency[session.0]), session));
+        }
         ready
     }
 

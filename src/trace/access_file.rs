@@ -1,4 +1,4 @@
-//! Access file: the recorded accesses of one session on disk, format version 2.
+//! Access file: the recorded accesses of one session on disk, format version 3.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::fs::{create_parent_dir, write_atomic};
 use crate::project::SessionName;
 
 /// Version of the file format.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 /// Recorded accesses of one session, as documented in docs/formats/access.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,9 +89,9 @@ mod tests {
         assert!(!file.complete);
         file.write(&path).unwrap();
         assert_eq!(AccessFile::read(&path).unwrap(), file);
-        file.version = 1;
+        file.version = 2;
         file.write(&path).unwrap();
-        assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 1"));
+        assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 2"));
         fs_err::write(&path, "{}").unwrap();
         assert!(matches!(AccessFile::read(&path), Err(AccessFileError::InvalidContent(..))));
         assert!(matches!(AccessFile::read(folder.path()), Err(AccessFileError::Io(_))));

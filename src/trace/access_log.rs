@@ -27,6 +27,7 @@ pub(super) struct AccessLog {
     /// Number of inspected system calls.
     pub(super) call_count: u64,
     incomplete_reasons: BTreeSet<String>,
+    unprivileged_program: Option<String>,
 }
 
 /// Accesses of one path.
@@ -61,7 +62,15 @@ impl AccessLog {
             uses_network: false,
             call_count: 0,
             incomplete_reasons: BTreeSet::new(),
+            unprivileged_program: None,
         }
+    }
+
+    /// Records that a program starts without the rights that its file gives it, because the session is traced.
+    pub(super) fn record_unprivileged_program(&mut self, path: &Path) {
+        let path = path.display().to_string();
+        self.mark_incomplete(&format!("it runs {path}, which gains no rights while it is traced"));
+        self.unprivileged_program.get_or_insert(path);
     }
 
     /// Records a reason why the trace may be incomplete.
@@ -152,6 +161,7 @@ impl AccessLog {
         self.scope.clear_cache_tags();
         let mut all = SessionAccesses {
             incomplete_reasons: self.incomplete_reasons.iter().cloned().collect(),
+            unprivileged_program: self.unprivileged_program.clone(),
             traced_calls: self.call_count,
             uses_network: self.uses_network,
             bound: self.bound.clone(),

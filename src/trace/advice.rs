@@ -16,6 +16,14 @@ pub struct ConflictingPair {
     pub conflicts: Vec<AccessConflict>,
 }
 
+impl ConflictingPair {
+    /// Returns whether the sessions may run in either order, one after the other.
+    fn is_separable_by_lock(&self) -> bool {
+        let reads_output = self.conflicts.iter().any(|conflict| conflict.second_reads_output);
+        !reads_output && self.conflicts.iter().any(AccessConflict::both_change)
+    }
+}
+
 /// How to separate conflicting sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SeparationAdvice {
@@ -40,22 +48,22 @@ pub(crate) enum SeparationAdvice {
     },
 }
 
-/// Returns how to separate each pair: by a lock if both sessions change a path, otherwise in the noxfile's order.
+/// Returns how to separate each pair: by a lock if both sessions change a path and the second does not read what the first
+/// creates, otherwise in the noxfile's order.
 ///
 /// Locks are chosen greedily: the path that most pairs have in common comes first, so that few locks are needed.
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
-    let mut remaining: Vec<&ConflictingPair> =
-        pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both_change)).collect();
+    let mut remaining: Vec<&ConflictingPair> = pairs.iter().filter(|pair| pair.is_separable_by_lock()).collect();
     while !remaining.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for conflict in remaining.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change) {
+        for conflict in remaining.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change()) {
             *counts.entry(&conflict.path).or_default() += 1;
         }
         let best = counts.iter().max_by_key(|(path, count)| (**count, std::cmp::Reverse((path.len(), **path))));
         let Some(path) = best.map(|(path, _)| (*path).to_owned()) else { break };
         let is_covered = |pair: &ConflictingPair| {
-            pair.conflicts.iter().any(|conflict| conflict.both_change && conflict.path == path)
+            pair.conflicts.iter().any(|conflict| conflict.both_change() && conflict.path == path)
         };
         let mut sessions: Vec<usize> =
             remaining.iter().filter(|pair| is_covered(pair)).flat_map(|pair| [pair.first, pair.second]).collect();
@@ -66,7 +74,7 @@ pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvi
         let name = derive_lock_name(&path, &used_names);
         advice.push(SeparationAdvice::Lock { name, sessions, path });
     }
-    for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both_change)) {
+    for pair in pairs.iter().filter(|pair| !pair.is_separable_by_lock()) {
         let cause = pair.conflicts.iter().find(|conflict| conflict.second_reads_output).or(pair.conflicts.first());
         let Some(conflict) = cause else { continue };
         advice.push(SeparationAdvice::After {
@@ -136,7 +144,7 @@ impl SeparationAdvice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::ConflictKind;
+    use crate::trace::{ConflictKind, ConflictWriter};
 
     fn conflict(path: &str, both_change: bool, second_reads_output: bool) -> AccessConflict {
         let effect = || "writes".to_owned();
@@ -145,7 +153,7 @@ mod tests {
             kind: ConflictKind::WriteWrite,
             first: effect(),
             second: effect(),
-            both_change,
+            writer: if both_change { ConflictWriter::Both } else { ConflictWriter::First },
             second_reads_output,
         }
     }
@@ -163,7 +171,7 @@ mod tests {
             pair(0, 1, &[db.clone(), journal.clone()]),
             pair(0, 2, std::slice::from_ref(&db)),
             pair(1, 2, &[db.clone(), journal]),
-            pair(0, 3, &[conflict("src/x", false, false), conflict("dist/a.whl", false, true)]),
+            pair(0, 3, &[conflict("log.txt", true, false), conflict("dist/a.whl", false, true)]),
         ];
         let advice = advise_separation(&pairs);
         assert_eq!(

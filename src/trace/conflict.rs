@@ -39,6 +39,35 @@ impl ConflictKind {
     }
 }
 
+/// Which of two sessions change the path that they conflict on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictWriter {
+    /// Only the first session, and the second depends on the path.
+    First,
+    /// Only the second session, and the first depends on the path.
+    Second,
+    /// Both sessions, or they use one port or socket.
+    Both,
+}
+
+impl ConflictWriter {
+    /// Returns the only writer, for a conflict that was found from the view of the writer.
+    fn only(is_first: bool) -> Self {
+        if is_first { Self::First } else { Self::Second }
+    }
+}
+
+/// When the accesses of two sessions were recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TraceTiming {
+    /// One after the other, the first session first.
+    Sequential,
+    /// At the same time, or in the other order. Then each trace may contain effects of the other session: a file that
+    /// has the same content at the end of both may have had another one, and a directory may have been listed too early.
+    Overlapping,
+}
+
 /// One conflict between two sessions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccessConflict {
@@ -50,10 +79,17 @@ pub struct AccessConflict {
     pub first: String,
     /// What the second session does.
     pub second: String,
-    /// Whether both sessions change the path.
-    pub both_change: bool,
+    /// Which session changes the path.
+    pub writer: ConflictWriter,
     /// Whether the second session reads or looks up what the first creates.
     pub second_reads_output: bool,
+}
+
+impl AccessConflict {
+    /// Returns whether both sessions change the path.
+    pub(crate) fn both_change(&self) -> bool {
+        self.writer == ConflictWriter::Both
+    }
 }
 
 /// Returns the conflicts of two sessions, `first` being earlier in nox's order: one per path, sorted by path.
@@ -61,10 +97,15 @@ pub(crate) fn find_conflicts(
     first: &SessionAccesses,
     second: &SessionAccesses,
     tree: ProjectTree<'_>,
+    timing: TraceTiming,
 ) -> Vec<AccessConflict> {
+    let only_reads = |accesses: &SessionAccesses| accesses.changes.is_empty() && accesses.bound.is_empty();
+    if only_reads(first) && only_reads(second) {
+        return Vec::new();
+    }
     let mut found = BTreeMap::new();
-    let one = SessionSide::new(first, second, tree);
-    let other = SessionSide::new(second, first, tree);
+    let one = SessionSide::new(first, second, tree, timing);
+    let other = SessionSide::new(second, first, tree, timing);
     add_write_conflicts(&one, &other, &mut found);
     add_read_conflicts(&one, &other, true, tree, &mut found);
     add_read_conflicts(&other, &one, false, tree, &mut found);
@@ -81,13 +122,20 @@ type ConflictsByPath = BTreeMap<String, AccessConflict>;
 struct SessionSide<'a> {
     accesses: &'a SessionAccesses,
     other_accesses: &'a SessionAccesses,
+    timing: TraceTiming,
     effects: BTreeMap<&'a str, (&'a str, &'a PathEffect)>,
     reads: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> SessionSide<'a> {
-    fn new(accesses: &'a SessionAccesses, other: &'a SessionAccesses, tree: ProjectTree<'_>) -> Self {
-        let mut side = Self { accesses, other_accesses: other, effects: BTreeMap::new(), reads: BTreeMap::new() };
+    fn new(
+        accesses: &'a SessionAccesses,
+        other: &'a SessionAccesses,
+        tree: ProjectTree<'_>,
+        timing: TraceTiming,
+    ) -> Self {
+        let mut side =
+            Self { accesses, other_accesses: other, timing, effects: BTreeMap::new(), reads: BTreeMap::new() };
         for (path, effect) in &accesses.changes {
             side.effects.insert(side.canonical_path(path), (path, effect));
         }
@@ -137,8 +185,12 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
             ] => true,
             [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_lock_file(path),
             _ if kinds.iter().any(removes) => false,
-            // Both sessions leave the same bytes: the order does not matter.
-            _ => effect.digest.is_some() && effect.digest == second.digest,
+            // Both sessions leave the same bytes: the order does not matter. If they overlapped, this is certain only if
+            // one of them found the bytes that the other left.
+            _ => {
+                let is_certain = one.timing == TraceTiming::Sequential || kinds.contains(&EffectKind::Rewritten);
+                is_certain && effect.digest.is_some() && effect.digest == second.digest
+            }
         };
         if is_harmless {
             continue;
@@ -150,7 +202,7 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
             kind,
             first: describe_effect(effect),
             second: describe_effect(second),
-            both_change: true,
+            writer: ConflictWriter::Both,
             second_reads_output: false,
         };
         found.insert(path, conflict);
@@ -195,7 +247,7 @@ fn add_removed_folder_conflict(
         kind: ConflictKind::CreateDelete,
         first,
         second,
-        both_change: changed.is_some(),
+        writer: if changed.is_some() { ConflictWriter::Both } else { ConflictWriter::only(in_order) },
         second_reads_output: false,
     };
     found.insert(path, conflict);
@@ -237,8 +289,8 @@ fn add_read_conflicts<'a>(
         } else {
             (action.to_owned(), describe_effect(effect))
         };
-        let conflict =
-            AccessConflict { path: shown.clone(), kind, first, second, both_change: false, second_reads_output };
+        let writer = ConflictWriter::only(in_order);
+        let conflict = AccessConflict { path: shown.clone(), kind, first, second, writer, second_reads_output };
         found.entry(shown).or_insert(conflict);
     }
 }
@@ -270,7 +322,7 @@ fn add_listing_conflicts<'a>(
         {
             continue;
         }
-        let was_listed = if in_order { is_created } else { is_deleted };
+        let was_listed = reader.timing == TraceTiming::Sequential && if in_order { is_created } else { is_deleted };
         if was_listed && is_selective_listing(reader.accesses, folder) {
             continue;
         }
@@ -282,7 +334,7 @@ fn add_listing_conflicts<'a>(
             kind: ConflictKind::ListCreate,
             first,
             second,
-            both_change: false,
+            writer: ConflictWriter::only(in_order),
             second_reads_output: in_order && is_created,
         };
         found.insert(path.clone(), conflict);
@@ -292,25 +344,25 @@ fn add_listing_conflicts<'a>(
 /// Adds ports and sockets that both sessions use.
 fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, found: &mut ConflictsByPath) {
     let (binds, connects) = ("binds", "connects to");
-    let mut add = |address: &String, one: &str, other: &str, both| {
+    let mut add = |address: &String, one: &str, other: &str| {
         let conflict = AccessConflict {
             path: address.clone(),
             kind: ConflictKind::SameAddress,
             first: one.to_owned(),
             second: other.to_owned(),
-            both_change: both,
+            writer: ConflictWriter::Both,
             second_reads_output: false,
         };
         found.entry(address.clone()).or_insert(conflict);
     };
     for address in first.bound.intersection(&second.bound) {
-        add(address, binds, binds, true);
+        add(address, binds, binds);
     }
     for address in first.bound.intersection(&second.connected) {
-        add(address, binds, connects, true);
+        add(address, binds, connects);
     }
     for address in first.connected.intersection(&second.bound) {
-        add(address, connects, binds, true);
+        add(address, connects, binds);
     }
 }
 
@@ -379,8 +431,8 @@ mod tests {
     fn between(first: &str, second: &str) -> Vec<String> {
         let tree =
             ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
-        let found = find_conflicts(&session(first), &session(second), tree);
-        let reversed = find_conflicts(&session(second), &session(first), tree).into_iter();
+        let found = find_conflicts(&session(first), &session(second), tree, TraceTiming::Sequential);
+        let reversed = find_conflicts(&session(second), &session(first), tree, TraceTiming::Sequential).into_iter();
         let mut reversed: Vec<(ConflictKind, String)> =
             reversed.map(|conflict| (conflict.kind, conflict.path)).collect();
         let mut forward: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
@@ -468,6 +520,23 @@ mod tests {
     }
 
     #[test]
+    fn overlapping_traces_prove_less() {
+        let tree = ProjectTree { is_ignored: &|_| false, top_level_folders: &[] };
+        let between = |first: &str, second: &str| {
+            let found = find_conflicts(&session(first), &session(second), tree, TraceTiming::Overlapping);
+            found.into_iter().map(|each| (each.path, each.writer, each.second_reads_output)).collect::<Vec<_>>()
+        };
+        let one = |path: &str, writer, reads| vec![(path.to_owned(), writer, reads)];
+        // Each may have seen the other's content at its end.
+        assert_eq!(between("create a#1", "create a#1"), one("a", ConflictWriter::Both, false));
+        assert_eq!(between("create a#1", "rewrite a#1"), [], "the second found what the first left");
+        assert_eq!(between("create d/a#1", "list d, read d/b"), one("d/a", ConflictWriter::First, true));
+        assert_eq!(between("list d, read d/b", "create d/a#1"), one("d/a", ConflictWriter::Second, false));
+        assert_eq!(between("read a", "write a#1"), one("a", ConflictWriter::Second, false));
+        assert_eq!(between("rmdir d", "read d/a"), one("d/a", ConflictWriter::First, false));
+    }
+
+    #[test]
     fn paths_guarded_by_a_lock_file_do_not_conflict() {
         let uses = "create-delete t.lock, delete t/a, create t/a#1, recreate-dir t";
         assert_eq!(between(uses, uses), Vec::<String>::new());
@@ -487,11 +556,11 @@ mod tests {
         let mut second = session("write b#2");
         first.hard_links.insert("a".to_owned(), "1:7".to_owned());
         second.hard_links.insert("b".to_owned(), "1:7".to_owned());
-        let found = find_conflicts(&first, &second, tree);
+        let found = find_conflicts(&first, &second, tree, TraceTiming::Sequential);
         assert_eq!(found.iter().map(|each| each.path.as_str()).collect::<Vec<_>>(), ["a = b"]);
         let mut reader = session("read b");
         reader.hard_links.insert("b".to_owned(), "1:7".to_owned());
-        let found = find_conflicts(&first, &reader, tree);
+        let found = find_conflicts(&first, &reader, tree, TraceTiming::Sequential);
         assert_eq!((found[0].kind, found[0].path.as_str()), (ConflictKind::ReadWrite, "a = b"));
     }
 }

@@ -11,8 +11,8 @@ mod error;
 mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
-mod mode;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
+mod options;
 mod path_state;
 mod race_report;
 mod scope;
@@ -23,17 +23,17 @@ mod tree_scan;
 pub use access_file::AccessFileError;
 pub use advice::ConflictingPair;
 pub(crate) use advice::SeparationAdvice;
-pub(crate) use conflict::find_conflicts;
-pub use conflict::{AccessConflict, ConflictKind};
+pub use conflict::{AccessConflict, ConflictKind, ConflictWriter};
+pub(crate) use conflict::{TraceTiming, find_conflicts};
 pub(crate) use error::TraceError;
 pub(crate) use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
-pub use mode::TraceMode;
+pub use options::TraceMode;
 pub(crate) use race_report::{
-    KnownOrdering, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
+    KnownOrdering, ObservedTraces, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
 };
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;
 pub use session_accesses::{EffectKind, PathEffect, SessionAccesses};
 pub(crate) use trace_cache::TraceCache;
 pub use trace_cache::{LearnedConflict, SeparationKind};
-pub(crate) use tree_scan::ProjectTree;
+pub(crate) use tree_scan::GitTreeScan;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::access_file::{AccessFile, AccessFileError};
 use super::advice::{ConflictingPair, SeparationAdvice, advise_separation};
-use super::conflict::find_conflicts;
+use super::conflict::{AccessConflict, TraceTiming, find_conflicts};
 use super::scope::TraceContext;
 use super::session_accesses::{EffectKind, SessionAccesses};
 use super::trace_cache::{LearnedConflict, TraceCache, session_fingerprint};
-use super::tree_scan::ProjectTree;
-use crate::project::{NoxfileManifest, Session, SessionId, find_ignored_paths};
+use super::tree_scan::GitTreeScan;
+use crate::project::{NoxfileManifest, Session, SessionId};
 
 /// Order and separation of sessions that a plan already determines, by session indexes in the plan.
 #[derive(Debug, Default)]
@@ -57,7 +57,8 @@ impl RaceReport {
         root: &Path,
     ) -> Self {
         // Lazy: git takes 1 to 3 ms, and most runs have nothing to compare.
-        let tree_scan = LazyCell::new(|| GitTreeScan::for_sessions(&sessions, root));
+        let accesses = || sessions.iter().map(|(_, accesses)| accesses);
+        let tree_scan = LazyCell::new(|| GitTreeScan::for_accesses(accesses(), root));
         let mut races = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
@@ -65,11 +66,8 @@ impl RaceReport {
                 if known.ordered.contains(&planned) || known.ordered.contains(&(planned.1, planned.0)) {
                     continue;
                 }
-                let tree = ProjectTree {
-                    is_ignored: &|path| tree_scan.ignored.contains(path),
-                    top_level_folders: &tree_scan.folders,
-                };
-                let conflicts = find_conflicts(&sessions[first].1, &sessions[second].1, tree);
+                let (one, other) = (&sessions[first].1, &sessions[second].1);
+                let conflicts = tree_scan.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
                 if !conflicts.is_empty() {
                     let separated_by = known.separated.get(&planned).cloned();
                     races.push(Race { pair: ConflictingPair { first, second, conflicts }, separated_by });
@@ -101,7 +99,8 @@ impl RaceReport {
         self.sessions[index].0.name.to_string()
     }
 
-    /// Stores which sessions were traced and which must be separated, for later runs.
+    /// Stores which sessions were traced and which must be separated, for later runs. `observed` adds conflicts of
+    /// sessions that overlapped, which the traces alone may not show.
     ///
     /// Sessions that were not traced now are compared by their last trace.
     ///
@@ -112,6 +111,7 @@ impl RaceReport {
         manifest: &NoxfileManifest,
         run_data_dir: &Path,
         posargs: &[String],
+        observed: &ObservedTraces,
     ) -> Result<(), AccessFileError> {
         let mut cache = TraceCache::load(run_data_dir);
         cache.retain_sessions(manifest);
@@ -124,9 +124,19 @@ impl RaceReport {
             })
         };
         let is_current = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
-        let earlier: Vec<LearnedConflict> = cache.conflicts.iter().filter(is_current).cloned().collect();
-        for (session, _) in &self.sessions {
-            cache.fingerprints.insert(session.name.to_string(), session_fingerprint(session, posargs));
+        let mut earlier = observed.learned_conflicts(manifest);
+        earlier.extend(cache.conflicts.iter().filter(is_current).cloned());
+        for (session, accesses) in &self.sessions {
+            let name = session.name.to_string();
+            match &accesses.unprivileged_program {
+                Some(program) => _ = cache.untraceable.insert(name.clone(), program.clone()),
+                None => _ = cache.untraceable.remove(&name),
+            }
+            if observed.partial.iter().any(|id| manifest.sessions[id.0].name == session.name) {
+                cache.fingerprints.remove(&name);
+            } else {
+                cache.fingerprints.insert(name, session_fingerprint(session, posargs));
+            }
         }
         let mut all: Vec<(Session, SessionAccesses)> = Vec::new();
         for session in &manifest.sessions {
@@ -204,12 +214,34 @@ impl RaceReport {
     }
 }
 
+/// What a parallel run adds to the accesses of its traced sessions.
+#[derive(Debug, Default)]
+pub(crate) struct ObservedTraces {
+    /// Conflicts of sessions that overlapped; the first is the earlier one in nox's order.
+    pub(crate) conflicts: BTreeMap<(SessionId, SessionId), Vec<AccessConflict>>,
+    /// Sessions that did not pass: their traces may lack what they would have done next.
+    pub(crate) partial: BTreeSet<SessionId>,
+}
+
+impl ObservedTraces {
+    fn learned_conflicts(&self, manifest: &NoxfileManifest) -> Vec<LearnedConflict> {
+        let names: Vec<String> = manifest.sessions.iter().map(|session| session.name.to_string()).collect();
+        let pair = |((first, second), conflicts): (&(SessionId, SessionId), &Vec<AccessConflict>)| ConflictingPair {
+            first: first.0,
+            second: second.0,
+            conflicts: conflicts.clone(),
+        };
+        let pairs: Vec<ConflictingPair> = self.conflicts.iter().map(pair).collect();
+        advise_separation(&pairs).iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect()
+    }
+}
+
 /// Stores the accesses of a run's traced sessions, and the races that follow from them; returns warnings.
 pub(crate) fn save_trace_results(
     manifest: &NoxfileManifest,
     accesses: &BTreeMap<SessionId, SessionAccesses>,
-    run_dir: &Path,
-    run_data_dir: &Path,
+    observed: &ObservedTraces,
+    (run_dir, run_data_dir): (&Path, &Path),
     posargs: &[String],
 ) -> Vec<String> {
     let mut warnings = save_accesses(manifest, accesses, run_dir, run_data_dir, posargs);
@@ -217,7 +249,7 @@ pub(crate) fn save_trace_results(
     let order: Vec<usize> = (0..ids.len()).collect();
     let sessions = traced_sessions(manifest, accesses, &ids);
     let report = RaceReport::new(sessions, &KnownOrdering::default(), &order, &manifest.root);
-    if let Err(error) = report.update_trace_cache(manifest, run_data_dir, posargs) {
+    if let Err(error) = report.update_trace_cache(manifest, run_data_dir, posargs, observed) {
         warnings.push(format!("cannot store the learned conflicts: {error}"));
     }
     warnings
@@ -266,7 +298,11 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     excluded.push(manifest.root.join(".nox"));
     excluded.push(manifest.run_data_dir());
     excluded.extend(from_env("XDG_CACHE_HOME"));
-    excluded.extend(from_env("HOME").map(|home| home.join(".cache")));
+    let home = |name: &str| from_env("HOME").map(|home| home.join(name));
+    excluded.extend([".cache", ".npm/_cacache", ".npm/_logs"].into_iter().filter_map(home));
+    // virtualenv's wheels and uv's interpreters, which both protect by locks.
+    let data = from_env("XDG_DATA_HOME").or_else(|| home(".local/share"));
+    excluded.extend(data.iter().flat_map(|data| ["virtualenv", "uv/python"].map(|name| data.join(name))));
     excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));
     // nox does not list every environment; the others are in the same `.nox` directory.
     let nox_dir = |folder: &PathBuf| {
@@ -276,30 +312,4 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     excluded.extend(nox_dirs);
     let root = fs_err::canonicalize(&manifest.root).unwrap_or_else(|_| manifest.root.clone());
     TraceContext { root, excluded }
-}
-
-/// Top-level directories and ignored paths of a project's tree, as reported by Git.
-struct GitTreeScan {
-    /// Ignored paths among those that sessions created, and among their parent directories.
-    ignored: BTreeSet<String>,
-    /// Top-level directories that a scan of the whole tree visits.
-    folders: Vec<String>,
-}
-
-impl GitTreeScan {
-    fn for_sessions(sessions: &[(Session, SessionAccesses)], root: &Path) -> Self {
-        let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
-        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut folders: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-        let mut paths: BTreeSet<String> = folders.iter().cloned().collect();
-        let changed = sessions.iter().flat_map(|(_, accesses)| accesses.changes.keys());
-        for path in changed.filter(|path| !path.starts_with('/')) {
-            paths.insert(path.clone());
-            paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
-        }
-        let ignored = find_ignored_paths(root, &paths);
-        folders.retain(|folder| !ignored.contains(folder));
-        Self { ignored, folders }
-    }
 }

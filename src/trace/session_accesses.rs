@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct SessionAccesses {
     /// Reasons why the trace is incomplete, such as `it runs a 32-bit program`; empty if it is complete.
     pub incomplete_reasons: Vec<String>,
+    /// A program that should have gained rights when it started, as `sudo` does, and gained none because of the trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unprivileged_program: Option<String>,
     /// Number of inspected system calls.
     pub traced_calls: u64,
     /// Whether the session connected to another machine.

@@ -11,7 +11,7 @@ use crate::fs::write_atomic;
 use crate::project::{NoxfileManifest, Session, SessionName};
 
 /// Format version of `conflicts.json`.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 /// How two sessions are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub(crate) struct TraceCache {
     pub(crate) fingerprints: BTreeMap<String, String>,
     /// Pairs of sessions that must not overlap.
     pub(crate) conflicts: Vec<LearnedConflict>,
+    /// Sessions that fail while they are traced, with the program that gains no rights then.
+    pub(crate) untraceable: BTreeMap<String, String>,
 }
 
 impl TraceCache {
@@ -73,6 +75,18 @@ impl TraceCache {
             .is_some_and(|known| *known != session_fingerprint(session, posargs))
     }
 
+    /// Returns whether a session was traced, or found to be untraceable, and has not changed since.
+    pub(crate) fn is_known(&self, session: &Session, posargs: &[String]) -> bool {
+        self.fingerprints
+            .get(session.name.as_str())
+            .is_some_and(|known| *known == session_fingerprint(session, posargs))
+    }
+
+    /// Returns whether a session that has not changed since fails while it is traced.
+    pub(crate) fn is_untraceable(&self, session: &Session, posargs: &[String]) -> bool {
+        self.untraceable.contains_key(session.name.as_str()) && self.is_known(session, posargs)
+    }
+
     /// Loads the accesses of a session's last trace.
     pub(crate) fn load_accesses(run_data_dir: &Path, session: &SessionName) -> Option<AccessFile> {
         AccessFile::read(&access_file_path(run_data_dir, session)).ok().filter(|file| file.session == *session)
@@ -97,6 +111,7 @@ impl TraceCache {
     pub(crate) fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
         let exists = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
         self.fingerprints.retain(|name, _| exists(name));
+        self.untraceable.retain(|name, _| exists(name));
         self.conflicts.retain(|learned| exists(&learned.first) && exists(&learned.second));
     }
 }

@@ -1,6 +1,10 @@
 //! Tree scans: whether a session lists directories to scan the whole tree, or to select some files.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::session_accesses::SessionAccesses;
+use crate::project::find_ignored_paths;
 
 /// Facts about the project's tree, independent of the sessions.
 #[derive(Clone, Copy)]
@@ -14,6 +18,38 @@ pub(crate) struct ProjectTree<'a> {
 impl ProjectTree<'_> {
     pub(super) fn is_ignored(&self, path: &str) -> bool {
         (self.is_ignored)(path)
+    }
+}
+
+/// Top-level directories and ignored paths of a project's tree, as reported by Git.
+#[derive(Debug)]
+pub(crate) struct GitTreeScan {
+    /// Ignored paths among those that sessions changed, and among their parent directories.
+    ignored: BTreeSet<String>,
+    /// Top-level directories that a scan of the whole tree visits.
+    folders: Vec<String>,
+}
+
+impl GitTreeScan {
+    /// Asks Git about the paths that sessions changed; takes 1 to 3 ms.
+    pub(crate) fn for_accesses<'a>(accesses: impl Iterator<Item = &'a SessionAccesses>, root: &Path) -> Self {
+        let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut folders: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        let mut paths: BTreeSet<String> = folders.iter().cloned().collect();
+        for path in accesses.flat_map(|accesses| accesses.changes.keys()).filter(|path| !path.starts_with('/')) {
+            paths.insert(path.clone());
+            paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+        }
+        let ignored = find_ignored_paths(root, &paths);
+        folders.retain(|folder| !ignored.contains(folder));
+        Self { ignored, folders }
+    }
+
+    /// Calls a function with the facts about the tree.
+    pub(crate) fn with_tree<T>(&self, function: impl FnOnce(ProjectTree<'_>) -> T) -> T {
+        function(ProjectTree { is_ignored: &|path| self.ignored.contains(path), top_level_folders: &self.folders })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Directories in the store: a tool's own downloads, pip's cache, run history, uv caches of unknown layout.
+//! Directories in the store: a tool's own downloads, pip's cache, run history, results of traces, uv caches of unknown layout.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,16 @@ impl FolderSpec {
         let key = format!("history-{}-{}", short(project), short(&sessions.join("\n")));
         let name = "session timing history".to_owned();
         Self { kind: EntryKind::Folder, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
+    }
+
+    /// Describes the results of traces of these sessions of a project. If there are none for these sessions, the newest
+    /// of other sessions of the project are used.
+    pub(crate) fn for_trace_results(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
+        let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
+        let fallback_prefix = format!("trace-{}-", short(project));
+        let key = format!("{fallback_prefix}{}", short(&sessions.join("\n")));
+        let (kind, name) = (EntryKind::Folder, "results of traces".to_owned());
+        Self { kind, key, fallback_prefix, name, path, top_level_prefixes: &["conflicts.json", "sessions"] }
     }
 
     /// Returns the key of its versions in the store.

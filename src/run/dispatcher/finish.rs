@@ -51,10 +51,14 @@ impl Dispatcher<'_> {
             add_install(progress.install.get_or_insert_default(), install);
         }
         progress.attempts.push(attempt.clone());
-        self.launcher.on_attempt_finished(self.session_id(session));
+        self.launcher.on_attempt_finished(self.session_id(session), attempt.outcome);
         let can_retry = can_retry && !self.stopping;
         let race = can_retry.then(|| self.find_race(session, &attempt)).flatten();
         self.races.record_attempt(session, &attempt);
+        self.order.record_attempt(session, &attempt);
+        if can_retry && self.retry_untraced(session, &attempt, &slots) {
+            return;
+        }
         let delay = self.context.plan[session].retries.delay_before(attempt.number).filter(|_| can_retry);
         match (delay, race) {
             (_, Some(race)) => {
@@ -68,8 +72,22 @@ impl Dispatcher<'_> {
                 self.retries.schedule(session, self.clock.now().saturating_add(delay), slots);
                 self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: delay });
             }
+            (None, None) if can_retry && self.should_hold_result(session) => self.hold_result(session, attempt),
             (None, None) => self.clean_up_session(session, attempt),
         }
+    }
+
+    /// Retries a failed session without a trace if it ran a program that gains no rights while it is traced. Returns
+    /// whether it does.
+    fn retry_untraced(&mut self, session: SessionIndex, attempt: &AttemptResult, slots: &[usize]) -> bool {
+        let Some(program) = self.launcher.stop_tracing_unprivileged(self.session_id(session)) else { return false };
+        let name = self.session_name(session);
+        let text = format!("{name} runs {program}, which gains no rights while it is traced; retrying it untraced");
+        self.emit_event(EventKind::Notice { text });
+        self.emit_event(EventKind::SessionRetried { session: name, attempt: attempt.clone(), delay_ms: 0 });
+        self.retries.schedule(session, self.clock.now(), slots.to_vec());
+        self.progress.entry(session).or_default().unprivileged_program = Some(program);
+        true
     }
 
     /// Describes a conflict between a failed attempt and a session that ran at the same time.
@@ -78,15 +96,12 @@ impl Dispatcher<'_> {
         others.into_iter().find_map(|other| {
             let race = self.launcher.find_race(self.session_id(session), self.session_id(other))?;
             let other = self.session_name(other);
-            Some(format!(
-                "raced with {other} on {}: it {}, {other} {}",
-                race.path, race.failed_action, race.other_action
-            ))
+            Some(format!("raced with {other} on {}: it {}, {other} {}", race.path, race.action, race.other_action))
         })
     }
 
     /// Cleans up after a session's last attempt; its result is reported afterwards.
-    fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
+    pub(super) fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
         let planned = &self.context.plan[session];
         let has_artifacts = !planned.outputs.is_empty() && attempt.outcome != Outcome::Skipped;
         let artifacts = has_artifacts.then(|| ArtifactCollector {
@@ -121,21 +136,28 @@ impl Dispatcher<'_> {
     fn settle_session(&mut self, session: SessionIndex, outcome: Outcome, reason: String) {
         let progress = self.progress.remove(&session).unwrap_or_default();
         let (attempts, install) = (progress.attempts, progress.install);
-        let flaky = outcome == Outcome::Passed && attempts.len() > 1;
-        let race = self.races.description(session).filter(|_| flaky);
+        let untraced = progress.unprivileged_program;
+        // The attempt that only the trace made fail does not count.
+        let counted = attempts.get(usize::from(untraced.is_some())..).unwrap_or_default();
+        let flaky = outcome == Outcome::Passed && counted.iter().any(|attempt| attempt.outcome.is_failure());
+        let race = self.races.description(session).filter(|_| outcome == Outcome::Passed && attempts.len() > 1);
         let (outcome, reason) = match (race, self.context.options.flaky_mode) {
-            (Some(race), _) => (outcome, format!("{race}; it passed when it ran alone")),
+            (Some(race), _) if flaky => (outcome, format!("{race}; it passed when it ran alone")),
+            (Some(race), _) => (outcome, format!("{race}; it ran again alone")),
+            (None, _) if outcome == Outcome::Passed && untraced.is_some() => {
+                let program = untraced.unwrap_or_default();
+                (outcome, format!("it runs {program}, which gains no rights while it is traced; it passed untraced"))
+            }
             (None, FlakyMode::Fail) if flaky => {
                 let attempts = attempts.len();
                 (Outcome::Failed, format!("flaky: passed at attempt {attempts}, which counts as failed here"))
             }
             _ => (outcome, reason),
         };
-        self.failed |= outcome.is_failure();
         // Before it is saved, which needs the lock.
         self.environments.release(session);
-        if self.has_environment(session) {
-            self.provision.enqueue_save(FinishedSession { id: self.session_id(session), install });
+        if self.launcher.finds_order_conflicts() {
+            self.order.keep_attempts(session, attempts.clone(), install);
         }
         self.emit_event(EventKind::SessionFinished(SessionResult {
             session: self.session_name(session),
@@ -146,7 +168,11 @@ impl Dispatcher<'_> {
             install,
             cache: self.context.plan[session].cache.clone(),
         }));
-        for abort in self.scheduler.finish_session(session, outcome) {
+        let aborts = self.scheduler.finish_session(session, outcome);
+        if self.has_environment(session) {
+            self.save_environment(session, FinishedSession { id: self.session_id(session), install });
+        }
+        for abort in aborts {
             let outcome = self.scheduler.outcome(abort.failed_need).unwrap_or(Outcome::Aborted);
             let required = self.session_name(abort.failed_need);
             self.report_aborted(abort.session, format!("requires {required} ({outcome})"));
@@ -161,8 +187,10 @@ impl Dispatcher<'_> {
 
     /// Reports a session that will not start, or not again: one that waited for a retry has attempts.
     fn report_aborted(&mut self, session: SessionIndex, reason: String) {
-        self.failed = true;
-        let attempts = self.progress.remove(&session).unwrap_or_default().attempts;
+        let mut attempts = self.progress.remove(&session).unwrap_or_default().attempts;
+        if let Some((earlier, _)) = self.order.take_attempts(session) {
+            attempts = earlier; // it ran before a session that it requires ran again
+        }
         self.emit_event(EventKind::SessionFinished(SessionResult {
             session: self.session_name(session),
             outcome: Outcome::Aborted,
@@ -179,7 +207,8 @@ impl Dispatcher<'_> {
         self.stopping = true;
         self.emit_event(EventKind::RunInterrupted { cause: cause.to_owned() });
         let raced = self.races.cancel_all();
-        for session in self.retries.cancel_all().into_iter().chain(raced) {
+        let held = self.order.cancel_all();
+        for session in self.retries.cancel_all().into_iter().chain(raced).chain(held) {
             let last = self.progress.get(&session).and_then(|progress| progress.attempts.last());
             let outcome = last.map_or(Outcome::Cancelled, |attempt| attempt.outcome);
             self.settle_session(session, outcome, format!("not retried: {reason}"));

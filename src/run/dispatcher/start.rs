@@ -53,6 +53,17 @@ impl Dispatcher<'_> {
         if self.is_delayed_by_memory() {
             return;
         }
+        // A failure that is held may end the run.
+        let may_end = self.context.options.fail_fast.is_some() && self.order.has_held();
+        if !may_end {
+            self.start_ready_sessions();
+        }
+        if self.restore_order() {
+            self.start_sessions();
+        }
+    }
+
+    fn start_ready_sessions(&mut self) {
         for SessionStart { session, slots, critical } in self.scheduler.start_ready() {
             let planned = &self.context.plan[session];
             let is_background = !critical && self.context.plan.slots > 1 && can_lower_priority(planned);

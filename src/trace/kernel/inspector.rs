@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use super::path_resolver::{PathResolver, ResolvedPath};
 use super::preload_ring::{PreloadEvent, PreloadRing};
 use super::process::{
-    can_run_without_ring, descriptor_number, descriptor_path, program_name, resolve_open_file_path, resolve_proc_self,
+    can_run_without_ring, descriptor_number, descriptor_path, gains_privileges, has_no_new_privileges, program_name,
+    resolve_open_file_path, resolve_proc_self,
 };
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
@@ -107,7 +108,10 @@ impl SyscallInspector {
                 self.record_stat_call(notification, at, !no_follow, false);
             }
             TracedSyscall::ReadLink(at) => self.record_stat_call(notification, at, false, true),
-            TracedSyscall::Execute(at) => self.record_stat_call(notification, at, true, true),
+            TracedSyscall::Execute(at) => {
+                self.record_stat_call(notification, at, true, true);
+                self.record_lost_privileges(notification, at);
+            }
             TracedSyscall::ListFolder => self.record_listing(notification.pid, arguments[0]),
             TracedSyscall::MakeFolder(at) | TracedSyscall::SymbolicLink(at) | TracedSyscall::MakeNode(at) => {
                 let Some(path) = self.read_path(notification, at) else { return };
@@ -225,6 +229,17 @@ impl SyscallInspector {
     fn record_stat_call(&mut self, notification: &SeccompNotification, at: PathArg, follow: bool, opened: bool) {
         if let Some(path) = self.read_path(notification, at) {
             self.record_stat(&path, follow, opened);
+        }
+    }
+
+    /// Records a program whose file gives it rights that it does not gain, because the filter was installed with
+    /// `no_new_privs`.
+    fn record_lost_privileges(&mut self, notification: &SeccompNotification, at: PathArg) {
+        let Some(path) = self.read_path(notification, at) else { return };
+        // If noxide itself runs with `no_new_privs`, such programs gain no rights without a trace either.
+        let is_lost = || has_no_new_privileges(notification.pid) && !has_no_new_privileges(std::process::id());
+        if gains_privileges(&path) && is_lost() {
+            self.access_log.record_unprivileged_program(&path);
         }
     }
 

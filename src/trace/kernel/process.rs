@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Programs that use io_uring if it is available and work the same without it, as in Docker containers, whose profile
@@ -12,6 +13,22 @@ const RING_OPTIONAL_PROGRAMS: &[&str] = &["node", "semgrep-core"];
 pub(super) fn can_run_without_ring(process: u32) -> bool {
     let program = fs_err::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     RING_OPTIONAL_PROGRAMS.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
+}
+
+/// Returns whether a program's file gives it more rights than its caller has: a setuid or setgid bit, or capabilities.
+pub(super) fn gains_privileges(path: &Path) -> bool {
+    let Ok(metadata) = fs_err::metadata(path) else { return false };
+    let (mode, mut value) = (metadata.mode(), [0_u8; 64]);
+    let changes_user = mode & 0o4000 != 0 && metadata.uid() != rustix::process::geteuid().as_raw();
+    let changes_group = mode & 0o2010 == 0o2010 && metadata.gid() != rustix::process::getegid().as_raw();
+    metadata.is_file()
+        && (changes_user || changes_group || rustix::fs::getxattr(path, "security.capability", &mut value).is_ok())
+}
+
+/// Returns whether a process and the programs it starts can gain no rights.
+pub(super) fn has_no_new_privileges(process: u32) -> bool {
+    let status = fs_err::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1"))
 }
 
 /// Normalizes a path that refers to `/proc` or `/dev` through `..`; directories in them are not links.

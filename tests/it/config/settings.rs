@@ -11,6 +11,7 @@ use noxide::config::{JobCount, SettingOrigin, Settings, SettingsError, SettingsF
 use noxide::output::OutputTheme;
 use noxide::provision::CacheMode;
 use noxide::run::{FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions};
+use noxide::trace::TraceMode;
 use tempfile::TempDir;
 
 /// A project with settings files of these texts.
@@ -75,6 +76,7 @@ grace = "5s"
 load-timeout = "30s"
 retries = { count = 2, delay = "3s", backoff = "exponential" }
 flaky = "fail"
+trace = "always"
 output = "labelled"
 history = 7
 secrets = ["PYPI_*"]
@@ -293,6 +295,7 @@ fn flag_over_variable_over_file_over_default() {
         load_timeout: Some(Duration::from_secs(3)),
         retries: Some(9),
         flaky: Some(FlakyMode::Pass),
+        trace: Some(TraceMode::Never),
         output: Some(OutputStyle::Quiet),
         logs: Some("elsewhere".into()),
         log_name: Some("{session}".to_owned()),
@@ -313,6 +316,7 @@ fn flag_over_variable_over_file_over_default() {
             "NOXIDE_LOAD_TIMEOUT" => "11s",
             "NOXIDE_RETRIES" => "12",
             "NOXIDE_FLAKY" => "pass",
+            "NOXIDE_TRACE" => "auto",
             "NOXIDE_OUTPUT" => "stream",
             "NOXIDE_HISTORY" => "13",
             "NOXIDE_LOGS" => "var",
@@ -331,7 +335,7 @@ fn flag_over_variable_over_file_over_default() {
                 writeln!(text, "{:14} {value:?} · {origin}", stringify!($field)).unwrap();
             )*};
         }
-        row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky output history logs log_name nox);
+        row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky trace output history logs log_name nox);
         text
     };
     let resolve = |flags: &SettingsFlags, variables: &dyn Fn(&str) -> Option<OsString>, file: SettingsFile| {

@@ -35,7 +35,8 @@ fn sessions_run_in_parallel_unless_ordered() {
     };
     let last = "@nox.session(requires=['left', 'right'])\ndef last(session):\n    session.log('last')\n";
     let project = project(&format!("{}{}{last}", meet("left", "right"), meet("right", "left")));
-    let ran = project.noxide(&["run", "-j2"]);
+    // Traced, `right` would run again because it looks for what `left` writes.
+    let ran = project.noxide(&["run", "-j2", "--trace", "never"]);
     assert_eq!(ran.exit, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(
         outcomes(&ran),
@@ -343,7 +344,7 @@ fn secrets_in_the_reason_of_a_failure_are_redacted_everywhere() {
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(1), "{}", ran.stderr);
-    let run = project.root().join(".noxide/runs").join(&ran.record().run_id);
+    let run = project.root().join(".nox/.noxide/runs").join(&ran.record().run_id);
     let page = noxide_in(project.root(), &["report", "--format", "html"]).finish();
     let mut texts = vec![ran.stdout.clone(), ran.stderr.clone(), String::from_utf8(page.stdout).unwrap()];
     for path in [junit, nox_report, summary, run.join("record.json"), run.join("events.jsonl")] {
@@ -361,7 +362,7 @@ fn credentials_of_noxide_reach_no_session() {
     let mut command = noxide_in(project.root(), &["run"]);
     command.envs(names.map(|name| (name, "sign-with-this"))).env("AWS_SECRET_ACCESS_KEY", "of-the-tests");
     let ran = NoxideRun::finish(&mut command);
-    let log = project.read(&format!(".noxide/runs/{}/logs/env.log", ran.record().run_id));
+    let log = project.read(&format!(".nox/.noxide/runs/{}/logs/env.log", ran.record().run_id));
     assert!(names.iter().all(|name| !log.contains(name)) && log.contains("AWS_SECRET_ACCESS_KEY"), "{log}");
     assert!(log.contains("key is ***"), "{log}");
 }

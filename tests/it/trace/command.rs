@@ -186,7 +186,7 @@ fn changed_sessions_are_traced_again() {
     );
     let ran = project.noxide(&["run"]);
     assert_eq!(notices(&ran), "", "it is known again");
-    let ran = project.noxide(&["run", "-s", "unit", "--", "argument"]);
+    let ran = project.noxide(&["run", "-s", "unit", "report", "--", "argument"]);
     assert!(notices(&ran).contains("tracing sessions that changed"), "{}", notices(&ran));
 }
 

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use crate::support::{CommandDeadline as _, Project, noxide_in, run_checked, shared_dir};
 
 /// The folder of the corpus.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/corpus")
 }
 

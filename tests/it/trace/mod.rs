@@ -1,5 +1,6 @@
-//! `noxide trace`: the race corpus, settings written and checked, and systems that cannot trace.
+//! `noxide trace`: the race corpus, first runs, settings written and checked, and systems that cannot trace.
 
 mod command;
 mod corpus;
+mod first_run;
 mod preload;

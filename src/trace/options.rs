@@ -1,9 +1,9 @@
-//! Trace mode: when sessions are traced.
+//! Trace options: when the sessions of a run are traced.
 
 /// When sessions are traced, and whether learned conflicts apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TraceMode {
-    /// Apply learned conflicts; trace only sessions whose recorded accesses are stale.
+    /// Apply learned conflicts; trace the sessions that were never traced or have changed since.
     #[default]
     Auto,
     /// Apply learned conflicts and trace every session.

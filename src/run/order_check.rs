@@ -1,0 +1,158 @@
+//! Order check: which sessions must run again because their effects may differ from those of nox's order.
+//!
+//! nox runs one session after the other. A session that overlapped with one before it in that order, or ran first, may
+//! have read or overwritten what the other wrote. The traces tell; the check uses them once nothing else runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::SessionIndex;
+use super::launcher::{OrderConflict, RaceConflict};
+use crate::provision::FinishedSession;
+use crate::record::{AttemptResult, InstallStats};
+
+/// Attempts of a run, and the sessions whose result or environment waits for the check.
+#[derive(Debug, Default)]
+pub(super) struct OrderCheck {
+    spans: BTreeMap<SessionIndex, SessionSpan>,
+    /// Conflicts of pairs in nox's order, with the attempts that were compared.
+    conflicts: BTreeMap<(SessionIndex, SessionIndex), ((u32, u32), Option<OrderConflict>)>,
+    /// Pairs of which the earlier session was named because it may have read what the later one wrote.
+    named: BTreeSet<(SessionIndex, SessionIndex)>,
+    /// Failed sessions whose result waits for sessions before them in nox's order.
+    held: BTreeMap<SessionIndex, AttemptResult>,
+    /// Attempts and installs of sessions whose result was reported, in case they run again.
+    reported: BTreeMap<SessionIndex, (Vec<AttemptResult>, Option<InstallStats>)>,
+    /// The sessions before this one in nox's order do not run again.
+    certain: usize,
+    /// Environments that are saved once it is certain that their session does not run again.
+    unsaved: BTreeMap<SessionIndex, FinishedSession>,
+}
+
+/// The time that a session's attempts took.
+#[derive(Clone, Copy, Debug)]
+struct SessionSpan {
+    first_start: u64,
+    last_start: u64,
+    end: u64,
+    attempt: u32,
+}
+
+impl OrderCheck {
+    /// Records an attempt that has ended.
+    pub(super) fn record_attempt(&mut self, session: SessionIndex, attempt: &AttemptResult) {
+        let first_start = self.spans.get(&session).map_or(attempt.start, |span| span.first_start);
+        let span = SessionSpan { first_start, last_start: attempt.start, end: attempt.end, attempt: attempt.number };
+        self.spans.insert(session, span);
+    }
+
+    /// Returns whether the last attempt of `later` began before that of `earlier` had ended; false if one has none.
+    pub(super) fn is_out_of_order(&self, earlier: SessionIndex, later: SessionIndex) -> bool {
+        let (Some(one), Some(other)) = (self.spans.get(&earlier), self.spans.get(&later)) else { return false };
+        one.end > other.last_start
+    }
+
+    /// Returns whether any attempt of `later` began before the last one of `earlier` had ended.
+    fn could_affect_earlier(&self, earlier: SessionIndex, later: SessionIndex) -> bool {
+        let (Some(one), Some(other)) = (self.spans.get(&earlier), self.spans.get(&later)) else { return false };
+        one.end > other.first_start
+    }
+
+    /// Returns the conflict of a pair in nox's order; `find` looks for it unless these attempts were compared before.
+    pub(super) fn conflict(
+        &mut self,
+        earlier: SessionIndex,
+        later: SessionIndex,
+        find: impl FnOnce() -> Option<OrderConflict>,
+    ) -> Option<OrderConflict> {
+        let attempts = (self.spans.get(&earlier)?.attempt, self.spans.get(&later)?.attempt);
+        match self.conflicts.get(&(earlier, later)) {
+            Some((known, conflict)) if *known == attempts => conflict.clone(),
+            _ => {
+                let conflict = find();
+                self.conflicts.insert((earlier, later), (attempts, conflict.clone()));
+                conflict
+            }
+        }
+    }
+
+    /// Returns the description of a conflict that may have affected the earlier session, the first time.
+    pub(super) fn name_affected_earlier(
+        &mut self,
+        earlier: SessionIndex,
+        later: SessionIndex,
+        conflict: &OrderConflict,
+    ) -> Option<RaceConflict> {
+        let is_new = || self.could_affect_earlier(earlier, later) && !self.named.contains(&(earlier, later));
+        let affected = conflict.to_earlier.clone().filter(|_| is_new())?;
+        self.named.insert((earlier, later));
+        Some(affected)
+    }
+
+    /// Returns how many sessions at the beginning of nox's order are known not to run again.
+    pub(super) fn certain_count(&self) -> usize {
+        self.certain
+    }
+
+    /// Records that this many sessions at the beginning of nox's order do not run again.
+    pub(super) fn set_certain_count(&mut self, count: usize) {
+        self.certain = self.certain.max(count);
+    }
+
+    /// Holds the result of a failed session.
+    pub(super) fn hold_result(&mut self, session: SessionIndex, attempt: AttemptResult) {
+        self.held.insert(session, attempt);
+    }
+
+    /// Whether the results of failed sessions are held.
+    pub(super) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Removes the held result of a session.
+    pub(super) fn release_result(&mut self, session: SessionIndex) -> Option<AttemptResult> {
+        self.held.remove(&session)
+    }
+
+    /// Removes and returns the first held result in nox's order.
+    pub(super) fn release_first(&mut self) -> Option<(SessionIndex, AttemptResult)> {
+        self.held.pop_first()
+    }
+
+    /// Removes and returns the sessions whose results are held: they do not run again.
+    pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
+        std::mem::take(&mut self.held).into_keys().collect()
+    }
+
+    /// Keeps the attempts of a session whose result is reported.
+    pub(super) fn keep_attempts(
+        &mut self,
+        session: SessionIndex,
+        attempts: Vec<AttemptResult>,
+        install: Option<InstallStats>,
+    ) {
+        self.reported.insert(session, (attempts, install));
+    }
+
+    /// Removes and returns the attempts of a session whose result was reported.
+    pub(super) fn take_attempts(
+        &mut self,
+        session: SessionIndex,
+    ) -> Option<(Vec<AttemptResult>, Option<InstallStats>)> {
+        self.reported.remove(&session)
+    }
+
+    /// Delays saving a session's environment.
+    pub(super) fn delay_save(&mut self, session: SessionIndex, finished: FinishedSession) {
+        self.unsaved.insert(session, finished);
+    }
+
+    /// Returns the sessions whose environments are not saved yet, in nox's order.
+    pub(super) fn unsaved_sessions(&self) -> Vec<SessionIndex> {
+        self.unsaved.keys().copied().collect()
+    }
+
+    /// Removes and returns an environment that is not saved yet.
+    pub(super) fn take_unsaved(&mut self, session: SessionIndex) -> Option<FinishedSession> {
+        self.unsaved.remove(&session)
+    }
+}
