@@ -13,7 +13,7 @@ pub(crate) const ARTIFACTS_VERSION: u32 = 2;
 
 /// Artifacts of one session: `artifacts/<session>/manifest.json` in a run directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArtifactManifest {
+pub struct ArtifactList {
     /// Always `ARTIFACTS_VERSION`.
     pub version: u32,
     /// Name of the session.
@@ -42,7 +42,7 @@ pub struct Artifact {
     pub changed_during_copy: bool,
 }
 
-impl ArtifactManifest {
+impl ArtifactList {
     /// Returns the directory of a session's artifacts; `stem` is the file stem of its logs.
     pub fn session_dir(run_dir: &Path, stem: &str) -> PathBuf {
         run_dir.join("artifacts").join(stem)

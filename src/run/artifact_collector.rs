@@ -11,7 +11,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use rustix::fs::OFlags;
 use walkdir::WalkDir;
 
-use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
+use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactList};
 
 /// Maximum number of attempts to copy a file that changes while it is being copied.
 const MAX_COPY_ATTEMPTS: u32 = 3;
@@ -49,7 +49,7 @@ impl ArtifactCollector {
         matches.sort_unstable();
         matches.dedup();
         let mut artifacts =
-            ArtifactManifest { version: ARTIFACTS_VERSION, session: self.session.clone(), files: Vec::new() };
+            ArtifactList { version: ARTIFACTS_VERSION, session: self.session.clone(), files: Vec::new() };
         for path in matches {
             if cancelled.load(Ordering::Relaxed) {
                 notices.push(format!(
@@ -222,15 +222,15 @@ mod tests {
             (artifacts.files.iter().map(|file| path_text(&file.path)).collect(), notices)
         }
 
-        fn collect_manifest(&self, globs: &[&str], stop: bool) -> (ArtifactManifest, Vec<String>) {
+        fn collect_manifest(&self, globs: &[&str], stop: bool) -> (ArtifactList, Vec<String>) {
             let collector = ArtifactCollector {
                 session: "tests".to_owned(),
                 root: self.root.path().to_path_buf(),
                 globs: globs.iter().map(|glob| (*glob).to_owned()).collect(),
-                folder: ArtifactManifest::session_dir(self.run.path(), "tests"),
+                folder: ArtifactList::session_dir(self.run.path(), "tests"),
             };
             let notices = collector.collect_artifacts(&AtomicBool::new(stop));
-            (ArtifactManifest::read(&collector.folder).unwrap(), notices)
+            (ArtifactList::read(&collector.folder).unwrap(), notices)
         }
     }
 
@@ -246,9 +246,9 @@ mod tests {
         let file = &artifacts.files[0];
         assert_eq!((file.bytes, file.mode & 0o600, file.changed_during_copy), (13, 0o600, false));
         assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"manifest.json").to_hex().as_str()));
-        let copy = ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/manifest.json");
+        let copy = ArtifactList::session_dir(tree.run.path(), "tests").join("files/manifest.json");
         assert_eq!(fs_err::read(copy).unwrap(), b"manifest.json");
-        assert_eq!(ArtifactManifest::read_all(tree.run.path()).len(), 1);
+        assert_eq!(ArtifactList::read_all(tree.run.path()).len(), 1);
     }
 
     #[test]
@@ -303,9 +303,9 @@ mod tests {
         let (files, notices) = tree.collect(&["build"]);
         assert_eq!(files, ["build/a", "build/b"]);
         assert!(notices[0].contains("build/pipe is not a file"), "{notices:?}");
-        fs_err::create_dir_all(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a/x")).ok();
-        fs_err::remove_file(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
-        fs_err::create_dir(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
+        fs_err::create_dir_all(ArtifactList::session_dir(tree.run.path(), "tests").join("files/build/a/x")).ok();
+        fs_err::remove_file(ArtifactList::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
+        fs_err::create_dir(ArtifactList::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
         let (files, notices) = tree.collect(&["build/a", "build/b"]);
         assert_eq!(files, ["build/b"]);
         assert!(notices[0].contains("build/a could not be copied"), "{notices:?}");

@@ -12,7 +12,7 @@ pub struct SchedulerTask {
     pub needs: Vec<(SessionIndex, bool)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
-    /// Slots it takes, at least 1; a larger number than exists means all.
+    /// Slots that it takes (setting `cpus`), at least 1; a larger number than exists means all.
     pub cpus: usize,
     /// Whether it must run alone.
     pub exclusive: bool,

@@ -50,9 +50,9 @@ pub struct AccessConflict {
     pub first: String,
     /// What the second session does.
     pub second: String,
-    /// Whether both sessions change the path.
+    /// Whether a lock is the remedy: both sessions change the path, or use one address.
     pub both_change: bool,
-    /// Whether the second session reads or looks up what the first creates.
+    /// Whether the second session reads or looks up what the first leaves behind.
     pub second_reads_output: bool,
 }
 
@@ -71,13 +71,13 @@ pub(crate) fn find_conflicts(
     add_listing_conflicts(&one, &other, true, tree, &mut found);
     add_listing_conflicts(&other, &one, false, tree, &mut found);
     add_address_conflicts(first, second, &mut found);
-    let guarded = lock_guarded_paths(first, second);
+    let guarded = mutex_guarded_paths(first, second);
     found.into_values().filter(|conflict| !is_guarded_path(&conflict.path, &guarded)).collect()
 }
 
 type ConflictsByPath = BTreeMap<String, AccessConflict>;
 
-/// One of the two sessions, with paths canonicalized where a file has several names.
+/// One of the two sessions; its accesses are keyed by file, because a file may have several names.
 struct SessionSide<'a> {
     accesses: &'a SessionAccesses,
     other_accesses: &'a SessionAccesses,
@@ -89,15 +89,17 @@ impl<'a> SessionSide<'a> {
     fn new(accesses: &'a SessionAccesses, other: &'a SessionAccesses, tree: ProjectTree<'_>) -> Self {
         let mut side = Self { accesses, other_accesses: other, effects: BTreeMap::new(), reads: BTreeMap::new() };
         for (path, effect) in &accesses.changes {
-            side.effects.insert(side.canonical_path(path), (path, effect));
+            side.effects.insert(side.file_identity(path), (path, effect));
         }
+        // A program that walks the whole tree does not depend on ignored files: see tree_scan.rs.
         for path in accesses.read.iter().filter(|path| !is_only_scanned(accesses, path, tree)) {
-            side.reads.insert(side.canonical_path(path), path);
+            side.reads.insert(side.file_identity(path), path);
         }
         side
     }
 
-    fn canonical_path(&self, path: &'a str) -> &'a str {
+    /// Returns `device:inode` of a file with several names, and the path of any other.
+    fn file_identity(&self, path: &'a str) -> &'a str {
         let alias = self.accesses.hard_links.get(path).or_else(|| self.other_accesses.hard_links.get(path));
         alias.map_or(path, String::as_str)
     }
@@ -111,8 +113,8 @@ fn describe_effect(effect: &PathEffect) -> String {
     }
 }
 
-/// Returns whether a path is that of a lock file. Programs that both create and delete one synchronize with it.
-fn is_lock_file(path: &str) -> bool {
+/// Returns whether a path is that of a file `X.lock` that programs use as a mutex: they create it, and delete it again.
+fn is_mutex_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }
 
@@ -135,7 +137,7 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
                 EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
                 EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
             ] => true,
-            [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_lock_file(path),
+            [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_mutex_file(path),
             _ if kinds.iter().any(removes) => false,
             // Both sessions leave the same bytes: the order does not matter.
             _ => effect.digest.is_some() && effect.digest == second.digest,
@@ -217,7 +219,7 @@ fn add_read_conflicts<'a>(
         let read = reader.reads.get(key).filter(|_| !effect.kind.is_folder());
         let looks_up = || {
             reader.accesses.absent.contains(*path)
-                && !(effect.kind == EffectKind::CreatedAndDeleted && is_lock_file(path))
+                && !(effect.kind == EffectKind::CreatedAndDeleted && is_mutex_file(path))
         };
         let (kind, action, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
@@ -270,8 +272,8 @@ fn add_listing_conflicts<'a>(
         {
             continue;
         }
-        let was_listed = if in_order { is_created } else { is_deleted };
-        if was_listed && is_selective_listing(reader.accesses, folder) {
+        let existed_when_listed = if in_order { is_created } else { is_deleted };
+        if existed_when_listed && is_selective_listing(reader.accesses, folder) {
             continue;
         }
         let action = format!("lists {folder}");
@@ -292,37 +294,37 @@ fn add_listing_conflicts<'a>(
 /// Adds ports and sockets that both sessions use.
 fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, found: &mut ConflictsByPath) {
     let (binds, connects) = ("binds", "connects to");
-    let mut add = |address: &String, one: &str, other: &str, both| {
+    let mut add = |address: &String, one: &str, other: &str| {
         let conflict = AccessConflict {
             path: address.clone(),
             kind: ConflictKind::SameAddress,
             first: one.to_owned(),
             second: other.to_owned(),
-            both_change: both,
+            both_change: true,
             second_reads_output: false,
         };
         found.entry(address.clone()).or_insert(conflict);
     };
     for address in first.bound.intersection(&second.bound) {
-        add(address, binds, binds, true);
+        add(address, binds, binds);
     }
     for address in first.bound.intersection(&second.connected) {
-        add(address, binds, connects, true);
+        add(address, binds, connects);
     }
     for address in first.connected.intersection(&second.bound) {
-        add(address, connects, binds, true);
+        add(address, connects, binds);
     }
 }
 
-/// Returns `X` for each lock file `X.lock` that both sessions created and deleted.
+/// Returns `X` for each mutex file `X.lock` that both sessions created and deleted.
 ///
 /// Twisted's Trial locks `_trial_temp` in this way: if it is locked, the next process uses `_trial_temp-1`.
-fn lock_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
+fn mutex_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
     let has_locked = |accesses: &SessionAccesses, path: &String| {
         accesses.changes.get(path).is_some_and(|one| one.kind == EffectKind::CreatedAndDeleted)
     };
-    let locks = first.changes.keys().filter(|path| has_locked(first, path) && has_locked(second, path));
-    locks
+    let mutex_files = first.changes.keys().filter(|path| has_locked(first, path) && has_locked(second, path));
+    mutex_files
         .filter_map(|path| path.strip_suffix(".lock").filter(|guarded| !guarded.is_empty() && !guarded.ends_with('/')))
         .collect()
 }
@@ -411,7 +413,7 @@ mod tests {
             ("replace a#1", "replace a#1", &["create–delete a"]), // missing for a while
             ("create a#1", "delete a", &["create–delete a"]),
             ("create-delete a", "create-delete a", &["create–delete a"]),
-            ("create-delete a.lock", "create-delete a.lock", none), // a lock file
+            ("create-delete a.lock", "create-delete a.lock", none), // a mutex file
             ("mkdir d", "mkdir d", none),                           // as with exist_ok
             ("recreate-dir d", "mkdir d", none),
             ("recreate-dir d", "create d/a#1", &["create–delete d/a"]),
@@ -468,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_guarded_by_a_lock_file_do_not_conflict() {
+    fn paths_guarded_by_a_mutex_file_do_not_conflict() {
         let uses = "create-delete t.lock, delete t/a, create t/a#1, recreate-dir t";
         assert_eq!(between(uses, uses), Vec::<String>::new());
         let more = format!("{uses}, write tt#1");
@@ -476,7 +478,7 @@ mod tests {
         assert_eq!(
             between(uses, "write t/a#2"),
             ["write–write t/a"],
-            "a session that does not use the lock file conflicts"
+            "a session that does not use the mutex file conflicts"
         );
     }
 

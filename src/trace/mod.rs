@@ -29,7 +29,7 @@ pub(crate) use error::TraceError;
 pub(crate) use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
 pub use mode::TraceMode;
 pub(crate) use race_report::{
-    KnownOrdering, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
+    PlannedOrdering, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
 };
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;

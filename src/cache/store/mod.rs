@@ -1,9 +1,13 @@
 //! The store on disk: entries that appear atomically and are verified before use.
 
 mod bytecode;
-mod corruption;
+mod damage;
 mod entry;
 mod entry_id;
+mod environment_layout;
+mod environment_restore;
+mod environment_save;
+mod environment_scan;
 mod folder;
 mod prune;
 mod pyc_format;
@@ -15,18 +19,15 @@ mod save;
 mod staging;
 mod status;
 mod store_dir;
-mod tree_manifest;
-mod venv_layout;
-mod venv_restore;
-mod venv_save;
-mod venv_scan;
+mod tree_listing;
 mod verify;
 mod wheel_record;
 
 pub(crate) use bytecode::StoredBytecode;
-pub use corruption::{Corruption, EntryDamage};
+pub use damage::{Damage, EntryDamage};
 pub use entry::{EntryMeta, StoreEntry, UvPlacement, UvPlacementFile};
 pub use entry_id::{EntryId, EntryKind, VersionedKey};
+pub use environment_save::EnvironmentSpec;
 pub(crate) use folder::FolderSpec;
 pub use prune::{PrunePlan, PruneReason, PruneReport, PrunedEntry};
 pub use repair::{RepairContext, RepairOutcome};
@@ -37,6 +38,5 @@ pub use save::{SaveFailure, SaveReport, SavedEntry};
 pub use staging::{PublishOutcome, StagedEntry};
 pub use status::{EntryKindStatus, StoreStatus};
 pub use store_dir::{Store, StoreError};
-pub use tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
-pub use venv_save::VenvSpec;
+pub use tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 pub use verify::VerifyReport;

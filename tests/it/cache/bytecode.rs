@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use noxide::cache::Store;
-use noxide::cache::store::{Corruption, EntryId, EntryKind, StagedEntry, StoreEntry, VersionedKey};
+use noxide::cache::store::{Damage, EntryId, EntryKind, StagedEntry, StoreEntry, VersionedKey};
 use serde_json::json;
 
 use super::fixture::Fixture;
@@ -88,7 +88,7 @@ fn bytecode_is_compiled_once_for_all_environments() {
     assert!(printed_lines(&ran) == ["one one"] && compiled(&ran), "{}", ran.text);
     let store = fixture.store();
     let entries = bytecode_entries(&store);
-    let paths: Vec<&str> = entries[0].manifest.nodes.iter().map(|item| item.path.as_str()).collect();
+    let paths: Vec<&str> = entries[0].listing.nodes.iter().map(|item| item.path.as_str()).collect();
     assert!(entries.len() == 1 && entries[0].meta.name == "bytecode of alpha 1.0", "only what was imported");
     let are = paths.len() == 2 && paths[0].starts_with("alpha/__pycache__/__init__.") && paths[1].contains("/cli.");
     assert!(are, "{paths:?}");
@@ -166,7 +166,7 @@ fn invalid_bytecode_is_rejected() {
         let id = EntryId::new(EntryKind::Bytecode, format!("{}.cpython-311.1", "a".repeat(64))).unwrap();
         let mut incoming = store.stage_entry(&id, "bytecode of a").unwrap();
         fill(&mut incoming);
-        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).corruption)
+        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).damage)
     };
     let file = |path: &'static str, bytes: &[u8], executable: bool| {
         let bytes = bytes.to_vec();
@@ -183,9 +183,9 @@ fn invalid_bytecode_is_rejected() {
         file(place, &good[..12], false),
         file(place, &good, true),
     ] {
-        assert_eq!(publish(&wrong), Err(Corruption::InvalidBytecode));
+        assert_eq!(publish(&wrong), Err(Damage::InvalidBytecode));
     }
-    assert_eq!(publish(&|incoming| incoming.add_symlink(place, "c").unwrap()), Err(Corruption::InvalidBytecode));
+    assert_eq!(publish(&|incoming| incoming.add_symlink(place, "c").unwrap()), Err(Damage::InvalidBytecode));
     assert_eq!(publish(&file(place, &good, false)), Ok(()));
     assert!(store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-311")));
     assert!(!store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-31")));

@@ -80,7 +80,7 @@ fn an_outdated_prune_plan_removes_nothing_used_since() {
     let facts: Vec<_> = store
         .entry_ids()
         .iter()
-        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("manifest"))
+        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("listing"))
         .collect();
     for path in &facts[..2] {
         std::fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();

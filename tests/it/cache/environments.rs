@@ -125,7 +125,7 @@ fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
     // A corrupt entry is reported and costs one install.
     remove_environments(&fixture);
     let store = fixture.store();
-    let ids = store.entry_ids().into_iter().filter(|id| id.kind == noxide::cache::store::EntryKind::Venv);
+    let ids = store.entry_ids().into_iter().filter(|id| id.kind == noxide::cache::store::EntryKind::Environment);
     for entry in ids.map(|id| store.open_entry(&id).unwrap().unwrap()) {
         fs_err::write(entry.tree_path().join("pyvenv.cfg"), "uv = 1\n").unwrap();
     }

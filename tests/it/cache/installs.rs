@@ -172,7 +172,7 @@ fn later_installs_that_replace_packages_invalidate_earlier_ones() {
 }
 
 #[test]
-fn local_projects_are_fingerprinted_by_their_files() {
+fn local_projects_are_recognized_by_their_files() {
     let body = "import pathlib, shutil\n@nox.session\ndef one(session):\n    session.install(*session.posargs)\n    \
         session.run('python', '-c', 'import own; print(\"own is\", own.VALUE)')\n";
     let project = uv_project(body);
@@ -200,7 +200,7 @@ fn local_projects_are_fingerprinted_by_their_files() {
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
     }
-    // A temporary copy with the same files has the same fingerprint.
+    // A temporary copy with the same files has the same digest.
     project.write("pyproject.toml", pyproject);
     let body = body.replace(
         "session.install(*session.posargs)",

@@ -66,7 +66,7 @@ fn check(store: &Store, second: &UvCache, round: u64) {
     let known: Vec<EntryId> = store.entry_ids();
     for pointer in second.scan_wheels().0.iter().filter(|pointer| known.contains(&pointer.id)) {
         let entry = store.open_entry(&pointer.id).unwrap().unwrap();
-        for item in &entry.manifest.nodes {
+        for item in &entry.listing.nodes {
             let path = second.dir().join(&pointer.tree_path).join(&item.path);
             let TreeNodeKind::File { sha256, .. } = &item.kind else { continue };
             assert_eq!(noxide::fs::sha256_file(&path).unwrap().0, *sha256, "round {round}: {}", path.display());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use noxide::project::Interpreter;
-use noxide::project::lock::{ClosureRoot, Marker, MarkerEnvironment, UvLock};
+use noxide::project::dependencies::{ClosureRoot, Marker, MarkerEnvironment, UvLock};
 
 use crate::support::{ChildDeadline as _, CommandDeadline as _, build_once, copy_example, python, run_checked, venv};
 

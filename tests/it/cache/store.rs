@@ -14,7 +14,7 @@ fn uv_installs_offline_from_what_was_restored() {
     let saved = store.save_wheels(&fixture.wanted(), &fixture.cache("first"), &NoProgress).unwrap();
     let names: Vec<&str> = saved.saved.iter().map(|saved| saved.name.as_str()).collect();
     assert_eq!(names, ["alpha 1.0", "beta 2.0", "many 1.5", "source 0.3"], "{saved:?}");
-    assert!(saved.damaged.is_empty() && saved.malformed_pointers == 0, "{saved:?}");
+    assert!(saved.damaged.is_empty() && saved.malformed_pointer_files == 0, "{saved:?}");
 
     let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len(), report.already_present.len()), (4, 0, 0), "{report:?}");
@@ -52,7 +52,7 @@ fn files_are_linked_and_nothing_is_written_twice() {
         let ids = store.entry_ids();
         let wheel = ids.iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
         let entry = store.open_entry(wheel).unwrap().unwrap();
-        let first = entry.manifest.files().next().unwrap();
+        let first = entry.listing.files().next().unwrap();
         assert!(std::fs::metadata(entry.tree_path().join(&first.path)).unwrap().nlink() >= 2);
     }
     let status = store.status();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use noxide::cache::remote::{
-    CacheScope, DownloadPlan, EnvironmentEntries, RemoteManifest, RemoteStore, WheelChecksums,
+    CacheScopes, DownloadPlan, EnvironmentEntries, RemoteManifest, RemoteStore, WheelChecksums,
 };
 use noxide::cache::store::{EntryId, EntryKind};
 use noxide::cache::{
@@ -19,9 +19,9 @@ use crate::support::{HttpResponse, HttpServer};
 const NOW: i64 = 1_795_600_000;
 const DAY: i64 = 24 * 3_600;
 
-fn scope(reference: &str) -> CacheScope {
+fn scopes(reference: &str) -> CacheScopes {
     let (reference, base) = reference.split_once('<').unwrap_or((reference, ""));
-    CacheScope::from_environment("linux-x86_64", "root", &|name| match name {
+    CacheScopes::from_environment("linux-x86_64", "root", &|name| match name {
         "GITHUB_REPOSITORY" => Some("Org/Repo".to_owned()),
         "GITHUB_REF" => Some(reference.to_owned()),
         "GITHUB_BASE_REF" => Some(base.to_owned()),
@@ -37,7 +37,7 @@ fn no_environments() -> EnvironmentEntries {
 fn remote(place: &Path, reference: &str) -> RemoteStore {
     RemoteStore {
         backend: Box::new(DirectoryBackend::new(place)),
-        scope: scope(reference),
+        scopes: scopes(reference),
         signing_key: None,
         checksums: None,
     }
@@ -227,12 +227,12 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     // The same wheel with one file of his own, listed in a RECORD of his own.
     let evil = sent.empty("evil-store");
     let mut incoming = evil.stage_entry(&id, &entry.meta.name).unwrap();
-    let record = entry.manifest.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
+    let record = entry.listing.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
     let mut lines = std::fs::read_to_string(entry.tree_path().join(&record)).unwrap();
     let payload = b"import os; os.system('evil')\n";
     let digest = noxide::fs::encode_base64_url(&noxide::fs::Sha256Digest::hash_bytes(payload).0);
     lines.push_str(&format!("evil.pth,sha256={digest},{}\n", payload.len()));
-    for item in entry.manifest.files() {
+    for item in entry.listing.files() {
         let text = std::fs::read(entry.tree_path().join(&item.path)).unwrap();
         let text = if item.path == record { lines.clone().into_bytes() } else { text };
         incoming.add_file(&item.path, false, text.len() as u64, &mut text.as_slice()).unwrap();
@@ -310,8 +310,12 @@ fn uv_downloads_the_rest_when_the_server_disappears() {
     });
     let client = HttpClient::new(RetryBudget::new(std::time::Duration::from_secs(30)));
     let backend = ActionsCacheV1::new(client, &server.base, "", AccessMode::ReadWrite);
-    let remote =
-        RemoteStore { backend: Box::new(backend), scope: scope("refs/heads/main"), signing_key: None, checksums: None };
+    let remote = RemoteStore {
+        backend: Box::new(backend),
+        scopes: scopes("refs/heads/main"),
+        signing_key: None,
+        checksums: None,
+    };
     let store = sent.empty("other-store");
     let brought = sent.download(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.packages.len(), brought.failures.len()), (0, 4), "{brought:?}");

@@ -210,7 +210,7 @@ fn a_noxfile_with_threads_gets_one_process_per_session() {
     ask.args.extend(CALM.iter().map(ToString::to_string));
     ask.posargs = vec!["one".into()];
     let ran = run_host(&project, &ask);
-    let HostMode::Process { why } = &ran.manifest.mode else { panic!() };
+    let HostMode::Reload { why } = &ran.manifest.mode else { panic!() };
     assert_eq!(why, "the noxfile leaves threads running after its import");
     assert_eq!(ran.status("built"), NoxStatus::Success);
     assert_eq!(ran.status("blocked"), NoxStatus::Aborted);
@@ -240,7 +240,7 @@ fn the_outer_nox_of_two_is_used() {
     ask.args.extend(CALM.iter().map(ToString::to_string));
     ask.posargs = vec!["one".into()];
     let ran = run_host(&project, &ask);
-    let HostMode::Process { why } = &ran.manifest.mode else { panic!() };
+    let HostMode::NoxProcess { why } = &ran.manifest.mode else { panic!() };
     assert_eq!(why, "this nox has no nox.manifest.Manifest._all_sessions");
     for (name, status) in [
         ("good", NoxStatus::Success),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use noxide::project::SessionName;
-use noxide::record::{ArtifactManifest, NeedOrigin, Outcome, RunRecord, RunStore, SessionHistory, read_events};
+use noxide::record::{ArtifactList, NeedOrigin, Outcome, RunRecord, RunStore, SessionHistory, read_events};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -62,7 +62,7 @@ fn events_of_version_2_fold_into_their_record() {
 
 #[test]
 fn a_manifest_of_version_2_round_trips() {
-    let all = ArtifactManifest::read_all(&golden());
+    let all = ArtifactList::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
     assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("manifest.json")));
@@ -85,9 +85,9 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
     let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
     manifest["version"] = 1.into();
     fs_err::write(place.path().join("manifest.json"), manifest.to_string()).unwrap();
-    assert!(ArtifactManifest::read(place.path()).unwrap_err().to_string().contains("version 1"));
+    assert!(ArtifactList::read(place.path()).unwrap_err().to_string().contains("version 1"));
     fs_err::write(place.path().join("manifest.json"), "{").unwrap();
-    assert!(ArtifactManifest::read(place.path()).is_err());
+    assert!(ArtifactList::read(place.path()).is_err());
 }
 
 #[test]

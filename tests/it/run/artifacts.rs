@@ -2,13 +2,13 @@
 
 use std::process::Stdio;
 
-use noxide::record::ArtifactManifest;
+use noxide::record::ArtifactList;
 
 use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
 
 fn gathered(project: &Project, session: &str) -> (Vec<String>, std::path::PathBuf) {
-    let place = ArtifactManifest::session_dir(&project.newest_run_dir(), session);
-    let artifacts = ArtifactManifest::read(&place).unwrap();
+    let place = ArtifactList::session_dir(&project.newest_run_dir(), session);
+    let artifacts = ArtifactList::read(&place).unwrap();
     assert_eq!((artifacts.version, artifacts.session.as_str()), (2, session));
     (artifacts.files.iter().map(|file| file.path.display().to_string()).collect(), place.join("files"))
 }
@@ -29,7 +29,7 @@ fn artifacts_survive_deletion_by_the_next_session() {
     let (files, place) = gathered(&project, "tests");
     assert_eq!(files, ["build/html/index.html", "build/report.xml"]);
     assert_eq!(fs_err::metadata(place.join("build/report.xml")).unwrap().len(), 400_000);
-    assert!(!ArtifactManifest::session_dir(&project.newest_run_dir(), "cleans").exists(), "it has no outputs");
+    assert!(!ArtifactList::session_dir(&project.newest_run_dir(), "cleans").exists(), "it has no outputs");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn artifacts_of_a_failed_session_come_from_the_last_attempt() {
     let (files, place) = gathered(&project, "tests");
     assert_eq!(files, ["out.txt"]);
     assert_eq!(fs_err::read_to_string(place.join("out.txt")).unwrap(), "attempt 1");
-    assert!(!ArtifactManifest::session_dir(&project.newest_run_dir(), "skips").exists());
+    assert!(!ArtifactList::session_dir(&project.newest_run_dir(), "skips").exists());
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl<'a> Dispatch<'a> {
             options: self.options,
             history: &self.history,
             run_dir: self.run_dir,
-            process_tag: format!("dispatch.{}", std::process::id()),
+            run_tag: format!("dispatch.{}", std::process::id()),
             terminal: None,
             redactor: SecretRedactor::default(),
             notices: self.notices,

@@ -113,7 +113,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
             let mut order = HostRunRequest::new(id);
-            order.required_outcomes =
+            order.required_statuses =
                 results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             order.posargs = posargs.remove(&id);
             order.remaining_sessions = waiting.len() + notified.len();

@@ -115,7 +115,7 @@ fn preloaded_and_stopped_calls_are_traced_alike() {
     let (mut stopped, said_plainly) = looked("[sessions.looks.env]\nLD_PRELOAD = \"\"\n");
     let calls = |accesses: &mut Value| {
         let object = accesses.as_object_mut().unwrap();
-        object.remove("fingerprint");
+        object.remove("session_digest");
         object.remove("traced_calls").and_then(|calls| calls.as_u64()).unwrap()
     };
     let (few, many) = (calls(&mut noted), calls(&mut stopped));

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use noxide::cache::store::Corruption;
+use noxide::cache::store::Damage;
 use noxide::cache::{NoProgress, PackageSelection};
 
 use super::fixture::{ALL, Fixture};
@@ -47,8 +47,8 @@ fn a_file_missing_from_the_uv_cache_is_restored() {
     let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!(report.damaged.len(), 1, "{report:?}");
     assert_eq!(
-        (report.damaged[0].path.as_str(), &report.damaged[0].corruption),
-        ("in the uv cache: beta/__init__.py", &Corruption::Missing)
+        (report.damaged[0].path.as_str(), &report.damaged[0].damage),
+        ("in the uv cache: beta/__init__.py", &Damage::Missing)
     );
     assert_eq!((report.restored.len(), report.already_present.len(), report.misses.len()), (1, 3, 0), "{report:?}");
     assert_eq!(fixture.sync_offline("second"), ALL);
@@ -85,7 +85,7 @@ fn verify_names_each_file_and_repair_downloads_again() {
     let told: Vec<(String, String, String)> = report
         .damaged
         .iter()
-        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.corruption.to_string()))
+        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.damage.to_string()))
         .collect();
     let one = |name: &str, path: &str, wrong: &str| (name.to_owned(), path.to_owned(), wrong.to_owned());
     assert_eq!(told.len(), 3, "{told:?}");

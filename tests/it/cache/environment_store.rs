@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use noxide::cache::store::{CacheMiss, EntryKind, PruneReason, StoreEntry, VenvSpec};
+use noxide::cache::store::{CacheMiss, EntryKind, EnvironmentSpec, PruneReason, StoreEntry};
 use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
 use noxide::fs::FileLinker;
 
@@ -16,9 +16,9 @@ use crate::support::ChildDeadline as _;
 use crate::support::rounds;
 
 /// The project's environment, which uv made.
-fn venv_spec(fixture: &Fixture, facts: &str) -> VenvSpec {
+fn venv_spec(fixture: &Fixture, facts: &str) -> EnvironmentSpec {
     let venv = fixture.project.root().join(".venv");
-    VenvSpec::new(&venv, &python(fixture), facts).unwrap()
+    EnvironmentSpec::new(&venv, &python(fixture), facts).unwrap()
 }
 
 /// The interpreter that uv took.
@@ -39,7 +39,7 @@ fn remove(fixture: &Fixture) {
 fn filled_store(fixture: &Fixture) -> Store {
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-    store.save_venv(&venv_spec(fixture, "")).unwrap().unwrap();
+    store.save_environment(&venv_spec(fixture, "")).unwrap().unwrap();
     store
 }
 
@@ -77,15 +77,15 @@ fn an_environment_is_restored_unchanged() {
     std::fs::remove_file(fixture.installed("many/f600.py")).ok();
     let store = filled_store(&fixture);
     let before = state(&venv);
-    let entry = entries(&store, EntryKind::Venv).remove(0);
-    assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
-    assert!(entry.manifest.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
-    assert_eq!(entry.meta.requires.len(), 4, "{:?}", entry.meta);
+    let entry = entries(&store, EntryKind::Environment).remove(0);
+    assert!(entry.listing.nodes.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
+    assert!(entry.listing.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
+    assert_eq!(entry.meta.members.len(), 4, "{:?}", entry.meta);
     drop(entry);
-    assert_eq!(store.save_venv(&venv_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
+    assert_eq!(store.save_environment(&venv_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
 
     remove(&fixture);
-    let restored = store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    let restored = store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
     assert!(restored.files > 700 && restored.name == venv.display().to_string(), "{restored:?}");
     let after = state(&venv);
     let differ = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
@@ -97,20 +97,20 @@ fn an_environment_is_restored_unchanged() {
         assert!(std::fs::metadata(fixture.installed("many/__init__.py")).unwrap().nlink() > 2, "linked");
     }
     assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
-    let again = store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap_err();
+    let again = store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap_err();
     assert_eq!(again.reason, "it already exists");
-    assert_eq!(store.save_venv(&venv_spec(&fixture, "")), Ok(None), "it is known as it is");
+    assert_eq!(store.save_environment(&venv_spec(&fixture, "")), Ok(None), "it is known as it is");
     assert!(store.verify_entries(&NoProgress).is_clean());
     assert_eq!(
         store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(),
-        Some((EntryKind::Venv, 1))
+        Some((EntryKind::Environment, 1))
     );
 
     fs_err::write(venv.join("note"), "new").unwrap();
-    store.save_venv(&venv_spec(&fixture, "")).unwrap().unwrap();
-    assert_eq!(entries(&store, EntryKind::Venv).len(), 1, "the newest counts, the older one is gone");
+    store.save_environment(&venv_spec(&fixture, "")).unwrap().unwrap();
+    assert_eq!(entries(&store, EntryKind::Environment).len(), 1, "the newest counts, the older one is gone");
     remove(&fixture);
-    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
 }
 
@@ -121,17 +121,20 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     let venv = fixture.project.root().join(".venv");
     let other = fixture.project.beside().join("other");
     std::fs::copy(python(&fixture), &other).unwrap();
-    let missed = |kept: VenvSpec| store.restore_venv(&kept, &NoProgress).unwrap_err().reason;
+    let missed = |kept: EnvironmentSpec| store.restore_environment(&kept, &NoProgress).unwrap_err().reason;
     remove(&fixture);
-    assert_eq!(missed(VenvSpec::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()), CacheMiss::NOT_STORED);
-    assert_eq!(missed(VenvSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
+    assert_eq!(
+        missed(EnvironmentSpec::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()),
+        CacheMiss::NOT_STORED
+    );
+    assert_eq!(missed(EnvironmentSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
     assert_eq!(missed(venv_spec(&fixture, "other facts")), CacheMiss::NOT_STORED);
-    assert_eq!(VenvSpec::new(Path::new("relative"), &other, ""), None);
-    assert_eq!(VenvSpec::new(&venv, Path::new("/missing"), ""), None);
-    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    assert_eq!(EnvironmentSpec::new(Path::new("relative"), &other, ""), None);
+    assert_eq!(EnvironmentSpec::new(&venv, Path::new("/missing"), ""), None);
+    store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
 
-    let refused = |kept: VenvSpec| store.save_venv(&kept).unwrap_err().reason;
-    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
+    let refused = |kept: EnvironmentSpec| store.save_environment(&kept).unwrap_err().reason;
+    assert_eq!(refused(EnvironmentSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
     assert_eq!(
         refused(venv_spec(&fixture, "")),
@@ -163,7 +166,7 @@ fn a_file_written_to_through_a_link_is_found() {
     }
     let mut open = fs_err::OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut open, b"# poison\n").unwrap();
-    let reason = store.save_venv(&venv_spec(&fixture, "")).unwrap_err().reason;
+    let reason = store.save_environment(&venv_spec(&fixture, "")).unwrap_err().reason;
     assert!(reason.ends_with("many/__init__.py was modified, and it is also a file of the store"), "{reason}");
 }
 
@@ -173,22 +176,24 @@ fn corrupt_entries_are_quarantined_not_restored() {
     let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
     remove(&fixture);
-    let missed = || store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
+    let missed = || store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
     let python = python(&fixture);
     // A file of the environment itself.
-    let tree = entries(&store, EntryKind::Venv).remove(0).tree_path();
+    let tree = entries(&store, EntryKind::Environment).remove(0).tree_path();
     let own = tree.join("pyvenv.cfg");
     let good = fs_err::read_to_string(&own).unwrap();
     fs_err::write(&own, good.replace("home", "hume")).unwrap();
     let report = store.verify_entries(&NoProgress);
     assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
-    assert_eq!(missed(), "damaged and quarantined: pyvenv.cfg: content differs from the manifest");
-    assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().quarantined.len() == 1);
+    assert_eq!(missed(), "damaged and quarantined: pyvenv.cfg: content differs from the list of files");
+    assert!(
+        !venv.exists() && entries(&store, EntryKind::Environment).is_empty() && store.status().quarantined.len() == 1
+    );
     assert_eq!(missed(), CacheMiss::NOT_STORED);
 
     // A file of a wheel in it.
     fixture.sync_offline("first");
-    let again = store.save_venv(&venv_spec(&fixture, "")).unwrap().unwrap();
+    let again = store.save_environment(&venv_spec(&fixture, "")).unwrap().unwrap();
     remove(&fixture);
     let wheels = entries(&store, EntryKind::Wheel);
     let many = wheels.iter().find(|wheel| wheel.meta.name == "many 1.5").unwrap();
@@ -197,7 +202,7 @@ fn corrupt_entries_are_quarantined_not_restored() {
     let text = fs_err::read_to_string(&module).unwrap();
     fs_err::write(&module, text.replace("1.5", "6.6")).unwrap();
     drop(wheels);
-    assert!(missed().ends_with("many/__init__.py: content differs from the manifest"));
+    assert!(missed().ends_with("many/__init__.py: content differs from the list of files"));
     assert!(!venv.exists() && !store.has_entry(&id));
     let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
@@ -206,10 +211,10 @@ fn corrupt_entries_are_quarantined_not_restored() {
     assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
     // What it is said to be made of.
-    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-venv.json");
+    let parts = entries(&store, EntryKind::Environment).remove(0).tree_path().join(".noxide-environment.json");
     fs_err::write(&parts, "{}").unwrap();
     assert!(
-        missed().starts_with("damaged and quarantined: .noxide-venv.json: invalid metadata"),
+        missed().starts_with("damaged and quarantined: .noxide-environment.json: invalid metadata"),
         "a damaged entry is quarantined"
     );
     assert!(python.exists());
@@ -221,7 +226,7 @@ fn an_environment_is_pruned_before_its_wheels() {
     let store = filled_store(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
     for wheel in entries(&store, EntryKind::Wheel) {
-        let facts = wheel.tree_path().parent().unwrap().join("manifest");
+        let facts = wheel.tree_path().parent().unwrap().join("listing");
         fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
@@ -231,8 +236,8 @@ fn an_environment_is_pruned_before_its_wheels() {
     };
     assert_eq!(with(u64::MAX, 7), [], "a wheel is used as long as an environment that it is in");
     let all = with(1, 7);
-    assert_eq!((all.len(), all[0]), (5, (EntryKind::Venv, PruneReason::OverMaxSize)), "{all:?}");
-    let held = entries(&store, EntryKind::Venv);
+    assert_eq!((all.len(), all[0]), (5, (EntryKind::Environment, PruneReason::OverMaxSize)), "{all:?}");
+    let held = entries(&store, EntryKind::Environment);
     let store = Store::open(&CacheOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
     let report = store.prune(&store.plan_prune(), &NoProgress).unwrap();
     assert_eq!((report.removed.len(), report.in_use.len()), (4, 1), "what is held stays: {report:?}");
@@ -245,11 +250,11 @@ fn a_store_on_another_file_system_stores_environments() {
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
     fixture.options.dir = Some(elsewhere.path().join("store"));
     let store = filled_store(&fixture);
-    let entry = entries(&store, EntryKind::Venv).remove(0);
-    assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
+    let entry = entries(&store, EntryKind::Environment).remove(0);
+    assert!(entry.listing.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
     drop(entry);
     remove(&fixture);
-    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fixture.imported(), ALL);
 }
 
@@ -264,18 +269,18 @@ fn at_work_until_killed() {
     let max_size = if *verb == "prune" { 1 } else { u64::MAX };
     let options = CacheOptions { dir: Some(store.into()), max_size, ..CacheOptions::default() };
     let store = Store::open(&options).unwrap();
-    let kept = VenvSpec::new(Path::new(venv), Path::new(python), "").unwrap();
+    let kept = EnvironmentSpec::new(Path::new(venv), Path::new(python), "").unwrap();
     for round in 0.. {
         match *verb {
             "save" => {
                 fs_err::write(Path::new(venv).join("note"), round.to_string()).unwrap();
-                store.save_venv(&kept).unwrap();
+                store.save_environment(&kept).unwrap();
             }
             "restore" => {
                 let gone = Path::new(venv).with_extension("gone");
                 std::fs::remove_dir_all(&gone).ok();
                 std::fs::rename(venv, gone).ok();
-                store.restore_venv(&kept, &NoProgress).unwrap();
+                store.restore_environment(&kept, &NoProgress).unwrap();
             }
             _ => drop(store.prune(&store.plan_prune(), &NoProgress).unwrap()),
         }
@@ -295,7 +300,7 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
         let told = [verb, root.to_str().unwrap(), venv.to_str().unwrap(), python.to_str().unwrap()];
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "--ignored", "cache::venv_store::at_work_until_killed"])
+            .args(["--exact", "--ignored", "cache::environment_store::at_work_until_killed"])
             .env("NOXIDE_TEST_VENV_WORK", told.join("\n"));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let begun = Instant::now();
@@ -314,11 +319,11 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
         if verb == "prune" {
             fixture.sync_offline("first");
             store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-            store.save_venv(&venv_spec(&fixture, "")).unwrap();
+            store.save_environment(&venv_spec(&fixture, "")).unwrap();
         }
         std::fs::remove_dir_all(&venv).ok();
         store
-            .restore_venv(&venv_spec(&fixture, ""), &NoProgress)
+            .restore_environment(&venv_spec(&fixture, ""), &NoProgress)
             .unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
         let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
