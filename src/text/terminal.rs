@@ -11,7 +11,7 @@ pub(crate) fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
 
 /// Joins a text to one line without control sequences and control characters.
 pub(crate) fn to_single_line(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false)).collect();
+    let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
     let line: String = lines.join(" ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     line.trim().to_owned()
 }

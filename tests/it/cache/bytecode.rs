@@ -14,7 +14,7 @@ use crate::support::{NoxideRun, noxide_command};
 /// A package in two versions with a top-level module, and another that overwrites one of its files.
 fn fixture() -> Fixture {
     // Texts of different lengths: of two that are alike in size and second Python itself takes one for the other.
-    let cli = |said: &str| format!("def main(): return {said:?}\n");
+    let cli = |value: &str| format!("def main(): return {value:?}\n");
     Fixture::with(&json!([
         {"name": "alpha", "version": "1.0", "files": {"alpha/cli.py": cli("one"), "alone.py": "SAID = 'one'\n"}},
         {"name": "alpha", "version": "2.0", "files": {"alpha/cli.py": cli("second"), "alone.py": "SAID = 'second'\n"}},
@@ -47,7 +47,7 @@ fn run(fixture: &Fixture, ci: bool) -> NoxideRun {
 /// Runs the session in the environment that is there.
 fn again(fixture: &Fixture, ci: bool) -> NoxideRun {
     let mut command = noxide_command(&fixture.project, "run --output stream -r");
-    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     command.env_remove("PYTHONDONTWRITEBYTECODE");
     if ci {
         command.env("CI", "true");
@@ -76,8 +76,8 @@ fn bytecode_entries(store: &Store) -> Vec<StoreEntry> {
 fn lying(fixture: &Fixture) -> BTreeMap<String, (u8, u64)> {
     let walk = walkdir::WalkDir::new(fixture.project.root().join(".nox/one/lib")).into_iter().flatten();
     let files = walk.filter(|entry| entry.path().extension().is_some_and(|end| end == "pyc"));
-    let told = |path: &Path| (std::fs::read(path).unwrap()[4], std::fs::metadata(path).unwrap().nlink());
-    files.map(|entry| (entry.file_name().to_str().unwrap().to_owned(), told(entry.path()))).collect()
+    let flags_and_links = |path: &Path| (std::fs::read(path).unwrap()[4], std::fs::metadata(path).unwrap().nlink());
+    files.map(|entry| (entry.file_name().to_str().unwrap().to_owned(), flags_and_links(entry.path()))).collect()
 }
 
 #[test]
@@ -98,7 +98,10 @@ fn bytecode_is_compiled_once_for_all_environments() {
     let ran = run(&fixture, true);
     assert!(printed_lines(&ran) == ["one one"] && !compiled(&ran), "{}", ran.text);
     let lying = lying(&fixture);
-    let links = lying.iter().filter(|(name, _)| !name.starts_with("alone")).all(|(_, told)| *told == (1, 2));
+    let links = lying
+        .iter()
+        .filter(|(name, _)| !name.starts_with("alone"))
+        .all(|(_, flags_and_links)| *flags_and_links == (1, 2));
     assert!(lying.len() == 3 && links, "{lying:?}");
     assert_eq!(lying.iter().find(|(name, _)| name.starts_with("alone")).unwrap().1.0, 0, "of a module beside packages");
     assert_eq!(bytecode_entries(&store).len(), 1);
@@ -174,23 +177,23 @@ fn invalid_bytecode_is_rejected() {
             incoming.add_file(path, executable, bytes.len() as u64, &mut bytes.as_slice()).unwrap();
         }
     };
-    let place = "a/__pycache__/b.cpython-311.pyc";
+    let pyc_path = "a/__pycache__/b.cpython-311.pyc";
     for wrong in [
         file("a/__pycache__/b.pth", &good, false),
         file("__pycache__/b.cpython-311.pyc", &good, false),
         file("a/b.pyc", &good, false),
-        file(place, &timed, false),
-        file(place, &good[..12], false),
-        file(place, &good, true),
+        file(pyc_path, &timed, false),
+        file(pyc_path, &good[..12], false),
+        file(pyc_path, &good, true),
     ] {
         assert_eq!(publish(&wrong), Err(Damage::InvalidBytecode));
     }
-    assert_eq!(publish(&|incoming| incoming.add_symlink(place, "c").unwrap()), Err(Damage::InvalidBytecode));
-    assert_eq!(publish(&file(place, &good, false)), Ok(()));
+    assert_eq!(publish(&|incoming| incoming.add_symlink(pyc_path, "c").unwrap()), Err(Damage::InvalidBytecode));
+    assert_eq!(publish(&file(pyc_path, &good, false)), Ok(()));
     assert!(store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-311")));
     assert!(!store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-31")));
     // What is written to after is found.
     let tree = bytecode_entries(&store).remove(0).tree_path();
-    fs_err::write(tree.join(place), "import evil").unwrap();
+    fs_err::write(tree.join(pyc_path), "import evil").unwrap();
     assert!(!store.verify_entries(&noxide::cache::NoProgress).is_clean());
 }

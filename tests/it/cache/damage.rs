@@ -82,16 +82,16 @@ fn verify_names_each_file_and_repair_downloads_again() {
     fs_err::write(alpha.join("extra.py"), "import os\n").unwrap();
     poison(&many.join("many/data/3/3.txt"));
     let report = store.verify_entries(&NoProgress);
-    let told: Vec<(String, String, String)> = report
+    let damaged: Vec<(String, String, String)> = report
         .damaged
         .iter()
         .map(|damage| (damage.name.clone(), damage.path.clone(), damage.damage.to_string()))
         .collect();
     let one = |name: &str, path: &str, wrong: &str| (name.to_owned(), path.to_owned(), wrong.to_owned());
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0], one("alpha 1.0", "alpha/run.sh", "missing"));
-    assert_eq!(told[1], one("alpha 1.0", "extra.py", "not listed"));
-    assert_eq!((told[2].0.as_str(), told[2].1.as_str()), ("many 1.5", "many/data/3/3.txt"));
+    assert_eq!(damaged.len(), 3, "{damaged:?}");
+    assert_eq!(damaged[0], one("alpha 1.0", "alpha/run.sh", "missing"));
+    assert_eq!(damaged[1], one("alpha 1.0", "extra.py", "not listed"));
+    assert_eq!((damaged[2].0.as_str(), damaged[2].1.as_str()), ("many 1.5", "many/data/3/3.txt"));
 
     let uv = noxide::cache::Uv::from_path(crate::support::venv().join("bin/uv"));
     let with = noxide::cache::store::RepairContext { uv: Some(&uv), project: fixture.project.root() };

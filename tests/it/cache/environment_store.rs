@@ -16,14 +16,14 @@ use crate::support::ChildDeadline as _;
 use crate::support::rounds;
 
 /// The project's environment, which uv made.
-fn venv_spec(fixture: &Fixture, facts: &str) -> EnvironmentSpec {
+fn environment_spec(fixture: &Fixture, digest: &str) -> EnvironmentSpec {
     let venv = fixture.project.root().join(".venv");
-    EnvironmentSpec::new(&venv, &python(fixture), facts).unwrap()
+    EnvironmentSpec::new(&venv, &python(fixture), digest).unwrap()
 }
 
 /// The interpreter that uv took.
 fn python(fixture: &Fixture) -> PathBuf {
-    let python = fixture.project.beside().join("python");
+    let python = fixture.project.outer_dir().join("python");
     if !python.exists() {
         let real = std::fs::canonicalize(fixture.project.root().join(".venv/bin/python")).unwrap();
         std::os::unix::fs::symlink(real, &python).unwrap();
@@ -39,7 +39,7 @@ fn remove(fixture: &Fixture) {
 fn filled_store(fixture: &Fixture) -> Store {
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-    store.save_environment(&venv_spec(fixture, "")).unwrap().unwrap();
+    store.save_environment(&environment_spec(fixture, "")).unwrap().unwrap();
     store
 }
 
@@ -52,7 +52,7 @@ fn entries(store: &Store, kind: EntryKind) -> Vec<StoreEntry> {
 fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
     let entries = walkdir::WalkDir::new(root).min_depth(1).into_iter().map(|entry| entry.unwrap());
     let told = |entry: walkdir::DirEntry| {
-        let facts = entry.metadata().unwrap();
+        let digest = entry.metadata().unwrap();
         let kind = entry.file_type();
         let bytes = match () {
             () if kind.is_file() => std::fs::read(entry.path()).unwrap(),
@@ -60,8 +60,8 @@ fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
             () => Vec::new(),
         };
         let dated = kind.is_file() || entry.path().to_string_lossy().ends_with(".dist-info");
-        let time = if dated { facts.mtime() * 1_000_000_000 + facts.mtime_nsec() } else { 0 };
-        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (facts.mode(), bytes, time))
+        let time = if dated { digest.mtime() * 1_000_000_000 + digest.mtime_nsec() } else { 0 };
+        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (digest.mode(), bytes, time))
     };
     entries.map(told).collect()
 }
@@ -82,24 +82,24 @@ fn an_environment_is_restored_unchanged() {
     assert!(entry.listing.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
     assert_eq!(entry.meta.members.len(), 4, "{:?}", entry.meta);
     drop(entry);
-    assert_eq!(store.save_environment(&venv_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
+    assert_eq!(store.save_environment(&environment_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
 
     remove(&fixture);
-    let restored = store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    let restored = store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
     assert!(restored.files > 700 && restored.name == venv.display().to_string(), "{restored:?}");
     let after = state(&venv);
     let differ = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
     assert_eq!(differ.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
     assert_eq!(fixture.imported(), ALL);
     let linker = FileLinker::new();
-    linker.link_file(&fixture.installed("many/__init__.py"), &fixture.project.beside().join("probe")).unwrap();
+    linker.link_file(&fixture.installed("many/__init__.py"), &fixture.project.outer_dir().join("probe")).unwrap();
     if linker.current_mode() == noxide::fs::LinkMode::Hardlink {
         assert!(std::fs::metadata(fixture.installed("many/__init__.py")).unwrap().nlink() > 2, "linked");
     }
     assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
-    let again = store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap_err();
+    let again = store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap_err();
     assert_eq!(again.reason, "it already exists");
-    assert_eq!(store.save_environment(&venv_spec(&fixture, "")), Ok(None), "it is known as it is");
+    assert_eq!(store.save_environment(&environment_spec(&fixture, "")), Ok(None), "it is known as it is");
     assert!(store.verify_entries(&NoProgress).is_clean());
     assert_eq!(
         store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(),
@@ -107,10 +107,10 @@ fn an_environment_is_restored_unchanged() {
     );
 
     fs_err::write(venv.join("note"), "new").unwrap();
-    store.save_environment(&venv_spec(&fixture, "")).unwrap().unwrap();
+    store.save_environment(&environment_spec(&fixture, "")).unwrap().unwrap();
     assert_eq!(entries(&store, EntryKind::Environment).len(), 1, "the newest counts, the older one is gone");
     remove(&fixture);
-    store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
 }
 
@@ -119,7 +119,7 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     let fixture = Fixture::new();
     let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
-    let other = fixture.project.beside().join("other");
+    let other = fixture.project.outer_dir().join("other");
     std::fs::copy(python(&fixture), &other).unwrap();
     let missed = |kept: EnvironmentSpec| store.restore_environment(&kept, &NoProgress).unwrap_err().reason;
     remove(&fixture);
@@ -128,31 +128,31 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
         CacheMiss::NOT_STORED
     );
     assert_eq!(missed(EnvironmentSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
-    assert_eq!(missed(venv_spec(&fixture, "other facts")), CacheMiss::NOT_STORED);
+    assert_eq!(missed(environment_spec(&fixture, "other facts")), CacheMiss::NOT_STORED);
     assert_eq!(EnvironmentSpec::new(Path::new("relative"), &other, ""), None);
     assert_eq!(EnvironmentSpec::new(&venv, Path::new("/missing"), ""), None);
-    store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
 
     let refused = |kept: EnvironmentSpec| store.save_environment(&kept).unwrap_err().reason;
     assert_eq!(refused(EnvironmentSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
     assert_eq!(
-        refused(venv_spec(&fixture, "")),
+        refused(environment_spec(&fixture, "")),
         "it cannot be restored: symbolic link out of the entry, to /etc/passwd"
     );
     std::fs::remove_file(venv.join("out")).unwrap();
     std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
+    assert_eq!(refused(environment_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
     std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "pipe is not a regular file");
+    assert_eq!(refused(environment_spec(&fixture, "")), "pipe is not a regular file");
     std::fs::remove_file(venv.join("pipe")).unwrap();
     std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "it has no site-packages");
+    assert_eq!(refused(environment_spec(&fixture, "")), "it has no site-packages");
     fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "it was not created by uv");
+    assert_eq!(refused(environment_spec(&fixture, "")), "it was not created by uv");
     remove(&fixture);
-    assert!(refused(venv_spec(&fixture, "")).contains("pyvenv.cfg"), "there is none");
+    assert!(refused(environment_spec(&fixture, "")).contains("pyvenv.cfg"), "there is none");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_file_written_to_through_a_link_is_found() {
     }
     let mut open = fs_err::OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut open, b"# poison\n").unwrap();
-    let reason = store.save_environment(&venv_spec(&fixture, "")).unwrap_err().reason;
+    let reason = store.save_environment(&environment_spec(&fixture, "")).unwrap_err().reason;
     assert!(reason.ends_with("many/__init__.py was modified, and it is also a file of the store"), "{reason}");
 }
 
@@ -176,7 +176,7 @@ fn corrupt_entries_are_quarantined_not_restored() {
     let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
     remove(&fixture);
-    let missed = || store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
+    let missed = || store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
     let python = python(&fixture);
     // A file of the environment itself.
     let tree = entries(&store, EntryKind::Environment).remove(0).tree_path();
@@ -193,7 +193,7 @@ fn corrupt_entries_are_quarantined_not_restored() {
 
     // A file of a wheel in it.
     fixture.sync_offline("first");
-    let again = store.save_environment(&venv_spec(&fixture, "")).unwrap().unwrap();
+    let again = store.save_environment(&environment_spec(&fixture, "")).unwrap().unwrap();
     remove(&fixture);
     let wheels = entries(&store, EntryKind::Wheel);
     let many = wheels.iter().find(|wheel| wheel.meta.name == "many 1.5").unwrap();
@@ -226,8 +226,8 @@ fn an_environment_is_pruned_before_its_wheels() {
     let store = filled_store(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
     for wheel in entries(&store, EntryKind::Wheel) {
-        let facts = wheel.tree_path().parent().unwrap().join("listing");
-        fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
+        let digest = wheel.tree_path().parent().unwrap().join("listing");
+        fs_err::OpenOptions::new().append(true).open(digest).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
         let max_unused = Duration::from_secs(days * 24 * 3_600);
@@ -254,7 +254,7 @@ fn a_store_on_another_file_system_stores_environments() {
     assert!(entry.listing.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
     drop(entry);
     remove(&fixture);
-    store.restore_environment(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fixture.imported(), ALL);
 }
 
@@ -303,9 +303,9 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
             .args(["--exact", "--ignored", "cache::environment_store::at_work_until_killed"])
             .env("NOXIDE_TEST_VENV_WORK", told.join("\n"));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let moment = Duration::from_millis(40 + (round as u64 * 37) % 160);
-        std::thread::sleep(moment.saturating_sub(begun.elapsed()));
+        std::thread::sleep(moment.saturating_sub(started_at.elapsed()));
         child.kill().unwrap();
         assert_eq!(child.wait_for_end().signal(), Some(9), "round {round}: it was at work");
         let store = store(u64::MAX);
@@ -319,11 +319,11 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
         if verb == "prune" {
             fixture.sync_offline("first");
             store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-            store.save_environment(&venv_spec(&fixture, "")).unwrap();
+            store.save_environment(&environment_spec(&fixture, "")).unwrap();
         }
         std::fs::remove_dir_all(&venv).ok();
         store
-            .restore_environment(&venv_spec(&fixture, ""), &NoProgress)
+            .restore_environment(&environment_spec(&fixture, ""), &NoProgress)
             .unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
         let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));

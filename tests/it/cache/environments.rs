@@ -23,7 +23,7 @@ fn command(fixture: &Fixture, arguments: &str) -> Command {
     // Without a lock, only where the user lets an answer of the index have an age.
     let aged = if arguments.contains("--max-age") { "" } else { "--max-age 1h" };
     let mut command = noxide_command(&fixture.project, &format!("run --output stream {aged} {arguments}"));
-    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     command
 }
 
@@ -95,7 +95,7 @@ fn without_a_lock_environments_are_restored_up_to_max_age() {
     run(&fixture, "");
     remove_environments(&fixture);
     let mut plain = noxide_command(&fixture.project, "run --output stream");
-    plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut plain);
     assert!(ran.code() == 0 && !ran.text.contains("environment of one"), "as plain nox makes it anew: {}", ran.text);
     remove_environments(&fixture);
@@ -117,7 +117,7 @@ fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
     remove_environments(&fixture);
     assert!(!run(&fixture, "").0.text.contains(RESTORED));
     // The same project at another path needs another environment: its scripts name their interpreter.
-    let other = fixture.project.beside().join("other");
+    let other = fixture.project.outer_dir().join("other");
     copy(fixture.project.root(), &other);
     let mut there = command(&fixture, "");
     let text = String::from_utf8_lossy(&there.current_dir(&other).finish().stdout).into_owned();
@@ -130,8 +130,8 @@ fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
         fs_err::write(entry.tree_path().join("pyvenv.cfg"), "uv = 1\n").unwrap();
     }
     let (ran, counts) = run(&fixture, "");
-    let said = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
-    assert!(ran.text.contains(said) && counts == (1, 0), "{}", ran.text);
+    let notice = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
+    assert!(ran.text.contains(notice) && counts == (1, 0), "{}", ran.text);
     remove_environments(&fixture);
     assert!(run(&fixture, "").0.text.contains(RESTORED), "kept anew");
 }
@@ -188,15 +188,16 @@ fn sessions_that_install_the_same_share_one_build() {
     };
     noxfile("'alpha', 'many'");
     assert_eq!(counts(false), (0, 1));
-    let place = |session: &str| {
+    let metadata = |session: &str| {
         let lib = fixture.project.root().join(".nox").join(session).join("lib");
         let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
         std::fs::metadata(python.join("site-packages/many/data/0/0.txt")).unwrap()
     };
-    let links = std::os::unix::fs::MetadataExt::nlink(&place("one")) > 1;
+    let links = std::os::unix::fs::MetadataExt::nlink(&metadata("one")) > 1;
     assert!(
         !links
-            || std::os::unix::fs::MetadataExt::ino(&place("one")) == std::os::unix::fs::MetadataExt::ino(&place("two"))
+            || std::os::unix::fs::MetadataExt::ino(&metadata("one"))
+                == std::os::unix::fs::MetadataExt::ino(&metadata("two"))
     );
     assert_eq!(counts(true), (1, 0), "an environment that changed since is no model");
     noxfile("'alpha', 'many>1'");

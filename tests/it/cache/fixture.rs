@@ -55,7 +55,7 @@ impl Fixture {
 
     pub(crate) fn with(packages: &Value) -> Self {
         let project = Project::empty();
-        let index = Index::serve(&project.beside().join("index"), packages);
+        let index = Index::serve(&project.outer_dir().join("index"), packages);
         let names: Vec<&str> =
             packages.as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap()).collect();
         project.write(
@@ -66,7 +66,7 @@ impl Fixture {
                 index.url
             ),
         );
-        let options = CacheOptions { dir: Some(project.beside().join("store")), ..CacheOptions::default() };
+        let options = CacheOptions { dir: Some(project.outer_dir().join("store")), ..CacheOptions::default() };
         let fixture = Self { project, _index: index, options };
         fixture.uv("first", &["lock", "--quiet"]);
         fixture.uv("first", &["sync", "--quiet", "--frozen"]);
@@ -92,7 +92,7 @@ impl Fixture {
     }
 
     pub(crate) fn cache_dir(&self, cache: &str) -> PathBuf {
-        self.project.beside().join(cache)
+        self.project.outer_dir().join(cache)
     }
 
     pub(crate) fn cache(&self, cache: &str) -> UvCache {
@@ -107,7 +107,7 @@ impl Fixture {
     pub(crate) fn noxide(&self, cache: &str, arguments: &[&str]) -> Command {
         let mut command = crate::support::noxide_in(self.project.root(), &["cache"]);
         command.args(arguments).env("UV_CACHE_DIR", self.cache_dir(cache));
-        command.env("NOXIDE_CACHE_DIR", self.project.beside());
+        command.env("NOXIDE_CACHE_DIR", self.project.outer_dir());
         command
     }
 

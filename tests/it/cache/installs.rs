@@ -34,7 +34,7 @@ fn uv_project(body: &str) -> Project {
 /// Runs noxide with a uv cache beside the project; returns its output and the installs of the first session.
 fn run(project: &Project, arguments: &str) -> (String, Option<InstallStats>) {
     let mut command = noxide_command(project, &format!("run --output stream {arguments}"));
-    command.env("UV_CACHE_DIR", project.beside().join("uv"));
+    command.env("UV_CACHE_DIR", project.outer_dir().join("uv"));
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.code(), 0, "{}", ran.text);
     (ran.text, project.newest_record().sessions[0].result.as_ref().unwrap().install)
@@ -58,8 +58,8 @@ fn installs_that_built_the_environment_are_skipped_and_reported() {
     assert!(text.contains("found 1.0") && !text.contains("Skipped"));
     let (text, install) = run(&project, "");
     assert_eq!(install.map(|install| (install.commands, install.skipped)), Some((0, 1)));
-    let said = "Skipped the install of --no-index --find-links wheels nxdemo: this environment is up to date.";
-    assert!(text.contains(said) && text.contains("found 1.0"), "{text}");
+    let notice = "Skipped the install of --no-index --find-links wheels nxdemo: this environment is up to date.";
+    assert!(text.contains(notice) && text.contains("found 1.0"), "{text}");
     assert_eq!(counts(&project, "--cache off"), (1, 0), "as under nox");
     assert_eq!(counts(&project, "--cache off -R"), (1, 0), "nox's own -R is nox's own");
     assert_eq!(counts(&project, ""), (0, 1), "an install that changed nothing leaves it known");
@@ -90,7 +90,7 @@ fn any_changed_input_installs_again() {
     // A variable that uv reads, and the settings of uv.
     let with = |name: &str, value: &str| {
         let mut command = noxide_command(&project, "run");
-        command.env("UV_CACHE_DIR", project.beside().join("uv")).env(name, value);
+        command.env("UV_CACHE_DIR", project.outer_dir().join("uv")).env(name, value);
         assert_eq!(NoxideRun::finish(&mut command).code(), 0);
         let install = project.newest_record().sessions[0].result.as_ref().unwrap().install.unwrap();
         (install.commands, install.skipped)
@@ -140,7 +140,7 @@ fn installs_with_changing_inputs_are_never_skipped() {
     let (text, install) = run(&project, "");
     assert!(install.unwrap().skipped == 1 && text.contains("found 1.0"), "{text}");
     let mut nox = Command::new(venv().join("bin/nox"));
-    nox.arg("-r").current_dir(project.root()).env("UV_CACHE_DIR", project.beside().join("uv"));
+    nox.arg("-r").current_dir(project.root()).env("UV_CACHE_DIR", project.outer_dir().join("uv"));
     for (name, value) in crate::support::test_environment() {
         match value {
             Some(value) => nox.env(name, value),
@@ -228,7 +228,7 @@ fn a_lock_constrains_installs_that_ignore_it() {
     assert!(missing.text.contains("create one with `uv lock`, or run without --locked"), "{}", missing.text);
     let uv = |arguments: &[&str]| {
         let mut uv = Command::new(venv().join("bin/uv"));
-        uv.args(arguments).current_dir(project.root()).env("UV_CACHE_DIR", project.beside().join("uv"));
+        uv.args(arguments).current_dir(project.root()).env("UV_CACHE_DIR", project.outer_dir().join("uv"));
         run_checked(uv.env("UV_PYTHON_DOWNLOADS", "never"))
     };
     uv(&["lock", "--quiet"]);
@@ -287,7 +287,7 @@ fn index_responses_are_reused_up_to_max_age() {
     );
     assert!(!run(&project, fresh).0.contains("offline"));
     assert!(run(&project, fresh).0.contains("Installing iniconfig offline"));
-    fs_err::remove_dir_all(project.beside().join("uv")).unwrap();
+    fs_err::remove_dir_all(project.outer_dir().join("uv")).unwrap();
     let (text, _) = run(&project, fresh);
     assert!(
         text.contains("Installing iniconfig offline") && text.contains("The offline install failed; retrying online."),

@@ -20,8 +20,8 @@ fn parcelbook() -> Project {
 
 fn noxide(project: &Project, arguments: &[&str]) -> Command {
     let mut command = noxide_in(project.root(), arguments);
-    let beside = project.beside();
-    command.env("NOXIDE_CACHE_DIR", beside.join("caches")).env("UV_CACHE_DIR", beside.join("uv"));
+    let temp_dir = project.outer_dir();
+    command.env("NOXIDE_CACHE_DIR", temp_dir.join("caches")).env("UV_CACHE_DIR", temp_dir.join("uv"));
     command.env_remove("GITHUB_REPOSITORY").env_remove("NOXIDE_LOCKED").env_remove("NOXIDE_CACHE");
     command
 }
@@ -161,7 +161,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
         session.result.unwrap().cache.unwrap()
     };
     let clean = || {
-        for folder in [project.beside().join("uv"), project.root().join(".nox"), project.root().join(".noxide")] {
+        for folder in [project.outer_dir().join("uv"), project.root().join(".nox"), project.root().join(".noxide")] {
             fs_err::remove_dir_all(folder).unwrap();
         }
     };
@@ -195,10 +195,10 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
 #[test]
 fn a_failing_cache_fails_a_run_only_when_required() {
     let project = parcelbook();
-    fs_err::write(project.beside().join("file"), "").unwrap();
+    fs_err::write(project.outer_dir().join("file"), "").unwrap();
     let run = |mode: &str| {
         let mut command = noxide(&project, &["run", "-s", "complexity", "--cache", mode]);
-        command.env("NOXIDE_CACHE_DIR", project.beside().join("file"));
+        command.env("NOXIDE_CACHE_DIR", project.outer_dir().join("file"));
         NoxideRun::finish(&mut command)
     };
     let ran = run("auto");
@@ -223,18 +223,18 @@ fn the_key_is_one_line_and_explains_itself() {
     assert!(key.contains("-uv0.") && key.contains("-cpython-3") && key.contains("-lint-"), "{key}");
     let (_, explained, _) = text(&["cache", "key", "-s", "lint", "--explain"]);
     assert!(explained.starts_with(&key) && explained.contains("lint  miss: never installed here"), "{explained}");
-    for fact in [
+    for line in [
         "install-command   01 = uv pip install .[lint]",
         "pyproject-table   project.dependencies = ",
         "python            version = 3.",
         "lock-mode         locked = no",
     ] {
-        assert!(explained.contains(fact), "{fact}: {explained}");
+        assert!(explained.contains(line), "{line}: {explained}");
     }
     assert!(explained.contains("more (--format json lists all)"), "{explained}");
     project.write("uv.lock", "version = 7\n");
-    let (code, other, said) = text(&["cache", "key", "-s", "lint"]);
-    assert!(code == Some(0) && other != key && said.contains("lock format version 7 is not supported"), "{said}");
+    let (code, other, error) = text(&["cache", "key", "-s", "lint"]);
+    assert!(code == Some(0) && other != key && error.contains("lock format version 7 is not supported"), "{error}");
     project.write("pyproject.toml", "");
     project.write("noxfile.py", "import nox\n@nox.session(venv_backend='none')\ndef one(session): pass\n");
     assert_eq!(text(&["cache", "key"]).0, Some(4));

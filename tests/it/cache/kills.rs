@@ -22,9 +22,9 @@ fn kills_at_random_moments_leave_a_valid_store() {
     let verbs: [&[&str]; 3] =
         [&["save"], &["restore", "--all", "--uv-cache", "../second"], &["prune", "--max-size", "1B"]];
     for (verb, whole) in verbs.iter().zip(&mut whole) {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         assert!(fixture.noxide("first", verb).finish().status.success());
-        *whole = begun.elapsed();
+        *whole = started_at.elapsed();
     }
     let mut killed = [0; 3];
     for round in 0..rounds {

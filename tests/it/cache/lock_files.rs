@@ -11,10 +11,10 @@ use crate::support::{ChildDeadline as _, CommandDeadline as _, build_once, copy_
 
 /// `examples/parcelbook` with the uv.lock that the real uv makes of it, made once.
 pub(crate) fn locked_parcelbook() -> std::path::PathBuf {
-    build_once("locked-parcelbook", |place| {
-        copy_example(place);
+    build_once("locked-parcelbook", |dir| {
+        copy_example(dir);
         run_checked(
-            Command::new(venv().join("bin/uv")).args(["lock", "--quiet", "--python"]).arg(python()).current_dir(place),
+            Command::new(venv().join("bin/uv")).args(["lock", "--quiet", "--python"]).arg(python()).current_dir(dir),
         );
     })
 }
@@ -33,11 +33,11 @@ fn exported(arguments: &[&str]) -> BTreeSet<String> {
     let environment = Interpreter::probe(&python()).unwrap().markers;
     let text = String::from_utf8(done.stdout).unwrap();
     let lines = text.lines().filter(|line| line.starts_with(|sign: char| sign.is_ascii_alphanumeric()));
-    let here = lines.filter(|line| {
+    let matching = lines.filter(|line| {
         let marker: Option<Marker> = line.split_once(" ; ").map(|(_, marker)| marker.parse().unwrap());
         marker.is_none_or(|marker| marker.evaluate(&environment, &BTreeSet::new()))
     });
-    here.map(|line| line.split(" ;").next().unwrap().trim().to_owned()).collect()
+    matching.map(|line| line.split(" ;").next().unwrap().trim().to_owned()).collect()
 }
 
 fn closed(root: ClosureRoot) -> BTreeSet<String> {
@@ -122,19 +122,19 @@ fn markers_evaluate_as_in_packaging() {
     let environments = [linux, old, rc, windows];
     let script = "import json, sys\nfrom packaging.markers import Marker\nmarkers, environments = json.load(sys.stdin)\n\
         print(json.dumps([[Marker(m).evaluate(dict(e, extra=x)) for m in markers] for e in environments for x in ('', 'docs-all')]))\n";
-    let mut asked = Command::new(python());
-    asked.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut asked = asked.spawn().unwrap();
-    serde_json::to_writer(asked.stdin.take().unwrap(), &(MARKERS, &environments)).unwrap();
-    let answers: Vec<Vec<bool>> = serde_json::from_slice(&asked.finish_output().stdout).unwrap();
+    let mut packaging = Command::new(python());
+    packaging.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut packaging = packaging.spawn().unwrap();
+    serde_json::to_writer(packaging.stdin.take().unwrap(), &(MARKERS, &environments)).unwrap();
+    let answers: Vec<Vec<bool>> = serde_json::from_slice(&packaging.finish_output().stdout).unwrap();
     let mut expected = answers.iter();
     for environment in &environments {
         for extras in [BTreeSet::new(), BTreeSet::from(["docs-all".to_owned()])] {
-            let ours: Vec<bool> =
+            let evaluated: Vec<bool> =
                 MARKERS.iter().map(|text| text.parse::<Marker>().unwrap().evaluate(environment, &extras)).collect();
             let theirs = expected.next().unwrap();
-            for ((text, ours), theirs) in MARKERS.iter().zip(&ours).zip(theirs) {
-                assert_eq!(ours, theirs, "{text} with {extras:?} in {environment:?}");
+            for ((text, evaluated), theirs) in MARKERS.iter().zip(&evaluated).zip(theirs) {
+                assert_eq!(evaluated, theirs, "{text} with {extras:?} in {environment:?}");
             }
         }
     }

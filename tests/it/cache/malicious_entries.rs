@@ -56,28 +56,28 @@ impl Own {
 
 #[test]
 fn malicious_entries_are_rejected_when_saved() {
-    let own = Own::new();
+    let store = Own::new();
     let wrong = |more: &[(&str, &[u8])], record: &str| {
-        let damage = own.comes_in(more, record).unwrap_err().remove(0);
-        assert!(own.is_empty(), "{damage:?}");
+        let damage = store.comes_in(more, record).unwrap_err().remove(0);
+        assert!(store.is_empty(), "{damage:?}");
         (damage.path, damage.damage)
     };
     for path in ["../out.py", "/etc/cron.d/out", "a/../../out", "", "a//b", "nul\0"] {
         assert_eq!(wrong(&[(path, b"x")], ""), (path.to_owned(), Damage::InvalidPath));
     }
-    assert!(!own.folder.path().join("out.py").exists());
+    assert!(!store.folder.path().join("out.py").exists());
     assert_eq!(wrong(&[], "gone.py,sha256=x,1\n"), ("gone.py".to_owned(), Damage::Missing));
     assert_eq!(wrong(&[], "../../gone.py,,\n"), ("../../gone.py".to_owned(), Damage::InvalidPath));
     assert_eq!(wrong(&[("big", &vec![0; 1_000_001])], "").1, Damage::TooLarge { limit: 1_000_000, unit: "bytes" });
     assert!(matches!(wrong(&[("a.py", b"twice")], "").1, Damage::Unreadable(_)));
-    assert!(matches!(own.comes_in(&[], "").unwrap(), PublishOutcome::New(_)));
-    assert_eq!(own.comes_in(&[], "").unwrap(), PublishOutcome::AlreadyExists);
+    assert!(matches!(store.comes_in(&[], "").unwrap(), PublishOutcome::New(_)));
+    assert_eq!(store.comes_in(&[], "").unwrap(), PublishOutcome::AlreadyExists);
 }
 
 #[test]
 fn streams_of_another_length_than_declared_are_rejected() {
-    let own = Own::new();
-    let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
+    let store = Own::new();
+    let mut incoming = store.store.stage_entry(&store.id(), "wheel 1").unwrap();
     let damage = incoming.add_file("a", false, 10, &mut &b"short"[..]).unwrap_err();
     assert_eq!(damage.damage, Damage::SizeMismatch { listed: 10, found: 5 });
     // What never ends is read to one byte more than it should have.
@@ -97,9 +97,9 @@ impl Read for Broken {
 
 #[test]
 fn links_stay_inside_and_nothing_is_written_through_them() {
-    let own = Own::new();
+    let store = Own::new();
     let id = EntryId::new(EntryKind::Folder, "some-folder").unwrap();
-    let mut incoming = own.store.stage_entry(&id, "folder").unwrap();
+    let mut incoming = store.store.stage_entry(&id, "folder").unwrap();
     for target in ["/etc", "../../x", "a/../../x", ""] {
         assert_eq!(incoming.add_symlink("l", target).unwrap_err().damage, Damage::EscapingSymlink(target.to_owned()));
     }
@@ -108,23 +108,23 @@ fn links_stay_inside_and_nothing_is_written_through_them() {
     incoming.add_empty_folder("sub").unwrap();
     assert_eq!(incoming.add_empty_folder("../sub").unwrap_err().damage, Damage::InvalidPath);
     incoming.add_file("run", true, 1, &mut &b"x"[..]).unwrap();
-    assert!(!own.store.has_entry(&id));
+    assert!(!store.store.has_entry(&id));
     let other = "0".repeat(64);
     assert_eq!(
         incoming.publish(Some(&other)).unwrap_err()[0].damage,
         Damage::ContentMismatch,
         "not the tree it should be"
     );
-    assert!(own.is_empty());
+    assert!(store.is_empty());
 }
 
 #[test]
 fn devices_pipes_and_setuid_files_are_rejected() {
-    let own = Own::new();
+    let store = Own::new();
     let adopt = |make: &dyn Fn(&PathBuf)| {
         let from = tempfile::tempdir().unwrap();
         make(&from.path().join("it"));
-        let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
+        let mut incoming = store.store.stage_entry(&store.id(), "wheel 1").unwrap();
         incoming.import_tree(from.path(), &FileLinker::new()).map(|()| incoming.publish(None)).unwrap_err().damage
     };
     assert_eq!(
@@ -138,9 +138,9 @@ fn devices_pipes_and_setuid_files_are_rejected() {
         fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o4755)).unwrap();
     };
     assert_eq!(adopt(&setuid), Damage::SpecialMode);
-    assert!(own.is_empty());
-    let mut incoming = own.store.stage_entry(&own.id(), "x").unwrap();
-    let missing = incoming.import_tree(&own.folder.path().join("none"), &FileLinker::new()).unwrap_err();
+    assert!(store.is_empty());
+    let mut incoming = store.store.stage_entry(&store.id(), "x").unwrap();
+    let missing = incoming.import_tree(&store.folder.path().join("none"), &FileLinker::new()).unwrap_err();
     assert!(matches!(missing.damage, Damage::Unreadable(_) | Damage::Missing), "{missing:?}");
 }
 
@@ -151,10 +151,10 @@ fn malicious_entries_in_the_store_are_never_restored() {
         {"name": "alpha", "version": "1.0", "files": {"alpha/run.sh": "#!/bin/sh\n"}},
         {"name": "beta", "version": "2.0"},
     ]));
-    let outside = fixture.project.beside().join("outside");
+    let outside = fixture.project.outer_dir().join("outside");
     fs_err::write(&outside, "secret").unwrap();
     type Harm<'a> = (&'a str, &'a dyn Fn(&std::path::Path));
-    let facts = |from: &'static str, to: &'static str| {
+    let edit_listing = |from: &'static str, to: &'static str| {
         move |tree: &std::path::Path| {
             let path = tree.with_file_name("listing");
             let text = fs_err::read_to_string(&path).unwrap();
@@ -162,7 +162,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
             fs_err::write(&path, text.replace(from, to)).unwrap();
         }
     };
-    let climbs = facts("\talpha/run.sh", "\t../../../../run.sh");
+    let climbs = edit_listing("\talpha/run.sh", "\t../../../../run.sh");
     let torn = |tree: &std::path::Path| {
         let path = tree.with_file_name("listing");
         let text = fs_err::read_to_string(&path).unwrap();
@@ -200,14 +200,17 @@ fn malicious_entries_in_the_store_are_never_restored() {
         ("setuid", &runnable),
         ("not a path", &pointer),
     ];
-    for (number, (said, harm)) in harms.into_iter().enumerate() {
+    for (number, (expected, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();
         store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
         let id = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
         let tree = store.open_entry(&id).unwrap().unwrap().tree_path();
         harm(&tree);
-        let told = store.verify_entries(&NoProgress);
-        assert!(told.damaged.iter().any(|damage| damage.damage.to_string().contains(said)), "{number}: {told:?}");
+        let report = store.verify_entries(&NoProgress);
+        assert!(
+            report.damaged.iter().any(|damage| damage.damage.to_string().contains(expected)),
+            "{number}: {report:?}"
+        );
         let cache = format!("cache-{number}");
         let report = store.restore_wheels(&fixture.wanted(), &fixture.cache(&cache), &NoProgress);
         assert_eq!(report.restored.len(), 1, "{number}: {report:?}");
@@ -215,7 +218,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         assert_eq!(report.misses[0].name, "alpha 1.0", "{number}: {report:?}");
         assert!(!fixture.cache(&cache).scan_wheels().0.iter().any(|pointer| pointer.id == id), "uv will fetch it");
         store.repair_entries(
-            &told.damaged,
+            &report.damaged,
             &noxide::cache::store::RepairContext { uv: None, project: fixture.project.root() },
         );
         assert!(store.verify_entries(&NoProgress).is_clean(), "{number}");

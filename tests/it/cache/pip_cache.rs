@@ -19,7 +19,7 @@ fn run(fixture: &Fixture, pip: &str, arguments: &[&str]) -> (NoxideRun, String) 
     command
         .args(arguments)
         .env("PIP_CACHE_DIR", fixture.cache_dir(pip))
-        .env("NOXIDE_CACHE_DIR", fixture.project.beside());
+        .env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     let run = &ran.record().run_id;

@@ -24,7 +24,7 @@ fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> NoxideRun {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
     let mut command = noxide_in(fixture.project.root(), &["run"]);
     command.args(arguments).env("UV_CACHE_DIR", fixture.cache_dir(cache));
-    command.env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     ran
@@ -128,8 +128,8 @@ fn sessions_are_restored_and_saved_by_name() {
 
     // A session that was never saved, and one whose wheel is missing.
     let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
-    let said = "later  0 of 1 package cached; never installed here; missing: source 0.3 (not in the store)\n";
-    assert_eq!((code, out.as_str()), (1, said));
+    let expected = "later  0 of 1 package cached; never installed here; missing: source 0.3 (not in the store)\n";
+    assert_eq!((code, out.as_str()), (1, expected));
     let store = fixture.store();
     let many = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "many 1.5").unwrap();
     let kept = walkdir::WalkDir::new(store.root()).into_iter().flatten();

@@ -29,7 +29,7 @@ fn two_machines_one_cache() {
     git(&["init", "-q"]);
     git(&["add", "-A"]);
     git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
-    let action = project.beside().join("action");
+    let action = project.outer_dir().join("action");
     fs_err::create_dir(&action).unwrap();
     fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml"), action.join("action.yml")).unwrap();
 

@@ -130,9 +130,9 @@ impl Drop for Act {
 
 /// The kit with its tools, made once.
 pub(super) fn acttools(name: &str) -> PathBuf {
-    build_once(name, |place| {
+    build_once(name, |dir| {
         let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
-        run_checked(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));
+        run_checked(Command::new("bash").arg(kit).arg(dir).arg("--setup-only"));
     })
 }
 
@@ -231,14 +231,14 @@ impl Hub {
         }
     }
 
-    fn answer(&mut self, asked: &HttpRequest) -> HttpResponse {
-        let host = format!("http://{}", asked.headers["host"]);
-        if let Some(method) = asked.path.strip_prefix("/twirp/github.actions.results.api.v1.CacheService/") {
-            assert_eq!(asked.headers["authorization"], "Bearer token");
-            let body: Value = serde_json::from_slice(&asked.body).unwrap();
+    fn respond(&mut self, request: &HttpRequest) -> HttpResponse {
+        let host = format!("http://{}", request.headers["host"]);
+        if let Some(method) = request.path.strip_prefix("/twirp/github.actions.results.api.v1.CacheService/") {
+            assert_eq!(request.headers["authorization"], "Bearer token");
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
             let key = body["key"].as_str().unwrap().to_owned();
             assert_eq!(body["version"].as_str().unwrap().len(), 64);
-            let answer = match method {
+            let response = match method {
                 "CreateCacheEntry" if self.entries.contains_key(&key) => json!({ "ok": false, "message": "exists" }),
                 "CreateCacheEntry" if key.is_empty() => json!({ "ok": false, "message": "cache write denied: empty" }),
                 "CreateCacheEntry" => {
@@ -267,27 +267,27 @@ impl Hub {
                 }
                 other => panic!("{other}"),
             };
-            return HttpResponse::new(200, answer.to_string());
+            return HttpResponse::new(200, response.to_string());
         }
-        let (path, query) = asked.path.split_once('?').unwrap();
+        let (path, query) = request.path.split_once('?').unwrap();
         assert!(query.starts_with("sig=a%2Bb"), "a signature is sent as it came: {query}");
         let key = path.strip_prefix("/blob/").unwrap().to_owned();
-        match (asked.method.as_str(), query.split_once("blockid=")) {
-            ("GET", _) => HttpResponse::ranged(asked, &self.entries[&key]),
+        match (request.method.as_str(), query.split_once("blockid=")) {
+            ("GET", _) => HttpResponse::ranged(request, &self.entries[&key]),
             (_, Some((_, id))) => {
-                self.blocks.insert(id.to_owned(), asked.body.clone());
+                self.blocks.insert(id.to_owned(), request.body.clone());
                 HttpResponse::new(201, "")
             }
             _ if query.ends_with("comp=blocklist") => {
-                let list = String::from_utf8(asked.body.clone()).unwrap();
+                let list = String::from_utf8(request.body.clone()).unwrap();
                 let ids = list.split("<Latest>").skip(1).map(|rest| rest.split('<').next().unwrap());
                 let blob = ids.flat_map(|id| self.blocks[id].clone()).collect();
                 self.blobs.insert(key, blob);
                 HttpResponse::new(201, "")
             }
             _ => {
-                assert_eq!(asked.headers["x-ms-blob-type"], "BlockBlob");
-                self.blobs.insert(key, asked.body.clone());
+                assert_eq!(request.headers["x-ms-blob-type"], "BlockBlob");
+                self.blobs.insert(key, request.body.clone());
                 HttpResponse::new(201, "")
             }
         }
@@ -297,7 +297,7 @@ impl Hub {
 #[test]
 fn version_2_of_the_actions_service() {
     let hub = Arc::new(Mutex::new(Hub::default()));
-    let server = HttpServer::new(move |asked| hub.lock().unwrap().answer(asked));
+    let server = HttpServer::new(move |request| hub.lock().unwrap().respond(request));
     let results = format!("{}/some/path/", server.base);
     contract(&ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadWrite), "v2");
     let reader = ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadOnly);
@@ -325,9 +325,9 @@ fn version_2_with_the_blobs_of_azure() {
         assert!(std::env::var_os("CI").is_none(), "CI needs node for Azurite");
         return;
     }
-    let kit = build_once("azurite", |place| {
+    let kit = build_once("azurite", |dir| {
         let quiet = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
-        run_checked(Command::new("npm").args(quiet).arg(place).args(AZURITE));
+        run_checked(Command::new("npm").args(quiet).arg(dir).args(AZURITE));
     });
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -340,6 +340,6 @@ fn version_2_with_the_blobs_of_azure() {
     let container =
         run_checked(sign.current_dir(&kit).args(["--input-type=module", "-e", SIGN, &endpoint])).trim().to_owned();
     let hub = Mutex::new(Hub { container: Some(container), ..Hub::default() });
-    let server = HttpServer::new(move |asked| hub.lock().unwrap().answer(asked));
+    let server = HttpServer::new(move |request| hub.lock().unwrap().respond(request));
     contract(&ActionsCacheV2::new(client(), &server.base, "token", AccessMode::ReadWrite), "azure");
 }

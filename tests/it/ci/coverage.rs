@@ -27,9 +27,9 @@ fn words(text: &str) -> Vec<String> {
 fn slipcover_merges_as_its_own_command() {
     for branch in ["", " --branch"] {
         let project = measured(&|half| words(&format!("-m slipcover --json --out cov-{half}.json{branch}")));
-        let own = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
-        run_checked(project.command(python()).args(words(&format!("{own}{branch}"))));
-        let own: Value = serde_json::from_str(&project.read("merged.json")).unwrap();
+        let expected = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
+        run_checked(project.command(python()).args(words(&format!("{expected}{branch}"))));
+        let expected: Value = serde_json::from_str(&project.read("merged.json")).unwrap();
         std::fs::remove_file(project.root().join("merged.json")).unwrap();
         let ran = project.noxide(&["merge", "--coverage", "--dir", "out", "--fail-under", "100"]);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
@@ -38,8 +38,8 @@ fn slipcover_merges_as_its_own_command() {
             "{}",
             ran.stdout
         );
-        let ours: Value = serde_json::from_str(&project.read("out/coverage.json")).unwrap();
-        assert_eq!((&ours["files"], &ours["summary"]), (&own["files"], &own["summary"]));
+        let combined: Value = serde_json::from_str(&project.read("out/coverage.json")).unwrap();
+        assert_eq!((&combined["files"], &combined["summary"]), (&expected["files"], &expected["summary"]));
         // What was made is not taken for data the next time.
         assert_eq!(
             project.noxide(&["merge", "--coverage", "--dir", "out"]).stdout,
@@ -74,7 +74,7 @@ fn shards_of_other_checkouts_add_up() {
     let project = Project::empty();
     let mut folders: Vec<PathBuf> = Vec::new();
     for half in ["0", "1"] {
-        let checkout = project.beside().join(half);
+        let checkout = project.outer_dir().join(half);
         std::fs::create_dir(&checkout).unwrap();
         let checkout = project.below(&checkout);
         checkout.write("app.py", SOURCE);

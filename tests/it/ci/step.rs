@@ -29,8 +29,8 @@ impl Machine<'_> {
         let project = &self.fixture.project;
         let all: Vec<&str> = ["ci"].iter().chain(arguments).copied().collect();
         let mut command: Command = noxide_in(root, &all);
-        command.env("UV_CACHE_DIR", project.beside().join(self.name).join("uv"));
-        command.env("NOXIDE_CACHE_DIR", project.beside().join(self.name).join("store"));
+        command.env("UV_CACHE_DIR", project.outer_dir().join(self.name).join("uv"));
+        command.env("NOXIDE_CACHE_DIR", project.outer_dir().join(self.name).join("store"));
         command.env_remove("NOXIDE_REMOTE").envs(variables.iter().copied());
         std::fs::remove_dir_all(root.join(".nox")).ok();
         let ran = NoxideRun::finish(&mut command);
@@ -48,7 +48,7 @@ pub(super) fn names(value: &Value) -> Vec<&str> {
 fn one_step_restores_runs_saves_and_collects() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let remote = ["--remote", elsewhere.as_str()];
     let first = Machine { fixture: &fixture, name: "first-machine" };
     let (ran, cache) = first.ci(&remote, &[]);
@@ -74,7 +74,7 @@ fn one_step_restores_runs_saves_and_collects() {
     assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
 
     // Packages of a failed run are saved too.
-    let fresh = fixture.project.beside().join("fresh").display().to_string();
+    let fresh = fixture.project.outer_dir().join("fresh").display().to_string();
     let third = Machine { fixture: &fixture, name: "third-machine" };
     let (ran, cache) = third.ci(&["--remote", &fresh, "-s", "bad", "--format", "json"], &[]);
     assert_eq!(ran.exit, Some(1));
@@ -144,14 +144,14 @@ const STATES: &str = "import nox, pathlib\nnox.options.default_venv_backend = 'u
 #[test]
 fn environments_bytecode_and_folders_go_with_the_packages() {
     let fixture = Fixture::new();
-    let folder = fixture.project.beside().join("tool");
+    let folder = fixture.project.outer_dir().join("tool");
     let tool = folder.join("file");
     let write = |noxfile: &str| {
         fixture.project.write("noxfile.py", noxfile.replace("TOOL", &format!("{:?}", tool.display().to_string())));
     };
     write(STATES);
     fixture.project.write("noxide.toml", format!("[cache]\nfolders = [{:?}]\n", folder.display().to_string()));
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let remote = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--output", "stream"];
     let run = |name: &'static str, arguments: &[&str]| {
         std::fs::remove_dir_all(&folder).ok();
@@ -171,8 +171,8 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     );
 
     let (ran, cache) = run("second-machine", &[]);
-    for said in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
-        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
+    for expected in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     assert_eq!(
         (&cache["downloaded"]["other_entries"], &cache["uploaded"]["bytes"]),
@@ -218,10 +218,10 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
         .replace("TOOL", "'tool/file'")
         .replace("session.log(", "__import__('time').sleep(0.3)\n    session.log(");
     fixture.project.write("noxfile.py", &noxfile);
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let flags = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--events", "events.jsonl"];
     let forge = [("CI", "true"), ("GITHUB_REPOSITORY", "org/repo")];
-    let other = fixture.project.beside().join("other");
+    let other = fixture.project.outer_dir().join("other");
     let run = |name: &'static str, root: &Path| {
         let (ran, cache) = Machine { fixture: &fixture, name }.ci_at(root, &flags, &forge);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
@@ -259,7 +259,7 @@ fn without_install_arguments_a_session_restores_the_packages_it_held() {
         @nox.session\ndef vague(session):\n    session.install(*WORDS)\n    session.run('python', '-c', 'import beta')\n\
         @nox.session\ndef clear(session):\n    session.install('alpha', 'many')\n";
     fixture.project.write("noxfile.py", noxfile);
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let run = |name: &'static str, more: &[&str]| {
         let machine = Machine { fixture: &fixture, name };
         let (ran, cache) = machine.ci(&[&["--remote", &elsewhere, "--locked"], more].concat(), &[]);

@@ -37,8 +37,8 @@ fn schema_reader_and_docs_have_the_same_keys() {
     ] {
         for key in schema_keys(pointer) {
             // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.
-            let told = wrong(&format!("{head}{key} = 1979-05-27\n"));
-            assert!(told.contains(&format!("`{key}` must be ")), "{told}");
+            let error = wrong(&format!("{head}{key} = 1979-05-27\n"));
+            assert!(error.contains(&format!("`{key}` must be ")), "{error}");
             assert!(handbook.contains(&format!("| `{key}` ")), "docs/settings.md does not tell of `{key}`");
         }
     }

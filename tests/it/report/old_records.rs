@@ -81,13 +81,13 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
         let error = store.read_record("1").unwrap_err().to_string();
         assert!(error.contains("reads records of version 2") && error.contains(&format!("version {other}")), "{error}");
     }
-    let place = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
     manifest["version"] = 1.into();
-    fs_err::write(place.path().join("manifest.json"), manifest.to_string()).unwrap();
-    assert!(ArtifactList::read(place.path()).unwrap_err().to_string().contains("version 1"));
-    fs_err::write(place.path().join("manifest.json"), "{").unwrap();
-    assert!(ArtifactList::read(place.path()).is_err());
+    fs_err::write(dir.path().join("manifest.json"), manifest.to_string()).unwrap();
+    assert!(ArtifactList::read(dir.path()).unwrap_err().to_string().contains("version 1"));
+    fs_err::write(dir.path().join("manifest.json"), "{").unwrap();
+    assert!(ArtifactList::read(dir.path()).is_err());
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn end(mut child: Child) -> ExitStatus {
 fn a_signal_ends_a_run_whose_output_is_not_read() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let project = Project::with_grace("300ms", &loud("617.1"));
-        let summary = project.beside().join("summary.md");
+        let summary = project.outer_dir().join("summary.md");
         let mut command = run_flags(&project, &["--output", "stream"]);
         command.env("GITHUB_STEP_SUMMARY", &summary);
         let (child, reader) = start(&project, &mut command);

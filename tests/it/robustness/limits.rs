@@ -240,8 +240,8 @@ fn sigusr1_shows_the_status() {
     run.wait_for_file("up");
     run.signal(Signal::USR1);
     run.wait_until("answer", || {
-        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
-        (said.matches("works").count() > 1).then_some(())
+        let output = std::fs::read_to_string(project.outer_dir().join("out")).unwrap();
+        (output.matches("works").count() > 1).then_some(())
     });
     project.write("go", "now");
     assert_eq!(run.finish().code(), 0);

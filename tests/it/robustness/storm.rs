@@ -127,8 +127,9 @@ impl Drop for Sweep {
     fn drop(&mut self) {
         let of_storm = format!(".{}", getpid().as_raw_nonzero());
         for process in processes() {
-            let ours = process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
-            if ours || process.words.trim_end().ends_with(&of_storm) {
+            let is_of_round =
+                process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
+            if is_of_round || process.words.trim_end().ends_with(&of_storm) {
                 let _ = kill_process(process.id, Signal::KILL);
             }
         }
@@ -150,7 +151,7 @@ fn round_mark(round: u32) -> String {
 fn start(project: &Project, round: u32) -> Child {
     let mut command = run_flags(project, &["-j4", "--leak-timeout", "50ms"]);
     command.env(ROUND, round_mark(round));
-    let out = std::fs::File::create(project.beside().join("out")).unwrap();
+    let out = std::fs::File::create(project.outer_dir().join("out")).unwrap();
     command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null()).spawn().unwrap()
 }
 
@@ -158,8 +159,8 @@ fn start(project: &Project, round: u32) -> Child {
 fn wait_random_moment(project: &Project, random: &mut Random) {
     let (while_loading, pause) = (random.below(10) < 3, Duration::from_millis(random.below(700)));
     let since = Instant::now();
-    let begun = || std::fs::metadata(project.beside().join("out")).is_ok_and(|out| out.len() > 0);
-    while !while_loading && !begun() && since.elapsed() < Duration::from_secs(20) {
+    let has_output = || std::fs::metadata(project.outer_dir().join("out")).is_ok_and(|out| out.len() > 0);
+    while !while_loading && !has_output() && since.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(2));
     }
     std::thread::sleep(if while_loading { pause / 2 } else { pause });
@@ -256,7 +257,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
                 count(tally, format!("exit code {code}"));
             }
             (Some(0), None, Some(record)) if record.exit_code == Some(0) => count(tally, "when all was over"),
-            other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.beside().join("out")).unwrap()),
+            other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.outer_dir().join("out")).unwrap()),
         }
     }
 }
@@ -267,8 +268,8 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let folder = |project: &Project| RunStore::open_existing(project.root()).unwrap();
     let whole = |round: u32| {
         let status = end(start(&project, round), "a whole run");
-        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
-        assert_eq!(status.code(), Some(0), "{said}");
+        let output = std::fs::read_to_string(project.outer_dir().join("out")).unwrap();
+        assert_eq!(status.code(), Some(0), "{output}");
         assert_eq!(living(round), [""; 0], "of a whole run");
     };
     whole(own);

@@ -242,10 +242,10 @@ fn bad_input_gets_one_message_and_its_exit_code() {
         (project(&sh("lint", "true")), vec!["run", "--rerun", "failed"], 2, vec!["no run is recorded"]),
         (project(&sh("lint", "true")), vec!["replay", "x"], 2, vec!["no run is recorded"]),
     ];
-    for (project, arguments, exit, said) in cases {
+    for (project, arguments, exit, expected) in cases {
         let ran = project.noxide(&arguments);
         assert_eq!(ran.exit, Some(exit), "{arguments:?}: {}{}", ran.stdout, ran.stderr);
-        for words in said {
+        for words in expected {
             assert!(ran.stderr.contains(words), "{arguments:?}: {words} is not in\n{}", ran.stderr);
         }
         assert!(ran.stderr.len() < 6_000, "{arguments:?}: {} bytes", ran.stderr.len());

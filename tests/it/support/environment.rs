@@ -63,8 +63,8 @@ pub(crate) fn run_checked(command: &mut Command) -> String {
 pub(crate) fn venv() -> &'static Path {
     static VENV: OnceLock<PathBuf> = OnceLock::new();
     VENV.get_or_init(|| {
-        if let Some(given) = env::var_os("NOXIDE_TEST_VENV") {
-            return given.into();
+        if let Some(path) = env::var_os("NOXIDE_TEST_VENV") {
+            return path.into();
         }
         build_once("venv", |directory| {
             run_checked(Command::new("python3").args(["-m", "venv"]).arg(directory));

@@ -162,7 +162,7 @@ impl RunningNoxide {
 
     /// Starts a command.
     pub(crate) fn from_command(project: &Project, mut command: Command) -> Self {
-        let output = project.beside().join("out");
+        let output = project.outer_dir().join("out");
         let file = std::fs::File::create(&output).unwrap();
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Self { child, root: project.root().to_path_buf(), output }

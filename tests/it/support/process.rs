@@ -32,13 +32,13 @@ pub(crate) fn send_signal(name: &str, target: &str) {
 }
 
 /// Kills every process with this variable in its environment.
-pub(super) fn kill_marked(name: &str, value: &str) {
-    let mark = format!("\0{name}={value}\0");
+pub(super) fn kill_tagged(name: &str, value: &str) {
+    let tag = format!("\0{name}={value}\0");
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         let environment = format!("\0{}", String::from_utf8_lossy(&environment));
         let process = entry.file_name().to_string_lossy().into_owned();
-        if environment.contains(&mark) && process.bytes().all(|byte| byte.is_ascii_digit()) {
+        if environment.contains(&tag) && process.bytes().all(|byte| byte.is_ascii_digit()) {
             // It may have ended by itself meanwhile.
             Command::new("kill").args(["-KILL", &process]).status().ok();
         }

@@ -60,8 +60,8 @@ impl Project {
         &self.root
     }
 
-    /// The directory around it, for files that must not be in it.
-    pub(crate) fn beside(&self) -> &Path {
+    /// The temporary directory that contains the project, for files that must not be in it.
+    pub(crate) fn outer_dir(&self) -> &Path {
         self.directory.path()
     }
 
