@@ -148,7 +148,7 @@ pub struct SessionSpec {
     pub locks: Vec<String>,
     /// Whether no other session runs at the same time.
     pub exclusive: bool,
-    /// Number of slots it occupies.
+    /// Slots that it takes (setting `cpus`).
     pub cpus: usize,
     /// Usual wall time from the history, in milliseconds.
     pub usual_ms: Option<u64>,

@@ -21,18 +21,18 @@ const PRIVATE_DIRECTORIES: [&str; 3] = [".git", ".nox", ".noxide"];
 /// Collects the artifacts of one session.
 #[derive(Debug)]
 pub(super) struct ArtifactCollector {
-    /// The session's name, for the manifest.
+    /// The session's name, for the list of artifacts.
     pub(super) session: String,
     /// The project's root; nothing outside it is read.
     pub(super) root: PathBuf,
     /// Globs relative to the root.
     pub(super) globs: Vec<String>,
-    /// The directory for `manifest.json` and the copies.
+    /// The directory for `artifacts.json` and the copies.
     pub(super) folder: PathBuf,
 }
 
 impl ArtifactCollector {
-    /// Copies all files that the globs match, writes the manifest, and returns a notice for each problem.
+    /// Copies all files that the globs match, writes the list, and returns a notice for each problem.
     ///
     /// Stops before the next file once `cancelled` is set.
     pub(super) fn collect_artifacts(&self, cancelled: &AtomicBool) -> Vec<String> {
@@ -73,7 +73,7 @@ impl ArtifactCollector {
             }
         }
         let written = fs_err::create_dir_all(&self.folder).and_then(|()| artifacts.write(&self.folder));
-        notices.extend(written.err().map(|error| format!("{}: {error}", describe("the manifest"))));
+        notices.extend(written.err().map(|error| format!("{}: {error}", describe("the list of artifacts"))));
         notices
     }
 
@@ -218,11 +218,11 @@ mod tests {
         }
 
         fn collect(&self, globs: &[&str]) -> (Vec<String>, Vec<String>) {
-            let (artifacts, notices) = self.collect_manifest(globs, false);
+            let (artifacts, notices) = self.collect_list(globs, false);
             (artifacts.files.iter().map(|file| path_text(&file.path)).collect(), notices)
         }
 
-        fn collect_manifest(&self, globs: &[&str], stop: bool) -> (ArtifactList, Vec<String>) {
+        fn collect_list(&self, globs: &[&str], stop: bool) -> (ArtifactList, Vec<String>) {
             let collector = ArtifactCollector {
                 session: "tests".to_owned(),
                 root: self.root.path().to_path_buf(),
@@ -236,18 +236,23 @@ mod tests {
 
     #[test]
     fn globs_match_files_and_directories_once() {
-        let tree =
-            Tree::new(&["build/junit-a.xml", "build/junit-b.xml", "build/html/i/x.js", "junit-c.xml", "manifest.json"]);
+        let tree = Tree::new(&[
+            "build/junit-a.xml",
+            "build/junit-b.xml",
+            "build/html/i/x.js",
+            "junit-c.xml",
+            "artifacts.json",
+        ]);
         let all = ["./build/junit-*.xml", "build/html/", "*.json", "build/**/*.js"];
         let (files, notices) = tree.collect(&all);
-        assert_eq!(files, ["build/html/i/x.js", "build/junit-a.xml", "build/junit-b.xml", "manifest.json"]);
+        assert_eq!(files, ["artifacts.json", "build/html/i/x.js", "build/junit-a.xml", "build/junit-b.xml"]);
         assert!(notices.is_empty(), "{notices:?}");
-        let (artifacts, _) = tree.collect_manifest(&["*.json"], false);
+        let (artifacts, _) = tree.collect_list(&["*.json"], false);
         let file = &artifacts.files[0];
         assert_eq!((file.bytes, file.mode & 0o600, file.changed_during_copy), (13, 0o600, false));
-        assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"manifest.json").to_hex().as_str()));
-        let copy = ArtifactList::session_dir(tree.run.path(), "tests").join("files/manifest.json");
-        assert_eq!(fs_err::read(copy).unwrap(), b"manifest.json");
+        assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"artifacts.json").to_hex().as_str()));
+        let copy = ArtifactList::session_dir(tree.run.path(), "tests").join("files/artifacts.json");
+        assert_eq!(fs_err::read(copy).unwrap(), b"artifacts.json");
         assert_eq!(ArtifactList::read_all(tree.run.path()).len(), 1);
     }
 
@@ -283,7 +288,7 @@ mod tests {
         symlink("real.txt", build.join("inner")).unwrap();
         symlink(outside.root.path().join("secret"), build.join("outer")).unwrap();
         symlink(outside.root.path(), build.join("folder")).unwrap();
-        let (artifacts, notices) = tree.collect_manifest(&["build"], false);
+        let (artifacts, notices) = tree.collect_list(&["build"], false);
         let files: Vec<_> =
             artifacts.files.iter().map(|f| (path_text(&f.path), f.digest.is_some(), f.link_target.clone())).collect();
         assert!(notices.is_empty(), "{notices:?}");
@@ -314,7 +319,7 @@ mod tests {
     #[test]
     fn an_interrupted_run_copies_no_more() {
         let tree = Tree::new(&["a", "b"]);
-        let (artifacts, notices) = tree.collect_manifest(&["?"], true);
+        let (artifacts, notices) = tree.collect_list(&["?"], true);
         assert!(artifacts.files.is_empty() && notices[0].contains("a and later files were not copied"), "{notices:?}");
     }
 
@@ -334,7 +339,7 @@ mod tests {
         while fs_err::metadata(&path).unwrap().len() == 8 << 20 {
             std::thread::yield_now();
         }
-        let (artifacts, notices) = tree.collect_manifest(&["grows"], false);
+        let (artifacts, notices) = tree.collect_list(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
         assert!(

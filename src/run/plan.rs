@@ -107,7 +107,7 @@ impl RunPlan {
             planned.spec.needs = graph.session_needs(manifest, SessionIndex(index));
             planned.spec.locks.clone_from(&node.locks);
             planned.task.needs =
-                node.needs.iter().map(|(required, origin)| (*required, origin.requires_success())).collect();
+                node.needs.iter().map(|(needed, origin)| (*needed, origin.requires_success())).collect();
             planned.task.locks.clone_from(&node.locks);
             planned.task.duration = usual.map_or(assumed_duration, |usual| usual.wall_ms.max(1));
             let usual = usual.and_then(|usual| Some((usual.wall_ms, usual.cpu_ms?)));

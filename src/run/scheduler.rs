@@ -38,7 +38,7 @@ pub struct SessionStart {
 pub struct SessionAbort {
     /// The session.
     pub session: SessionIndex,
-    /// The session it requires.
+    /// The session that it requires and that did not pass.
     pub failed_need: SessionIndex,
 }
 
@@ -152,15 +152,15 @@ impl Scheduler {
         self.states[session.0] = SchedulingState::Finished(outcome);
         let mut aborts = Vec::new();
         let mut finished = vec![session];
-        while let Some(required) = finished.pop() {
-            if self.outcome(required).is_some_and(Outcome::allows_dependents) {
+        while let Some(ended) = finished.pop() {
+            if self.outcome(ended).is_some_and(Outcome::allows_dependents) {
                 continue;
             }
             for dependent in self.sessions() {
-                let requires = self.tasks[dependent.0].needs.contains(&(required, true));
+                let requires = self.tasks[dependent.0].needs.contains(&(ended, true));
                 if requires && self.is_waiting(dependent) {
                     self.states[dependent.0] = SchedulingState::Finished(Outcome::Aborted);
-                    aborts.push(SessionAbort { session: dependent, failed_need: required });
+                    aborts.push(SessionAbort { session: dependent, failed_need: ended });
                     finished.push(dependent);
                 }
             }

@@ -86,7 +86,7 @@ impl CacheKey {
             _ => hasher.finalize().to_hex()[..32].to_owned(),
         };
         let names: Vec<&str> = digests_by_session.iter().map(|(session, _)| *session).collect();
-        let scope = match names.as_slice() {
+        let session_part = match names.as_slice() {
             [only] => (*only).to_owned(),
             several => {
                 let digest = blake3::hash(several.join("\n").as_bytes()).to_hex();
@@ -96,8 +96,16 @@ impl CacheKey {
         let mut pythons = parts.pythons.clone();
         pythons.sort();
         pythons.dedup();
-        let parts =
-            ["nx2", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
+        let parts = [
+            "nx2",
+            &parts.project,
+            &parts.os,
+            &parts.arch,
+            &parts.libc,
+            &pythons.join("."),
+            &parts.tool,
+            &session_part,
+        ];
         let result: Vec<String> =
             parts.iter().map(|part| sanitize_part(part)).filter(|part| !part.is_empty()).collect();
         let mut prefix = result.join("-");

@@ -1,4 +1,4 @@
-//! The scanner on example_trees violations in small trees, and on a clean one.
+//! Tests of the checks: small source trees with one violation each, and one without.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Bytecode on real nox, uv and Python: compiled once for all environments, never used for another source.
+//! Bytecode with real nox, uv and Python: compiled once for all environments, never used for another source.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -57,7 +57,7 @@ fn again(fixture: &Fixture, ci: bool) -> NoxideRun {
     ran
 }
 
-/// What the session printed, in order.
+/// Returns what the session printed, in order.
 fn printed_lines(ran: &NoxideRun) -> Vec<&str> {
     ran.text.lines().filter_map(|line| line.strip_prefix("said ")).collect()
 }
@@ -72,7 +72,7 @@ fn bytecode_entries(store: &Store) -> Vec<StoreEntry> {
     ids.map(|id| store.open_entry(&id).unwrap().unwrap()).collect()
 }
 
-/// Bytecode in the session's environment: its flags and its names in the file system, by file.
+/// Bytecode in the session's environment: flags and number of hard links, by file.
 fn lying(fixture: &Fixture) -> BTreeMap<String, (u8, u64)> {
     let walk = walkdir::WalkDir::new(fixture.project.root().join(".nox/one/lib")).into_iter().flatten();
     let files = walk.filter(|entry| entry.path().extension().is_some_and(|end| end == "pyc"));
@@ -124,7 +124,7 @@ fn bytecode_is_never_used_for_changed_sources() {
     noxfile(&fixture, &["'alpha==2.0'"]);
     let ran = again(&fixture, true);
     assert_eq!(printed_lines(&ran), ["second second"], "{}", ran.text);
-    // A source that was written to before is not the wheel's any more.
+    // A source that was changed before is no longer that of the wheel.
     assert_eq!(printed_lines(&run(&fixture, true)), ["second second"]);
     let source = installed(&fixture, "alpha/cli.py");
     std::fs::remove_file(&source).unwrap();
@@ -151,7 +151,7 @@ fn bytecode_never_hides_an_edit() {
     run(&fixture, true);
     assert!(!bytecode_entries(&fixture.store()).is_empty());
     assert!(compiled(&run(&fixture, false)), "what is kept is not put where somebody may edit");
-    // Settings decide where the two are at odds.
+    // The settings have precedence if the two differ.
     let settings = |word: &str| fixture.project.write("noxide.toml", format!("[cache]\nbytecode = {word}\n"));
     settings("true");
     assert!(!compiled(&run(&fixture, false)));
@@ -192,7 +192,7 @@ fn invalid_bytecode_is_rejected() {
     assert_eq!(publish(&file(pyc_path, &good, false)), Ok(()));
     assert!(store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-311")));
     assert!(!store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-31")));
-    // What is written to after is found.
+    // A later change is found.
     let tree = bytecode_entries(&store).remove(0).tree_path();
     fs_err::write(tree.join(pyc_path), "import evil").unwrap();
     assert!(!store.verify_entries(&noxide::cache::NoProgress).is_clean());

@@ -11,7 +11,7 @@ use crate::support::rounds;
 #[test]
 fn eight_processes_at_once() {
     let fixture = Fixture::new();
-    fixture.cache("first"); // the layout is tried once, not eight times
+    fixture.cache("first"); // the layout is detected once, not eight times
     for round in 0..rounds(2, 8) {
         let (one, two) = (format!("../restored-{round}"), format!("../restored-too-{round}"));
         let verbs: [Vec<&str>; 8] = [
@@ -70,7 +70,7 @@ fn entries_in_use_are_not_pruned() {
     assert!(store.entry_ids().is_empty());
 }
 
-/// What was used since the plan was made stays too, and age alone is reason enough to go.
+/// Entries used since the plan was made are not pruned either; age alone is a reason to prune.
 #[test]
 fn an_outdated_prune_plan_removes_nothing_used_since() {
     let fixture = Fixture::new();

@@ -56,7 +56,7 @@ fn a_file_missing_from_the_uv_cache_is_restored() {
 }
 
 #[test]
-fn a_corrupt_uv_cache_is_not_saved() {
+fn a_damaged_uv_cache_is_not_saved() {
     let fixture = Fixture::new();
     let store = fixture.store();
     poison(&fixture.installed("beta/__init__.py"));

@@ -15,13 +15,13 @@ use super::fixture::{ALL, Fixture};
 use crate::support::ChildDeadline as _;
 use crate::support::rounds;
 
-/// The project's environment, which uv made.
+/// The project's environment, created by uv.
 fn environment_spec(fixture: &Fixture, digest: &str) -> EnvironmentSpec {
     let venv = fixture.project.root().join(".venv");
     EnvironmentSpec::new(&venv, &python(fixture), digest).unwrap()
 }
 
-/// The interpreter that uv took.
+/// The interpreter that uv chose.
 fn python(fixture: &Fixture) -> PathBuf {
     let python = fixture.project.outer_dir().join("python");
     if !python.exists() {
@@ -71,7 +71,7 @@ fn an_environment_is_restored_unchanged() {
     let fixture = Fixture::new();
     let venv = fixture.project.root().join(".venv");
     std::fs::create_dir(venv.join("empty")).unwrap();
-    // A file of a wheel that the environment has its own state of, and one that it lost.
+    // A file of a wheel that was changed in the environment, and one that was removed.
     std::fs::remove_file(fixture.installed("beta/__init__.py")).unwrap();
     fs_err::write(fixture.installed("beta/__init__.py"), "VERSION = '2.0'\nPATCHED = 1\n").unwrap();
     std::fs::remove_file(fixture.installed("many/f600.py")).ok();
@@ -171,7 +171,7 @@ fn a_file_written_to_through_a_link_is_found() {
 }
 
 #[test]
-fn corrupt_entries_are_quarantined_not_restored() {
+fn damaged_entries_are_quarantined_not_restored() {
     let fixture = Fixture::new();
     let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
@@ -210,7 +210,7 @@ fn corrupt_entries_are_quarantined_not_restored() {
     assert!(store.verify_entries(&NoProgress).is_clean(), "a wheel that is not here is no damage");
     assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
-    // What it is said to be made of.
+    // The list of its wheels.
     let parts = entries(&store, EntryKind::Environment).remove(0).tree_path().join(".noxide-environment.json");
     fs_err::write(&parts, "{}").unwrap();
     assert!(
@@ -258,7 +258,7 @@ fn a_store_on_another_file_system_stores_environments() {
     assert_eq!(fixture.imported(), ALL);
 }
 
-/// The process that is killed: it saves, restores or prunes forever.
+/// The process that is killed: it saves, restores or prunes in an endless loop.
 #[test]
 #[ignore = "runs as a child of kills_while_environments_are_saved_and_restored_leave_a_valid_store"]
 fn at_work_until_killed() {

@@ -1,4 +1,4 @@
-//! A project whose packages come from its own index, and a store beside it.
+//! A project whose packages come from a package index of the test, and a store.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl Drop for Index {
     }
 }
 
-/// A project with a lock, an index, a uv cache that was filled from it, and a store.
+/// A project with a lock file, an index, a uv cache that was filled from it, and a store.
 pub(crate) struct Fixture {
     pub(crate) project: Project,
     pub(crate) _index: Index,
@@ -119,7 +119,7 @@ impl Fixture {
         PackageSelection::from_uv_lock(&self.project.read("uv.lock"))
     }
 
-    /// Makes a new environment from the cache of that name, offline; returns the versions of its packages.
+    /// Creates an environment from the cache of that name, offline; returns the versions of its packages.
     pub(crate) fn sync_offline(&self, cache: &str) -> String {
         std::fs::remove_dir_all(self.project.root().join(".venv")).ok();
         self.uv(cache, &["sync", "--quiet", "--frozen", "--offline"]);
@@ -133,7 +133,7 @@ impl Fixture {
             .to_owned()
     }
 
-    /// The file of a package as it lies in an environment.
+    /// Returns the path of a package's file in an environment.
     pub(crate) fn installed(&self, path: &str) -> PathBuf {
         let lib = self.project.root().join(".venv/lib");
         let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
@@ -141,12 +141,12 @@ impl Fixture {
     }
 }
 
-/// What a command ended with: exit code, standard output, error stream.
+/// Returns exit code, standard output and standard error of a command.
 pub(crate) fn ended(command: &mut Command) -> (i32, String, String) {
     let done = command.finish();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
 }
 
-/// What all packages of the fixture say.
+/// Output of the fixture's packages.
 pub(crate) const ALL: &str = "1.0 2.0 1.5 True";

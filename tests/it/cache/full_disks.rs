@@ -36,7 +36,7 @@ fn a_file_size_limit_is_handled_like_a_full_disk() {
         {"name": "alpha", "version": "1.0"},
         {"name": "big", "version": "1.0", "files": {"big/text.txt": "many words ".repeat(40_000)}},
     ]));
-    // From one file system to another every file is copied, so that the large one meets the limit.
+    // Between file systems every file is copied, so that the large one exceeds the space.
     let store_dir = fixture.project.outer_dir().join("store");
     let Some(_mounted) = Mounted::new(&store_dir, "20m") else { return };
     fixture.cache("first");

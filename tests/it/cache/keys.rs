@@ -11,7 +11,7 @@ use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in, run_ch
 /// The sessions that take little time.
 const QUICK: [&str; 4] = ["lint", "format", "docs", "complexity"];
 
-/// A copy of the locked example whose caches are its own.
+/// A copy of the locked example with separate caches.
 fn parcelbook() -> Project {
     let project = Project::empty();
     run_checked(Command::new("cp").arg("-R").arg(format!("{}/.", locked_parcelbook().display())).arg(project.root()));
@@ -37,7 +37,7 @@ fn keys(project: &Project, more: &[&str]) -> Value {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
-/// Sessions that miss, each with the facts that differ.
+/// Sessions that miss, each with the inputs that differ.
 fn misses(keys: &Value) -> Vec<String> {
     let sessions = keys["sessions"].as_array().unwrap().iter().filter(|session| session["hit"] == false);
     sessions
@@ -77,7 +77,7 @@ fn hits_and_misses(locked: bool) {
     // `[tool.ruff]`, comments and layout.
     change(&project, "pyproject.toml", "line-length = 88", "line-length = 100 # wide");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
-    // One package of the lock, in the closure of two sessions.
+    // One package of the lock file, in the closure of two sessions.
     change(&project, "uv.lock", "name = \"ruff\"\nversion = \"0.15.0\"", "name = \"ruff\"\nversion = \"0.15.99\"");
     let moved = keys(&project, flags);
     assert_eq!(misses(&moved), ["lint: locked-package ruff", "format: locked-package ruff"]);
@@ -100,7 +100,7 @@ fn hits_and_misses(locked: bool) {
     let all = ["lint", "format", "docs"].map(|session| format!("{session}: {table}"));
     assert_eq!(misses(&keys(&project, flags)), all, "complexity does not install the project");
     change(&project, "pyproject.toml", "hatchling>=1.26", "hatchling>=1.27");
-    // With and without the lock are two states.
+    // With and without the lock file are two states.
     let other: &[&str] = if locked { &["--no-locked"] } else { &["--locked"] };
     assert_eq!(misses(&keys(&project, other))[0], "lint: lock-mode locked");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
@@ -179,7 +179,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     );
     let version = run_checked(Command::new(project.root().join(".nox/lint/bin/ruff")).arg("--version"));
     assert_eq!(version.trim(), "ruff 0.15.0");
-    // Without the lock the packages of last time are restored, with a message that the state differs.
+    // Without the lock file, the packages of the last run are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
     assert!(used("lint").miss_reason.starts_with("changed: lock-mode locked"), "{:?}", used("lint"));

@@ -17,7 +17,7 @@ fn kills_at_random_moments_leave_a_valid_store() {
     let fixture = Fixture::new();
     let cache = fixture.cache("first");
     let mut random = Random::new(1);
-    // How long each takes undisturbed.
+    // Durations without a kill.
     let mut whole = [Duration::ZERO; 3];
     let verbs: [&[&str]; 3] =
         [&["save"], &["restore", "--all", "--uv-cache", "../second"], &["prune", "--max-size", "1B"]];
@@ -30,10 +30,10 @@ fn kills_at_random_moments_leave_a_valid_store() {
     for round in 0..rounds {
         let number = (round % 3) as usize;
         if number == 0 {
-            // Saving needs something new.
+            // A save needs something new.
             std::fs::remove_dir_all(fixture.store().root().join("entries")).unwrap();
         } else if number == 1 {
-            // Restoring needs something to restore, and somewhere to put it.
+            // A restore needs something to restore and an empty cache.
             fixture.store().save_wheels(&PackageSelection::All, &cache, &NoProgress).unwrap();
             std::fs::remove_dir_all(fixture.cache_dir("second")).ok();
         }
@@ -45,13 +45,13 @@ fn kills_at_random_moments_leave_a_valid_store() {
         if child.wait_for_end().signal() == Some(9) {
             killed[number] += 1;
         } else {
-            // It had ended by then: it takes less time than at first, beside other tests.
+            // It ended before the kill: other tests slowed the first measurement.
             whole[number] = moment;
         }
         check(&fixture.store(), &fixture.cache("second"), round);
     }
     assert!(killed.iter().all(|killed| *killed * 9 >= rounds), "most rounds hit it at work: {killed:?} of {rounds}");
-    // After all that the store still serves.
+    // The store still works.
     fixture.store().save_wheels(&PackageSelection::All, &cache, &NoProgress).unwrap();
     fixture.store().restore_wheels(&PackageSelection::All, &fixture.cache("second"), &NoProgress);
     assert_eq!(fixture.sync_offline("second"), ALL);

@@ -9,7 +9,7 @@ use noxide::project::dependencies::{ClosureRoot, Marker, MarkerEnvironment, UvLo
 
 use crate::support::{ChildDeadline as _, CommandDeadline as _, build_once, copy_example, python, run_checked, venv};
 
-/// `examples/parcelbook` with the uv.lock that the real uv makes of it, made once.
+/// `examples/parcelbook` with a uv.lock from the real uv, created once.
 pub(crate) fn locked_parcelbook() -> std::path::PathBuf {
     build_once("locked-parcelbook", |dir| {
         copy_example(dir);
@@ -61,14 +61,14 @@ fn a_closure_is_what_uv_would_install() {
     assert_eq!(closed(ClosureRoot::Group("locked-older".to_owned())), exported(&["--only-group", "locked-older"]));
     let lint = closed(project(&["lint"]));
     assert!(lint.contains("ruff==0.15.0") && !lint.iter().any(|package| package.starts_with("pytest")), "{lint:?}");
-    // Every package of the lock that comes from an index has digests.
+    // Every package of the lock file that comes from an index has digests.
     let lock = lock();
     assert!(
         lock.packages.iter().filter(|package| !package.is_local()).all(|package| package.file_hashes().count() > 0)
     );
 }
 
-/// Markers of every kind but of a kernel's release, where packaging and uv differ, and the environments they are asked in.
+/// Markers of every kind except `platform_release`, where packaging and uv differ, and environments to evaluate them in.
 const MARKERS: [&str; 23] = [
     "python_version >= '3.9'",
     "python_version<'3.10' or python_version>'3.12'",

@@ -80,7 +80,7 @@ fn streams_of_another_length_than_declared_are_rejected() {
     let mut incoming = store.store.stage_entry(&store.id(), "wheel 1").unwrap();
     let damage = incoming.add_file("a", false, 10, &mut &b"short"[..]).unwrap_err();
     assert_eq!(damage.damage, Damage::SizeMismatch { listed: 10, found: 5 });
-    // What never ends is read to one byte more than it should have.
+    // An endless file is read up to one byte more than its size.
     let damage = incoming.add_file("b", false, 10, &mut std::io::repeat(0)).unwrap_err();
     assert_eq!(damage.damage, Damage::SizeMismatch { listed: 10, found: 11 });
     let mut failing = std::io::repeat(0).take(3).chain(Broken);
@@ -144,7 +144,7 @@ fn devices_pipes_and_setuid_files_are_rejected() {
     assert!(matches!(missing.damage, Damage::Unreadable(_) | Damage::Missing), "{missing:?}");
 }
 
-/// One after the other, entries in the store are made harmful; uv's cache gets nothing of it, and the run goes on.
+/// Entries in the store are manipulated one after the other; none reaches uv's cache, and the run continues.
 #[test]
 fn malicious_entries_in_the_store_are_never_restored() {
     let fixture = Fixture::with(&serde_json::json!([

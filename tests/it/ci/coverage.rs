@@ -9,7 +9,7 @@ use crate::support::{CommandDeadline as _, Project, python, run_checked, venv};
 
 const SOURCE: &str = "import sys\ndef f(x):\n    if x:\n        return 1\n    return 2\nf(int(sys.argv[1]))\n";
 
-/// A project with data of two runs, each of another half of its function.
+/// A project with data of two runs, each of which covers another half of its function.
 fn measured(arguments: &dyn Fn(&str) -> Vec<String>) -> Project {
     let project = Project::empty();
     project.write("app.py", SOURCE);
@@ -40,7 +40,7 @@ fn slipcover_merges_as_its_own_command() {
         );
         let combined: Value = serde_json::from_str(&project.read("out/coverage.json")).unwrap();
         assert_eq!((&combined["files"], &combined["summary"]), (&expected["files"], &expected["summary"]));
-        // What was made is not taken for data the next time.
+        // The combined file is not taken for data the next time.
         assert_eq!(
             project.noxide(&["merge", "--coverage", "--dir", "out"]).stdout,
             ran.stdout.replace(", required 100 %", "")

@@ -1,4 +1,4 @@
-//! `noxide merge`: three shards merged are what one run would have been.
+//! `noxide merge`: three merged shards equal one run of all sessions.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
     record.sessions.iter().map(result).collect()
 }
 
-/// Three shards in checkouts of their own, and a project to merge them in.
+/// Three shards, each in its own checkout, and a project to merge them in.
 fn shards() -> (Project, Vec<String>) {
     let whole = project();
     let mut folders = Vec::new();

@@ -1,4 +1,4 @@
-//! A uv that records no digests: packages named by a lock are stored, others are reported.
+//! A uv that records no digests: packages in a lock file are stored, others are reported.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Wheels uploaded and downloaded: to uv they are as if fetched, and a malicious store is harmless.
+//! Wheels uploaded and downloaded: uv treats them as its own downloads, and a malicious remote store is harmless.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ fn uv_installs_offline_from_downloaded_packages() {
     assert_eq!((report.restored.len(), report.misses.len()), (4, 0), "{report:?}");
     assert_eq!(sent.fixture.sync_offline("second"), ALL);
     assert!(store.verify_entries(&NoProgress).is_clean());
-    // All is here: nothing is read. Nothing is new: nothing is written.
+    // Everything is present: nothing is read. Nothing is new: nothing is written.
     assert_eq!(sent.download(&remote, &store, &PackageSelection::All).bytes, 0);
     let before = sent.files();
     let again = remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &no_environments(), NOW + DAY);
@@ -165,7 +165,7 @@ fn concurrent_uploads_lose_nothing() {
     let (one, two) = (fresh("one", "alpha"), fresh("two", "beta"));
     let dir = sent.fixture.project.outer_dir().join("beside");
     let (first, second) = (remote(&dir, "refs/heads/main"), remote(&dir, "refs/heads/main"));
-    // Both looked before either wrote.
+    // Both read the manifests before either wrote.
     let views = (first.load_snapshot(), second.load_snapshot());
     assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &no_environments(), NOW).packages, ["alpha 1.0"]);
     assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &no_environments(), NOW + 1).packages, ["beta 2.0"]);
@@ -225,7 +225,7 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     let honest = sent.fixture.store();
     let id = honest.entry_ids().into_iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
     let entry = honest.open_entry(&id).unwrap().unwrap();
-    // The same wheel with one file of his own, listed in a RECORD of his own.
+    // The same wheel with an additional file that is listed in its RECORD.
     let evil = sent.empty("evil-store");
     let mut incoming = evil.stage_entry(&id, &entry.meta.name).unwrap();
     let record = entry.listing.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
@@ -265,7 +265,7 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     let (frames, misses) =
         hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("differs from noxide.sums"), "{misses:?}");
-    // Also where the manifest claims the honest tree for the evil bytes.
+    // Also if the manifest states the right digest for the wrong bytes.
     let lying = {
         let path = walkdir::WalkDir::new(&dir)
             .into_iter()
@@ -279,12 +279,12 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     };
     assert!(lying.packages.is_empty() && lying.failures.len() == 1, "{lying:?}");
     assert!(victim.entry_ids().is_empty());
-    // What the list does not know is not taken either.
+    // Wheels that are not in the list are rejected too.
     hostile.checksums = Some(WheelChecksums::default());
     let (frames, misses) =
         hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("not in noxide.sums"));
-    // And so can a key of protected branches: unsigned manifests are ignored.
+    // A signing key of protected branches does too: unsigned manifests are ignored.
     hostile.checksums = None;
     hostile.signing_key = Some("only on main".to_owned());
     let view = hostile.load_snapshot();

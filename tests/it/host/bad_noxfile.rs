@@ -1,4 +1,4 @@
-//! Noxfiles that cannot be loaded, and odd ones that can: one clear message each.
+//! Noxfiles that cannot be loaded, and unusual ones that can: one clear message each.
 
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};

@@ -248,7 +248,7 @@ fn coverage_is_read_from_the_projects_files() {
     assert_eq!(uses(body, &[("pyproject.toml", "[[broken")]), with(".coverage", false, None));
 }
 
-/// A search that knows only these folders.
+/// A search in these folders only.
 fn search(project: &Project, path: &[&Path]) -> NoxSearch {
     NoxSearch {
         root: project.root().to_path_buf(),

@@ -34,7 +34,7 @@ impl Sessions {
         sessions
     }
 
-    /// Starts one; gives its process.
+    /// Starts a session and returns its process id.
     fn start(&mut self, id: usize, more: usize) -> u32 {
         let log = File::create(self.project.outer_dir().join(format!("log-{id}"))).unwrap();
         let env = vec![("MINE".to_owned(), format!("m{id}"))];
@@ -72,7 +72,7 @@ impl Sessions {
         children.split_whitespace().map(|child| child.parse().unwrap()).collect()
     }
 
-    /// The host's children once they are this many.
+    /// Waits until the host has this many children, and returns them.
     fn wait_for(&self, count: usize) -> BTreeSet<u32> {
         wait_until(&format!("{count} children"), || Some(self.children()).filter(|children| children.len() == count))
     }

@@ -1,4 +1,4 @@
-//! A session as a process of the host: signals, groups, terminals, environment, and its end.
+//! A session as a process of the host: signals, process groups, terminals, environment, and its end.
 
 use std::fs::File;
 use std::io::Read;
@@ -90,7 +90,7 @@ fn a_second_interrupt_skips_the_grace_period() {
     started.wait_for("\nup\n");
     started.signal("INT");
     started.wait_for("\nno\n");
-    // Two that come at once count as one, so there are more than two.
+    // Two that arrive at once count as one, so more than two are sent.
     let group = format!("-{}", started.pid);
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -149,7 +149,7 @@ fn a_session_has_its_own_process_group_and_environment() {
         format!("tmp {temp_dir} m"),
         "nice 3 True False".to_owned(),
         "signals interrupt 0 0 []".to_owned(),
-        "sockets 1".to_owned(), // its own to the host
+        "sockets 1".to_owned(), // the one to the host
         "m one".to_owned(),
     ] {
         assert!(log.contains(&line), "{line}: {log}");
@@ -226,7 +226,7 @@ fn victim() {
     std::thread::sleep(Duration::from_secs(1000));
 }
 
-/// Starts this test program as another noxide, waits for a line, kills it, and gives the line's process ids.
+/// Starts this test program as another noxide, waits for a line, kills it, and returns the process ids in the line.
 fn kill_a_noxide(noxfile: &str, mark: impl Fn(&Path) -> Option<String>, out: &Path) -> Vec<String> {
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["host::session_process::victim", "--exact", "--ignored", "--nocapture"])

@@ -131,11 +131,11 @@ def dies(session):
 def killed(session):
     os.kill(os.getpid(), signal.SIGKILL)
 "#;
-/// Those that do not end nox itself when it runs them one after the other.
+/// Sessions that do not end nox itself when it runs them one after the other.
 const CALM: [&str; 11] =
     ["good", "failing", "skipping", "erroring", "raising", "built", "blocked", "unblocked", "first", "second", "lost"];
 
-/// Statuses of a sequential nox by its own report.
+/// Statuses from the report of nox, one session after the other.
 fn sequential(project: &Project, env: &[(String, Option<String>)]) -> BTreeMap<String, NoxStatus> {
     let mut command = project.command(crate::support::python());
     command.args(["-m", "nox", "--report", "report.json", "-s"]).args(CALM).args(["--", "one", "two"]);
@@ -227,7 +227,7 @@ fn a_noxfile_with_threads_gets_one_process_per_session() {
 #[test]
 fn the_outer_nox_of_two_is_used() {
     let project = Project::new(KINDS);
-    // A nox that works but stores its sessions under another name.
+    // A working nox with another name for its list of sessions.
     let other = project.outer_dir().join("other");
     std::fs::create_dir(&other).unwrap();
     let find = "import nox, os, shutil, sys; shutil.copytree(os.path.dirname(nox.__file__), sys.argv[1])";

@@ -14,7 +14,7 @@ use crate::support::{
     ChildDeadline as _, CommandDeadline as _, Deadline, Project, Random, rounds, tool_path, write_script,
 };
 
-/// A clock on which each command takes its cost, with noise.
+/// A fake clock: each command takes its cost, with noise.
 struct FakeClock {
     costs: Vec<f64>,
     noise: f64,
@@ -32,7 +32,7 @@ impl BenchExecutor for FakeClock {
 
     fn run_step(&mut self, _: &BenchPlan, step: BenchStep) -> Result<BenchMeasurement, Self::Error> {
         let cost = self.costs[step.variant] * if step.caches == BenchCacheState::Cold { 2.0 } else { 1.0 };
-        // Now and then a neighbour makes a run half as long again.
+        // Sometimes a run takes half as long again, as with another process on the machine.
         let neighbour = if self.random.fraction() < 0.02 { 1.5 } else { 1.0 };
         let wall = cost * (self.random.normal() * self.noise).exp() * neighbour;
         Ok(BenchMeasurement { wall, install: Some(wall / 4.0), session_time: Some(wall) })
@@ -70,7 +70,7 @@ fn equal_commands_compare_equal_and_ten_percent_is_detected() {
     assert!(count_verdicts(&[60.0, 66.0], ComparisonVerdict::Slower, 300) >= 18);
 }
 
-/// Over many benches, since twenty are few: the rates behind the promise.
+/// The error rates over many benchmarks; the tests above use only twenty.
 #[test]
 fn most_benches_detect_ten_percent() {
     for (cost, wanted) in [(54.0, ComparisonVerdict::Faster), (66.0, ComparisonVerdict::Slower)] {
@@ -175,7 +175,7 @@ fn any_commands_can_be_compared() {
     let project = Project::empty();
     let quiet = ["--rounds", "2", "--caches", "warm", "--warmup", "1", "-q", "--no-write", "--format", "md"];
     let output = noxide(&project, &[&quiet[..], &["--after", "test -e mark", "--", "touch", "mark"]].concat());
-    // Each command has its own copy without the mark.
+    // Each command has its own copy without the file `mark`.
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("test -e mark failed with exit code 1"), "{}", err(&output));
     project.write("mark", "without Git everything is copied");

@@ -26,7 +26,7 @@ fn imported(project: &Project) -> ImportedRuns {
     ImportedRuns::read(&project.root().join(".noxide")).unwrap()
 }
 
-/// A forge that serves the recorded shapes.
+/// A forge that serves recorded responses.
 struct Forge {
     child: Child,
     address: String,

@@ -1,4 +1,4 @@
-//! `--junit`: sessions as cases with their tests' own reports beside them, read back by Python's XML parser.
+//! `--junit`: sessions as test cases, with the JUnit files of their tests, read by Python's XML parser.
 
 use std::process::{Command, Stdio};
 

@@ -65,7 +65,7 @@ fn a_manifest_of_version_2_round_trips() {
     let all = ArtifactList::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
-    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("manifest.json")));
+    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("artifacts.json")));
     assert_eq!((artifacts.files.len(), artifacts.files[0].bytes), (2, 13));
     assert_eq!(artifacts.files[1].link_target.as_deref(), Some(Path::new("junit.xml")));
 }
@@ -82,11 +82,11 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
         assert!(error.contains("reads records of version 2") && error.contains(&format!("version {other}")), "{error}");
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
-    manifest["version"] = 1.into();
-    fs_err::write(dir.path().join("manifest.json"), manifest.to_string()).unwrap();
+    let mut artifacts = json(&golden().join("artifacts/tests/artifacts.json"));
+    artifacts["version"] = 1.into();
+    fs_err::write(dir.path().join("artifacts.json"), artifacts.to_string()).unwrap();
     assert!(ArtifactList::read(dir.path()).unwrap_err().to_string().contains("version 1"));
-    fs_err::write(dir.path().join("manifest.json"), "{").unwrap();
+    fs_err::write(dir.path().join("artifacts.json"), "{").unwrap();
     assert!(ArtifactList::read(dir.path()).is_err());
 }
 

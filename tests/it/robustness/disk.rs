@@ -10,10 +10,10 @@ use crate::support::{
     ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, newest_record, rounds, run_flags, shell_session,
 };
 
-/// What noxide may have resident at most, in KiB.
+/// Maximum resident set of noxide, in KiB.
 const MOST_MEMORY: u64 = 60 << 10;
 
-/// A file system in memory that goes away with this; none where nothing may be mounted.
+/// A file system in memory, unmounted on drop; `None` if mounting is not permitted.
 pub(crate) struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
@@ -39,7 +39,7 @@ pub(crate) fn mount(words: &[&str], dir: &Path) -> bool {
     mounted
 }
 
-/// Runs with a temporary directory beside the project, where records go as a last resort.
+/// Runs with a temporary directory outside the project, the last resort for records.
 fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
     let tmp = project.outer_dir().join("tmp");
     std::fs::create_dir_all(&tmp).unwrap();
@@ -74,7 +74,7 @@ fn a_full_disk_fails_no_session() {
     let over = with_tmp(&project, &["-j2"]);
     assert_eq!(over.code(), 0, "{}", over.text);
     assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is incomplete"), "{}", over.text);
-    // Now there is no room even for a folder: the record goes elsewhere or is told to be missing.
+    // Now not even a folder can be created: the record is written to the temporary directory, or reported as missing.
     fs_err::write(dir.join("ballast"), vec![0; 1 << 20]).unwrap_err();
     let result = with_tmp(&project, &["-j2"]);
     assert_eq!(result.code(), 0, "{}", result.text);

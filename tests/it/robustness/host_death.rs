@@ -106,7 +106,7 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
 
 #[test]
 fn a_living_run_of_another_tree_is_not_recovered() {
-    // Both begin in the same second, in two trees: their names are alike, their marks are not.
+    // Both start in the same second, in two projects: their names are similar, their tags differ.
     let (one, other) = (
         Project::with_grace("100ms", &at_work("636.36")),
         Project::with_grace("100ms", &shell_session("works", "sleep 1.5; echo done > done")),

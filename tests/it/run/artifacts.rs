@@ -1,4 +1,4 @@
-//! Files that `outputs` names: collected after each session, on failure too, before dependent sessions start.
+//! Artifacts (`outputs`): collected after each session, on failure too, before dependent sessions start.
 
 use std::process::Stdio;
 

@@ -101,7 +101,7 @@ def late(session):
     assert!(ran.times("late").0 >= ran.times("second").1);
     let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record().run_id));
     assert!(log.contains("late with ['from', 'first']"), "{log}");
-    // Selected by hand, and first in the file's order, it still comes after those that notify it.
+    // Although it is selected and the first in the noxfile, it starts after those that notify it.
     let ran = project.noxide(&["run", "-j2", "-s", "late", "first", "second"]);
     assert_eq!((ran.exit, ran.outcomes().len()), (Some(0), 3));
     assert!(ran.times("late").0 >= ran.times("second").1.max(ran.times("first").1));

@@ -45,7 +45,7 @@ fn run(
     run_after(SessionHistory::default(), manifest, options, run_dir, launch, on_event)
 }
 
-/// A run with the durations of earlier ones; `launch` stands for the host, `on_event` for somebody outside.
+/// A run with the durations of earlier ones; `launch` replaces the host, `on_event` is called with each event.
 fn run_after(
     history: SessionHistory,
     manifest: &NoxfileManifest,
@@ -167,7 +167,7 @@ fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
         child = Some(started);
         Ok(())
     };
-    // A parent that asks for the child's end, as the host would.
+    // A parent that waits for the child, as the host does.
     let ran = run(&manifest(vec![session("late")]), &options(), folder.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("late")), (130, Outcome::Cancelled));
     let status = child.unwrap().wait_for_end();

@@ -94,11 +94,11 @@ fn run_in_clone(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Comma
     }
 }
 
-/// One after another by nox, then twice side by side by noxide, and once more with each session traced.
+/// One after another with nox, then twice in parallel with noxide, and once more with each session traced.
 fn compare(name: &str, version: &str) -> ProjectResult {
     let project = source(name, version);
     let sequential = run_in_clone(&project, version, |report| {
-        // The same environment as noxide's own, but another program.
+        // The same environment as for noxide, but another program.
         let template = noxide_in(Path::new("."), &[]);
         let mut nox = Command::new(venv().join("bin/nox"));
         for (name, value) in template.get_envs() {

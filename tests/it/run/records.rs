@@ -112,7 +112,7 @@ fn a_killed_run_is_recovered_from_its_events() {
     events.iter().for_each(|event| recorder.record_event(event));
     let path = recorder.run_dir().join("events.jsonl");
     drop(recorder);
-    // The last line was being written when the power went.
+    // The last line was incomplete when the machine lost power.
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
     drop(RunRecorder::create(folder.run_dir("2")).unwrap());

@@ -80,7 +80,7 @@ fn sessions_that_mostly_wait_share_all_slots() {
     let attempt = |at: usize| sessions[at].result.as_ref().unwrap().last_attempt().unwrap().clone();
     assert!(attempt(0).cpu_ms.unwrap() < 250 && attempt(1).cpu_ms.unwrap() >= 500, "CPU time is measured");
     assert!(attempt(0).peak_memory.unwrap() > 1 << 20, "and memory");
-    // Figures of a quiet machine, whatever this one was busy with.
+    // Figures of an idle machine, however busy this one was.
     let path = project.newest_run_dir().join("record.json");
     let mut known = project.newest_record();
     for (session, cpu) in known.sessions.iter_mut().zip([100, 1_000, 1_000]) {

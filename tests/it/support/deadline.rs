@@ -17,7 +17,7 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(600);
 /// The environment variable that tags a command and all that it started, which are killed at its deadline.
 pub(super) const COMMAND_TAG: &str = "NOXIDE_TEST_COMMAND";
 
-/// Calls a function once a time is over, unless dropped before.
+/// Calls a function after a time, unless dropped before.
 pub(crate) struct Deadline {
     _cancel: Sender<()>,
 }

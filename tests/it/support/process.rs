@@ -1,4 +1,4 @@
-//! Processes of this machine: which live, signals to them, and signals that this process lets its children have.
+//! Processes of this machine: live ones, signals to them, and the signal dispositions that children inherit.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Once};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 
-/// Makes children start with default signal dispositions, whoever started the tests.
+/// Makes children start with default signal dispositions, however the tests were started.
 ///
 /// `nohup` ignores SIGHUP, a shell without job control ignores SIGINT in what it starts with `&`, and children inherit
 /// that across `exec`. A handler that does nothing keeps this process as it was and is reset in its children.

@@ -1,4 +1,4 @@
-//! HTTP servers: a small one that answers as a test says, and real ones that end with a test.
+//! HTTP servers: a small one whose responses a test defines, and real ones that end with a test.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::venv;
 
-/// A request as it came.
+/// A received request.
 pub(crate) struct HttpRequest {
     pub(crate) method: String,
     pub(crate) path: String,

@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/corpus")
 }
 
-/// A program without a C library, made once.
+/// A static program without a C library, built once.
 pub(crate) fn static_program() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/static.c");
     crate::support::build_once("trace-static", |dir| {

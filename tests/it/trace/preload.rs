@@ -17,7 +17,7 @@ def looks(session):
     print('asan', os.environ.get('ASAN_OPTIONS'))
 ";
 
-/// Accesses of every kind, more than the ring has room for, in an order that matters.
+/// Accesses of every kind, more than the ring buffer can hold, in an order that matters.
 const LOOK: &str = r#"
 import ctypes, os, pathlib, subprocess, sys, threading
 
@@ -88,7 +88,7 @@ subprocess.run([sys.executable, "-c", "import os; os.path.exists('of-another')"]
 subprocess.run(["env", "-i", sys.executable, "-c", "import os; os.path.exists('of-a-bare-one')"], check=True)
 "#;
 
-/// The traced session's accesses and its output, with these settings of it.
+/// Returns the accesses and the output of a traced session that has these settings.
 fn looked(settings: &str) -> (Value, String) {
     let project = Project::new(NOXFILE);
     project.write("look.py", LOOK);
@@ -144,7 +144,7 @@ fn preloaded_and_stopped_calls_are_traced_alike() {
     }
 }
 
-/// What the session itself printed.
+/// Returns the lines that the session itself printed.
 fn without_times(log: &str) -> Vec<&str> {
     let is_preload_line =
         |line: &&str| line.contains("open") || line.contains("stat") || line.contains("asan") || line.starts_with("0o");
