@@ -35,7 +35,7 @@ impl Project {
         Self::new(&format!("{NOXFILE_HEAD}{sessions}"))
     }
 
-    /// Like `sessions`, with a grace period in the settings.
+    /// Like [`Project::with_sessions`], with a grace period in the settings.
     pub(crate) fn with_grace(grace: &str, sessions: &str) -> Self {
         let project = Self::with_sessions(sessions);
         project.write("noxide.toml", format!("grace = '{grace}'\n"));
