@@ -16,7 +16,7 @@ pub enum KeyInputKind {
     Platform,
     /// The interpreter: version and ABI.
     Python,
-    /// The venv backend, and the version of uv.
+    /// The environment backend, and the version of uv.
     Installer,
     /// Whether installs are constrained to the lock file.
     LockMode,

@@ -59,7 +59,7 @@ pub struct CacheKeyParts {
     pub(crate) libc: String,
     /// Tags of the interpreters, such as `cpython-311`.
     pub(crate) pythons: Vec<String>,
-    /// Version of uv, or name of the venv backend.
+    /// Version of uv, or name of the environment backend.
     pub(crate) tool: String,
 }
 

@@ -83,7 +83,7 @@ impl Store {
         Ok(RestoredEntry { entry: id, name, files: total.files, bytes: total.bytes })
     }
 
-    /// Checks the layout of an environment's entry. A wheel that is not in the store is not a fault.
+    /// Checks the layout of an environment's entry. A wheel that is not in the store is not damage.
     pub(super) fn find_layout_damage(&self, entry: &StoreEntry) -> Option<(String, Damage)> {
         let checked =
             EnvironmentLayout::from_entry(entry).and_then(|layout| match self.open_environment_wheels(&layout) {

@@ -107,7 +107,7 @@ pub(super) enum RestoreError {
     /// A file of an entry is not the one that was saved, or cannot be read.
     #[error("{path}: {damage}")]
     Damaged {
-        /// The entry at fault.
+        /// The damaged entry.
         entry: EntryId,
         /// Path of the file.
         path: String,
@@ -271,7 +271,7 @@ fn entry_miss(entry: &StoreEntry, reason: &str) -> CacheMiss {
     CacheMiss { name: entry.meta.name.clone(), reason: reason.to_owned() }
 }
 
-/// Writes the trees of a plan below `directory`, and returns the damaged_paths by index of the tree.
+/// Writes the trees of a plan below `directory`, and returns the damage by index of the tree.
 fn stage_trees(
     planned: &[PlannedRestore],
     directory: &Path,

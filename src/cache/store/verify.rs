@@ -39,14 +39,14 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Returns whether no fault was found.
+    /// Returns whether no damage was found.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty() && self.unknown_paths.is_empty()
     }
 }
 
 impl Store {
-    /// Reads every file of every entry and reports all damaged_paths. Changes nothing.
+    /// Reads every file of every entry and reports all damage. Changes nothing.
     pub fn verify_entries(&self, progress: &dyn ProgressReporter) -> VerifyReport {
         let started = Instant::now();
         let ids = self.entry_ids();
@@ -108,7 +108,7 @@ impl Store {
         report
     }
 
-    /// Returns damaged_paths that can be found without reading files: unlisted and missing paths, types, links, sizes.
+    /// Returns the damage that can be found without reading files: unlisted and missing paths, types, links, sizes.
     fn find_tree_damage(&self, entry: &StoreEntry) -> Vec<(String, Damage)> {
         let tree = entry.tree_path();
         let found = match walk_tree(&tree) {
