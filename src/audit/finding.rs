@@ -128,7 +128,7 @@ impl FindingLocation {
 /// Identification of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleIdent {
-    /// Number, such as `NX101`.
+    /// ID, such as `NX101`.
     pub id: &'static str,
     /// Name, such as `no-dependency-cache`.
     pub name: &'static str,

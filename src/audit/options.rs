@@ -18,7 +18,7 @@ pub struct AuditOptions {
     pub forge_version: Option<ForgeVersion>,
     /// Whether to report pedantic findings.
     pub pedantic: bool,
-    /// Settings of rules, by id or name.
+    /// Settings of rules, by ID or name.
     pub rules: BTreeMap<String, RuleSettings>,
     /// Sessions for which restoring packages took longer than it saved, each with the measurement as text.
     pub cache_losses: BTreeMap<String, String>,
@@ -70,7 +70,7 @@ impl std::str::FromStr for ForgeVersion {
 }
 
 impl AuditOptions {
-    /// Returns the settings of a rule, found by id or name.
+    /// Returns the settings of a rule, found by ID or name.
     pub(crate) fn rule_settings(&self, id: &str, name: &str) -> Option<&RuleSettings> {
         self.rules.get(id).or_else(|| self.rules.get(name))
     }

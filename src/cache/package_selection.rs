@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::fs::Sha256Digest;
-use crate::project::lock::{ClosureRoot, DependencyClosure, LockedPackage, MarkerEnvironment, UvLock, normalize_name};
+use crate::project::dependencies::{
+    ClosureRoot, DependencyClosure, LockedPackage, MarkerEnvironment, UvLock, normalize_name,
+};
 
 /// The packages to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub enum PackageSelection {
     Only(Vec<SelectedPackage>),
 }
 
-/// A package and the digests of its files. A lock lists several files for each package; any one of them is enough.
+/// A package and the digests of its files. A lock file lists several files for each package; any one of them is enough.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SelectedPackage {
     /// Display name, such as `numpy 2.4.5`.
@@ -53,18 +55,18 @@ pub(crate) struct LockParts<'a> {
     pub(crate) extras: &'a [String],
 }
 
-/// A package, extra or group that a lock does not have.
+/// A package, extra or group that a lock file does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("uv.lock has no {0}")]
 pub(crate) struct NotInLockError(String);
 
 impl PackageSelection {
-    /// Selects parts of a lock, with all that they depend on where these markers apply.
+    /// Selects parts of a lock file, with all that they depend on where these markers apply.
     ///
     /// # Errors
     /// When the lock file lacks a part.
-    pub(crate) fn from_lock_parts(
-        lock: &UvLock,
+    pub(crate) fn from_lock_file_parts(
+        lock_file: &UvLock,
         parts: LockParts<'_>,
         markers: &MarkerEnvironment,
     ) -> Result<Self, NotInLockError> {
@@ -78,7 +80,7 @@ impl PackageSelection {
         if roots.is_empty() {
             roots.push(ClosureRoot::All);
         }
-        let closure = lock.resolve_closure(&roots, markers);
+        let closure = lock_file.resolve_closure(&roots, markers);
         if let Some(unknown) = closure.unresolved.first() {
             return Err(NotInLockError(unknown.to_string()));
         }
@@ -141,10 +143,10 @@ mod tests {
     #[test]
     fn a_lock_selects_the_files_of_each_package() {
         let (a, b) = ("a".repeat(64), "b".repeat(64));
-        let lock = format!(
+        let lock_file = format!(
             "version = 1\n\n[[package]]\nname = \"rich\"\nversion = \"15.0.0\"\nsdist = {{ hash = \"sha256:{a}\" }}\nwheels = [\n    {{ hash = \"sha256:{b}\" }},\n    {{ hash = \"sha256:short\" }},\n]\n\n[[package]]\nname = \"own\"\nsource = {{ editable = \".\" }}\n"
         );
-        let PackageSelection::Only(packages) = PackageSelection::from_uv_lock(&lock) else { panic!() };
+        let PackageSelection::Only(packages) = PackageSelection::from_uv_lock(&lock_file) else { panic!() };
         assert_eq!(packages.len(), 1);
         assert_eq!(packages[0].name, "rich 15.0.0");
         assert_eq!(packages[0].digests.iter().map(ToString::to_string).collect::<Vec<_>>(), [a, b]);

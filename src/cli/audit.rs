@@ -59,13 +59,13 @@ pub struct AuditArgs {
     /// Include pedantic findings
     #[arg(long, help_heading = "Selection")]
     pub pedantic: bool,
-    /// Disable a rule, given by number or name; repeatable
+    /// Disable a rule, given by ID or name; repeatable
     #[arg(long, value_name = "RULE", help_heading = "Selection")]
     pub disable: Vec<String>,
     /// List installs, caches, and where each session runs
     #[arg(long, help_heading = "Information")]
     pub inventory: bool,
-    /// Explain a rule, given by number or name
+    /// Explain a rule, given by ID or name
     #[arg(long, value_name = "RULE", help_heading = "Information")]
     pub explain: Option<String>,
     /// Print the documentation of all rules

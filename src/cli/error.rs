@@ -11,7 +11,7 @@ use crate::audit::starter_workflow::StarterWorkflowError;
 use crate::cache::{NotInLockError, StoreError};
 use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
-use crate::project::lock::{ConstraintsError, UvLockError};
+use crate::project::dependencies::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadStage, NoxError};
 use crate::provision::{ProvisionError, UvCacheError};
 use crate::record::RunLookupError;
@@ -90,7 +90,7 @@ pub(super) enum CliError {
     UvCache(#[from] UvCacheError),
     /// uv.lock cannot be read.
     #[error(transparent)]
-    Lock(#[from] UvLockError),
+    LockFile(#[from] UvLockError),
     /// The interpreter cannot be inspected.
     #[error(transparent)]
     Interpreter(#[from] InterpreterError),
@@ -173,9 +173,9 @@ impl CliError {
             | Self::Gate(_)
             | Self::StarterWorkflow(StarterWorkflowError::Exists(_))
             | Self::UnknownRule { .. }
-            | Self::BenchSetup(BenchSetupError::Markers { .. } | BenchSetupError::NotUtf8(_))
+            | Self::BenchSetup(BenchSetupError::Delimiters { .. } | BenchSetupError::NotUtf8(_))
             | Self::NotInLock(_)
-            | Self::Constraints(ConstraintsError::NoLock(_))
+            | Self::Constraints(ConstraintsError::NoLockFile(_))
             | Self::Nox(NoxError::NotNox(_)) => ExitCode::USAGE,
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Selection => ExitCode::USAGE,
@@ -190,7 +190,7 @@ impl CliError {
             | Self::StarterWorkflow(_)
             | Self::Store(_)
             | Self::UvCache(_)
-            | Self::Lock(_)
+            | Self::LockFile(_)
             | Self::Interpreter(_)
             | Self::Constraints(_)
             | Self::Provision(_)
@@ -233,8 +233,8 @@ impl CliError {
                 "set `relative_files = true` in [tool.coverage.run] if runners have different directories"
             }
             Self::BenchCommand(_) => "continue after failures with --ignore-failure",
-            Self::Lock(_) => "create one with `uv lock`, or restore everything with --all",
-            Self::Constraints(ConstraintsError::NoLock(_)) => "create one with `uv lock`, or run without --locked",
+            Self::LockFile(_) => "create one with `uv lock`, or restore everything with --all",
+            Self::Constraints(ConstraintsError::NoLockFile(_)) => "create one with `uv lock`, or run without --locked",
             Self::Constraints(ConstraintsError::UvNotFound) => "install uv",
             Self::Graph(_) => "remove one of these dependencies",
             Self::UnknownRule { hint, .. } => return hint.iter().cloned().collect(),

@@ -29,7 +29,7 @@ pub(super) struct LoadedProject {
     /// The user's cache directory.
     pub(super) user_cache_dir: Option<PathBuf>,
     store_options: CacheOptions,
-    /// Receiver of signals. Declared after the host, so that signals are still received while the host is dropped.
+    /// Signal handling. Declared after the host, so that signals are still handled while the host is dropped.
     pub(super) signals: SignalGuard,
 }
 
@@ -75,13 +75,13 @@ impl LoadedProject {
         // Before the host starts, so that its orphans become children of noxide.
         become_subreaper();
         let signals = SignalGuard::install().context("cannot catch signals")?;
-        let loaded = LoadedNoxfile::load(options, output);
+        let loaded = ProjectParts::load(options, output);
         if let Some(signal) = signals.finish_loading() {
             drop(loaded);
             kill_run_processes(None, None);
             return Err(CliError::Interrupted { signal, during: "while the noxfile was loading; no session was run" });
         }
-        let LoadedNoxfile { host, manifest, options, shard, notices, store_options } = loaded?;
+        let ProjectParts { host, manifest, options, shard, notices, store_options } = loaded?;
         let user_cache_dir = user_cache_dir();
         Ok(Self { host, manifest, options, shard, notices, user_cache_dir, store_options, signals })
     }
@@ -112,8 +112,8 @@ impl LoadedProject {
     }
 }
 
-/// A loaded project without its receiver of signals.
-struct LoadedNoxfile {
+/// The parts of a loaded project except its signal handling.
+struct ProjectParts {
     host: Host,
     manifest: NoxfileManifest,
     options: RunOptions,
@@ -122,7 +122,7 @@ struct LoadedNoxfile {
     store_options: CacheOptions,
 }
 
-impl LoadedNoxfile {
+impl ProjectParts {
     fn load(load: LoadOptions<'_>, output: &OutputContext) -> Result<Self, CliError> {
         let root = settings_root(load.noxfile);
         let file = load_settings(&root).map_err(CliError::Settings)?;

@@ -30,7 +30,7 @@ pub struct MatrixArgs {
     pub(crate) format: OutputFormat,
 }
 
-/// Prints the matrix, balanced by history, without empty parts.
+/// Prints the matrix, balanced by the durations of earlier runs, without empty parts.
 ///
 /// # Errors
 /// When the project cannot be loaded, or dependencies form a cycle.

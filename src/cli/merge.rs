@@ -109,7 +109,7 @@ fn write_merged_run(
     } else {
         output.replay_run(&id, &folder, None, false).context("cannot print the merged run")?;
         let (runs, wall) = (pluralize(records.len(), "run"), format_duration(plan.record.wall_ms));
-        output.print(&format!("merged {runs} of {wall} into {}\n", folder.display()));
+        output.print(&format!("merged {runs} into {}: {wall}\n", folder.display()));
     }
     Ok((folder, plan.record.exit_code.map_or(ExitCode::FAILURE, ExitCode::from)))
 }

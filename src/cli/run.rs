@@ -101,7 +101,8 @@ fn load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
 fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
     let no_run = || CliError::from(RunLookupError::NoRuns { dir: root.to_path_buf() });
     let store = RunStore::open_existing(last_run_data_dir(root)).ok_or_else(no_run)?;
-    // Sessions of a killed noxide have not passed either. Notices are dropped: the run recovers again and shows them.
+    // Sessions of a killed noxide have not passed either. The notices are dropped: what could not be recovered is tried
+    // again, and reported, when the run starts.
     recover_crashed_runs(&store);
     let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
     let names: Vec<OsString> = last.unsuccessful_sessions().map(|name| name.as_str().into()).collect();

@@ -109,7 +109,7 @@ pub enum RerunFilter {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Execution")]
 pub struct ExecutionArgs {
-    /// Run up to N sessions at once, each in a slot of one CPU, or auto for the available CPUs [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
+    /// Number of slots: run up to N sessions of one slot at once, or auto for one slot per available CPU [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
     #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<JobCount>,
     /// Run everything that does not require a failed session (the default)
@@ -142,7 +142,7 @@ pub struct ExecutionArgs {
     /// Count a session that passes on retry as pass or fail [default: pass] [env: NOXIDE_FLAKY]
     #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = choice_parser::<FlakyMode>())]
     pub flaky: Option<FlakyMode>,
-    /// Trace sessions for conflicts: `auto` traces those that are new or have changed, `always` traces all, `never` traces none and ignores stored conflicts [default: auto] [env: NOXIDE_TRACE]
+    /// Trace sessions for conflicts: `auto` traces those that are new or have changed, `always` traces all, `never` traces none and ignores learned conflicts [default: auto] [env: NOXIDE_TRACE]
     #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = choice_parser::<TraceMode>(), hide_short_help = true)]
     pub trace: Option<TraceMode>,
     /// Show the plan without running it

@@ -33,13 +33,13 @@ pub struct TraceArgs {
     /// Flags that control environments.
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
-    /// Add settings that prevent the conflicts to pyproject.toml or noxide.toml
+    /// Add settings that prevent the races to pyproject.toml or noxide.toml
     #[arg(long, help_heading = "Settings", conflicts_with = "check")]
     pub(crate) apply: bool,
-    /// Exit with 1 if sessions conflict or a trace is incomplete
+    /// Exit with 1 if sessions race or a trace is incomplete
     #[arg(long, help_heading = "Settings")]
     pub(crate) check: bool,
-    /// Print the conflicts as text or json
+    /// Print the races as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
     /// Flags that choose nox.
@@ -71,7 +71,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         posargs: args.posargs.clone(),
         will_run: true,
         shard: None,
-        // Known conflicts would separate sessions and thereby hide the conflicts of this trace.
+        // Learned conflicts would separate sessions and thereby hide the races of this trace.
         uses_learned_conflicts: false,
     };
     let run_output = output.redirected_to_stderr();
@@ -83,7 +83,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let (store, notices) =
         open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
     let notices = project.notices.iter().cloned().chain(notices).collect();
-    let (prepared, order, known) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
+    let (prepared, order, ordering) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
     let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();
     let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.history_limit.get());
@@ -98,7 +98,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     warnings.iter().for_each(|warning| output.warn(warning));
     let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let order: Vec<usize> = order.iter().map(|session| session.0).collect();
-    let report = RaceReport::new(sessions, &known, &order, &manifest.root);
+    let report = RaceReport::new(sessions, &ordering, &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs, &ObservedTraces::default()) {
         output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
@@ -125,7 +125,7 @@ fn settings_edits(report: &RaceReport) -> Vec<SettingsEdit> {
     for advice in &report.advice {
         match advice {
             SeparationAdvice::After { session, waits_for, .. } => {
-                edits.push(SettingsEdit::After { session: name(session), prerequisite: name(waits_for) });
+                edits.push(SettingsEdit::After { session: name(session), waits_for: name(waits_for) });
             }
             SeparationAdvice::Lock { name: lock, sessions, .. } => edits
                 .extend(sessions.iter().map(|index| SettingsEdit::Lock { session: name(index), lock: lock.clone() })),

@@ -46,7 +46,7 @@ pub struct AuditTable {
     /// File of findings to ignore, relative to the project.
     #[schemars(with = "String")]
     pub baseline: Option<LocatedValue<String>>,
-    /// Settings of rules, by number or name.
+    /// Settings of rules, by ID or name.
     #[schemars(with = "BTreeMap<String, RuleTable>")]
     pub rules: Vec<RuleTable>,
 }

@@ -37,10 +37,10 @@ pub enum ValueParseError {
     /// Zero.
     #[error("must be greater than 0")]
     Zero,
-    /// Not a number of sessions.
+    /// Not a number of slots, or `auto`.
     #[error("must be a number of at least 1, or `auto`")]
     Jobs,
-    /// Not a number of slots.
+    /// Not a number of slots, or `all`.
     #[error("must be a number of at least 1, or `all`")]
     Cpus,
     /// Not a count.
@@ -72,7 +72,7 @@ pub enum ValueParseError {
     VariableName,
 }
 
-/// Number of slots for sessions.
+/// Number of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobCount {
     /// As many as the machine has CPUs.

@@ -270,7 +270,7 @@ impl Settings {
             log_name_template: self.log_name.value.clone(),
             provision: ProvisionOptions {
                 mode: self.cache.value,
-                apply_lock: self.locked.value,
+                use_lock_file: self.locked.value,
                 index_max_age: self.max_age.value,
                 constraints: None,
             },

@@ -17,7 +17,7 @@ pub(crate) enum SettingsEdit {
         /// The session.
         session: String,
         /// The one it waits for.
-        prerequisite: String,
+        waits_for: String,
     },
     /// The session runs exclusively.
     Exclusive {
@@ -59,7 +59,7 @@ pub(crate) fn edit_settings(text: &str, tables: &[&str], edits: &[SettingsEdit])
         let table = ensure_table(table, session, false)?;
         let named = || format!("{key} of {session}");
         match edit {
-            SettingsEdit::Lock { lock: value, .. } | SettingsEdit::After { prerequisite: value, .. } => {
+            SettingsEdit::Lock { lock: value, .. } | SettingsEdit::After { waits_for: value, .. } => {
                 append_to_list(table, key, value, named)?;
             }
             SettingsEdit::Exclusive { .. } => {
@@ -130,7 +130,7 @@ mod tests {
             lock("a", "db"),
             lock("a", "x"),
             lock("t-3.12(db='pg')", "db"),
-            SettingsEdit::After { session: "b".to_owned(), prerequisite: "a".to_owned() },
+            SettingsEdit::After { session: "b".to_owned(), waits_for: "a".to_owned() },
             SettingsEdit::Exclusive { session: "bench".to_owned() },
         ];
         let edited = edit_settings(text, &["tool", "noxide"], &edits).unwrap();

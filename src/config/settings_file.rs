@@ -27,7 +27,7 @@ use crate::trace::TraceMode;
 #[schemars(title = "noxide settings", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(transform = remove_required)]
 pub struct SettingsFile {
-    /// CPUs to fill with sessions.
+    /// Number of slots: sessions of one slot that run at once.
     #[schemars(with = "JobsSchema", extend("default" = "auto"))]
     pub jobs: Option<LocatedValue<JobCount>>,
     /// Reaction to a failure: "wait" starts no further session, "kill" also ends running ones.

@@ -11,7 +11,7 @@ use super::theme::TextStyle;
 use super::workflow_command::{self, AllowedCommands, CommandGuard};
 use super::{BestEffortWriter, RunState, run_summary};
 use crate::record::{AttemptResult, CacheStats, Outcome, RunMetadata, SessionResult};
-use crate::text::{format_duration, format_size, format_whole_seconds, pluralize, sanitize_line};
+use crate::text::{format_duration, format_size, format_whole_seconds, pluralize, sanitize_line, to_single_line};
 
 /// Maximum number of log lines shown per failed session at the end of the run.
 pub(crate) const RECAP_LINES: usize = 200;
@@ -141,12 +141,8 @@ impl RunPrinter {
         if !self.options.should_show_passed() || attempt.log_bytes == 0 {
             return self.print_line(&line);
         }
-        let title = format!(
-            "{name} attempt {} {}: {}",
-            attempt.number,
-            attempt.outcome,
-            session_rows::to_single_line(&attempt.reason)
-        );
+        let title =
+            format!("{name} attempt {} {}: {}", attempt.number, attempt.outcome, to_single_line(&attempt.reason));
         self.print_log_group(&title, &line, attempt, run_dir)
     }
 
@@ -194,12 +190,7 @@ impl RunPrinter {
 
     /// Prints a notice.
     pub(crate) fn print_notice(&mut self, text: &str) -> io::Result<()> {
-        self.print_line(
-            &self
-                .options
-                .theme
-                .style_text(TextStyle::Warning, &format!("note: {}", session_rows::to_single_line(text))),
-        )
+        self.print_line(&self.options.theme.style_text(TextStyle::Warning, &format!("note: {}", to_single_line(text))))
     }
 
     /// Prints what was restored for a session, if anything.
@@ -208,7 +199,7 @@ impl RunPrinter {
             return Ok(());
         }
         let (bytes, time) = (format_size(cache.restored_bytes), format_duration(cache.restore_ms));
-        let text = format!("cache: {bytes} restored for {} in {time}", session_rows::to_single_line(session));
+        let text = format!("cache: {bytes} restored for {} in {time}", to_single_line(session));
         self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))
     }
 

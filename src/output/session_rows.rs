@@ -7,7 +7,7 @@ use console::{Alignment, measure_text_width, pad_str};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState, log_reader};
 use crate::record::{AttemptResult, Outcome, SessionResult, SessionSpec};
-use crate::text::{format_duration, format_whole_seconds, sanitize_line};
+use crate::text::{format_duration, format_whole_seconds, sanitize_line, to_single_line};
 
 /// Log lines shown per running session.
 const RUNNING_TAIL_LINES: usize = 4;
@@ -36,12 +36,6 @@ pub(crate) fn result_notes(result: &SessionResult) -> Vec<String> {
         notes.push("left processes running".to_owned());
     }
     notes
-}
-
-/// Joins a text to one line without control sequences.
-pub(crate) fn to_single_line(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
-    lines.join(" ").trim().to_owned()
 }
 
 /// Returns the column width of session names.

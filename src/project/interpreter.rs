@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::MarkerEnvironment;
+use super::dependencies::MarkerEnvironment;
 
 /// Facts about a Python interpreter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -72,11 +72,10 @@ impl NoxfileManifest {
     /// Returns the notices about the noxfile and about how its sessions are started.
     pub(crate) fn all_notices(&self) -> Vec<String> {
         let mut notices = self.notices.clone();
-        if let HostMode::Process { why } = &self.mode {
-            notices.push(format!(
-                "each session gets a nox process of its own: {why}; what the noxfile does at import, such as clearing a \
-                 directory, happens once for each session"
-            ));
+        match &self.mode {
+            HostMode::Fork => {}
+            HostMode::Reload { why } => notices.push(format!("each session loads the noxfile again: {why}")),
+            HostMode::NoxProcess { why } => notices.push(format!("each session runs in its own nox process: {why}")),
         }
         notices
     }
@@ -88,9 +87,14 @@ impl NoxfileManifest {
 pub enum HostMode {
     /// A fork of the host, which has nox and the noxfile loaded: about 4 ms.
     Fork,
-    /// A process that loads nox and the noxfile again.
-    Process {
-        /// Why forking is not possible, in words.
+    /// A process of the host program that loads nox and the noxfile again.
+    Reload {
+        /// Why the host cannot fork, as a phrase.
+        why: String,
+    },
+    /// A process `python -m nox`, for a nox with unknown internals.
+    NoxProcess {
+        /// What the host program does not find in nox, as a phrase.
         why: String,
     },
 }
@@ -106,7 +110,8 @@ pub struct Session {
     pub signatures: Vec<String>,
     /// First line of its docstring, or empty.
     pub description: String,
-    /// Requested interpreter: a version, or `None` for nox's own or no environment.
+    /// Requested interpreter, a version; `None` if the session uses nox's own interpreter or has no environment
+    /// (`backend` is then `none`).
     pub python: Option<String>,
     /// nox tags.
     pub tags: Vec<String>,

@@ -1,9 +1,9 @@
 //! The Python project as declared: sessions, dependencies, interpreter, Git state.
 
+pub mod dependencies;
 mod git;
 mod host;
 mod interpreter;
-pub mod lock;
 mod manifest;
 mod nox;
 pub(crate) mod path_serde;

@@ -1,16 +1,16 @@
-//! Constraints from uv.lock, for sessions that install without the lock file.
+//! Constraints exported from uv.lock, for sessions whose installers do not read it.
 
 use std::path::Path;
 
 use super::uv::find_uv;
 use crate::project::NoxfileManifest;
-use crate::project::lock::{ConstraintFiles, ConstraintsError, export_constraints};
+use crate::project::dependencies::{ConstraintFiles, ConstraintsError, export_constraints};
 
 /// Exports the versions of uv.lock to files in `folder`; `None` if no session has an environment.
 ///
 /// # Errors
 /// When there is no lock file, or it cannot be exported.
-pub(crate) fn export_lock_constraints(
+pub(crate) fn export_lock_file_constraints(
     manifest: &NoxfileManifest,
     folder: &Path,
 ) -> Result<Option<ConstraintFiles>, ConstraintsError> {

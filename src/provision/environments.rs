@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::environment_lock::EnvironmentLock;
-use super::session_keys::SessionKey;
+use super::session_keys::SessionKeyInputs;
 use crate::cache::keys::KeyInputKind;
 use crate::cache::store::{
-    CacheMiss, EntryId, RestoredEntry, SaveFailure, SavedEntry, StoredBytecode, VenvSpec, VersionedKey,
+    CacheMiss, EntryId, EnvironmentSpec, RestoredEntry, SaveFailure, SavedEntry, StoredBytecode, VersionedKey,
 };
 use crate::cache::{ProgressReporter, SelectedPackage, Store};
 use crate::fs::{blake3_hex, write_atomic};
-use crate::project::lock::normalize_name;
+use crate::project::dependencies::normalize_name;
 use crate::project::{Session, SessionId};
 
 /// File that the host writes to an environment: the installs that built it.
@@ -23,7 +23,7 @@ const INSTALLS_FILE: &str = ".noxide-installs.json";
 /// File that the host writes to an environment: the bytecode files that it added.
 const BYTECODE_FILE: &str = ".noxide-bytecode.json";
 /// The variable that passes the directory of published bytecode to the host.
-const BYTECODE_DIR_VARIABLE: &str = "NOXIDE_INSTALLS_BYTECODE";
+const BYTECODE_DIR_VARIABLE: &str = "NOXIDE_BYTECODE";
 
 /// Variables that change how an install proceeds but not its result.
 const IGNORED_VARIABLES: [&str; 14] = [
@@ -45,15 +45,15 @@ const IGNORED_VARIABLES: [&str; 14] = [
 
 /// The environments that a run may restore from the store or save there.
 #[derive(Debug, Default)]
-pub(super) struct VenvCache {
+pub(super) struct EnvironmentCache {
     posargs: Vec<OsString>,
     /// Environments that nox would reuse and that did not exist before: others may have packages that no known install
     /// explains.
-    reusable: BTreeMap<SessionId, VenvSpec>,
+    reusable: BTreeMap<SessionId, EnvironmentSpec>,
     restored: BTreeSet<SessionId>,
 }
 
-impl VenvCache {
+impl EnvironmentCache {
     /// Creates the cache for sessions that get these arguments.
     pub(super) fn for_posargs(posargs: &[OsString]) -> Self {
         Self { posargs: posargs.to_vec(), ..Self::default() }
@@ -66,7 +66,7 @@ impl VenvCache {
     /// When a stored environment cannot be restored.
     pub(super) fn restore(
         &mut self,
-        (session, key): (&Session, &SessionKey),
+        (session, key): (&Session, &SessionKeyInputs),
         since: Option<Timestamp>,
         store: &Store,
         progress: &dyn ProgressReporter,
@@ -78,7 +78,7 @@ impl VenvCache {
         if matches!(lock, Ok(None)) {
             return Ok(None);
         }
-        let result = store.restore_venv(&spec, progress);
+        let result = store.restore_environment(&spec, progress);
         self.reusable.insert(key.id, spec);
         match result {
             Ok(restored) => {
@@ -91,16 +91,16 @@ impl VenvCache {
     }
 
     /// Returns the store key of a session's environment; `None` if nox would not reuse it.
-    pub(super) fn venv_key(&self, session: &Session, key: &SessionKey) -> Option<VersionedKey> {
+    pub(super) fn environment_key(&self, session: &Session, key: &SessionKeyInputs) -> Option<VersionedKey> {
         self.reusable_venv(session, key).map(|spec| spec.versioned_key())
     }
 
-    fn reusable_venv(&self, session: &Session, key: &SessionKey) -> Option<VenvSpec> {
+    fn reusable_venv(&self, session: &Session, key: &SessionKeyInputs) -> Option<EnvironmentSpec> {
         let (envdir, python) = (session.envdir.as_deref()?, key.interpreter.as_ref()?);
         let is_reused = session.reuse && session.backend == "uv" && !session.installs.is_empty();
         let is_absent = std::fs::symlink_metadata(envdir).is_err();
-        let fingerprint = || venv_fingerprint(session, key, &self.posargs);
-        (is_reused && is_absent).then(|| VenvSpec::new(envdir, &python.executable, &fingerprint())).flatten()
+        let digest = || environment_digest(session, key, &self.posargs);
+        (is_reused && is_absent).then(|| EnvironmentSpec::new(envdir, &python.executable, &digest())).flatten()
     }
 
     /// Saves a session's environment, and its bytecode for interpreters with this tag. Skips a restored environment
@@ -112,8 +112,8 @@ impl VenvCache {
         tag: &str,
         installed: bool,
         store: &Store,
-    ) -> VenvSaveResult {
-        let mut result = VenvSaveResult::default();
+    ) -> EnvironmentSaveResult {
+        let mut result = EnvironmentSaveResult::default();
         let is_new = installed || !self.restored.contains(&id);
         // Without the host's file an install failed, or the installs are unknown.
         let spec = self.reusable.get(&id).filter(|spec| is_new && spec.path().join(INSTALLS_FILE).is_file());
@@ -121,10 +121,11 @@ impl VenvCache {
         if !store.is_writable() || (spec.is_none() && !saves_bytecode) {
             return result;
         }
-        let environment = match store.scan_venv(envdir) {
+        let environment = match store.scan_environment(envdir) {
             Ok(environment) => environment,
             Err(reason) => {
-                let warning = |spec: &VenvSpec| format!("environment {} was not saved: {reason}", spec.display_name());
+                let warning =
+                    |spec: &EnvironmentSpec| format!("environment {} was not saved: {reason}", spec.display_name());
                 result.warnings.extend(spec.map(warning));
                 return result;
             }
@@ -138,7 +139,7 @@ impl VenvCache {
             excluded.insert(BYTECODE_FILE.to_owned());
         }
         if let Some(spec) = spec {
-            let saved = store.save_scanned_venv(spec, &environment, &excluded);
+            let saved = store.save_scanned_environment(spec, &environment, &excluded);
             let named = |failure: SaveFailure| SaveFailure { name: format!("environment {}", failure.name), ..failure };
             result.add_saved(saved.map_err(named));
         }
@@ -148,12 +149,12 @@ impl VenvCache {
 
 /// Entries that a saved environment added to the store.
 #[derive(Debug, Default)]
-pub(super) struct VenvSaveResult {
+pub(super) struct EnvironmentSaveResult {
     pub(super) new_entries: Vec<EntryId>,
     pub(super) warnings: Vec<String>,
 }
 
-impl VenvSaveResult {
+impl EnvironmentSaveResult {
     fn add_saved(&mut self, saved: Result<Option<SavedEntry>, SaveFailure>) {
         match saved {
             Ok(saved) => self.new_entries.extend(saved.and_then(|saved| EntryId::parse(&saved.entry))),
@@ -163,10 +164,10 @@ impl VenvSaveResult {
 }
 
 /// Returns everything that determines the content of an environment, apart from its path and interpreter.
-fn venv_fingerprint(session: &Session, key: &SessionKey, posargs: &[OsString]) -> String {
-    let mut parts = vec![key.fingerprint.digest(), session.venv_params.join("\0"), installer_variables()];
+fn environment_digest(session: &Session, key: &SessionKeyInputs, posargs: &[OsString]) -> String {
+    let mut parts = vec![key.dependencies.digest(), session.venv_params.join("\0"), installer_variables()];
     // If the noxfile computes what to install, the result may depend on the arguments.
-    if key.fingerprint.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
+    if key.dependencies.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
     {
         parts.extend(posargs.iter().map(|word| word.to_string_lossy().into_owned()));
     }

@@ -64,23 +64,23 @@ pub(super) fn is_pip_session(manifest: &NoxfileManifest, id: SessionId) -> bool 
     matches!(session.backend.as_str(), "virtualenv" | "venv") && !session.installs.is_empty()
 }
 
-/// Returns pip's cache, keyed by the interpreters and fingerprints of all sessions that install by pip.
+/// Returns pip's cache, keyed by the interpreters and inputs of all sessions that install by pip.
 fn pip_cache_folder(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Option<FolderSpec> {
     let ids = (0..manifest.sessions.len()).map(SessionId).filter(|id| is_pip_session(manifest, *id));
     let ids: Vec<SessionId> = ids.collect();
     ids.iter().for_each(|id| keys.add_session(manifest, *id));
-    let sessions: Vec<_> = ids.iter().filter_map(|id| keys.session_key(*id)).collect();
+    let sessions: Vec<_> = ids.iter().filter_map(|id| keys.key_inputs_of(*id)).collect();
     let pythons: BTreeSet<String> = sessions
         .iter()
         .filter_map(|session| session.interpreter.as_ref())
         .map(|python| format!("{} {} {}", python.version, python.abi, python.libc))
         .collect();
     let python = sessions.iter().find_map(|session| session.interpreter.as_ref())?;
-    let fingerprints: BTreeSet<String> = sessions.iter().map(|session| session.fingerprint.digest()).collect();
+    let dependencies: BTreeSet<String> = sessions.iter().map(|session| session.dependencies.digest()).collect();
     let digest =
         |lines: BTreeSet<String>| Sha256Digest::hash_bytes(lines.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
     let folder = pip_cache_dir(&python.executable, &manifest.root)?;
-    Some(FolderSpec::for_pip_cache(folder, &digest(pythons).to_string(), &digest(fingerprints).to_string()))
+    Some(FolderSpec::for_pip_cache(folder, &digest(pythons).to_string(), &digest(dependencies).to_string()))
 }
 
 /// Returns pip's cache directory as pip reports it, or by pip's rules if the interpreter has no pip.

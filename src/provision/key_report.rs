@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::session_keys::{SessionKey, SessionKeys};
+use super::session_keys::{SessionKeyInputs, SessionKeys};
 use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
 
 /// Maximum number of packages to list; the rest is only counted.
@@ -33,14 +33,14 @@ impl SessionKeys {
                 KeyComparison::Changed(stored, _) => format!("miss: changed since {}", format_time(stored)),
                 KeyComparison::New => "miss: never installed here".to_owned(),
             };
-            let (name, key) = (&session.fingerprint.session, self.combined_key(&[session]));
+            let (name, key) = (&session.dependencies.session, self.combined_key(&[session]));
             let _ = write!(text, "\n{name}  {verdict}\n  key {key}\n");
             if let KeyComparison::Changed(_, changes) = &comparison {
                 for change in changes {
                     let _ = writeln!(text, "  {}", format_change(change));
                 }
             }
-            write_key_inputs(&session.fingerprint.inputs, &mut text);
+            write_key_inputs(&session.dependencies.inputs, &mut text);
         }
         text
     }
@@ -57,28 +57,28 @@ impl SessionKeys {
         })
     }
 
-    fn session_json(&self, session: &SessionKey) -> Value {
+    fn session_json(&self, session: &SessionKeyInputs) -> Value {
         let (hit, compared_with, differences) = match self.compare_key(session) {
             KeyComparison::Hit(stored) => (true, Some(stored.last_used), Vec::new()),
             KeyComparison::Changed(stored, changes) => (false, Some(stored.last_used), changes),
             KeyComparison::New => (false, None, Vec::new()),
         };
         json!({
-            "session": session.fingerprint.session,
+            "session": session.dependencies.session,
             "key": self.combined_key(&[session]).to_string(),
             "hit": hit,
             "compared_with": compared_with,
             "differences": differences,
-            "inputs": session.fingerprint.inputs,
+            "inputs": session.dependencies.inputs,
         })
     }
 
-    fn compare_key(&self, session: &SessionKey) -> KeyComparison {
+    fn compare_key(&self, session: &SessionKeyInputs) -> KeyComparison {
         let Some(index) = &self.key_index else { return KeyComparison::New };
-        if let Some(stored) = index.find_exact(&session.fingerprint) {
+        if let Some(stored) = index.find_exact(&session.dependencies) {
             return KeyComparison::Hit(Box::new(stored));
         }
-        match index.find_nearest(&session.fingerprint) {
+        match index.find_nearest(&session.dependencies) {
             Some((stored, changes)) => KeyComparison::Changed(Box::new(stored), changes),
             None => KeyComparison::New,
         }

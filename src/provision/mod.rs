@@ -17,7 +17,7 @@ mod summary;
 mod uv;
 mod worker;
 
-pub(crate) use constraints::export_lock_constraints;
+pub(crate) use constraints::export_lock_file_constraints;
 pub(crate) use environment_lock::EnvironmentLock;
 pub use options::{CacheMode, ProvisionOptions};
 pub(crate) use provisioner::{CacheProvisioner, ProvisionError, ProvisionInputs};

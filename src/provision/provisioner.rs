@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
-use super::environments::{PublishedBytecode, VenvCache};
+use super::environments::{EnvironmentCache, PublishedBytecode};
 use super::folders::{CachedFolders, is_pip_session};
 use super::options::{CacheMode, ProvisionOptions};
 use super::packages::{RequiredPackages, is_locked, key_change_reason};
@@ -66,7 +66,7 @@ pub(crate) struct OpenedProvisioner {
 /// Restores dependencies from the local store and a remote cache, and saves new ones.
 pub(crate) struct CacheProvisioner {
     manifest: NoxfileManifest,
-    apply_lock: bool,
+    use_lock_file: bool,
     index_max_age: Option<Duration>,
     user_cache_dir: Option<PathBuf>,
     pub(super) shares_history: bool,
@@ -83,7 +83,7 @@ pub(crate) struct CacheProvisioner {
     pub(super) remote: Option<RemoteCache>,
     /// The run's directory; without it sessions share no downloads.
     run_dir: Option<PathBuf>,
-    pub(super) venvs: VenvCache,
+    pub(super) environments: EnvironmentCache,
     bytecode: PublishedBytecode,
     /// Packages that were found in uv's cache or restored to it.
     present_packages: BTreeSet<SelectedPackage>,
@@ -108,7 +108,7 @@ impl CacheProvisioner {
         ids: &[SessionId],
     ) -> Result<OpenedProvisioner, ProvisionError> {
         let mode = inputs.options.mode;
-        if mode == CacheMode::Off || !ids.iter().any(|id| inputs.has_provisions(*id)) {
+        if mode == CacheMode::Off || !ids.iter().any(|id| inputs.needs_provisioning(*id)) {
             return Ok(OpenedProvisioner { provisioner: None, notice: None });
         }
         match Self::open(inputs) {
@@ -132,7 +132,7 @@ impl CacheProvisioner {
         let uv_cache = uses_uv.then(|| open_uv_cache(manifest, &store, inputs.uv_cache)).transpose()?;
         Ok(Self {
             manifest: manifest.clone(),
-            apply_lock: inputs.options.apply_lock,
+            use_lock_file: inputs.options.use_lock_file,
             index_max_age: inputs.options.index_max_age,
             user_cache_dir: inputs.user_cache_dir.map(Path::to_path_buf),
             shares_history: inputs.shares_history,
@@ -144,7 +144,7 @@ impl CacheProvisioner {
             session_keys: None,
             remote: remote.flatten(),
             run_dir: None,
-            venvs: VenvCache::for_posargs(inputs.posargs),
+            environments: EnvironmentCache::for_posargs(inputs.posargs),
             bytecode: PublishedBytecode::default(),
             present_packages: BTreeSet::new(),
             restore_report: RestoreReport::default(),
@@ -197,7 +197,7 @@ impl CacheProvisioner {
 
     /// Returns a warning if sessions downloaded packages that cannot be saved, because uv recorded no digest of them.
     pub(super) fn unverifiable_warning(&self) -> Option<String> {
-        let uv = self.uv_cache.as_ref().filter(|_| self.has_downloads && !self.apply_lock)?;
+        let uv = self.uv_cache.as_ref().filter(|_| self.has_downloads && !self.use_lock_file)?;
         let count = Some(uv.count_wheels_without_digest(self.started_at)).filter(|count| *count > 0)?;
         let keys = self.session_keys.as_ref();
         let version = keys.and_then(|keys| keys.key_context.uv_version.as_deref()).unwrap_or_default();
@@ -237,9 +237,9 @@ impl CacheProvisioner {
 
     /// Returns the session keys; loads them on first use and adds a notice for each problem.
     pub(super) fn load_session_keys(&mut self, notices: &mut Vec<String>) -> &mut SessionKeys {
-        let (manifest, apply_lock, cache_dir) = (&self.manifest, self.apply_lock, self.user_cache_dir.as_deref());
+        let (manifest, use_lock_file, cache_dir) = (&self.manifest, self.use_lock_file, self.user_cache_dir.as_deref());
         self.session_keys.get_or_insert_with(|| {
-            let keys = SessionKeys::new(manifest, apply_lock, cache_dir, &[]);
+            let keys = SessionKeys::new(manifest, use_lock_file, cache_dir, &[]);
             notices.extend(keys.warnings.iter().map(|warning| format!("cache: {warning}")));
             keys
         })
@@ -260,7 +260,7 @@ impl CacheProvisioner {
             return None;
         }
         keys.add_session(&self.manifest, id);
-        let key = keys.session_key(id)?;
+        let key = keys.key_inputs_of(id)?;
         Some((RequiredPackages::for_session(keys, key, &self.manifest), key_change_reason(keys, key)))
     }
 
@@ -290,7 +290,7 @@ impl CacheProvisioner {
         progress: &dyn ProgressReporter,
     ) {
         let environment = self.environment_name(id);
-        let keys: Vec<VersionedKey> = self.venv_key(id).into_iter().collect();
+        let keys: Vec<VersionedKey> = self.environment_key(id).into_iter().collect();
         if let (Some(remote), Some(uv)) = (&mut self.remote, &self.uv_cache) {
             let tag = Some(tag).filter(|_| self.store.options().bytecode);
             remote.download_for_session(&environment, packages, (tag, &keys), (&self.store, uv), progress);
@@ -311,8 +311,8 @@ impl CacheProvisioner {
 
     /// Returns the time after which a stored environment must have been built to be restored. The outer `None` forbids
     /// a restore, the inner one allows any time.
-    fn venv_cutoff(&self, id: SessionId) -> Option<Option<Timestamp>> {
-        // Without a lock, nox would build the environment again and install new releases. A stored environment may
+    fn environment_cutoff(&self, id: SessionId) -> Option<Option<Timestamp>> {
+        // Without a lock file, nox would build the environment again and install new releases. A stored environment may
         // therefore be at most as old as the index responses that the user accepts.
         match self.index_max_age {
             _ if is_locked(self.session_keys.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
@@ -322,9 +322,9 @@ impl CacheProvisioner {
     }
 
     /// Returns the store key of a session's environment, if it may be restored.
-    fn venv_key(&self, id: SessionId) -> Option<VersionedKey> {
-        self.venv_cutoff(id)?;
-        self.venvs.venv_key(&self.manifest.sessions[id.0], self.session_keys.as_ref()?.session_key(id)?)
+    fn environment_key(&self, id: SessionId) -> Option<VersionedKey> {
+        self.environment_cutoff(id)?;
+        self.environments.environment_key(&self.manifest.sessions[id.0], self.session_keys.as_ref()?.key_inputs_of(id)?)
     }
 
     /// Returns the bytecode tag of a session's interpreter; empty if it is unknown.
@@ -333,12 +333,17 @@ impl CacheProvisioner {
     }
 
     /// Restores a session's environment if nox would reuse it, and returns its size.
-    fn restore_venv(&mut self, id: SessionId, progress: &dyn ProgressReporter, notices: &mut Vec<String>) -> u64 {
-        let Some(since) = self.venv_cutoff(id) else { return 0 };
-        let Some(key) = self.session_keys.as_ref().and_then(|keys| keys.session_key(id)) else { return 0 };
+    fn restore_environment(
+        &mut self,
+        id: SessionId,
+        progress: &dyn ProgressReporter,
+        notices: &mut Vec<String>,
+    ) -> u64 {
+        let Some(since) = self.environment_cutoff(id) else { return 0 };
+        let Some(key) = self.session_keys.as_ref().and_then(|keys| keys.key_inputs_of(id)) else { return 0 };
         let session = &self.manifest.sessions[id.0];
         let name = &session.name;
-        match self.venvs.restore((session, key), since, &self.store, progress) {
+        match self.environments.restore((session, key), since, &self.store, progress) {
             Ok(None) => 0,
             Ok(Some(restored)) => {
                 let (files, bytes) = (restored.files, restored.bytes);
@@ -353,14 +358,15 @@ impl CacheProvisioner {
         }
     }
 
-    /// Returns the variables that pass the directories which sessions of this run share to the host.
+    /// Returns the variables that tell the host which directories the sessions of this run share.
     fn session_env(&mut self, packages: &RequiredPackages, tag: &str, downloads: bool) -> Vec<(String, String)> {
         let below_run = |name: &str| self.run_dir.as_ref().map(|run_dir| run_dir.join(name).display().to_string());
-        let fill_dir = below_run("fill").filter(|_| downloads).map(|dir| ("NOXIDE_INSTALLS_FILL".to_owned(), dir));
-        let shared_dir = below_run("shared").map(|dir| ("NOXIDE_INSTALLS_SHARED".to_owned(), dir));
+        let download_locks_dir =
+            below_run("download-locks").filter(|_| downloads).map(|dir| ("NOXIDE_DOWNLOAD_LOCKS".to_owned(), dir));
+        let shared_installs_dir = below_run("shared-installs").map(|dir| ("NOXIDE_SHARED_INSTALLS".to_owned(), dir));
         let (bytecode_dir, used) = self.bytecode.publish_packages(packages.iter_unique(), tag, &self.store);
         self.mark_used(used);
-        fill_dir.into_iter().chain(shared_dir).chain(bytecode_dir).collect()
+        download_locks_dir.into_iter().chain(shared_installs_dir).chain(bytecode_dir).collect()
     }
 }
 
@@ -381,11 +387,11 @@ impl Provisioner for CacheProvisioner {
         let report = self.restore_packages(&packages, progress);
         let damaged = report.damaged.iter();
         notices.extend(
-            damaged.map(|entry| format!("cache: {} is damaged and was quarantined: {}", entry.name, entry.corruption)),
+            damaged.map(|entry| format!("cache: {} is damaged and was quarantined: {}", entry.name, entry.damage)),
         );
-        let venv_bytes = self.restore_venv(id, progress, &mut notices);
+        let environment_bytes = self.restore_environment(id, progress, &mut notices);
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
-        cache.restored_bytes += venv_bytes;
+        cache.restored_bytes += environment_bytes;
         let downloads = cache.misses > 0 || packages.required.is_empty();
         self.has_downloads |= downloads;
         let env = self.session_env(&packages, &tag, downloads);
@@ -404,8 +410,8 @@ impl Provisioner for CacheProvisioner {
 }
 
 impl ProvisionInputs<'_> {
-    /// Whether there is anything to provision for a session.
-    fn has_provisions(&self, id: SessionId) -> bool {
+    /// Whether a session has packages, an environment or directories to restore or save.
+    fn needs_provisioning(&self, id: SessionId) -> bool {
         let session = &self.manifest.sessions[id.0];
         // A session may install packages by code that noxide cannot analyze; a remote cache knows what its environment
         // had.

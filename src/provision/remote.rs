@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::packages::RequiredPackages;
 use crate::cache::remote::{
-    CacheScope, DownloadPlan, DownloadReport, EnvironmentEntries, IncrementalUpload, PackFrame, RemoteSnapshot,
+    CacheScopes, DownloadPlan, DownloadReport, EnvironmentEntries, IncrementalUpload, PackFrame, RemoteSnapshot,
     RemoteStore, StorePackageIndex, UploadReport, WheelChecksums, WheelChecksumsError,
 };
 use crate::cache::store::{EntryId, EntryKind, VersionedKey};
@@ -49,11 +49,11 @@ impl RemoteCache {
         let checksums = WheelChecksums::load(root)?;
         let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
         let checkout = fs_err::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        let scope = CacheScope::from_environment(&platform, &checkout.to_string_lossy(), &variables);
+        let scopes = CacheScopes::from_environment(&platform, &checkout.to_string_lossy(), &variables);
         let signing_key = variables("NOXIDE_CACHE_KEY").filter(|key| !key.is_empty());
         let backend = open_backend(setting, &variables)?;
         Ok(backend.map(|backend| Self {
-            remote: RemoteStore { backend, scope, signing_key, checksums },
+            remote: RemoteStore { backend, scopes, signing_key, checksums },
             snapshot: None,
             environments: EnvironmentEntries::default(),
             known_packages: None,
@@ -195,9 +195,9 @@ impl RemoteCache {
 
     /// Returns the used entries that other runs may need.
     fn shareable_entries(&self) -> impl Iterator<Item = &EntryId> {
-        let keeps_venvs =
-            self.snapshot.as_ref().is_none_or(|snapshot| snapshot.checkout_location(&self.remote.scope).is_stable);
-        self.used_entries.iter().filter(move |id| keeps_venvs || id.kind != EntryKind::Venv)
+        let keeps_environments =
+            self.snapshot.as_ref().is_none_or(|snapshot| snapshot.checkout_location(&self.remote.scopes).is_stable);
+        self.used_entries.iter().filter(move |id| keeps_environments || id.kind != EntryKind::Environment)
     }
 
     /// Uploads the remaining entries.

@@ -12,7 +12,7 @@ use crate::cache::store::{EntryId, SaveReport, StoreError};
 use crate::cache::uv::UvCachedWheel;
 use crate::cache::{PackageSelection, ProgressReporter, SelectedPackage};
 use crate::project::SessionId;
-use crate::project::lock::normalize_name;
+use crate::project::dependencies::normalize_name;
 
 impl CacheProvisioner {
     /// Saves the cached directories, at the end of a run.
@@ -67,7 +67,7 @@ impl CacheProvisioner {
             let (Some(install), Some(envdir)) = (finished.install, self.environment_dir(finished.id)) else { continue };
             let Some(_lock) = self.lock_unchanged_environment(&envdir) else { continue };
             let tag = self.bytecode_tag(finished.id);
-            let saved = self.venvs.save(finished.id, &envdir, &tag, install.commands > 0, &self.store);
+            let saved = self.environments.save(finished.id, &envdir, &tag, install.commands > 0, &self.store);
             self.warnings.extend(saved.warnings);
             self.mark_used(saved.new_entries);
         }
@@ -87,8 +87,8 @@ impl CacheProvisioner {
     /// Whether a finished session may have new packages, a new key or entries to upload.
     fn needs_save(&self, finished: &FinishedSession) -> bool {
         let keys = self.session_keys.as_ref();
-        let key = keys.and_then(|keys| Some((keys.key_index.as_ref()?, keys.session_key(finished.id)?)));
-        let is_known = key.is_some_and(|(index, session)| index.find_exact(&session.fingerprint).is_some());
+        let key = keys.and_then(|keys| Some((keys.key_index.as_ref()?, keys.key_inputs_of(finished.id)?)));
+        let is_known = key.is_some_and(|(index, session)| index.find_exact(&session.dependencies).is_some());
         let installed = finished.install.is_some_and(|install| install.commands > 0);
         let is_new = installed || (finished.install.is_some() && !is_known) || self.remote.is_some();
         self.is_uv_session(finished.id) && is_new
@@ -134,12 +134,12 @@ impl CacheProvisioner {
     /// Saves the key of a session with the packages of its environment.
     fn save_key(&mut self, id: SessionId, environment: &Path, digests: &BTreeMap<String, Vec<String>>) {
         let Some(keys) = &self.session_keys else { return };
-        let (Some(index), Some(session)) = (&keys.key_index, keys.session_key(id)) else { return };
+        let (Some(index), Some(session)) = (&keys.key_index, keys.key_inputs_of(id)) else { return };
         let packages = installed_packages(environment).into_iter().map(|(name, version)| {
             let sha256 = digests.get(&format!("{name} {version}")).cloned().unwrap_or_default();
             InstalledPackage { name, version, sha256 }
         });
-        if let Err(error) = index.store_key(&session.fingerprint, packages.collect()) {
+        if let Err(error) = index.store_key(&session.dependencies, packages.collect()) {
             self.add_warning(error.to_string());
         }
     }

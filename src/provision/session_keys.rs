@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::uv::{find_uv, uv_version};
-use crate::cache::keys::{CacheKey, CacheKeyParts, DependencyFingerprint, KeyContext, KeyIndex};
+use crate::cache::keys::{CacheKey, CacheKeyParts, DependencyInputs, KeyContext, KeyIndex};
 use crate::project::{Interpreter, NoxfileManifest, SessionId};
 
 /// Sessions and the inputs of their cache keys.
 #[derive(Debug)]
 pub(crate) struct SessionKeys {
     /// Sessions that have an environment, in the order they were added.
-    pub(crate) sessions: Vec<SessionKey>,
+    pub(crate) sessions: Vec<SessionKeyInputs>,
     /// Files and versions from which the key inputs are read.
     pub(crate) key_context: KeyContext,
     /// Keys of earlier runs; `None` without a user cache directory.
     pub(crate) key_index: Option<KeyIndex>,
     /// Problems while the key inputs were read.
     pub(crate) warnings: Vec<String>,
-    /// Errors for interpreters that are not installed: nox skips these sessions and reports that itself.
-    pub(crate) missing_interpreters: Vec<String>,
+    /// Errors of interpreters that were not found: nox skips these sessions and reports that itself.
+    pub(crate) interpreter_errors: Vec<String>,
     project_name: String,
     uv: Option<PathBuf>,
     interpreters: HashMap<Option<String>, Option<Interpreter>>,
@@ -27,10 +27,10 @@ pub(crate) struct SessionKeys {
 
 /// The inputs of one session's cache key.
 #[derive(Debug)]
-pub(crate) struct SessionKey {
+pub(crate) struct SessionKeyInputs {
     pub(crate) id: SessionId,
     /// The inputs that determine what it installs.
-    pub(crate) fingerprint: DependencyFingerprint,
+    pub(crate) dependencies: DependencyInputs,
     /// Its interpreter; `None` if no such version is installed.
     pub(crate) interpreter: Option<Interpreter>,
 }
@@ -53,7 +53,7 @@ impl SessionKeys {
             key_index: user_cache_dir.map(|folder| KeyIndex::new(folder, &project_name)),
             key_context,
             warnings,
-            missing_interpreters: Vec::new(),
+            interpreter_errors: Vec::new(),
             project_name,
             uv,
             interpreters: HashMap::new(),
@@ -67,14 +67,14 @@ impl SessionKeys {
     /// Adds a session, unless it has no environment or was added before.
     pub(super) fn add_session(&mut self, manifest: &NoxfileManifest, id: SessionId) {
         let session = &manifest.sessions[id.0];
-        if session.backend == "none" || self.session_key(id).is_some() {
+        if session.backend == "none" || self.key_inputs_of(id).is_some() {
             return;
         }
         let interpreter = self.find_interpreter(manifest, session.python.as_ref());
         let probed = interpreter.clone().unwrap_or_default();
         let inputs = self.key_context.key_inputs(session, &manifest.root, &probed);
-        let fingerprint = DependencyFingerprint::new(session.name.as_str(), inputs);
-        self.sessions.push(SessionKey { id, fingerprint, interpreter });
+        let dependencies = DependencyInputs::new(session.name.as_str(), inputs);
+        self.sessions.push(SessionKeyInputs { id, dependencies, interpreter });
     }
 
     /// Finds the interpreter of a Python specifier, and caches the result.
@@ -85,7 +85,7 @@ impl SessionKeys {
         }
         let host = (manifest.executable.as_path(), manifest.nox.as_str());
         let found = Interpreter::find_for_spec(spec.as_deref(), host, self.uv.as_deref());
-        let found = found.map_err(|error| self.missing_interpreters.push(error.to_string())).ok();
+        let found = found.map_err(|error| self.interpreter_errors.push(error.to_string())).ok();
         self.interpreters.insert(spec, found.clone());
         found
     }
@@ -95,19 +95,19 @@ impl SessionKeys {
         &self.project_name
     }
 
-    /// Returns the key inputs of one session.
-    pub(super) fn session_key(&self, id: SessionId) -> Option<&SessionKey> {
+    /// Returns the inputs of one session's cache key.
+    pub(super) fn key_inputs_of(&self, id: SessionId) -> Option<&SessionKeyInputs> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
     /// Returns the bytecode tag of a session's interpreter, such as `cpython-311`; empty if it is unknown.
     pub(super) fn bytecode_tag(&self, id: SessionId) -> String {
-        let interpreter = self.session_key(id).and_then(|session| session.interpreter.as_ref());
+        let interpreter = self.key_inputs_of(id).and_then(|session| session.interpreter.as_ref());
         interpreter.map(|interpreter| interpreter.tag.clone()).unwrap_or_default()
     }
 
     /// Computes one cache key for these sessions.
-    pub(crate) fn combined_key(&self, sessions: &[&SessionKey]) -> CacheKey {
+    pub(crate) fn combined_key(&self, sessions: &[&SessionKeyInputs]) -> CacheKey {
         let interpreters: Vec<&Interpreter> =
             sessions.iter().filter_map(|session| session.interpreter.as_ref()).collect();
         let first = |part: fn(&Interpreter) -> &str| interpreters.first().map_or("", |python| part(python)).to_owned();
@@ -120,9 +120,8 @@ impl SessionKeys {
             pythons: interpreters.iter().map(|python| python.tag.clone()).collect(),
             tool: uv_version.map_or_else(|| "pip".to_owned(), |version| format!("uv{version}")),
         };
-        let fingerprints: Vec<DependencyFingerprint> =
-            sessions.iter().map(|session| session.fingerprint.clone()).collect();
-        CacheKey::new(&parts, &fingerprints)
+        let dependencies: Vec<DependencyInputs> = sessions.iter().map(|session| session.dependencies.clone()).collect();
+        CacheKey::new(&parts, &dependencies)
     }
 }
 
@@ -146,7 +145,7 @@ pub(super) fn installed_packages(environment: &Path) -> Vec<(String, String)> {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let (name, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
-            Some((crate::project::lock::normalize_name(name), version.to_owned()))
+            Some((crate::project::dependencies::normalize_name(name), version.to_owned()))
         })
         .collect();
     packages.sort();

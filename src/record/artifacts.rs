@@ -1,4 +1,4 @@
-//! Manifest of the artifacts collected from a session, version 2.
+//! List of the artifacts collected from a session, version 2.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::fs::write_atomic;
 use crate::project::path_serde;
 
-/// Version of the manifest that is written and read.
+/// Version of the list that is written and read.
 pub(crate) const ARTIFACTS_VERSION: u32 = 2;
 
-/// Artifacts of one session: `artifacts/<session>/manifest.json` in a run directory.
+/// Artifacts of one session: `artifacts/<session>/artifacts.json` in a run directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArtifactManifest {
+pub struct ArtifactList {
     /// Always `ARTIFACTS_VERSION`.
     pub version: u32,
     /// Name of the session.
@@ -42,28 +42,28 @@ pub struct Artifact {
     pub changed_during_copy: bool,
 }
 
-impl ArtifactManifest {
+impl ArtifactList {
     /// Returns the directory of a session's artifacts; `stem` is the file stem of its logs.
     pub fn session_dir(run_dir: &Path, stem: &str) -> PathBuf {
         run_dir.join("artifacts").join(stem)
     }
 
-    /// Writes the manifest into its directory.
+    /// Writes the list into its directory.
     ///
     /// # Errors
     /// When the directory is not writable.
     pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
-        write_atomic(&dir.join("manifest.json"), &bytes)
+        write_atomic(&dir.join("artifacts.json"), &bytes)
     }
 
-    /// Reads the manifest of a directory.
+    /// Reads the list of a directory.
     ///
     /// # Errors
     /// When it does not exist, is damaged or has another version.
     pub fn read(dir: &Path) -> io::Result<Self> {
-        let path = dir.join("manifest.json");
+        let path = dir.join("artifacts.json");
         let reject =
             |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let artifacts: Self =

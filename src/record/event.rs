@@ -75,14 +75,16 @@ pub enum EventKind {
         /// Milliseconds until the next attempt.
         delay_ms: u64,
     },
-    /// A session ended (also one that never started: aborted, cancelled).
+    /// A session ended, or will not start (`aborted`).
     SessionFinished(SessionResult),
-    /// The run was interrupted (Ctrl-C, SIGTERM, SIGHUP, fail-fast); its sessions are being stopped.
+    /// The run starts no more sessions: it was interrupted (Ctrl-C, SIGTERM, SIGHUP), a session failed (fail-fast), or
+    /// the host process died.
     RunInterrupted {
         /// Signal name such as `SIGINT`, or `fail-fast`, or `host`.
         cause: String,
     },
-    /// A notice that is not the outcome of a session (fallback mode, read-only directory …).
+    /// A notice that is not the outcome of a session (sessions load the noxfile again, the directory is
+    /// read-only …).
     Notice {
         /// One sentence.
         text: String,
@@ -169,7 +171,7 @@ pub struct SessionSpec {
     pub locks: Vec<String>,
     /// Whether no other session runs at the same time.
     pub exclusive: bool,
-    /// Number of slots it occupies.
+    /// Slots that it takes (setting `cpus`).
     pub cpus: usize,
     /// Usual wall time from the history, in milliseconds.
     pub usual_ms: Option<u64>,
@@ -252,7 +254,8 @@ pub struct AttemptResult {
 pub struct SessionResult {
     /// Name of the session.
     pub session: SessionName,
-    /// Outcome of the last attempt; `skipped`, `aborted` or `cancelled` if it never started.
+    /// Outcome of the last attempt; `failed` if it passed but counts as failed because it is flaky; `aborted` if the
+    /// session never started.
     pub outcome: Outcome,
     /// Reason why it failed, was skipped or never started; empty if it passed.
     pub reason: String,

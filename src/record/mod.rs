@@ -19,7 +19,7 @@ mod temp_dir;
 
 pub(crate) use crate::project::is_run_data_dir;
 pub(crate) use artifacts::ARTIFACTS_VERSION;
-pub use artifacts::{Artifact, ArtifactManifest};
+pub use artifacts::{Artifact, ArtifactList};
 pub(crate) use cache_cost::CacheCost;
 pub(crate) use collected_files::{collect_run_files, reset_collection_dir};
 pub use event::{

@@ -18,7 +18,7 @@ pub enum Outcome {
     Crashed,
     /// Stopped because the run was interrupted or failed fast.
     Cancelled,
-    /// Not run: a stored result was shown instead.
+    /// Reserved for cached results: not run, a stored result was shown instead. Nothing produces it yet.
     Replayed,
     /// Skipped by nox: no interpreter, or `session.skip`.
     Skipped,

@@ -23,9 +23,9 @@ const MAX_PATH_LEN: usize = 60;
 pub(crate) struct RunTempDir {
     path: PathBuf,
     run_dir: PathBuf,
-    /// Empty directories of finished sessions, to be reused. Creating one allocates an inode, for which ext4 scans past
+    /// Empty directories of finished sessions, for later sessions. Creating one allocates an inode, for which ext4 scans past
     /// those freed in the last minutes; in a run of many short sessions this took a fifth of noxide's own CPU time.
-    idle_session_dirs: RefCell<Vec<PathBuf>>,
+    recycled_session_dirs: RefCell<Vec<PathBuf>>,
 }
 
 impl RunTempDir {
@@ -38,7 +38,7 @@ impl RunTempDir {
         let run_dir = fs_err::canonicalize(run_dir)?;
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let path = tempfile::Builder::new().prefix(DIR_PREFIX).rand_bytes(6).permissions(private).tempdir()?.keep();
-        let temp_dir = Self { path, run_dir, idle_session_dirs: RefCell::default() };
+        let temp_dir = Self { path, run_dir, recycled_session_dirs: RefCell::default() };
         if temp_dir.path.as_os_str().len() > MAX_PATH_LEN || temp_dir.path.to_str().is_none() {
             temp_dir.remove_with_path_file()?;
             return Err(io::Error::other(format!("the path {} is too long", temp_dir.path.display())));
@@ -60,7 +60,7 @@ impl RunTempDir {
     pub(crate) fn session_dir(&self, number: usize) -> io::Result<PathBuf> {
         let path = self.path.join(number.to_string());
         if !path.is_dir() {
-            let idle = self.idle_session_dirs.borrow_mut().pop();
+            let idle = self.recycled_session_dirs.borrow_mut().pop();
             if idle.is_none_or(|idle| std::fs::rename(idle, &path).is_err()) {
                 fs_err::create_dir_all(&path)?;
             }
@@ -72,14 +72,14 @@ impl RunTempDir {
     pub(crate) fn recycle_if_empty(&self, dir: &Path) -> bool {
         let empty = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if empty {
-            self.idle_session_dirs.borrow_mut().push(dir.to_path_buf());
+            self.recycled_session_dirs.borrow_mut().push(dir.to_path_buf());
         }
         empty
     }
 
     /// Removes the directory and the file that names it, unless a session's directory still exists.
     pub(crate) fn remove_if_unused(&self) {
-        for idle in self.idle_session_dirs.borrow_mut().drain(..) {
+        for idle in self.recycled_session_dirs.borrow_mut().drain(..) {
             // A directory that is not empty any more stays.
             let _ = std::fs::remove_dir(idle);
         }

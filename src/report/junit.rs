@@ -10,7 +10,7 @@ use quick_junit::{
 
 use super::junit_suites::{RewrittenSuites, rewrite_suite_file};
 use crate::fs::write_atomic;
-use crate::record::{ArtifactManifest, AttemptResult, Outcome, RecordedSession, RunRecord};
+use crate::record::{ArtifactList, AttemptResult, Outcome, RecordedSession, RunRecord};
 
 /// Bytes of a failed session's log to include.
 const MAX_LOG_TAIL: u64 = 32 * 1024;
@@ -178,7 +178,7 @@ fn sanitize_xml_text(text: &str) -> XmlString {
 /// Merges the suites of all collected JUnit files; also returns the skipped files.
 fn merge_artifact_suites(run_dir: &Path) -> (Vec<RewrittenSuites>, Vec<String>) {
     let (mut merged, mut skipped_files) = (Vec::new(), Vec::new());
-    for (session_dir, artifacts) in ArtifactManifest::read_all(run_dir) {
+    for (session_dir, artifacts) in ArtifactList::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
             match rewrite_suite_file(&session_dir.join("files").join(&file.path), &artifacts.session) {

@@ -85,7 +85,7 @@ pub struct SessionReport {
     pub locks: Vec<String>,
     /// Whether it runs alone.
     pub exclusive: bool,
-    /// Number of slots it occupies.
+    /// Slots that it takes (setting `cpus`).
     pub cpus: usize,
     /// When all its dependencies had ended.
     pub ready: u64,

@@ -2,7 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
-use crate::text::{escape_markdown_cell, to_one_line};
+use crate::text::{escape_markdown_cell, to_single_line};
 
 /// A table of text cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl TextTable {
         let filled = |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
         let shown: Vec<usize> = (0..self.columns.len()).filter(|column| filled(*column)).collect();
         let rows: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(|cell| to_one_line(cell)).collect()).collect();
+            self.rows.iter().map(|row| row.iter().map(|cell| to_single_line(cell)).collect()).collect();
         let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();
         let headings: Vec<String> = self.columns.iter().map(|(heading, _)| heading.clone()).collect();
         let width = |column: usize| {

@@ -3,7 +3,7 @@
 use super::run_report::{RunReport, SessionReport};
 use super::table::TextTable;
 use crate::record::Outcome;
-use crate::text::{escape_markdown_cell, fenced_block, format_delta, format_duration, pluralize, to_one_line};
+use crate::text::{escape_markdown_cell, fenced_block, format_delta, format_duration, pluralize, to_single_line};
 
 /// End of a failed session's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn format_run_identity(report: &RunReport) -> String {
     let mut parts = vec![format!("run {}", run.run_id), run.time.clone()];
     parts.extend(run.commit.as_ref().map(|commit| format!("commit {}", commit.get(..12).unwrap_or(commit))));
     parts.extend(run.interrupted.as_ref().map(|cause| format!("ended early: {cause}")));
-    to_one_line(&parts.join(" · "))
+    to_single_line(&parts.join(" · "))
 }
 
 /// Builds the table of sessions.
@@ -99,7 +99,7 @@ fn critical_path_lines(report: &RunReport) -> Vec<String> {
         let gap = if link.gap >= 100 { format!(", {} later", format_duration(link.gap)) } else { String::new() };
         format!(
             "{} {} ({}{gap})",
-            to_one_line(&link.session),
+            to_single_line(&link.session),
             format_duration(link.end - link.start),
             link.reason.describe_wait()
         )
@@ -142,7 +142,7 @@ pub fn render_text(report: &RunReport) -> String {
         text.push_str(&format!("{}\n", format_lower_bound(report)));
     }
     for flaky in &report.flaky_sessions {
-        text.push_str(&format!("flaky: {}: {}\n", to_one_line(&flaky.session), describe_flakiness(flaky)));
+        text.push_str(&format!("flaky: {}: {}\n", to_single_line(&flaky.session), describe_flakiness(flaky)));
     }
     text
 }

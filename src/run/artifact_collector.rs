@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use walkdir::WalkDir;
 
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
-use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
+use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactList};
 
 /// Maximum number of attempts to copy a file that changes while it is being copied.
 const MAX_COPY_ATTEMPTS: u32 = 3;
@@ -22,18 +22,18 @@ const PRIVATE_DIRECTORIES: [&str; 3] = [".git", DEFAULT_ENVDIR, RUN_DATA_DIR];
 /// Collects the artifacts of one session.
 #[derive(Debug)]
 pub(super) struct ArtifactCollector {
-    /// The session's name, for the manifest.
+    /// The session's name, for the list of artifacts.
     pub(super) session: String,
     /// The project's root; nothing outside it is read.
     pub(super) root: PathBuf,
     /// Globs relative to the root.
     pub(super) globs: Vec<String>,
-    /// The directory for `manifest.json` and the copies.
+    /// The directory for `artifacts.json` and the copies.
     pub(super) folder: PathBuf,
 }
 
 impl ArtifactCollector {
-    /// Copies all files that the globs match, writes the manifest, and returns a notice for each problem.
+    /// Copies all files that the globs match, writes the list, and returns a notice for each problem.
     ///
     /// Stops before the next file once `cancelled` is set.
     pub(super) fn collect_artifacts(&self, cancelled: &AtomicBool) -> Vec<String> {
@@ -50,7 +50,7 @@ impl ArtifactCollector {
         matches.sort_unstable();
         matches.dedup();
         let mut artifacts =
-            ArtifactManifest { version: ARTIFACTS_VERSION, session: self.session.clone(), files: Vec::new() };
+            ArtifactList { version: ARTIFACTS_VERSION, session: self.session.clone(), files: Vec::new() };
         for path in matches {
             if cancelled.load(Ordering::Relaxed) {
                 notices.push(format!(
@@ -74,7 +74,7 @@ impl ArtifactCollector {
             }
         }
         let written = fs_err::create_dir_all(&self.folder).and_then(|()| artifacts.write(&self.folder));
-        notices.extend(written.err().map(|error| format!("{}: {error}", describe("the manifest"))));
+        notices.extend(written.err().map(|error| format!("{}: {error}", describe("the list of artifacts"))));
         notices
     }
 
@@ -219,37 +219,42 @@ mod tests {
         }
 
         fn collect(&self, globs: &[&str]) -> (Vec<String>, Vec<String>) {
-            let (artifacts, notices) = self.collect_manifest(globs, false);
+            let (artifacts, notices) = self.collect_list(globs, false);
             (artifacts.files.iter().map(|file| path_text(&file.path)).collect(), notices)
         }
 
-        fn collect_manifest(&self, globs: &[&str], stop: bool) -> (ArtifactManifest, Vec<String>) {
+        fn collect_list(&self, globs: &[&str], stop: bool) -> (ArtifactList, Vec<String>) {
             let collector = ArtifactCollector {
                 session: "tests".to_owned(),
                 root: self.root.path().to_path_buf(),
                 globs: globs.iter().map(|glob| (*glob).to_owned()).collect(),
-                folder: ArtifactManifest::session_dir(self.run.path(), "tests"),
+                folder: ArtifactList::session_dir(self.run.path(), "tests"),
             };
             let notices = collector.collect_artifacts(&AtomicBool::new(stop));
-            (ArtifactManifest::read(&collector.folder).unwrap(), notices)
+            (ArtifactList::read(&collector.folder).unwrap(), notices)
         }
     }
 
     #[test]
     fn globs_match_files_and_directories_once() {
-        let tree =
-            Tree::new(&["build/junit-a.xml", "build/junit-b.xml", "build/html/i/x.js", "junit-c.xml", "manifest.json"]);
+        let tree = Tree::new(&[
+            "build/junit-a.xml",
+            "build/junit-b.xml",
+            "build/html/i/x.js",
+            "junit-c.xml",
+            "artifacts.json",
+        ]);
         let all = ["./build/junit-*.xml", "build/html/", "*.json", "build/**/*.js"];
         let (files, notices) = tree.collect(&all);
-        assert_eq!(files, ["build/html/i/x.js", "build/junit-a.xml", "build/junit-b.xml", "manifest.json"]);
+        assert_eq!(files, ["artifacts.json", "build/html/i/x.js", "build/junit-a.xml", "build/junit-b.xml"]);
         assert!(notices.is_empty(), "{notices:?}");
-        let (artifacts, _) = tree.collect_manifest(&["*.json"], false);
+        let (artifacts, _) = tree.collect_list(&["*.json"], false);
         let file = &artifacts.files[0];
         assert_eq!((file.bytes, file.mode & 0o600, file.changed_during_copy), (13, 0o600, false));
-        assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"manifest.json").to_hex().as_str()));
-        let copy = ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/manifest.json");
-        assert_eq!(fs_err::read(copy).unwrap(), b"manifest.json");
-        assert_eq!(ArtifactManifest::read_all(tree.run.path()).len(), 1);
+        assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"artifacts.json").to_hex().as_str()));
+        let copy = ArtifactList::session_dir(tree.run.path(), "tests").join("files/artifacts.json");
+        assert_eq!(fs_err::read(copy).unwrap(), b"artifacts.json");
+        assert_eq!(ArtifactList::read_all(tree.run.path()).len(), 1);
     }
 
     #[test]
@@ -284,7 +289,7 @@ mod tests {
         symlink("real.txt", build.join("inner")).unwrap();
         symlink(outside.root.path().join("secret"), build.join("outer")).unwrap();
         symlink(outside.root.path(), build.join("folder")).unwrap();
-        let (artifacts, notices) = tree.collect_manifest(&["build"], false);
+        let (artifacts, notices) = tree.collect_list(&["build"], false);
         let files: Vec<_> =
             artifacts.files.iter().map(|f| (path_text(&f.path), f.digest.is_some(), f.link_target.clone())).collect();
         assert!(notices.is_empty(), "{notices:?}");
@@ -304,9 +309,9 @@ mod tests {
         let (files, notices) = tree.collect(&["build"]);
         assert_eq!(files, ["build/a", "build/b"]);
         assert!(notices[0].contains("build/pipe is not a file"), "{notices:?}");
-        fs_err::create_dir_all(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a/x")).ok();
-        fs_err::remove_file(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
-        fs_err::create_dir(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
+        fs_err::create_dir_all(ArtifactList::session_dir(tree.run.path(), "tests").join("files/build/a/x")).ok();
+        fs_err::remove_file(ArtifactList::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
+        fs_err::create_dir(ArtifactList::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
         let (files, notices) = tree.collect(&["build/a", "build/b"]);
         assert_eq!(files, ["build/b"]);
         assert!(notices[0].contains("build/a could not be copied"), "{notices:?}");
@@ -315,7 +320,7 @@ mod tests {
     #[test]
     fn an_interrupted_run_copies_no_more() {
         let tree = Tree::new(&["a", "b"]);
-        let (artifacts, notices) = tree.collect_manifest(&["?"], true);
+        let (artifacts, notices) = tree.collect_list(&["?"], true);
         assert!(artifacts.files.is_empty() && notices[0].contains("a and later files were not copied"), "{notices:?}");
     }
 
@@ -335,7 +340,7 @@ mod tests {
         while fs_err::metadata(&path).unwrap().len() == 8 << 20 {
             std::thread::yield_now();
         }
-        let (artifacts, notices) = tree.collect_manifest(&["grows"], false);
+        let (artifacts, notices) = tree.collect_list(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
         assert!(

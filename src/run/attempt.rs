@@ -13,6 +13,9 @@ use super::timeout_context::describe_activity;
 use crate::project::SessionId;
 use crate::record::{AttemptResult, InstallStats, Outcome};
 
+/// Environment variable with the tag of an attempt, unique on the machine, by which its processes are found.
+const ATTEMPT_TAG: &str = "NOXIDE_ATTEMPT_TAG";
+
 /// An attempt whose result is not known yet: it runs, or some of its processes have not exited.
 #[derive(Debug)]
 pub(super) struct RunningAttempt {
@@ -32,8 +35,8 @@ pub(super) struct RunningAttempt {
     last_output_at: u64,
     /// Whether every process has closed its output.
     output_closed: bool,
-    /// A `NAME=value` that is in the environment of all its processes.
-    process_tag: String,
+    /// Value of [`ATTEMPT_TAG`].
+    attempt_tag: String,
     process_group: Option<u32>,
     phase: AttemptPhase,
     stop_reason: Option<StopReason>,
@@ -135,7 +138,7 @@ impl RunningAttempt {
         start: u64,
         slots: Vec<usize>,
         log_path: PathBuf,
-        process_tag: String,
+        attempt_tag: String,
     ) -> Self {
         Self {
             id,
@@ -148,7 +151,7 @@ impl RunningAttempt {
             received_bytes: 0,
             last_output_at: start,
             output_closed: false,
-            process_tag,
+            attempt_tag,
             process_group: None,
             phase: AttemptPhase::Working,
             stop_reason: None,
@@ -172,8 +175,8 @@ impl RunningAttempt {
     }
 
     /// Returns the environment variable that all its processes have.
-    pub(super) fn process_tag(&self) -> Option<(String, String)> {
-        self.process_tag.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    pub(super) fn tag_variable(&self) -> (String, String) {
+        (ATTEMPT_TAG.to_owned(), self.attempt_tag.clone())
     }
 
     /// Returns its process group, once it has one.
@@ -279,13 +282,13 @@ impl RunningAttempt {
 
     /// Describes the limit that the attempt has exceeded.
     fn exceeded_limit(&self, now: u64, limits: &AttemptLimits) -> Option<String> {
-        let passed = |since: u64, limit: Option<Duration>| {
+        let exceeded = |since: u64, limit: Option<Duration>| {
             limit.filter(|limit| now.saturating_sub(since) >= to_millis(*limit)).map(format_limit)
         };
         let timeout =
-            passed(self.start, limits.timeout).map(|limit| format!("still running after its timeout of {limit}"));
+            exceeded(self.start, limits.timeout).map(|limit| format!("still running after its timeout of {limit}"));
         timeout.or_else(|| {
-            passed(self.last_output_at, limits.idle_timeout)
+            exceeded(self.last_output_at, limits.idle_timeout)
                 .map(|limit| format!("no output for its idle timeout of {limit}"))
         })
     }
@@ -295,7 +298,7 @@ impl RunningAttempt {
         describe_activity(self.process_tree().as_ref(), &run_dir.join(&self.log_path))
     }
 
-    /// Sends a signal and records the reason, unless the process has exited or a reason was recorded before.
+    /// Sends a signal; also records the reason, if none was recorded before and the process has not exited.
     pub(super) fn request_stop(&mut self, reason: StopReason, signal: StopSignal, now: u64, grace_ms: u64) {
         if self.stop_reason.is_none() && !self.has_exited() {
             self.stop_reason = Some(reason);
@@ -338,7 +341,8 @@ impl RunningAttempt {
         }
     }
 
-    /// Concludes a drained attempt: kills the remaining processes if it failed, and completes its log.
+    /// Concludes a drained attempt: kills the remaining processes, unless it passed and they have closed its output,
+    /// and completes its log.
     pub(super) fn conclude(mut self) -> Option<ConcludedAttempt> {
         let phase = std::mem::replace(&mut self.phase, AttemptPhase::Working);
         let AttemptPhase::Draining { exit_report, ended_at, .. } = phase else { return None };
@@ -362,7 +366,7 @@ impl RunningAttempt {
     }
 
     fn process_tree(&self) -> Option<ProcessTree> {
-        self.process_group.map(|group| ProcessTree { group, tag: self.process_tag.clone() })
+        self.process_group.map(|group| ProcessTree { group, tag: format!("{ATTEMPT_TAG}={}", self.attempt_tag) })
     }
 
     fn is_gone(&self) -> bool {

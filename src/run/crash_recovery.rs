@@ -26,7 +26,7 @@ impl RunTag {
 
     /// Returns the environment entry `NAME=value` with the tag.
     pub(super) fn env_entry(&self) -> String {
-        format!("NOXIDE_MARK={}", self.0)
+        format!("NOXIDE_RUN_TAG={}", self.0)
     }
 }
 

@@ -66,8 +66,8 @@ pub struct RunContext<'a> {
     pub run_dir: &'a Path,
     /// Metadata for the first event.
     pub metadata: RunMetadata,
-    /// A text unique on this machine that tags all processes of the run.
-    pub process_tag: String,
+    /// Tag of the run, unique on this machine.
+    pub run_tag: String,
     /// Columns and rows of the terminal that sessions write to; with `None` they write to pipes.
     pub terminal: Option<(u16, u16)>,
     /// Secrets to mask in logs.

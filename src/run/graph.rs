@@ -103,7 +103,7 @@ impl SessionGraph {
         self.nodes[session.0]
             .needs
             .iter()
-            .map(|(required, origin)| SessionNeed { session: name(*required), origin: origin.clone() })
+            .map(|(needed, origin)| SessionNeed { session: name(*needed), origin: origin.clone() })
             .collect()
     }
 
@@ -117,9 +117,9 @@ impl SessionGraph {
                 }
             }
             for after in self.nodes[session].options.after.clone() {
-                for (required, other) in sessions.iter().enumerate() {
-                    if required != session && pattern_matches(&after.pattern, &other.base, &other.signatures) {
-                        self.add_need(session, required, NeedOrigin::Settings { location: after.location.clone() });
+                for (needed, other) in sessions.iter().enumerate() {
+                    if needed != session && pattern_matches(&after.pattern, &other.base, &other.signatures) {
+                        self.add_need(session, needed, NeedOrigin::Settings { location: after.location.clone() });
                     }
                 }
             }
@@ -220,16 +220,16 @@ impl SessionGraph {
         }
     }
 
-    fn add_need(&mut self, session: usize, required: usize, origin: NeedOrigin) {
-        let required = SessionIndex(required);
-        if !self.nodes[session].needs.iter().any(|(known, _)| *known == required) {
-            self.nodes[session].needs.push((required, origin));
+    fn add_need(&mut self, session: usize, needed: usize, origin: NeedOrigin) {
+        let needed = SessionIndex(needed);
+        if !self.nodes[session].needs.iter().any(|(known, _)| *known == needed) {
+            self.nodes[session].needs.push((needed, origin));
         }
     }
 
     /// Returns which sessions wait for this one, directly or not.
     fn transitive_dependents(&self, session: usize) -> Vec<bool> {
-        let needs = self.nodes.iter().map(|node| node.needs.iter().map(|(required, _)| required.0));
+        let needs = self.nodes.iter().map(|node| node.needs.iter().map(|(needed, _)| needed.0));
         reachable_from(session, &reverse_edges(needs))
     }
 
@@ -249,19 +249,19 @@ impl SessionGraph {
         let mut session = start;
         while !path.contains(&session) {
             path.push(session);
-            session = self.first_remaining_need(session, &remaining).map_or(session, |(required, _)| required.0);
+            session = self.first_remaining_need(session, &remaining).map_or(session, |(needed, _)| needed.0);
         }
         path.drain(..path.iter().position(|seen| *seen == session).unwrap_or(0));
         let step = |session: &usize| {
-            let (required, origin) = self.first_remaining_need(*session, &remaining)?;
-            let need = SessionNeed { session: sessions[required.0].name.clone(), origin: origin.clone() };
+            let (needed, origin) = self.first_remaining_need(*session, &remaining)?;
+            let need = SessionNeed { session: sessions[needed.0].name.clone(), origin: origin.clone() };
             Some(CycleStep { session: sessions[*session].name.clone(), need })
         };
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))
     }
 
     fn first_remaining_need(&self, session: usize, remaining: &[bool]) -> Option<&(SessionIndex, NeedOrigin)> {
-        self.nodes[session].needs.iter().find(|(required, _)| remaining[required.0])
+        self.nodes[session].needs.iter().find(|(needed, _)| remaining[needed.0])
     }
 }
 

@@ -46,23 +46,23 @@ fn forward_messages(messages: HostMessages, sender: &Sender<RunMessage>) {
 
 impl SessionLauncher for HostLauncher<'_> {
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
-        let required_outcomes =
-            request.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
+        let required_statuses =
+            request.required_statuses.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
         let traced = self.tracing.begin_session(request)?;
-        let (env, trace, socket) = match traced {
+        let (env, seccomp, socket) = match traced {
             Some(traced) => (traced.env, Some(traced.setup), Some(traced.socket)),
             None => (Vec::new(), None, None),
         };
         let host_request = HostRunRequest {
             id: request.id,
-            required_outcomes,
+            required_statuses,
             posargs: request.posargs.clone(),
             env: request.env.iter().cloned().chain(env).collect(),
             nice: request.nice,
             tty: request.terminal,
             leak_timeout_ms: request.leak_timeout_ms,
             remaining_sessions: request.remaining_sessions,
-            trace,
+            seccomp,
         };
         match socket {
             Some(socket) => self.host.run_session_traced(&host_request, output.as_fd(), output.as_fd(), socket.as_fd()),

@@ -12,7 +12,7 @@ pub struct LaunchRequest {
     /// The session.
     pub id: SessionId,
     /// Outcomes of the sessions it requires.
-    pub required_outcomes: Vec<(SessionId, Outcome)>,
+    pub required_statuses: Vec<(SessionId, Outcome)>,
     /// Arguments passed by `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of noxide's own.

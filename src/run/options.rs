@@ -246,7 +246,7 @@ fn extend_unique(known: &mut Vec<String>, more: &[String]) {
 /// A need declared by settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AfterRule {
-    /// The required sessions: a base name, a signature or a glob.
+    /// The sessions to wait for: a base name, a signature or a glob.
     pub(crate) pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.
     pub(crate) location: String,

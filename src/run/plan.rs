@@ -11,12 +11,12 @@ use super::worker_share::{ShareInput, compute_shares};
 use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
 use crate::provision::{CacheMode, ProvisionOptions};
 use crate::record::{CacheStats, Outcome, SessionHistory, SessionSpec, UsualStats};
-use crate::trace::KnownOrdering;
+use crate::trace::PlannedOrdering;
 
 /// Everything a run will do. Indexed by [`SessionIndex`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
-    /// How many sessions of one CPU run at once.
+    /// Number of slots.
     pub slots: usize,
     /// Memory that sessions share, in bytes; 0 if unlimited.
     pub memory: u64,
@@ -62,10 +62,10 @@ pub struct SessionForecast {
     pub end: u64,
 }
 
-/// CPUs and memory that a run may use.
+/// Slots and memory that a run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunCapacity {
-    /// How many sessions of one CPU run at once.
+    /// Number of slots.
     pub slots: usize,
     /// Memory in bytes; 0 if unlimited.
     pub memory: u64,
@@ -107,7 +107,7 @@ impl RunPlan {
             planned.spec.needs = graph.session_needs(manifest, SessionIndex(index));
             planned.spec.locks.clone_from(&node.locks);
             planned.task.needs =
-                node.needs.iter().map(|(required, origin)| (*required, origin.requires_success())).collect();
+                node.needs.iter().map(|(needed, origin)| (*needed, origin.requires_success())).collect();
             planned.task.locks.clone_from(&node.locks);
             planned.task.duration = usual.map_or(assumed_duration, |usual| usual.wall_ms.max(1));
             let usual = usual.and_then(|usual| Some((usual.wall_ms, usual.cpu_ms?)));
@@ -212,28 +212,28 @@ impl RunPlan {
     }
 
     /// Returns for each pair of sessions how the plan orders or separates them.
-    pub(crate) fn known_ordering(&self) -> KnownOrdering {
-        let mut known = KnownOrdering::default();
+    pub(crate) fn planned_ordering(&self) -> PlannedOrdering {
+        let mut planned = PlannedOrdering::default();
         for one in self.indexes() {
             if self[one].task.exclusive {
-                known.exclusive.insert(one.0);
+                planned.exclusive.insert(one.0);
             }
             for other in self.indexes().filter(|other| *other != one) {
                 if self.waits_for(one, other) {
-                    known.ordered.insert((one.0, other.0));
+                    planned.waits.insert((one.0, other.0));
                 } else if let Some(reason) = self.separation_reason(one, other) {
-                    known.separated.insert((one.0, other.0), reason);
+                    planned.separated.insert((one.0, other.0), reason);
                 }
             }
         }
-        known
+        planned
     }
 
     /// Whether a session waits for another, directly or not.
-    fn waits_for(&self, session: SessionIndex, required: SessionIndex) -> bool {
+    fn waits_for(&self, session: SessionIndex, needed: SessionIndex) -> bool {
         let needs: Vec<Vec<usize>> =
             self.sessions.iter().map(|planned| planned.task.needs.iter().map(|(need, _)| need.0).collect()).collect();
-        reachable_from(session.0, &needs)[required.0]
+        reachable_from(session.0, &needs)[needed.0]
     }
 
     /// Describes what prevents two sessions from overlapping, apart from needs; `None` if nothing does.

@@ -8,11 +8,11 @@ use super::graph::{GraphError, SessionIndex};
 use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::run_tracing::{RunTracing, TraceInputs};
-use crate::project::lock::ConstraintsError;
+use crate::project::dependencies::ConstraintsError;
 use crate::project::{NoxfileManifest, SessionId, SessionName};
-use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, export_lock_constraints};
+use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, export_lock_file_constraints};
 use crate::record::{RunMetadata, RunStore, SessionHistory, ShardMetadata};
-use crate::trace::{KnownOrdering, TraceCache, TraceMode, trace_context};
+use crate::trace::{PlannedOrdering, TraceCache, TraceMode, trace_context};
 
 /// A run that is ready to start.
 pub(crate) struct PreparedRun {
@@ -105,17 +105,17 @@ impl PreparedRun {
         options: &RunOptions,
         store: &RunStore,
         notices: Vec<String>,
-    ) -> Result<(Self, Vec<SessionIndex>, KnownOrdering), GraphError> {
+    ) -> Result<(Self, Vec<SessionIndex>, PlannedOrdering), GraphError> {
         let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
         let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..options.clone() };
         let mut plan = RunPlan::new(manifest, &options, &history, detect_capacity())?;
-        let known = plan.known_ordering();
+        let ordering = plan.planned_ordering();
         let order = plan.make_sequential();
         let sessions = plan.sessions.iter().map(|session| session.id).collect();
         let tracing = RunTracing::new(sessions, trace_context(manifest), &store.path().join("trace"));
         let prepared =
             Self { options, history, plan, provisioner: None, tracing, origin: RunOrigin::default(), notices };
-        Ok((prepared, order, known))
+        Ok((prepared, order, ordering))
     }
 
     /// Returns the metadata with which the record starts.
@@ -141,8 +141,8 @@ fn constrain_installs(
     store_dir: &Path,
 ) -> Result<RunOptions, ConstraintsError> {
     let mut options = options.clone();
-    if options.provision.apply_lock {
-        options.provision.constraints = export_lock_constraints(manifest, store_dir)?;
+    if options.provision.use_lock_file {
+        options.provision.constraints = export_lock_file_constraints(manifest, store_dir)?;
     }
     Ok(options)
 }

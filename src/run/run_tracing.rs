@@ -10,7 +10,7 @@ use super::options::NamedChoice;
 use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
 use crate::record::Outcome;
 use crate::trace::{
-    AccessConflict, ConflictWriter, GitTreeScan, ObservedTraces, PreloadLibrary, SessionAccesses, SessionTracer,
+    AccessConflict, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary, SessionAccesses, SessionTracer,
     TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts, probe_tracing, save_trace_results,
     trace_context,
 };
@@ -43,7 +43,7 @@ struct TraceLearning {
     known: BTreeMap<SessionId, Option<SessionAccesses>>,
     observed: ObservedTraces,
     /// Facts about the tree, for the accesses recorded so far.
-    tree_scan: Option<GitTreeScan>,
+    tree_scan: Option<GitTreeFacts>,
 }
 
 /// Inputs of tracing that depend on the run.
@@ -188,7 +188,7 @@ impl RunTracing {
     /// Returns a conflict between two sessions that ran at the same time.
     pub(super) fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
         let (one, two) = (self.current_accesses(failed)?, self.current_accesses(other)?);
-        let tree = GitTreeScan::for_accesses([&one, &two].into_iter(), &self.context.root);
+        let tree = GitTreeFacts::for_accesses([&one, &two].into_iter(), &self.context.root);
         let found =
             tree.with_tree(|tree| find_conflicts(&one, &two, tree, TraceTiming::Overlapping)).into_iter().next()?;
         Some(RaceConflict { path: found.path, action: found.first, other_action: found.second })
@@ -209,7 +209,7 @@ impl RunTracing {
         let known = learning.known.values().flatten();
         let scan = learning
             .tree_scan
-            .get_or_insert_with(|| GitTreeScan::for_accesses(self.finished.values().chain(known), &self.context.root));
+            .get_or_insert_with(|| GitTreeFacts::for_accesses(self.finished.values().chain(known), &self.context.root));
         let accesses =
             |id: &SessionId| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
         let (first, second) = (accesses(&earlier)?, accesses(&later)?);

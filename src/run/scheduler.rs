@@ -12,7 +12,7 @@ pub struct SchedulerTask {
     pub needs: Vec<(SessionIndex, bool)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
-    /// Slots it takes, at least 1; a larger number than exists means all.
+    /// Slots that it takes (setting `cpus`), at least 1; a larger number than exists means all.
     pub cpus: usize,
     /// Whether it must run alone.
     pub exclusive: bool,
@@ -38,7 +38,7 @@ pub struct SessionStart {
 pub struct SessionAbort {
     /// The session.
     pub session: SessionIndex,
-    /// The session it requires.
+    /// The session that it requires and that did not pass.
     pub failed_need: SessionIndex,
 }
 
@@ -179,16 +179,16 @@ impl Scheduler {
         self.states[session.0] = SchedulingState::Finished(outcome);
         let mut aborts = Vec::new();
         let mut finished = vec![session];
-        while let Some(required) = finished.pop() {
-            if self.outcome(required).is_some_and(Outcome::allows_dependents) {
+        while let Some(ended) = finished.pop() {
+            if self.outcome(ended).is_some_and(Outcome::allows_dependents) {
                 continue;
             }
             for dependent in self.sessions() {
-                let requires = self.tasks[dependent.0].needs.contains(&(required, true));
+                let requires = self.tasks[dependent.0].needs.contains(&(ended, true));
                 let was_run = self.outcome(dependent).is_some_and(|outcome| outcome != Outcome::Aborted);
                 if requires && (self.is_waiting(dependent) || was_run) {
                     self.states[dependent.0] = SchedulingState::Finished(Outcome::Aborted);
-                    aborts.push(SessionAbort { session: dependent, failed_need: required });
+                    aborts.push(SessionAbort { session: dependent, failed_need: ended });
                     finished.push(dependent);
                 }
             }

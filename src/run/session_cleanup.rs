@@ -19,13 +19,13 @@ pub(super) struct SessionCleanup {
     pub(super) artifacts: Option<ArtifactCollector>,
     /// A log and the copy of it that is missing.
     pub(super) log_copy: Option<(PathBuf, PathBuf)>,
-    /// The temporary directory to remove.
-    pub(super) removed_dir: Option<PathBuf>,
+    /// The temporary directory to remove; `None` if it is recycled or stays.
+    pub(super) dir_to_remove: Option<PathBuf>,
 }
 
 impl SessionCleanup {
     fn is_empty(&self) -> bool {
-        self.artifacts.is_none() && self.log_copy.is_none() && self.removed_dir.is_none()
+        self.artifacts.is_none() && self.log_copy.is_none() && self.dir_to_remove.is_none()
     }
 
     /// Runs the cleanup and returns a notice for each problem.
@@ -35,7 +35,7 @@ impl SessionCleanup {
         if let Some((log, copy)) = &self.log_copy {
             notices.extend(restore_log_copy(log, copy).err().map(|error| log_copy_notice(&error)));
         }
-        if let Some(directory) = &self.removed_dir {
+        if let Some(directory) = &self.dir_to_remove {
             // Files that cannot be removed stay until the run is pruned.
             let _ = fs_err::remove_dir_all(directory);
         }

@@ -76,8 +76,8 @@ impl SessionResources {
         directory.is_dir().then_some(directory)
     }
 
-    /// Marks an empty temporary directory as reusable by another session; returns false if it is not empty.
-    pub(super) fn reclaim_temp_dir(&self, directory: &Path) -> bool {
+    /// Recycles an empty temporary directory for another session; returns false if it is not empty.
+    pub(super) fn recycle_temp_dir(&self, directory: &Path) -> bool {
         self.temp_dirs.as_ref().is_some_and(|dirs| dirs.recycle_if_empty(directory))
     }
 

@@ -121,13 +121,13 @@ fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(Sess
     let mut pairs = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let session = SessionIndex(index);
-        for (required, origin) in &node.needs {
+        for (needed, origin) in &node.needs {
             // A session that may be notified waits for all others, but must share the shard only with those that notify
             // it.
             let target = declared(session);
             let is_target = |name: &String| *name == target.base || target.signatures.contains(name);
-            if *origin != NeedOrigin::Notify || declared(*required).notifies.iter().any(is_target) {
-                pairs.push((session, *required));
+            if *origin != NeedOrigin::Notify || declared(*needed).notifies.iter().any(is_target) {
+                pairs.push((session, *needed));
             }
         }
     }

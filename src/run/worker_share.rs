@@ -17,9 +17,9 @@ pub(super) struct ShareInput {
 ///
 /// 1. If settings have `cpus` for a session, that is its share.
 /// 2. A session that cannot overlap with any other gets all slots.
-/// 3. So does one that by history mostly waits (its CPU time is at most half of its wall time): its workers need
+/// 3. So does one that mostly waited in earlier runs (its CPU time is at most half of its wall time): its workers need
 ///    little CPU.
-/// 4. So does one in a chain that determines the duration of the run: by history the chain takes at least as long as all
+/// 4. So does one in a chain that determines the duration of the run: in earlier runs the chain took at least as long as all
 ///    work divided by the slots, and at least twice as long as any chain that may overlap with it. Without history this
 ///    is assumed of a session that shares a lock with others: no two of these overlap, so a wrong guess costs little.
 /// 5. All others divide the slots: `slots / min(slots, sessions that may overlap)`, at least 1.

@@ -1,14 +1,11 @@
 //! Markdown escaping: table cells and fenced code blocks.
 
-/// Joins a text to one line without control characters.
-pub(crate) fn to_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
-}
+use super::terminal::to_single_line;
 
 /// Escapes text for a Markdown table cell, so that it cannot leave the cell or become markup.
 pub(crate) fn escape_markdown_cell(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in to_one_line(text).chars() {
+    for c in to_single_line(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),

@@ -9,6 +9,6 @@ pub(crate) use format::{
     encode_hex, format_age, format_delta, format_duration, format_size, format_whole_seconds, is_hex, pluralize,
     shorten_text,
 };
-pub(crate) use markdown::{escape_markdown_cell, fenced_block, to_one_line};
+pub(crate) use markdown::{escape_markdown_cell, fenced_block};
 pub(crate) use nearest_name::{closest_matches, did_you_mean, join_quoted};
-pub(crate) use terminal::{last_visible_line, sanitize_line, strip_control_sequences};
+pub(crate) use terminal::{last_visible_line, sanitize_line, strip_control_sequences, to_single_line};

@@ -9,6 +9,13 @@ pub(crate) fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
     strip_sequences(&String::from_utf8_lossy(segment), keep_colors)
 }
 
+/// Joins a text to one line without control sequences and control characters.
+pub(crate) fn to_single_line(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
+    let line: String = lines.join(" ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().to_owned()
+}
+
 /// Returns the last line that is not blank, as plain text without tabs.
 pub(crate) fn last_visible_line(bytes: &[u8]) -> Option<String> {
     bytes
@@ -119,6 +126,12 @@ mod tests {
 
     fn plain(text: &str) -> String {
         sanitize_line(text.as_bytes(), false)
+    }
+
+    #[test]
+    fn a_text_becomes_one_line_without_control_characters() {
+        assert_eq!(to_single_line("\n  \x1b[31mred\x1b[0m\tb\nc\n"), "red b c");
+        assert!(!to_single_line("a\x07\u{85}\u{9b}2Jb\r\n").chars().any(char::is_control));
     }
 
     #[test]

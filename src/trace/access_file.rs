@@ -18,8 +18,8 @@ pub(crate) struct AccessFile {
     /// Format version.
     pub(crate) version: u32,
     pub(crate) session: SessionName,
-    /// Fingerprint of the session's definition; a different current fingerprint means that these accesses may be stale.
-    pub(crate) fingerprint: String,
+    /// Digest of the session's definition; a different current digest means that these accesses may be stale.
+    pub(crate) session_digest: String,
     /// Whether the trace saw every access; if not, `incomplete_reasons` lists why.
     pub(crate) complete: bool,
     #[serde(flatten)]
@@ -44,8 +44,8 @@ pub enum AccessFileError {
 
 impl AccessFile {
     /// Builds the file content for a session.
-    pub(crate) fn new(session: SessionName, fingerprint: String, accesses: SessionAccesses) -> Self {
-        Self { version: FORMAT_VERSION, session, fingerprint, complete: accesses.is_complete(), accesses }
+    pub(crate) fn new(session: SessionName, session_digest: String, accesses: SessionAccesses) -> Self {
+        Self { version: FORMAT_VERSION, session, session_digest, complete: accesses.is_complete(), accesses }
     }
 
     /// Reads an access file.

@@ -112,13 +112,13 @@ pub(crate) fn find_conflicts(
     add_listing_conflicts(&one, &other, true, tree, &mut found);
     add_listing_conflicts(&other, &one, false, tree, &mut found);
     add_address_conflicts(first, second, &mut found);
-    let guarded = lock_guarded_paths(first, second);
+    let guarded = mutex_guarded_paths(first, second);
     found.into_values().filter(|conflict| !is_guarded_path(&conflict.path, &guarded)).collect()
 }
 
 type ConflictsByPath = BTreeMap<String, AccessConflict>;
 
-/// One of the two sessions, with paths canonicalized where a file has several names.
+/// One of the two sessions; its accesses are keyed by file, because a file may have several names.
 struct SessionSide<'a> {
     accesses: &'a SessionAccesses,
     other_accesses: &'a SessionAccesses,
@@ -137,15 +137,17 @@ impl<'a> SessionSide<'a> {
         let mut side =
             Self { accesses, other_accesses: other, timing, effects: BTreeMap::new(), reads: BTreeMap::new() };
         for (path, effect) in &accesses.changes {
-            side.effects.insert(side.canonical_path(path), (path, effect));
+            side.effects.insert(side.file_identity(path), (path, effect));
         }
+        // A program that walks the whole tree does not depend on ignored files: see tree_scan.rs.
         for path in accesses.read.iter().filter(|path| !is_only_scanned(accesses, path, tree)) {
-            side.reads.insert(side.canonical_path(path), path);
+            side.reads.insert(side.file_identity(path), path);
         }
         side
     }
 
-    fn canonical_path(&self, path: &'a str) -> &'a str {
+    /// Returns `device:inode` of a file with several names, and the path of any other.
+    fn file_identity(&self, path: &'a str) -> &'a str {
         let alias = self.accesses.hard_links.get(path).or_else(|| self.other_accesses.hard_links.get(path));
         alias.map_or(path, String::as_str)
     }
@@ -159,8 +161,8 @@ fn describe_effect(effect: &PathEffect) -> String {
     }
 }
 
-/// Returns whether a path is that of a lock file. Programs that both create and delete one synchronize with it.
-fn is_lock_file(path: &str) -> bool {
+/// Returns whether a path is that of a file `X.lock` that programs use as a mutex: they create it, and delete it again.
+fn is_mutex_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }
 
@@ -183,7 +185,7 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
                 EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
                 EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
             ] => true,
-            [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_lock_file(path),
+            [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_mutex_file(path),
             _ if kinds.iter().any(removes) => false,
             // Both sessions leave the same bytes: the order does not matter. If they overlapped, this is certain only if
             // one of them found the bytes that the other left.
@@ -269,7 +271,7 @@ fn add_read_conflicts<'a>(
         let read = reader.reads.get(key).filter(|_| !effect.kind.is_folder());
         let looks_up = || {
             reader.accesses.absent.contains(*path)
-                && !(effect.kind == EffectKind::CreatedAndDeleted && is_lock_file(path))
+                && !(effect.kind == EffectKind::CreatedAndDeleted && is_mutex_file(path))
         };
         let (kind, action, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
@@ -366,15 +368,15 @@ fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, foun
     }
 }
 
-/// Returns `X` for each lock file `X.lock` that both sessions created and deleted.
+/// Returns `X` for each mutex file `X.lock` that both sessions created and deleted.
 ///
 /// Twisted's Trial locks `_trial_temp` in this way: if it is locked, the next process uses `_trial_temp-1`.
-fn lock_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
+fn mutex_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
     let has_locked = |accesses: &SessionAccesses, path: &String| {
         accesses.changes.get(path).is_some_and(|one| one.kind == EffectKind::CreatedAndDeleted)
     };
-    let locks = first.changes.keys().filter(|path| has_locked(first, path) && has_locked(second, path));
-    locks
+    let mutex_files = first.changes.keys().filter(|path| has_locked(first, path) && has_locked(second, path));
+    mutex_files
         .filter_map(|path| path.strip_suffix(".lock").filter(|guarded| !guarded.is_empty() && !guarded.ends_with('/')))
         .collect()
 }
@@ -463,7 +465,7 @@ mod tests {
             ("replace a#1", "replace a#1", &["create–delete a"]), // missing for a while
             ("create a#1", "delete a", &["create–delete a"]),
             ("create-delete a", "create-delete a", &["create–delete a"]),
-            ("create-delete a.lock", "create-delete a.lock", none), // a lock file
+            ("create-delete a.lock", "create-delete a.lock", none), // a mutex file
             ("mkdir d", "mkdir d", none),                           // as with exist_ok
             ("recreate-dir d", "mkdir d", none),
             ("recreate-dir d", "create d/a#1", &["create–delete d/a"]),
@@ -545,7 +547,7 @@ mod tests {
         assert_eq!(
             between(uses, "write t/a#2"),
             ["write–write t/a"],
-            "a session that does not use the lock file conflicts"
+            "a session that does not use the mutex file conflicts"
         );
     }
 

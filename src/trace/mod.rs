@@ -29,11 +29,11 @@ pub(crate) use error::TraceError;
 pub(crate) use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
 pub use options::TraceMode;
 pub(crate) use race_report::{
-    KnownOrdering, ObservedTraces, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
+    ObservedTraces, PlannedOrdering, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
 };
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;
 pub use session_accesses::{EffectKind, PathEffect, SessionAccesses};
 pub(crate) use trace_cache::TraceCache;
 pub use trace_cache::{LearnedConflict, SeparationKind};
-pub(crate) use tree_scan::GitTreeScan;
+pub(crate) use tree_scan::GitTreeFacts;

@@ -11,22 +11,22 @@ use super::advice::{ConflictingPair, SeparationAdvice, advise_separation};
 use super::conflict::{AccessConflict, TraceTiming, find_conflicts};
 use super::scope::TraceContext;
 use super::session_accesses::{EffectKind, SessionAccesses};
-use super::trace_cache::{LearnedConflict, TraceCache, session_fingerprint};
-use super::tree_scan::GitTreeScan;
+use super::trace_cache::{LearnedConflict, TraceCache, session_digest};
+use super::tree_scan::GitTreeFacts;
 use crate::project::{NoxfileManifest, Session, SessionId};
 
-/// Order and separation of sessions that a plan already determines, by session indexes in the plan.
+/// Order and separation of sessions according to a plan, by session indexes in the plan.
 #[derive(Debug, Default)]
-pub(crate) struct KnownOrdering {
-    /// Pairs of which the first waits for the second.
-    pub(crate) ordered: BTreeSet<(usize, usize)>,
+pub(crate) struct PlannedOrdering {
+    /// Pairs of a session and one that it waits for.
+    pub(crate) waits: BTreeSet<(usize, usize)>,
     /// Pairs that never overlap, with the reason.
     pub(crate) separated: BTreeMap<(usize, usize), String>,
     /// Sessions that run exclusively.
     pub(crate) exclusive: BTreeSet<usize>,
 }
 
-/// Two sessions that conflict and that no dependency orders.
+/// Two sessions that conflict and of which neither needs the other.
 #[derive(Debug)]
 pub(crate) struct Race {
     /// The sessions, by their index in the report, and their conflicts.
@@ -52,24 +52,24 @@ impl RaceReport {
     /// plan.
     pub(crate) fn new(
         sessions: Vec<(Session, SessionAccesses)>,
-        known: &KnownOrdering,
+        planned: &PlannedOrdering,
         order: &[usize],
         root: &Path,
     ) -> Self {
         // Lazy: git takes 1 to 3 ms, and most runs have nothing to compare.
         let accesses = || sessions.iter().map(|(_, accesses)| accesses);
-        let tree_scan = LazyCell::new(|| GitTreeScan::for_accesses(accesses(), root));
+        let tree_scan = LazyCell::new(|| GitTreeFacts::for_accesses(accesses(), root));
         let mut races = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
-                let planned = (order[first], order[second]);
-                if known.ordered.contains(&planned) || known.ordered.contains(&(planned.1, planned.0)) {
+                let pair = (order[first], order[second]);
+                if planned.waits.contains(&pair) || planned.waits.contains(&(pair.1, pair.0)) {
                     continue;
                 }
                 let (one, other) = (&sessions[first].1, &sessions[second].1);
                 let conflicts = tree_scan.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
                 if !conflicts.is_empty() {
-                    let separated_by = known.separated.get(&planned).cloned();
+                    let separated_by = planned.separated.get(&pair).cloned();
                     races.push(Race { pair: ConflictingPair { first, second, conflicts }, separated_by });
                 }
             }
@@ -78,7 +78,7 @@ impl RaceReport {
             races.iter().filter(|race| race.separated_by.is_none()).map(|race| race.pair.clone()).collect();
         let measures_time = |index: &usize| {
             let name = sessions[*index].0.base.to_lowercase();
-            (name.contains("bench") || name == "asv" || name == "perf") && !known.exclusive.contains(&order[*index])
+            (name.contains("bench") || name == "asv" || name == "perf") && !planned.exclusive.contains(&order[*index])
         };
         let timing_sensitive = (0..sessions.len()).filter(measures_time).collect();
         Self { advice: advise_separation(&unresolved), races, timing_sensitive, sessions }
@@ -119,9 +119,8 @@ impl RaceReport {
         // earlier trace found.
         let is_new = |name: &str| {
             let traced = self.sessions.iter().find(|(session, _)| session.name.as_str() == name);
-            traced.is_some_and(|(session, _)| {
-                cache.fingerprints.get(name) != Some(&session_fingerprint(session, posargs))
-            })
+            traced
+                .is_some_and(|(session, _)| cache.session_digests.get(name) != Some(&session_digest(session, posargs)))
         };
         let is_current = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
         let mut earlier = observed.learned_conflicts(manifest);
@@ -133,9 +132,9 @@ impl RaceReport {
                 None => _ = cache.untraceable.remove(&name),
             }
             if observed.partial.iter().any(|id| manifest.sessions[id.0].name == session.name) {
-                cache.fingerprints.remove(&name);
+                cache.session_digests.remove(&name);
             } else {
-                cache.fingerprints.insert(name, session_fingerprint(session, posargs));
+                cache.session_digests.insert(name, session_digest(session, posargs));
             }
         }
         let mut all: Vec<(Session, SessionAccesses)> = Vec::new();
@@ -147,7 +146,7 @@ impl RaceReport {
             }
         }
         let order: Vec<usize> = (0..all.len()).collect();
-        let report = Self::new(all, &KnownOrdering::default(), &order, &manifest.root);
+        let report = Self::new(all, &PlannedOrdering::default(), &order, &manifest.root);
         let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
         cache.conflicts = report.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
         for learned in earlier {
@@ -248,7 +247,7 @@ pub(crate) fn save_trace_results(
     let ids: Vec<SessionId> = accesses.keys().copied().collect();
     let order: Vec<usize> = (0..ids.len()).collect();
     let sessions = traced_sessions(manifest, accesses, &ids);
-    let report = RaceReport::new(sessions, &KnownOrdering::default(), &order, &manifest.root);
+    let report = RaceReport::new(sessions, &PlannedOrdering::default(), &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(manifest, run_data_dir, posargs, observed) {
         warnings.push(format!("cannot store the learned conflicts: {error}"));
     }
@@ -266,7 +265,7 @@ pub(crate) fn save_accesses(
     let mut warnings = Vec::new();
     for (id, accesses) in accesses {
         let session = &manifest.sessions[id.0];
-        let file = AccessFile::new(session.name.clone(), session_fingerprint(session, posargs), accesses.clone());
+        let file = AccessFile::new(session.name.clone(), session_digest(session, posargs), accesses.clone());
         let path = run_dir.join("accesses").join(format!("{}.json", session.name.slug()));
         let saved = file
             .write(&path)

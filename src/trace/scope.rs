@@ -29,10 +29,10 @@ const CACHE_FOLDER_NAMES: &[&str] = &[
 /// Git's working data, which Git itself synchronizes. Refs and HEAD are tracked.
 const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 
-/// Marker file of a cache directory.
+/// File that identifies a cache directory, by the Cache Directory Tagging Specification.
 const CACHE_TAG_FILE: &str = "CACHEDIR.TAG";
 
-/// Maximum number of cached directories.
+/// Maximum number of memoized directories.
 const MAX_FOLDERS: usize = 50_000;
 
 /// Paths that determine the scope of a session.
@@ -49,7 +49,7 @@ pub struct TraceContext {
 pub(crate) struct TraceScope {
     context: TraceContext,
     cache_tagged: HashMap<PathBuf, bool>,
-    /// Cached rules, by path of the directory as text.
+    /// Memoized rules, by path of the directory as text.
     folder_rules: HashMap<OsString, FolderRules>,
 }
 
@@ -135,7 +135,7 @@ impl TraceScope {
         rules
     }
 
-    /// Returns whether a path is tracked; unlike `can_be_tracked`, also checks the parent directories for cache markers.
+    /// Returns whether a path is tracked; unlike `can_be_tracked`, also checks the parent directories for a `CACHEDIR.TAG`.
     pub(crate) fn is_tracked(&mut self, path: &Path, reading: bool) -> bool {
         self.can_be_tracked(path, reading) && !self.is_cache_tagged(path.parent().unwrap_or(path))
     }

@@ -40,8 +40,8 @@ pub struct LearnedConflict {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceCache {
     version: u32,
-    /// Fingerprints of the traced sessions, by name.
-    pub(crate) fingerprints: BTreeMap<String, String>,
+    /// Digests of the traced sessions' definitions, by name.
+    pub(crate) session_digests: BTreeMap<String, String>,
     /// Pairs of sessions that must not overlap.
     pub(crate) conflicts: Vec<LearnedConflict>,
     /// Sessions that fail while they are traced, with the program that gains no rights then.
@@ -68,18 +68,14 @@ impl TraceCache {
         Ok(write_atomic(&cache_file_path(run_data_dir), &text)?)
     }
 
-    /// Returns whether a session was traced before and its fingerprint has changed.
+    /// Returns whether a session was traced before and has changed since.
     pub(crate) fn is_stale(&self, session: &Session, posargs: &[String]) -> bool {
-        self.fingerprints
-            .get(session.name.as_str())
-            .is_some_and(|known| *known != session_fingerprint(session, posargs))
+        self.session_digests.get(session.name.as_str()).is_some_and(|known| *known != session_digest(session, posargs))
     }
 
     /// Returns whether a session was traced, or found to be untraceable, and has not changed since.
     pub(crate) fn is_known(&self, session: &Session, posargs: &[String]) -> bool {
-        self.fingerprints
-            .get(session.name.as_str())
-            .is_some_and(|known| *known == session_fingerprint(session, posargs))
+        self.session_digests.get(session.name.as_str()).is_some_and(|known| *known == session_digest(session, posargs))
     }
 
     /// Returns whether a session that has not changed since fails while it is traced.
@@ -102,7 +98,7 @@ impl TraceCache {
         posargs: &[String],
         accesses: &SessionAccesses,
     ) -> Result<AccessFile, AccessFileError> {
-        let file = AccessFile::new(session.name.clone(), session_fingerprint(session, posargs), accesses.clone());
+        let file = AccessFile::new(session.name.clone(), session_digest(session, posargs), accesses.clone());
         file.write(&access_file_path(run_data_dir, &session.name))?;
         Ok(file)
     }
@@ -110,7 +106,7 @@ impl TraceCache {
     /// Removes sessions that the noxfile no longer defines.
     pub(crate) fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
         let exists = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
-        self.fingerprints.retain(|name, _| exists(name));
+        self.session_digests.retain(|name, _| exists(name));
         self.untraceable.retain(|name, _| exists(name));
         self.conflicts.retain(|learned| exists(&learned.first) && exists(&learned.second));
     }
@@ -128,7 +124,7 @@ fn access_file_path(run_data_dir: &Path, session: &SessionName) -> PathBuf {
 
 /// Returns a digest of a session's definition: its function and the functions it calls, interpreter, backend,
 /// parameters and arguments.
-pub(crate) fn session_fingerprint(session: &Session, posargs: &[String]) -> String {
+pub(crate) fn session_digest(session: &Session, posargs: &[String]) -> String {
     let parts = serde_json::json!([
         session.name,
         session.source,

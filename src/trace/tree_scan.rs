@@ -23,14 +23,14 @@ impl ProjectTree<'_> {
 
 /// Top-level directories and ignored paths of a project's tree, as reported by Git.
 #[derive(Debug)]
-pub(crate) struct GitTreeScan {
+pub(crate) struct GitTreeFacts {
     /// Ignored paths among those that sessions changed, and among their parent directories.
     ignored: BTreeSet<String>,
     /// Top-level directories that a scan of the whole tree visits.
     folders: Vec<String>,
 }
 
-impl GitTreeScan {
+impl GitTreeFacts {
     /// Asks Git about the paths that sessions changed; takes 1 to 3 ms.
     pub(crate) fn for_accesses<'a>(accesses: impl Iterator<Item = &'a SessionAccesses>, root: &Path) -> Self {
         let entries = fs_err::read_dir(root).into_iter().flatten().flatten();

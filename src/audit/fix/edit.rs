@@ -57,6 +57,15 @@ pub enum SemanticChange {
     RewriteSession(String),
 }
 
+/// Why a change cannot be applied to a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChangeError {
+    /// The path leads into an anchored or aliased node.
+    AliasedNode,
+    /// The path does not exist, or the value there has another type.
+    DoesNotFit,
+}
+
 /// Resolves a finding by editing one file.
 #[derive(Clone, Debug)]
 pub struct Fix {
@@ -80,57 +89,62 @@ impl Fix {
 }
 
 impl SemanticChange {
-    /// Applies the change to a document; `None` if the path does not exist or leads into an anchored or
-    /// aliased node, or the change is of the noxfile.
-    #[must_use]
-    pub(crate) fn apply(&self, root: &mut YamlNode) -> Option<()> {
-        let value = |text: &str| parse_document(text).ok();
+    /// Applies the change to a document.
+    ///
+    /// # Errors
+    /// When the path does not exist or leads into an anchored or aliased node, or the change is of the noxfile.
+    pub(crate) fn apply(&self, root: &mut YamlNode) -> Result<(), ChangeError> {
+        let value = |text: &str| parse_document(text).map_err(|_| ChangeError::DoesNotFit);
+        let does_not_fit = ChangeError::DoesNotFit;
         match self {
             Self::Set(path, key, text) => {
                 let new = value(text)?;
-                let YamlKind::Map(entries) = &mut resolve_path_mut(root, path)?.kind else { return None };
+                let YamlKind::Map(entries) = &mut resolve_path_mut(root, path)?.kind else { return Err(does_not_fit) };
                 match entries.iter_mut().find(|(name, _)| name.as_str() == Some(key)) {
                     Some((_, old)) => *old = new,
                     None => entries.push((value(key)?, new)),
                 }
             }
             Self::Remove(path, key) => {
-                let YamlKind::Map(entries) = &mut resolve_path_mut(root, path)?.kind else { return None };
+                let YamlKind::Map(entries) = &mut resolve_path_mut(root, path)?.kind else { return Err(does_not_fit) };
                 entries.retain(|(name, _)| name.as_str() != Some(key));
             }
             Self::Replace(path, text) => *resolve_path_mut(root, path)? = value(text)?,
             Self::Insert(path, at, text) => {
                 let new = value(text)?;
-                let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return None };
-                (*at <= items.len()).then(|| items.insert(*at, new))?;
+                let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return Err(does_not_fit) };
+                (*at <= items.len()).then(|| items.insert(*at, new)).ok_or(does_not_fit)?;
             }
             Self::Move { path, from, to } => {
-                let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return None };
-                (*from < items.len()).then_some(())?;
+                let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return Err(does_not_fit) };
+                if *from >= items.len() || *to >= items.len() {
+                    return Err(does_not_fit);
+                }
                 let item = items.remove(*from);
-                (*to <= items.len()).then(|| items.insert(*to, item))?;
+                items.insert(*to, item);
             }
-            Self::RewriteSession(_) => return None,
+            Self::RewriteSession(_) => return Err(does_not_fit),
         }
-        Some(())
+        Ok(())
     }
 }
 
-fn resolve_path_mut<'a>(root: &'a mut YamlNode, path: &[YamlPathSegment]) -> Option<&'a mut YamlNode> {
+fn resolve_path_mut<'a>(root: &'a mut YamlNode, path: &[YamlPathSegment]) -> Result<&'a mut YamlNode, ChangeError> {
     let mut node = root;
     for segment in path {
         if node.aliased {
-            return None;
+            return Err(ChangeError::AliasedNode);
         }
         node = match (segment, &mut node.kind) {
             (YamlPathSegment::Key(key), YamlKind::Map(entries)) => {
-                entries.iter_mut().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)?
+                entries.iter_mut().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
             }
-            (YamlPathSegment::Index(index), YamlKind::Seq(items)) => items.get_mut(*index)?,
-            _ => return None,
-        };
+            (YamlPathSegment::Index(index), YamlKind::Seq(items)) => items.get_mut(*index),
+            _ => None,
+        }
+        .ok_or(ChangeError::DoesNotFit)?;
     }
-    (!node.aliased).then_some(node)
+    if node.aliased { Err(ChangeError::AliasedNode) } else { Ok(node) }
 }
 
 /// Whether two documents are equal; the order of mapping keys is ignored.

@@ -70,7 +70,7 @@ pub struct FileChange {
 /// A fix that passed all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedFix {
-    /// Number of the rule.
+    /// ID of the rule.
     pub rule_id: &'static str,
     /// Path of the file.
     pub path: String,
@@ -81,7 +81,7 @@ pub struct AppliedFix {
 /// A fix that failed a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedFix {
-    /// Number of the rule.
+    /// ID of the rule.
     pub rule_id: &'static str,
     /// Path of the file.
     pub path: String,

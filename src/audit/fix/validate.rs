@@ -2,7 +2,7 @@
 
 use super::super::source::{SharedSource, SourceFile, Span};
 use super::super::yaml::{YamlNode, parse_document};
-use super::edit::{Fix, TextEdit, is_equivalent};
+use super::edit::{ChangeError, Fix, TextEdit, is_equivalent};
 
 /// The check that a fix failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,21 +10,36 @@ pub enum FixError {
     /// The result differs from the intended change.
     #[error("the result would differ from the intended change ({0})")]
     UnintendedChange(String),
-    /// A line outside the edits changed.
-    #[error("a line outside the edits would change")]
-    UntouchedLineChanged,
+    /// Two edits overlap, or one is outside the file.
+    #[error("its edits overlap or are outside the file")]
+    OverlappingEdits,
+    /// A comment of the user is removed.
+    #[error("the comment `{0}` would be removed")]
+    CommentRemoved(String),
     /// A comment precedes another line than before.
     #[error("the comment `{0}` would precede another line")]
     CommentMoved(String),
     /// The edit touches an anchor, an alias or a merge key.
     #[error("an anchor, alias or merge key cannot be edited")]
     AliasedNode,
+    /// A change is of a path that does not exist, or of a value of another type.
+    #[error("it does not fit the content of the file")]
+    DoesNotFit,
     /// The finding remains, or a new one appears.
     #[error("{0} would remain or appear again")]
     FindingRemains(String),
     /// Line endings or the end of the file changed.
     #[error("line endings or the end of the file would change")]
     LineEndingsChanged,
+}
+
+impl From<ChangeError> for FixError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::AliasedNode => Self::AliasedNode,
+            ChangeError::DoesNotFit => Self::DoesNotFit,
+        }
+    }
 }
 
 /// Applies edits to a text; `None` if they overlap or do not fit.
@@ -51,27 +66,27 @@ pub(crate) fn validate_yaml_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     }
     let mut expected = old;
     for change in &fix.changes {
-        change.apply(&mut expected).ok_or(FixError::AliasedNode)?;
+        change.apply(&mut expected)?;
     }
-    let text = apply_edits(&source.text, &fix.edits).ok_or(FixError::UntouchedLineChanged)?;
+    let text = apply_edits(&source.text, &fix.edits).ok_or(FixError::OverlappingEdits)?;
     let result = parse_document(&text).map_err(|error| FixError::UnintendedChange(error.to_string()))?;
     if !is_equivalent(&expected, &result) {
         return Err(FixError::UnintendedChange("another value or position changed".to_owned()));
     }
     let new = SourceFile::new(source.path.clone(), text);
     check_line_endings(source, &new)?;
-    check_removed_lines(source, fix)?;
-    check_comment_anchors(source, &new, fix)?;
+    check_removed_comments(source, fix)?;
+    check_comments(source, &new, fix)?;
     Ok(new)
 }
 
 /// Applies a fix to a file that is not YAML and checks the text of the result.
 pub(crate) fn validate_text_fix(fix: &Fix) -> Result<SharedSource, FixError> {
-    let text = apply_edits(&fix.source.text, &fix.edits).ok_or(FixError::UntouchedLineChanged)?;
+    let text = apply_edits(&fix.source.text, &fix.edits).ok_or(FixError::OverlappingEdits)?;
     let new = SourceFile::new(fix.source.path.clone(), text);
     check_line_endings(&fix.source, &new)?;
-    check_removed_lines(&fix.source, fix)?;
-    check_comment_anchors(&fix.source, &new, fix)?;
+    check_removed_comments(&fix.source, fix)?;
+    check_comments(&fix.source, &new, fix)?;
     Ok(new)
 }
 
@@ -92,27 +107,14 @@ fn check_line_endings(old: &SourceFile, new: &SourceFile) -> Result<(), FixError
 }
 
 /// Checks that every removed comment of the user is inserted again by another edit.
-fn check_removed_lines(source: &SourceFile, fix: &Fix) -> Result<(), FixError> {
-    let is_on_char_boundaries =
-        |edit: &TextEdit| source.text.is_char_boundary(edit.span.start) && source.text.is_char_boundary(edit.span.end);
-    let removes_comment = |edit: &TextEdit| {
-        let removed = source.slice(edit.span);
-        edit.text.is_empty()
-            && removed.lines().any(|line| line.trim_start().starts_with('#') && !is_noxide_comment(line))
-    };
-    let reinserts_comments = |edit: &TextEdit| {
-        let mut comments = source
-            .slice(edit.span)
-            .lines()
-            .map(str::trim)
-            .filter(|line| line.starts_with('#') && !is_noxide_comment(line));
-        comments.all(|line| fix.edits.iter().any(|other| other.text.contains(line)))
-    };
-    let is_valid = fix
-        .edits
-        .iter()
-        .all(|edit| is_on_char_boundaries(edit) && (!removes_comment(edit) || reinserts_comments(edit)));
-    if is_valid { Ok(()) } else { Err(FixError::UntouchedLineChanged) }
+fn check_removed_comments(source: &SourceFile, fix: &Fix) -> Result<(), FixError> {
+    let removed = fix.edits.iter().filter(|edit| edit.text.is_empty()).map(|edit| source.slice(edit.span));
+    let mut comments =
+        removed.flat_map(str::lines).map(str::trim).filter(|line| line.starts_with('#') && !is_noxide_comment(line));
+    match comments.find(|line| !fix.edits.iter().any(|other| other.text.contains(line))) {
+        Some(comment) => Err(FixError::CommentRemoved(comment.to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// Prefix of every comment that noxide writes; a fix may rewrite or remove only such comments.
@@ -124,7 +126,7 @@ fn is_noxide_comment(line: &str) -> bool {
 }
 
 /// Checks that every comment still precedes the same line, unless that line is edited.
-fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Result<(), FixError> {
+fn check_comments(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Result<(), FixError> {
     let is_edited = |line: usize| {
         let (start, end) = (old.line_start(line), old.line_start(line + 1));
         fix.edits.iter().any(|edit| {
@@ -134,9 +136,9 @@ fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Resul
         })
     };
     let is_rewritten = |text: &str| fix.edits.iter().any(|edit| edit.text.contains(text.trim()));
-    let after = comment_anchors(new);
+    let after = comment_followers(new);
     let mut used = vec![false; after.len()];
-    for (comment, next, number) in comment_anchors(old) {
+    for (comment, next, number) in comment_followers(old) {
         let position = after.iter().enumerate().position(|(at, (other, line, _))| {
             !used[at] && *other == comment && (*line == next || is_edited(number) || is_rewritten(&comment))
         });
@@ -150,7 +152,7 @@ fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Resul
 }
 
 /// Returns each comment line, with the next line that is not a comment and the index of that line.
-fn comment_anchors(source: &SourceFile) -> Vec<(String, String, usize)> {
+fn comment_followers(source: &SourceFile) -> Vec<(String, String, usize)> {
     let lines: Vec<&str> = (0..source.line_count()).map(|line| source.line_text(line)).collect();
     let comment = |line: &str| line.trim_start().starts_with('#');
     let mut pairs = Vec::new();
@@ -219,8 +221,8 @@ mod tests {
         let cases = [
             (error(&[("a: 1", "a: 3")], set("a", "2")), "intended change"),
             (error(&[("a: 1", "a: [")], set("a", "2")), "intended change"),
-            (error(&[("a: 1", "a: 2"), ("1", "3")], set("a", "2")), "line outside the edits"),
-            (error(&[("# about b\n", "")], vec![]), "line outside the edits"),
+            (error(&[("a: 1", "a: 2"), ("1", "3")], set("a", "2")), "edits overlap"),
+            (error(&[("# about b\n", "")], vec![]), "the comment `# about b` would be removed"),
             (
                 error(&[("k: v", "k: w")], vec![SemanticChange::Set(path("c"), "k".to_owned(), "w".to_owned())]),
                 "anchor, alias",
@@ -234,13 +236,13 @@ mod tests {
                 "anchor, alias",
             ),
             (error(&[("a: 1\n", "a: 2\r\n")], set("a", "2")), "line endings"),
-            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Replace(path("none"), "2".to_owned())]), "anchor, alias"),
-            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Insert(path("b"), 9, "2".to_owned())]), "anchor, alias"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Replace(path("none"), "2".to_owned())]), "does not fit"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Insert(path("b"), 9, "2".to_owned())]), "does not fit"),
             (
                 error(&[("a: 1", "a: 2")], vec![SemanticChange::Move { path: path("b"), from: 9, to: 0 }]),
-                "anchor, alias",
+                "does not fit",
             ),
-            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Remove(path("b"), "x".to_owned())]), "anchor, alias"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Remove(path("b"), "x".to_owned())]), "does not fit"),
         ];
         for (number, (error, expected)) in cases.iter().enumerate() {
             let message = error.to_string();

@@ -1,6 +1,6 @@
 //! Audit rules, one file each. To add a rule: write its file, then add its `mod` line here and its line in `registry.rs`.
 //!
-//! The first digit of a rule's number is its family; a number is never reused:
+//! The first digit of a rule's ID is its family; an ID is never reused:
 //!
 //! - NX0: files that cannot be parsed
 //! - NX1: dependency caches: missing, misconfigured, or slower than no cache

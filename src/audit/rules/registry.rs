@@ -1,24 +1,24 @@
-//! Registry of all rules, in the order of their numbers.
+//! Registry of all rules, in the order of their IDs.
 
 use super::super::rule::Rule;
 use crate::text::did_you_mean;
 
-/// Returns all rules, in the order of their numbers.
+/// Returns all rules, in the order of their IDs.
 pub(crate) fn all_rules() -> &'static [&'static Rule] {
     ALL_RULES
 }
 
-/// Finds a rule by its number (`NX101`, any case) or its name.
+/// Finds a rule by its ID (`NX101`, any case) or its name.
 pub(crate) fn find_rule(text: &str) -> Option<&'static Rule> {
     ALL_RULES.iter().copied().find(|rule| rule.ident.id.eq_ignore_ascii_case(text) || rule.ident.name == text)
 }
 
-/// Returns the numbers and names of all rules.
+/// Returns the IDs and names of all rules.
 pub(crate) fn rule_names() -> Vec<&'static str> {
     ALL_RULES.iter().flat_map(|rule| [rule.ident.id, rule.ident.name]).collect()
 }
 
-/// Suggests the rule whose number or name is nearest to an unknown one.
+/// Suggests the rule whose ID or name is nearest to an unknown one.
 pub(crate) fn suggest_rule(unknown: &str) -> Option<String> {
     did_you_mean(unknown, rule_names()).or_else(|| did_you_mean(&unknown.to_uppercase(), rule_names()))
 }

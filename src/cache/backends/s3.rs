@@ -62,26 +62,24 @@ impl S3Backend {
         body: RequestBody<'_>,
         response_range: Range<u64>,
     ) -> Result<HttpResponse, BackendError> {
-        for is_last in [false, true] {
-            let response = self.send_signed(method, key, query, headers, body, response_range.clone())?;
-            let is_skewed =
-                response.status == 403 && String::from_utf8_lossy(&response.body).contains("RequestTimeTooSkewed");
-            let date = response.header_value("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-            match date.filter(|_| is_skewed && !is_last) {
-                Some(date) => {
-                    let ahead = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
-                    self.clock_offset.store(ahead, Ordering::Relaxed);
-                }
-                None if matches!(response.status, 401 | 403) => {
-                    let code = xml_element_text(&response.body, b"Code").unwrap_or_else(|| response.body_summary());
-                    let reason = format!("{code} ({})", response.status);
-                    self.client.retry_budget().give_up(&format!("refused: {reason}"));
-                    return Err(BackendError::Refused(reason));
-                }
-                None => return Ok(response),
-            }
+        let mut response = self.send_signed(method, key, query, headers, body, response_range.clone())?;
+        let date = response.header_value("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        if let Some(date) = date.filter(|_| has_clock_difference(&response)) {
+            let ahead = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
+            self.clock_offset.store(ahead, Ordering::Relaxed);
+            response = self.send_signed(method, key, query, headers, body, response_range)?;
         }
-        Err(BackendError::Refused("the clock of this machine differs from the clock of the server".to_owned()))
+        if !matches!(response.status, 401 | 403) {
+            return Ok(response);
+        }
+        let reason = if has_clock_difference(&response) {
+            "the clock of this machine differs from the clock of the server; set it".to_owned()
+        } else {
+            let code = xml_element_text(&response.body, b"Code").unwrap_or_else(|| response.body_summary());
+            format!("{code} ({})", response.status)
+        };
+        self.client.retry_budget().give_up(&format!("refused: {reason}"));
+        Err(BackendError::Refused(reason))
     }
 
     fn send_signed(
@@ -264,6 +262,11 @@ fn xml_element_text(xml: &[u8], name: &[u8]) -> Option<String> {
             _ => {}
         }
     }
+}
+
+/// Whether the server refused a request because of its time.
+fn has_clock_difference(response: &HttpResponse) -> bool {
+    response.status == 403 && String::from_utf8_lossy(&response.body).contains("RequestTimeTooSkewed")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::requested_installs::{RequestedInstalls, parse_installs};
-use crate::project::lock::{ClosureRoot, LockedPackage, Pyproject, RequirementsFile, UvLock};
+use crate::project::dependencies::{ClosureRoot, LockedPackage, Pyproject, RequirementsFile, UvLock};
 use crate::project::{Interpreter, Session};
 
 /// Kinds of inputs, in display order.
@@ -16,7 +16,7 @@ pub enum KeyInputKind {
     Platform,
     /// The interpreter: version and ABI.
     Python,
-    /// The venv backend, and the version of uv.
+    /// The environment backend, and the version of uv.
     Installer,
     /// Whether installs are constrained to the lock file.
     LockMode,
@@ -60,8 +60,8 @@ pub struct KeyInput {
 /// The project files that inputs are derived from, read once for all sessions.
 #[derive(Clone, Debug, Default)]
 pub struct KeyContext {
-    /// The lock, if there is one.
-    pub lock: Option<UvLock>,
+    /// `uv.lock`, if there is one.
+    pub lock_file: Option<UvLock>,
     /// The dependency tables of `pyproject.toml`.
     pub pyproject: Pyproject,
     /// Digest of the noxfile.
@@ -77,12 +77,12 @@ impl KeyContext {
     pub(crate) fn load(root: &Path, noxfile: &Path) -> (Self, Vec<String>) {
         let mut warnings = Vec::new();
         let mut context = Self { noxfile_digest: raw_file_digest(noxfile), ..Self::default() };
-        let (lock, pyproject) = (root.join("uv.lock"), root.join("pyproject.toml"));
-        if lock.exists() {
-            match UvLock::read(&lock) {
-                Ok(lock) => {
-                    warnings.extend(lock.notice.clone());
-                    context.lock = Some(lock);
+        let (lock_file, pyproject) = (root.join("uv.lock"), root.join("pyproject.toml"));
+        if lock_file.exists() {
+            match UvLock::read(&lock_file) {
+                Ok(lock_file) => {
+                    warnings.extend(lock_file.notice.clone());
+                    context.lock_file = Some(lock_file);
                 }
                 Err(error) => warnings.push(error.to_string()),
             }
@@ -131,9 +131,9 @@ impl KeyContext {
             let path = root.join(file);
             key_input(KeyInputKind::RequirementsFile, &file.display().to_string(), &requirements_digest(&path))
         }));
-        if let Some(lock) = &self.lock {
+        if let Some(lock_file) = &self.lock_file {
             let roots: Vec<ClosureRoot> = requested.closure_roots.iter().cloned().collect();
-            let closure = lock.resolve_closure(&roots, &python.markers);
+            let closure = lock_file.resolve_closure(&roots, &python.markers);
             inputs.extend(closure.remote_packages().map(package_input));
         }
         inputs.sort();

@@ -1,16 +1,16 @@
-//! Dependency fingerprints, and the cache keys made of them.
+//! Inputs of cache keys, and the cache keys made of them.
 
 use super::inputs::KeyInput;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Version of the fingerprint: changing the inputs changes all keys.
-pub(crate) const FINGERPRINT_VERSION: u32 = 2;
+/// Version of the inputs: changing the inputs changes all keys.
+pub(crate) const KEY_INPUTS_VERSION: u32 = 2;
 
 /// The inputs that determine what a session installs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DependencyFingerprint {
-    /// Version of the fingerprint.
+pub struct DependencyInputs {
+    /// Version of the inputs.
     pub(crate) version: u32,
     /// Friendly name of the session in nox.
     pub(crate) session: String,
@@ -18,12 +18,12 @@ pub struct DependencyFingerprint {
     pub(crate) inputs: Vec<KeyInput>,
 }
 
-impl DependencyFingerprint {
-    /// Creates a fingerprint; sorts the inputs and removes duplicates.
+impl DependencyInputs {
+    /// Sorts the inputs and removes duplicates.
     pub fn new(session: &str, mut inputs: Vec<KeyInput>) -> Self {
         inputs.sort();
         inputs.dedup();
-        Self { version: FINGERPRINT_VERSION, session: session.to_owned(), inputs }
+        Self { version: KEY_INPUTS_VERSION, session: session.to_owned(), inputs }
     }
 
     /// Computes the digest of the inputs: 32 hexadecimal digits. The name of the session is not included, because
@@ -59,7 +59,7 @@ pub struct CacheKeyParts {
     pub(crate) libc: String,
     /// Tags of the interpreters, such as `cpython-311`.
     pub(crate) pythons: Vec<String>,
-    /// Version of uv, or name of the venv backend.
+    /// Version of uv, or name of the environment backend.
     pub(crate) tool: String,
 }
 
@@ -72,21 +72,21 @@ pub(crate) struct CacheKey {
 
 impl CacheKey {
     /// Computes the key of a set of sessions, independent of their order.
-    pub(crate) fn new(parts: &CacheKeyParts, fingerprints: &[DependencyFingerprint]) -> Self {
+    pub(crate) fn new(parts: &CacheKeyParts, dependencies: &[DependencyInputs]) -> Self {
         let mut digests_by_session: Vec<(&str, String)> =
-            fingerprints.iter().map(|fingerprint| (&*fingerprint.session, fingerprint.digest())).collect();
+            dependencies.iter().map(|dependencies| (&*dependencies.session, dependencies.digest())).collect();
         digests_by_session.sort();
         let mut hasher = blake3::Hasher::new();
         for (session, digest) in &digests_by_session {
             hasher.update(&(session.len() as u64).to_le_bytes()).update(session.as_bytes()).update(digest.as_bytes());
         }
-        // The digest of a single session is that of its fingerprint, equal for sessions that install the same.
+        // The digest of a single session is that of its inputs, equal for sessions that install the same.
         let digest = match digests_by_session.as_slice() {
             [(_, only)] => only.clone(),
             _ => hasher.finalize().to_hex()[..32].to_owned(),
         };
         let names: Vec<&str> = digests_by_session.iter().map(|(session, _)| *session).collect();
-        let scope = match names.as_slice() {
+        let session_part = match names.as_slice() {
             [only] => (*only).to_owned(),
             several => {
                 let digest = blake3::hash(several.join("\n").as_bytes()).to_hex();
@@ -96,8 +96,16 @@ impl CacheKey {
         let mut pythons = parts.pythons.clone();
         pythons.sort();
         pythons.dedup();
-        let parts =
-            ["nx2", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
+        let parts = [
+            "nx2",
+            &parts.project,
+            &parts.os,
+            &parts.arch,
+            &parts.libc,
+            &pythons.join("."),
+            &parts.tool,
+            &session_part,
+        ];
         let result: Vec<String> =
             parts.iter().map(|part| sanitize_part(part)).filter(|part| !part.is_empty()).collect();
         let mut prefix = result.join("-");
@@ -135,9 +143,9 @@ mod tests {
     use super::*;
     use crate::cache::keys::{KeyInput, KeyInputKind};
 
-    fn fingerprint(session: &str, value: &str) -> DependencyFingerprint {
+    fn dependencies(session: &str, value: &str) -> DependencyInputs {
         let input = KeyInput { kind: KeyInputKind::LockedPackage, name: "ruff".to_owned(), value: value.to_owned() };
-        DependencyFingerprint::new(session, vec![input.clone(), input])
+        DependencyInputs::new(session, vec![input.clone(), input])
     }
 
     fn parts() -> CacheKeyParts {
@@ -153,13 +161,13 @@ mod tests {
 
     #[test]
     fn a_key_is_one_line_that_all_caches_accept() {
-        let key = CacheKey::new(&parts(), &[fingerprint("lint", "1")]);
+        let key = CacheKey::new(&parts(), &[dependencies("lint", "1")]);
         let start = "nx2-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
         assert_eq!(key.prefix(), start);
-        assert_eq!(key.to_string(), format!("{start}{}", fingerprint("x", "1").digest()), "{key}");
+        assert_eq!(key.to_string(), format!("{start}{}", dependencies("x", "1").digest()), "{key}");
         assert_eq!(key.digest.len(), 32);
         let long = CacheKeyParts { project: "x".repeat(900), ..parts() };
-        let many: Vec<DependencyFingerprint> = (0..90).map(|n| fingerprint(&format!("Tests({n}, 'ü')"), "1")).collect();
+        let many: Vec<DependencyInputs> = (0..90).map(|n| dependencies(&format!("Tests({n}, 'ü')"), "1")).collect();
         let key = CacheKey::new(&long, &many).to_string();
         assert!(key.len() <= MAX_KEY_LEN && key == key.to_lowercase() && !key.contains(','), "{key}");
         assert!(key.is_ascii() && key.contains("90sessions-"));
@@ -167,16 +175,15 @@ mod tests {
 
     #[test]
     fn the_digest_depends_on_the_inputs_and_nothing_else() {
-        let key_digest =
-            |fingerprints: &[DependencyFingerprint]| CacheKey::new(&parts(), fingerprints).digest.to_owned();
-        assert_ne!(key_digest(&[fingerprint("lint", "1")]), key_digest(&[fingerprint("lint", "2")]));
+        let key_digest = |dependencies: &[DependencyInputs]| CacheKey::new(&parts(), dependencies).digest.to_owned();
+        assert_ne!(key_digest(&[dependencies("lint", "1")]), key_digest(&[dependencies("lint", "2")]));
         assert_eq!(
-            key_digest(&[fingerprint("lint", "1")]),
-            key_digest(&[fingerprint("format", "1")]),
+            key_digest(&[dependencies("lint", "1")]),
+            key_digest(&[dependencies("format", "1")]),
             "equal inputs, equal packages"
         );
-        let (a, b) = (fingerprint("a", "1"), fingerprint("b", "2"));
+        let (a, b) = (dependencies("a", "1"), dependencies("b", "2"));
         assert_eq!(key_digest(&[a.clone(), b.clone()]), key_digest(&[b.clone(), a.clone()]));
-        assert_ne!(key_digest(&[a, b]), key_digest(&[fingerprint("a", "2"), fingerprint("b", "1")]));
+        assert_ne!(key_digest(&[a, b]), key_digest(&[dependencies("a", "2"), dependencies("b", "1")]));
     }
 }

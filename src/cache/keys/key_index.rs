@@ -1,4 +1,4 @@
-//! Index of past keys: fingerprints with the packages installed at that time, to explain misses and plan restores.
+//! Index of past keys: their inputs, with the packages installed at that time, to explain misses and plan restores.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{KeyInput, KeyInputKind};
-use super::key::DependencyFingerprint;
+use super::key::DependencyInputs;
 use super::key::sanitize_part;
 use crate::fs::write_atomic;
 
@@ -16,15 +16,15 @@ const KEY_FILE_VERSION: u32 = 2;
 /// Maximum number of stored keys for each session.
 const MAX_KEYS_PER_SESSION: usize = 20;
 
-/// A fingerprint of a session that was installed in the past.
+/// Inputs of the key of a session that was installed in the past.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredKey {
     /// Version of the file format.
     pub(crate) version: u32,
     /// Time of the last use, RFC 3339.
     pub(crate) last_used: String,
-    /// The fingerprint.
-    pub(crate) fingerprint: DependencyFingerprint,
+    /// The inputs of the key.
+    pub(crate) dependencies: DependencyInputs,
     /// The packages in the environment after the installs.
     pub(crate) installed_packages: Vec<InstalledPackage>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct KeyIndexError {
     source: io::Error,
 }
 
-/// A difference between two fingerprints.
+/// A difference between the inputs of two keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyInputChange {
     /// Kind of the input.
@@ -81,21 +81,21 @@ impl KeyIndex {
             serde_json::from_slice::<StoredKey>(&bytes).ok().filter(|stored| stored.version == KEY_FILE_VERSION)
         };
         let mut stored: Vec<StoredKey> =
-            entries.filter_map(read).filter(|stored| stored.fingerprint.session == session).collect();
+            entries.filter_map(read).filter(|stored| stored.dependencies.session == session).collect();
         stored.sort_by(|a, b| b.last_used.cmp(&a.last_used));
         stored
     }
 
-    /// Returns the stored key with exactly this fingerprint.
-    pub(crate) fn find_exact(&self, fingerprint: &DependencyFingerprint) -> Option<StoredKey> {
-        self.session_keys(&fingerprint.session).into_iter().find(|stored| stored.fingerprint == *fingerprint)
+    /// Returns the stored key with exactly these inputs.
+    pub(crate) fn find_exact(&self, dependencies: &DependencyInputs) -> Option<StoredKey> {
+        self.session_keys(&dependencies.session).into_iter().find(|stored| stored.dependencies == *dependencies)
     }
 
     /// Returns the stored key with the fewest differences, and the differences. If several have the fewest, returns the
     /// newest.
-    pub(crate) fn find_nearest(&self, fingerprint: &DependencyFingerprint) -> Option<(StoredKey, Vec<KeyInputChange>)> {
-        let all = self.session_keys(&fingerprint.session).into_iter().map(|stored| {
-            let differences = diff_fingerprints(&stored.fingerprint, fingerprint);
+    pub(crate) fn find_nearest(&self, dependencies: &DependencyInputs) -> Option<(StoredKey, Vec<KeyInputChange>)> {
+        let all = self.session_keys(&dependencies.session).into_iter().map(|stored| {
+            let differences = diff_inputs(&stored.dependencies, dependencies);
             (stored, differences)
         });
         all.min_by_key(|(_, differences)| differences.len())
@@ -107,23 +107,23 @@ impl KeyIndex {
     /// If the directory cannot be written to.
     pub(crate) fn store_key(
         &self,
-        fingerprint: &DependencyFingerprint,
+        dependencies: &DependencyInputs,
         installed: Vec<InstalledPackage>,
     ) -> Result<(), KeyIndexError> {
-        let failed = |source| KeyIndexError { session: fingerprint.session.clone(), source };
-        let directory = self.session_dir(&fingerprint.session);
+        let failed = |source| KeyIndexError { session: dependencies.session.clone(), source };
+        let directory = self.session_dir(&dependencies.session);
         fs_err::create_dir_all(&directory).map_err(failed)?;
         let stored = StoredKey {
             version: KEY_FILE_VERSION,
             last_used: jiff::Timestamp::now().to_string(),
-            fingerprint: fingerprint.clone(),
+            dependencies: dependencies.clone(),
             installed_packages: installed,
         };
         let bytes = serde_json::to_vec(&stored).map_err(|error| failed(error.into()))?;
-        write_atomic(&directory.join(format!("{}.json", fingerprint.digest())), &bytes).map_err(failed)?;
-        for old in self.session_keys(&fingerprint.session).iter().skip(MAX_KEYS_PER_SESSION) {
+        write_atomic(&directory.join(format!("{}.json", dependencies.digest())), &bytes).map_err(failed)?;
+        for old in self.session_keys(&dependencies.session).iter().skip(MAX_KEYS_PER_SESSION) {
             // Another run may have removed it already.
-            let _ = std::fs::remove_file(directory.join(format!("{}.json", old.fingerprint.digest())));
+            let _ = std::fs::remove_file(directory.join(format!("{}.json", old.dependencies.digest())));
         }
         Ok(())
     }
@@ -134,11 +134,11 @@ impl KeyIndex {
     }
 }
 
-/// Returns the differences between two fingerprints, sorted.
-fn diff_fingerprints(old: &DependencyFingerprint, new: &DependencyFingerprint) -> Vec<KeyInputChange> {
-    let by_name = |fingerprint: &DependencyFingerprint| -> BTreeMap<(KeyInputKind, String), String> {
+/// Returns the differences between the inputs of two keys, sorted.
+fn diff_inputs(old: &DependencyInputs, new: &DependencyInputs) -> Vec<KeyInputChange> {
+    let by_name = |dependencies: &DependencyInputs| -> BTreeMap<(KeyInputKind, String), String> {
         let pair = |input: &KeyInput| ((input.kind, input.name.clone()), input.value.clone());
-        fingerprint.inputs.iter().map(pair).collect()
+        dependencies.inputs.iter().map(pair).collect()
     };
     let (old, new) = (by_name(old), by_name(new));
     let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).cloned().collect();
@@ -153,35 +153,35 @@ fn diff_fingerprints(old: &DependencyFingerprint, new: &DependencyFingerprint) -
 mod tests {
     use super::*;
 
-    fn fingerprint(packages: &[(&str, &str)]) -> DependencyFingerprint {
+    fn dependencies(packages: &[(&str, &str)]) -> DependencyInputs {
         let input = |(name, value): &(&str, &str)| KeyInput {
             kind: KeyInputKind::LockedPackage,
             name: (*name).to_owned(),
             value: (*value).to_owned(),
         };
-        DependencyFingerprint::new("lint", packages.iter().map(input).collect())
+        DependencyInputs::new("lint", packages.iter().map(input).collect())
     }
 
     #[test]
     fn a_miss_is_compared_with_the_most_similar_key() {
         let directory = tempfile::tempdir().unwrap();
         let keys = KeyIndex::new(directory.path(), "Parcel Book");
-        assert_eq!(keys.find_nearest(&fingerprint(&[])), None);
+        assert_eq!(keys.find_nearest(&dependencies(&[])), None);
         let installed =
             vec![InstalledPackage { name: "ruff".to_owned(), version: "0.15.0".to_owned(), sha256: Vec::new() }];
-        keys.store_key(&fingerprint(&[("ruff", "0.15.0"), ("a", "1")]), installed.clone()).unwrap();
-        keys.store_key(&fingerprint(&[("ruff", "0.14.0"), ("b", "2")]), Vec::new()).unwrap();
-        let now = fingerprint(&[("ruff", "0.15.1"), ("a", "1")]);
+        keys.store_key(&dependencies(&[("ruff", "0.15.0"), ("a", "1")]), installed.clone()).unwrap();
+        keys.store_key(&dependencies(&[("ruff", "0.14.0"), ("b", "2")]), Vec::new()).unwrap();
+        let now = dependencies(&[("ruff", "0.15.1"), ("a", "1")]);
         assert_eq!(keys.find_exact(&now), None);
         let (nearest, differences) = keys.find_nearest(&now).unwrap();
         assert_eq!(nearest.installed_packages, installed);
         assert_eq!(differences.len(), 1);
         assert_eq!((differences[0].old.as_deref(), differences[0].new.as_deref()), (Some("0.15.0"), Some("0.15.1")));
         assert_eq!(
-            keys.find_exact(&fingerprint(&[("a", "1"), ("ruff", "0.15.0")])).unwrap().installed_packages,
+            keys.find_exact(&dependencies(&[("a", "1"), ("ruff", "0.15.0")])).unwrap().installed_packages,
             installed
         );
-        let (_, gone) = keys.find_nearest(&fingerprint(&[("ruff", "0.15.0")])).unwrap();
+        let (_, gone) = keys.find_nearest(&dependencies(&[("ruff", "0.15.0")])).unwrap();
         assert_eq!((gone[0].name.as_str(), gone[0].old.as_deref(), gone[0].new.as_deref()), ("a", Some("1"), None));
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let keys = KeyIndex::new(directory.path(), "p");
         for version in 0..MAX_KEYS_PER_SESSION + 5 {
-            keys.store_key(&fingerprint(&[("ruff", &version.to_string())]), Vec::new()).unwrap();
+            keys.store_key(&dependencies(&[("ruff", &version.to_string())]), Vec::new()).unwrap();
         }
         let stored = keys.session_keys("lint");
         assert_eq!(stored.len(), MAX_KEYS_PER_SESSION);
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(keys.session_keys("lint").len(), MAX_KEYS_PER_SESSION);
         fs_err::write(directory.path().join("file"), "").unwrap();
         let message = KeyIndex::new(&directory.path().join("file"), "p")
-            .store_key(&fingerprint(&[]), Vec::new())
+            .store_key(&dependencies(&[]), Vec::new())
             .unwrap_err()
             .to_string();
         assert!(message.starts_with("the key of lint cannot be stored: "), "{message}");

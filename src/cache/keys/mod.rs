@@ -1,4 +1,4 @@
-//! Cache keys: the inputs that determine what a session installs, fingerprints of them, and an index of past keys.
+//! Cache keys: the inputs that determine what a session installs, and an index of past keys.
 
 mod inputs;
 mod key;
@@ -7,6 +7,6 @@ mod requested_installs;
 
 pub use inputs::{KeyContext, KeyInput, KeyInputKind};
 pub(crate) use key::CacheKey;
-pub use key::{CacheKeyParts, DependencyFingerprint};
+pub use key::{CacheKeyParts, DependencyInputs};
 pub use key_index::KeyInputChange;
 pub(crate) use key_index::{InstalledPackage, KeyIndex, StoredKey};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::project::lock::{ClosureRoot, Requirement, RequirementsFile, normalize_name, split_extras};
+use crate::project::dependencies::{ClosureRoot, Requirement, RequirementsFile, normalize_name, split_extras};
 
 /// Packages and files that the installs of a session request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

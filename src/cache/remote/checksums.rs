@@ -93,7 +93,7 @@ mod tests {
         let mut meta = EntryMeta::new(&wheel, "zeta 1");
         meta.tree_digest = "d".repeat(64);
         let mut checksums = WheelChecksums::default();
-        let venv = EntryId::new(EntryKind::Venv, "e".repeat(64)).unwrap();
+        let venv = EntryId::new(EntryKind::Environment, "e".repeat(64)).unwrap();
         checksums.add_entries([
             &meta,
             &EntryMeta::new(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"b")), "alpha"),

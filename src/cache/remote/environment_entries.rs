@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::cache::store::{EntryId, Store};
-use crate::project::lock::normalize_name;
+use crate::project::dependencies::normalize_name;
 
 /// Entries by environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub use download::{DownloadFailure, DownloadPlan, DownloadReport};
 pub use environment_entries::EnvironmentEntries;
 pub(crate) use environment_entries::StorePackageIndex;
 pub use manifest::{PackFrame, RemoteManifest, RemoteManifestError};
-pub use scope::CacheScope;
+pub use scope::CacheScopes;
 pub use snapshot::{RemoteSnapshot, RemoteStore};
 pub(crate) use upload::IncrementalUpload;
 pub use upload::UploadReport;

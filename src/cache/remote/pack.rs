@@ -34,7 +34,7 @@ struct FrameHeader {
     name: String,
     /// The entries that an environment consists of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    requires: Vec<String>,
+    members: Vec<String>,
     uv_placements: Vec<UvPlacementHeader>,
     nodes: Vec<FrameItem>,
 }
@@ -71,10 +71,9 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
     let header = FrameHeader {
         entry: entry.id.to_string(),
         name: entry.meta.name.clone(),
-        // The requirements of a wheel are in its METADATA.
-        requires: if entry.id.kind.has_record() { Vec::new() } else { entry.meta.requires.clone() },
+        members: entry.meta.members.clone(),
         uv_placements: uv_placements.iter().map(placement).collect(),
-        nodes: entry.manifest.nodes.iter().map(frame_item).collect(),
+        nodes: entry.listing.nodes.iter().map(frame_item).collect(),
     };
     let header = serde_json::to_vec(&header)?;
     out.write_all(FRAME_MAGIC)?;
@@ -86,7 +85,7 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
         length += file.len() as u64;
     }
     let tree = entry.tree_path();
-    for node in &entry.manifest.nodes {
+    for node in &entry.listing.nodes {
         let TreeNodeKind::File { size, .. } = node.kind else { continue };
         let mut file = fs_err::File::open(tree.join(&node.path))?.take(size);
         if io::copy(&mut file, out)? != size {
@@ -125,9 +124,7 @@ pub(super) fn read_frame(
     }
     let refused = |reason: String| FrameError::Refused(reason);
     let mut staged = store.stage_entry(id, &header.name).map_err(|error| refused(error.to_string()))?;
-    if !id.kind.has_record() {
-        staged.set_requires(header.requires);
-    }
+    staged.set_members(header.members);
     for placement in header.uv_placements {
         let mut files = Vec::new();
         for size in placement.file_sizes {
@@ -160,7 +157,7 @@ fn stage_items(staged: &mut StagedEntry<'_>, items: Vec<FrameItem>, content: &mu
     Ok(())
 }
 
-/// Returns whether uv's files contain the digest of this wheel and, unless uv built it, the pointer contains the name of
+/// Returns whether uv's files contain the digest of this wheel and, unless uv built it, the pointer file contains the name of
 /// its tree.
 fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>]) -> bool {
     let digest = id.id().get(..64).unwrap_or_default();

@@ -99,8 +99,12 @@ mod tests {
     #[test]
     fn all_versions_but_the_newest_are_marked_unused() {
         let with_entry = |entry: &str| PackFrame { entry: entry.to_owned(), ..frame("p", 1, 9) };
-        let mut frames =
-            vec![with_entry("venv/abc.5"), with_entry("venv/abc.40"), with_entry("venv/abd.1"), frame("p", 1, 9)];
+        let mut frames = vec![
+            with_entry("environment/abc.5"),
+            with_entry("environment/abc.40"),
+            with_entry("environment/abd.1"),
+            frame("p", 1, 9),
+        ];
         mark_superseded_versions(&mut frames);
         assert_eq!(frames.iter().map(|frame| frame.last_used_day).collect::<Vec<_>>(), [0, 9, 9, 9]);
     }

@@ -7,8 +7,8 @@ use crate::cache::backends::BackendEnv;
 
 /// The scopes that a run reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheScope {
-    /// Prefix of all keys, up to the scope.
+pub struct CacheScopes {
+    /// Prefix of all keys, up to the name of the scope.
     key_prefix: String,
     /// The scope that is written.
     pub(crate) write_scope: String,
@@ -17,10 +17,10 @@ pub struct CacheScope {
     /// Digest of the path of the project.
     pub(crate) checkout_id: String,
     /// Identifier of the run on the CI server; empty outside CI.
-    pub(crate) run_id: String,
+    pub(crate) ci_run_id: String,
 }
 
-impl CacheScope {
+impl CacheScopes {
     /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads the scope of
     /// its base; a branch also reads the scope of the default branch. Outside CI there is one scope.
     ///
@@ -52,7 +52,7 @@ impl CacheScope {
         };
         let default_branch = event.pointer("/repository/default_branch").and_then(Value::as_str).map(branch);
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
-        let run_id = variable("GITHUB_RUN_ID").map(|run_id| format!("{run_id}.{attempt}")).unwrap_or_default();
+        let ci_run_id = variable("GITHUB_RUN_ID").map(|ci_run_id| format!("{ci_run_id}.{attempt}")).unwrap_or_default();
         let mut read_scopes = if is_privileged { Vec::new() } else { vec![write_scope.clone()] };
         for scope in [base, default_branch].into_iter().flatten() {
             if !read_scopes.contains(&scope) {
@@ -64,7 +64,7 @@ impl CacheScope {
             write_scope,
             read_scopes,
             checkout_id,
-            run_id,
+            ci_run_id,
         }
     }
 
@@ -99,10 +99,10 @@ fn scope_name(kind: &str, name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn scope(variables: &[(&str, &str)]) -> CacheScope {
+    fn scope(variables: &[(&str, &str)]) -> CacheScopes {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        CacheScope::from_environment("linux-x86_64", "/some/where", &variable)
+        CacheScopes::from_environment("linux-x86_64", "/some/where", &variable)
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         assert!(local.manifest_key(5, "abcdef0123456789").ends_with("/local/m-00000000005-abcdef012345"));
         assert_ne!(
             local.manifest_prefix("x"),
-            CacheScope::from_environment("linux-x86_64", "/else", &|_| None).manifest_prefix("x")
+            CacheScopes::from_environment("linux-x86_64", "/else", &|_| None).manifest_prefix("x")
         );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::checksums::WheelChecksums;
 use super::environment_entries::normalize_environment_name;
 use super::manifest::{CheckoutLocation, PackFrame, RemoteManifest};
-use super::scope::CacheScope;
+use super::scope::CacheScopes;
 use crate::cache::backend::{BackendError, CacheBackend};
 use crate::cache::package_selection::{PackageSelection, SelectedPackage};
 use crate::cache::store::{CacheMiss, EntryId, EntryKind, VersionedKey};
@@ -22,7 +22,7 @@ pub struct RemoteStore {
     /// The backend.
     pub backend: Box<dyn CacheBackend>,
     /// The scopes to read and write.
-    pub scope: CacheScope,
+    pub scopes: CacheScopes,
     /// Key that manifests are signed with; if set, other manifests are ignored.
     pub signing_key: Option<String>,
     /// `noxide.sums` of the project; if set, only the wheels in it are used.
@@ -53,10 +53,10 @@ impl RemoteStore {
         if !self.backend.capabilities().can_read {
             return snapshot;
         }
-        for scope in &self.scope.read_scopes {
+        for scope in &self.scopes.read_scopes {
             match self.load_manifests(scope, &mut snapshot.warnings) {
                 Ok(manifests) => {
-                    if *scope == self.scope.write_scope {
+                    if *scope == self.scopes.write_scope {
                         snapshot.written_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
                         snapshot.written_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
                     }
@@ -68,7 +68,7 @@ impl RemoteStore {
                         snapshot.environments.entry(name.clone()).or_insert_with(|| entries.clone());
                     }
                     let frames = manifests.into_iter().flat_map(|(_, manifest)| manifest.frames);
-                    for frame in frames.filter(|frame| self.scope.has_key_prefix(&frame.pack)) {
+                    for frame in frames.filter(|frame| self.scopes.has_key_prefix(&frame.pack)) {
                         snapshot.frames.entry(frame.entry.clone()).or_default().push(frame);
                     }
                 }
@@ -87,7 +87,7 @@ impl RemoteStore {
         scope: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<(String, RemoteManifest)>, BackendError> {
-        let prefix = self.scope.manifest_prefix(scope);
+        let prefix = self.scopes.manifest_prefix(scope);
         let mut found: Vec<(String, RemoteManifest)> = Vec::new();
         let mut replaced: BTreeSet<String> = BTreeSet::new();
         let mut listed = self.backend.list_objects(&prefix)?;
@@ -150,8 +150,8 @@ impl RemoteSnapshot {
     }
 
     /// Returns the location of the project in this run.
-    pub(crate) fn checkout_location(&self, scope: &CacheScope) -> CheckoutLocation {
-        self.checkout.for_run(&scope.checkout_id, &scope.run_id)
+    pub(crate) fn checkout_location(&self, scopes: &CacheScopes) -> CheckoutLocation {
+        self.checkout.for_run(&scopes.checkout_id, &scopes.ci_run_id)
     }
 
     /// Returns the packages that belong to no environment, such as build requirements.
@@ -167,7 +167,7 @@ impl RemoteSnapshot {
     }
 
     fn package_for_entry(&self, entry: &str) -> Option<SelectedPackage> {
-        let id = EntryId::parse(entry).filter(|id| id.kind.has_record())?;
+        let id = EntryId::parse(entry).filter(|id| id.kind.has_wheel_record())?;
         let digest = Sha256Digest::from_hex(id.id().get(..64)?)?;
         let name = self.frames.get(entry)?.first()?.name.clone();
         Some(SelectedPackage { name, digests: BTreeSet::from([digest]) })
@@ -254,5 +254,5 @@ impl RemoteSnapshot {
 
 /// Returns whether an entry is a package; other entries have versions.
 fn is_package_entry(entry: &str) -> bool {
-    EntryId::parse(entry).is_some_and(|id| id.kind.has_record())
+    EntryId::parse(entry).is_some_and(|id| id.kind.has_wheel_record())
 }

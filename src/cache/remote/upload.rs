@@ -168,7 +168,7 @@ impl Uploader<'_> {
                     entries.push(entry);
                 }
                 Ok(_) => {}
-                Err(corruption) => self.upload.report.warnings.push(format!("{id}: {corruption}")),
+                Err(damage) => self.upload.report.warnings.push(format!("{id}: {damage}")),
             }
         }
         entries
@@ -198,7 +198,7 @@ impl Uploader<'_> {
         }
         // Include what concurrent runs have written since the snapshot.
         let mut warnings = Vec::new();
-        let manifests = self.remote.load_manifests(&self.remote.scope.write_scope, &mut warnings)?;
+        let manifests = self.remote.load_manifests(&self.remote.scopes.write_scope, &mut warnings)?;
         let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.written_manifest]));
         entries.retain(|entry| !is_entry_covered(own.frames.iter(), entry));
         for (name, contained) in &own.environments {
@@ -219,7 +219,7 @@ impl Uploader<'_> {
         mark_superseded_versions(&mut self.upload.frames);
         self.upload.report.repack_reason = repack.map(|repack| repack.reason);
         let replaces = manifests.into_iter().map(|(key, _)| key).chain(snapshot.written_manifest_keys.iter().cloned());
-        self.write_manifest(replaces.collect(), snapshot.checkout_location(&self.remote.scope))?;
+        self.write_manifest(replaces.collect(), snapshot.checkout_location(&self.remote.scopes))?;
         self.delete_packs(&replaced_packs);
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Uploader<'_> {
             return Ok(());
         }
         let digest = pack.finish()?;
-        let key = self.remote.scope.pack_key(&digest);
+        let key = self.remote.scopes.pack_key(&digest);
         let body = RequestBody::File { file: &pack.file, offset: 0, len: pack.length };
         self.remote.backend.put_object(&key, body)?;
         self.upload.report.bytes += pack.length;
@@ -304,7 +304,7 @@ impl Uploader<'_> {
         manifest.environments = std::mem::take(&mut self.environments);
         manifest.checkout = checkout;
         let bytes = manifest.to_bytes(self.remote.signing_key.as_deref())?;
-        let key = self.remote.scope.manifest_key(self.now, blake3::hash(&bytes).to_hex().as_str());
+        let key = self.remote.scopes.manifest_key(self.now, blake3::hash(&bytes).to_hex().as_str());
         self.remote.backend.put_object(&key, RequestBody::Bytes(&bytes))?;
         self.upload.report.bytes += bytes.len() as u64;
         if self.remote.backend.capabilities().can_delete {

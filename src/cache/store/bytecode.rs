@@ -9,13 +9,13 @@ use crate::fs::{FileLinker, Sha256Digest, parallel_map};
 use super::entry::StoreEntry;
 use super::entry_id::VersionedKey;
 use super::entry_id::{EntryId, EntryKind};
+use super::environment_layout::install_path;
+use super::environment_scan::ScannedEnvironment;
 use super::pyc_format::{pyc_paths, to_unchecked_hash};
 use super::save::{SaveError, SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
 use super::store_dir::Store;
-use super::tree_manifest::{TreeNode, TreeNodeKind};
-use super::venv_layout::install_path;
-use super::venv_scan::ScannedVenv;
+use super::tree_listing::{TreeNode, TreeNodeKind};
 
 /// Location of the stored bytecode of a wheel, for the Python host program, which links it next to the sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,16 +42,20 @@ fn bytecode_key(tree: &str, tag: &str) -> String {
 
 impl Store {
     /// Saves new bytecode of the wheels in an environment, for interpreters with this tag.
-    pub(crate) fn save_bytecode(&self, environment: &ScannedVenv, tag: &str) -> Vec<Result<SavedEntry, SaveFailure>> {
+    pub(crate) fn save_bytecode(
+        &self,
+        environment: &ScannedEnvironment,
+        tag: &str,
+    ) -> Vec<Result<SavedEntry, SaveFailure>> {
         let saved = parallel_map(&environment.wheels, |wheel| self.save_wheel_bytecode(environment, wheel, tag));
         saved.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// Returns the paths of stored bytecode in an environment, relative to its root.
-    pub(crate) fn stored_bytecode_paths(&self, environment: &ScannedVenv, tag: &str) -> HashSet<String> {
+    pub(crate) fn stored_bytecode_paths(&self, environment: &ScannedEnvironment, tag: &str) -> HashSet<String> {
         let site = &environment.contents.site_packages;
         let stored = environment.wheels.iter().filter_map(|wheel| self.open_bytecode_entry(wheel, tag));
-        let paths = stored.flat_map(|entry| entry.manifest.nodes).map(|node| format!("{site}/{}", node.path));
+        let paths = stored.flat_map(|entry| entry.listing.nodes).map(|node| format!("{site}/{}", node.path));
         paths.filter(|path| environment.contents.files.contains_key(path)).collect()
     }
 
@@ -65,7 +69,7 @@ impl Store {
     fn wheel_bytecode(&self, wheel: &EntryId, tag: &str) -> Option<(EntryId, StoredBytecode)> {
         let wheel = self.open_entry(wheel).ok().flatten()?;
         let entry = self.open_bytecode_entry(&wheel, tag)?;
-        let stored_paths: HashSet<&str> = entry.manifest.nodes.iter().map(|node| node.path.as_str()).collect();
+        let stored_paths: HashSet<&str> = entry.listing.nodes.iter().map(|node| node.path.as_str()).collect();
         let modules = wheel_modules(&wheel, tag).filter_map(|module| {
             let existing: Vec<String> =
                 module.pyc_paths.into_iter().filter(|path| stored_paths.contains(path.as_str())).collect();
@@ -85,7 +89,7 @@ impl Store {
     /// Saves the bytecode of a wheel that the store does not contain; returns `None` if there is none.
     fn save_wheel_bytecode(
         &self,
-        environment: &ScannedVenv,
+        environment: &ScannedEnvironment,
         wheel: &StoreEntry,
         tag: &str,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
@@ -95,14 +99,14 @@ impl Store {
 
     fn save_new_bytecode(
         &self,
-        environment: &ScannedVenv,
+        environment: &ScannedEnvironment,
         wheel: &StoreEntry,
         tag: &str,
         name: &str,
     ) -> Result<Option<SavedEntry>, SaveError> {
         let stored = self.open_bytecode_entry(wheel, tag);
         let stored_paths: HashSet<&str> =
-            stored.iter().flat_map(|entry| &entry.manifest.nodes).map(|node| node.path.as_str()).collect();
+            stored.iter().flat_map(|entry| &entry.listing.nodes).map(|node| node.path.as_str()).collect();
         let new = collect_new_bytecode(environment, wheel, tag, &stored_paths);
         if new.is_empty() {
             return Ok(None);
@@ -139,7 +143,7 @@ struct WheelModule<'a> {
 }
 
 fn wheel_modules<'a>(wheel: &'a StoreEntry, tag: &'a str) -> impl Iterator<Item = WheelModule<'a>> {
-    wheel.manifest.nodes.iter().filter_map(move |node| {
+    wheel.listing.nodes.iter().filter_map(move |node| {
         let TreeNodeKind::File { sha256, size, .. } = node.kind else { return None };
         let site_path = install_path("site", &node.path)?.strip_prefix("site/")?.to_owned();
         let pyc_paths = pyc_paths(&site_path, tag)?;
@@ -149,15 +153,15 @@ fn wheel_modules<'a>(wheel: &'a StoreEntry, tag: &'a str) -> impl Iterator<Item 
 
 /// Reads bytecode that Python wrote next to the sources of a wheel, and converts it to the stored form.
 fn collect_new_bytecode(
-    environment: &ScannedVenv,
+    environment: &ScannedEnvironment,
     wheel: &StoreEntry,
     tag: &str,
     stored_paths: &HashSet<&str>,
 ) -> Vec<(String, Vec<u8>)> {
     let (contents, root) = (&environment.contents, &environment.root);
-    let listed: HashSet<&str> = wheel.manifest.nodes.iter().map(|node| node.path.as_str()).collect();
+    let listed: HashSet<&str> = wheel.listing.nodes.iter().map(|node| node.path.as_str()).collect();
     // Bytecode older than the install belongs to a previous source, even if size and time in seconds are the same.
-    let dist_info = wheel.manifest.nodes.iter().find_map(|node| node.path.strip_suffix(".dist-info/RECORD"));
+    let dist_info = wheel.listing.nodes.iter().find_map(|node| node.path.strip_suffix(".dist-info/RECORD"));
     let installed_at = dist_info
         .and_then(|name| contents.dist_info_times.get(&format!("{}/{name}.dist-info", contents.site_packages)));
     let Some(installed_at) = installed_at else { return Vec::new() };

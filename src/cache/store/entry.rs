@@ -1,8 +1,8 @@
 //! A store entry: its metadata, its tree, and its placements in uv caches.
 
-use super::corruption::Corruption;
+use super::damage::Damage;
 use super::entry_id::{EntryId, EntryKind};
-use super::tree_manifest::TreeManifest;
+use super::tree_listing::TreeListing;
 use super::uv_placement::UvPlacement;
 use crate::fs::{DirLock, blake3_hex};
 use jiff::Timestamp;
@@ -11,10 +11,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Version of the manifest of an entry.
-const MANIFEST_VERSION: u32 = 2;
+/// Version of the metadata and the list of files of an entry.
+const ENTRY_VERSION: u32 = 2;
 
-/// Metadata of an entry: the first line of its manifest.
+/// Metadata of an entry: the first line of its file `listing`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryMeta {
     version: u32,
@@ -22,17 +22,17 @@ pub struct EntryMeta {
     id: String,
     /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// `Requires-Dist` of a wheel, or the entries that an environment consists of.
-    #[serde(default)]
-    pub requires: Vec<String>,
+    /// The entries that an environment consists of; empty for other kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// Number of files.
     pub files: u64,
     /// Total size of the files, in bytes.
     pub bytes: u64,
     /// BLAKE3 digest of the tree, the same on every machine.
     pub tree_digest: String,
-    /// BLAKE3 digest of the rest of the manifest.
-    pub manifest_digest: String,
+    /// BLAKE3 digest of the rest of the file, the list of files.
+    pub listing_digest: String,
     /// When the entry was added to this store.
     pub saved_at: Timestamp,
 }
@@ -41,28 +41,28 @@ impl EntryMeta {
     /// Creates metadata without sizes and digests.
     pub fn new(id: &EntryId, name: impl Into<String>) -> Self {
         Self {
-            version: MANIFEST_VERSION,
+            version: ENTRY_VERSION,
             kind: id.kind,
             id: id.id().to_owned(),
             name: name.into(),
-            requires: Vec::new(),
+            members: Vec::new(),
             files: 0,
             bytes: 0,
             tree_digest: String::new(),
-            manifest_digest: String::new(),
+            listing_digest: String::new(),
             saved_at: Timestamp::now(),
         }
     }
 
-    /// Parses the first line of a manifest, which must belong to `id`.
+    /// Parses the first line of the file `listing`, which must belong to `id`.
     ///
     /// # Errors
-    /// [`Corruption::InvalidMeta`].
-    pub(crate) fn parse(line: &str, id: &EntryId) -> Result<Self, Corruption> {
-        let invalid = |reason: String| Corruption::InvalidMeta(reason);
+    /// [`Damage::InvalidMeta`].
+    pub(crate) fn parse(line: &str, id: &EntryId) -> Result<Self, Damage> {
+        let invalid = |reason: String| Damage::InvalidMeta(reason);
         let meta: Self = serde_json::from_str(line).map_err(|error| invalid(format!("first line: {error}")))?;
-        if meta.version != MANIFEST_VERSION {
-            return Err(invalid(format!("version {}, but this noxide uses version {MANIFEST_VERSION}", meta.version)));
+        if meta.version != ENTRY_VERSION {
+            return Err(invalid(format!("version {}, but this noxide uses version {ENTRY_VERSION}", meta.version)));
         }
         if meta.kind != id.kind || meta.id != id.id() {
             return Err(invalid(format!("it belongs to another entry, {}/{}", meta.kind.as_str(), meta.id)));
@@ -84,34 +84,34 @@ pub struct StoreEntry {
     /// Metadata of the entry.
     pub meta: EntryMeta,
     /// Files of the entry.
-    pub manifest: TreeManifest,
+    pub listing: TreeListing,
     pub(super) path: PathBuf,
     _lock: DirLock,
 }
 
 impl StoreEntry {
     /// Opens and locks the entry at a path; returns `None` if it does not exist.
-    pub(super) fn open(id: &EntryId, path: PathBuf) -> Result<Option<Self>, Corruption> {
-        let unreadable = |error: std::io::Error| Corruption::Unreadable(error.to_string());
+    pub(super) fn open(id: &EntryId, path: PathBuf) -> Result<Option<Self>, Damage> {
+        let unreadable = |error: std::io::Error| Damage::Unreadable(error.to_string());
         let Some(lock) = DirLock::acquire_shared(&path).map_err(unreadable)? else { return Ok(None) };
-        let text = std::fs::read_to_string(path.join("manifest"))
-            .map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        let text =
+            std::fs::read_to_string(path.join("listing")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         let meta = EntryMeta::parse(first, id)?;
-        if blake3_hex(rest.as_bytes()) != meta.manifest_digest {
-            return Err(Corruption::InvalidMeta("the list of files has another digest".to_owned()));
+        if blake3_hex(rest.as_bytes()) != meta.listing_digest {
+            return Err(Damage::InvalidMeta("the list of files has another digest".to_owned()));
         }
-        let manifest = TreeManifest::parse(rest).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        Ok(Some(Self { id: id.clone(), meta, manifest, path, _lock: lock }))
+        let listing = TreeListing::parse(rest).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
+        Ok(Some(Self { id: id.clone(), meta, listing, path, _lock: lock }))
     }
 
     /// Reads only the metadata of the entry at a path.
-    pub(super) fn read_meta(id: &EntryId, path: &Path) -> Result<EntryMeta, Corruption> {
+    pub(super) fn read_meta(id: &EntryId, path: &Path) -> Result<EntryMeta, Damage> {
         let mut line = String::new();
-        let file = File::open(path.join("manifest")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        let file = File::open(path.join("listing")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         // The first line has a few hundred bytes; a damaged file may have no line break.
         let read = BufReader::new(file.take(1 << 20)).read_line(&mut line);
-        read.map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        read.map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         EntryMeta::parse(&line, id)
     }
 
@@ -128,30 +128,30 @@ impl StoreEntry {
         directories.iter().filter_map(|directory| read_placement(directory, self.id.kind).ok()).collect()
     }
 
-    /// Returns the faults of uv's files in the entry.
-    pub(super) fn find_placement_faults(&self) -> Vec<(String, Corruption)> {
+    /// Returns the damage of uv's files in the entry.
+    pub(super) fn find_placement_damage(&self) -> Vec<(String, Damage)> {
         let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
-        let faults = directories.flatten().filter_map(|entry| {
+        let damaged = directories.flatten().filter_map(|entry| {
             let name = format!("uv/{}", entry.file_name().to_string_lossy());
             read_placement(&entry.path(), self.id.kind).err().map(|corruption| (name, corruption))
         });
-        faults.collect()
+        damaged.collect()
     }
 }
 
-fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
+fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec<Vec<u8>>), Damage> {
     let text =
-        std::fs::read(directory.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        std::fs::read(directory.join("placement.json")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
     let placement: UvPlacement =
-        serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
     if placement.kind() != Some(kind) {
-        return Err(Corruption::InvalidPath);
+        return Err(Damage::InvalidPath);
     }
     let mut files = Vec::new();
     for (index, file) in placement.files().iter().enumerate() {
-        let bytes = std::fs::read(directory.join(index.to_string())).map_err(|_| Corruption::Missing)?;
+        let bytes = std::fs::read(directory.join(index.to_string())).map_err(|_| Damage::Missing)?;
         if blake3_hex(&bytes) != file.digest {
-            return Err(Corruption::ContentMismatch);
+            return Err(Damage::ContentMismatch);
         }
         files.push(bytes);
     }

@@ -20,7 +20,7 @@ pub enum EntryKind {
     /// A uv cache with unknown layout. ID: a digest of uv's version.
     UvCache,
     /// An environment of a session. ID: a digest of its path, interpreter and inputs.
-    Venv,
+    Environment,
     /// A directory from the settings. ID: a digest of its path.
     Folder,
 }
@@ -28,7 +28,7 @@ pub enum EntryKind {
 impl EntryKind {
     /// All kinds, in display order.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Wheel, Self::BuiltWheel, Self::Bytecode, Self::UvCache, Self::Venv, Self::Folder];
+        [Self::Wheel, Self::BuiltWheel, Self::Bytecode, Self::UvCache, Self::Environment, Self::Folder];
 
     /// Returns its name, which is also the name of its directory in the store.
     pub fn as_str(self) -> &'static str {
@@ -37,18 +37,18 @@ impl EntryKind {
             Self::BuiltWheel => "built-wheel",
             Self::Bytecode => "bytecode",
             Self::UvCache => "uv-cache",
-            Self::Venv => "venv",
+            Self::Environment => "environment",
             Self::Folder => "folder",
         }
     }
 
     /// Returns whether entries of this kind have versions, of which the newest is used.
     pub(crate) fn is_versioned(self) -> bool {
-        !self.has_record()
+        !self.has_wheel_record()
     }
 
     /// Returns whether its tree contains a `RECORD` with the digest of every file.
-    pub(crate) fn has_record(self) -> bool {
+    pub(crate) fn has_wheel_record(self) -> bool {
         matches!(self, Self::Wheel | Self::BuiltWheel)
     }
 }
@@ -118,7 +118,7 @@ impl VersionedKey {
         self
     }
 
-    /// Returns the prefixes of the versions in display form, in order of preference: `venv/0a1b….`.
+    /// Returns the prefixes of the versions in display form, in order of preference: `environment/0a1b….`.
     pub(crate) fn entry_prefixes(&self) -> impl Iterator<Item = String> {
         self.id_prefixes.iter().map(|prefix| format!("{}/{prefix}", self.kind.as_str()))
     }
@@ -150,6 +150,6 @@ mod tests {
             assert_eq!(EntryId::parse(invalid), None, "{invalid}");
         }
         assert!(EntryId::parse("built-wheel/abc.docopt-0.6.2-py2.py3-none-any").is_some());
-        assert!(EntryKind::BuiltWheel.has_record() && !EntryKind::Venv.has_record());
+        assert!(EntryKind::BuiltWheel.has_wheel_record() && !EntryKind::Environment.has_wheel_record());
     }
 }

@@ -13,7 +13,7 @@ use super::restore_plan::CacheMiss;
 use super::save::{SaveError, SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
 use super::store_dir::Store;
-use super::tree_manifest::TreeNodeKind;
+use super::tree_listing::TreeNodeKind;
 
 impl Store {
     /// Returns the directories that settings add to the store.
@@ -186,7 +186,7 @@ impl Store {
 /// Returns whether a directory has the stored names, sizes and modification times.
 fn is_folder_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> bool {
     let listed: HashMap<&Path, &TreeNodeKind> =
-        entry.manifest.nodes.iter().map(|node| (Path::new(&node.path), &node.kind)).collect();
+        entry.listing.nodes.iter().map(|node| (Path::new(&node.path), &node.kind)).collect();
     let mut matched = 0;
     for (path, stat) in found {
         match listed.get(path.as_path()) {
@@ -218,7 +218,7 @@ fn restore_missing_files(entry: &StoreEntry, spec: &FolderSpec) -> Result<(u64, 
     let linker = spec.file_linker();
     let (tree, staged) = (entry.tree_path(), workspace.path().join("new"));
     let (mut files, mut bytes) = (0, 0);
-    for node in &entry.manifest.nodes {
+    for node in &entry.listing.nodes {
         let target = spec.path.join(&node.path);
         if FileStat::from_path(&target).is_ok() {
             continue;
@@ -235,10 +235,10 @@ fn restore_missing_files(entry: &StoreEntry, spec: &FolderSpec) -> Result<(u64, 
             }
             TreeNodeKind::File { size, .. } => {
                 let source = tree.join(&node.path);
-                verify_stored_file(node, &source, &linker).map_err(|corruption| RestoreError::Damaged {
+                verify_stored_file(node, &source, &linker).map_err(|damage| RestoreError::Damaged {
                     entry: entry.id.clone(),
                     path: node.path.clone(),
-                    corruption,
+                    damage,
                 })?;
                 linker.link_file(&source, &staged)?;
                 std::fs::rename(&staged, &target)?;

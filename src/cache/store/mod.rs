@@ -1,9 +1,13 @@
 //! The store on disk: entries that appear atomically and are verified before use.
 
 mod bytecode;
-mod corruption;
+mod damage;
 mod entry;
 mod entry_id;
+mod environment_layout;
+mod environment_restore;
+mod environment_save;
+mod environment_scan;
 mod folder;
 mod prune;
 mod pyc_format;
@@ -15,19 +19,16 @@ mod save;
 mod staging;
 mod status;
 mod store_dir;
-mod tree_manifest;
+mod tree_listing;
 mod uv_placement;
-mod venv_layout;
-mod venv_restore;
-mod venv_save;
-mod venv_scan;
 mod verify;
 mod wheel_record;
 
 pub(crate) use bytecode::StoredBytecode;
-pub use corruption::{Corruption, EntryDamage};
+pub use damage::{Damage, EntryDamage};
 pub use entry::{EntryMeta, StoreEntry};
 pub use entry_id::{EntryId, EntryKind, VersionedKey};
+pub use environment_save::EnvironmentSpec;
 pub(crate) use folder::FolderSpec;
 pub use prune::{PrunePlan, PruneReason, PruneReport, PrunedEntry};
 pub use repair::{RepairContext, RepairOutcome};
@@ -38,7 +39,6 @@ pub use save::{SaveFailure, SaveReport, SavedEntry};
 pub use staging::{PublishOutcome, StagedEntry};
 pub use status::{EntryKindStatus, StoreStatus};
 pub use store_dir::{Store, StoreError};
-pub use tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
+pub use tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 pub use uv_placement::UvPlacement;
-pub use venv_save::VenvSpec;
 pub use verify::VerifyReport;

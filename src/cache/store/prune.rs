@@ -103,16 +103,16 @@ impl Store {
             )
         });
         // A wheel counts as used for as long as an environment that contains it; the environment is removed first.
-        for id in ids.iter().filter(|id| id.kind == EntryKind::Venv) {
+        for id in ids.iter().filter(|id| id.kind == EntryKind::Environment) {
             let (Ok(meta), Some(last_used)) = (self.entry_meta(id), self.last_used(id)) else { continue };
-            let wheels: HashSet<&str> = meta.requires.iter().map(String::as_str).collect();
+            let wheels: HashSet<&str> = meta.members.iter().map(String::as_str).collect();
             for (time, entry) in &mut candidates {
                 if *time < last_used && wheels.contains(entry.entry.to_string().as_str()) {
                     *time = last_used;
                 }
             }
         }
-        let sort_key = |entry: &PrunedEntry| (entry.entry.kind != EntryKind::Venv, entry.entry.clone());
+        let sort_key = |entry: &PrunedEntry| (entry.entry.kind != EntryKind::Environment, entry.entry.clone());
         candidates.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| sort_key(x).cmp(&sort_key(y))));
         let mut plan = PrunePlan::default();
         let mut total: u64 = candidates.iter().map(|(_, entry)| entry.bytes).sum();

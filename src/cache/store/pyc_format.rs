@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::corruption::Corruption;
-use super::tree_manifest::{TreeManifest, TreeNodeKind};
+use super::damage::Damage;
+use super::tree_listing::{TreeListing, TreeNodeKind};
 
 /// Size of the header: magic number, flags, and the time and size or the hash of the source.
 const HEADER_LEN: usize = 16;
@@ -35,12 +35,12 @@ pub(super) fn to_unchecked_hash(bytes: &[u8], modified: i64, size: u64) -> Optio
 }
 
 /// Returns the files of a tree that are not unchecked-hash bytecode at a path where Python looks for it.
-pub(super) fn find_bytecode_faults(manifest: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
-    let faults = manifest.nodes.iter().filter(|node| {
+pub(super) fn find_bytecode_damage(listing: &TreeListing, tree: &Path) -> Vec<(String, Damage)> {
+    let damaged_paths = listing.nodes.iter().filter(|node| {
         let is_plain_file = matches!(node.kind, TreeNodeKind::File { executable: false, .. });
         !(is_plain_file && is_pyc_path(&node.path) && has_unchecked_hash(&tree.join(&node.path)))
     });
-    faults.map(|node| (node.path.clone(), Corruption::InvalidBytecode)).collect()
+    damaged_paths.map(|node| (node.path.clone(), Damage::InvalidBytecode)).collect()
 }
 
 fn is_pyc_path(path: &str) -> bool {

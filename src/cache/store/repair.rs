@@ -9,7 +9,7 @@ use crate::cache::package_selection::PackageSelection;
 use crate::cache::progress::NoProgress;
 use crate::cache::uv::{Uv, UvCache, UvError, UvLayoutSupport};
 
-use super::corruption::EntryDamage;
+use super::damage::EntryDamage;
 use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::{Store, StoreError};
 

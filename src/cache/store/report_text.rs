@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::corruption::EntryDamage;
+use super::damage::EntryDamage;
 use super::entry_id::EntryKind;
 use super::prune::{PrunePlan, PruneReport, PrunedEntry};
 use super::repair::RepairOutcome;
@@ -80,8 +80,8 @@ impl SaveReport {
         for failure in &self.failures {
             let _ = writeln!(text, "not saved: {}: {}", failure.name, failure.reason);
         }
-        if self.malformed_pointers > 0 {
-            let pointers = pluralize(self.malformed_pointers, "pointer");
+        if self.malformed_pointer_files > 0 {
+            let pointers = pluralize(self.malformed_pointer_files, "pointer file");
             let _ = writeln!(text, "{pointers} in uv's cache skipped: unknown format");
         }
         if let Some(pruned) = &self.pruned {
@@ -157,7 +157,7 @@ impl EntryDamage {
         let entry = self.entry.to_string();
         let name = if self.name.is_empty() { &entry } else { &self.name };
         let path = if self.path.is_empty() { "the entry" } else { &self.path };
-        format!("damaged: {name}: {path}: {}", self.corruption)
+        format!("damaged: {name}: {path}: {}", self.damage)
     }
 }
 
@@ -196,7 +196,7 @@ fn kind_name(kind: EntryKind) -> &'static str {
         EntryKind::BuiltWheel => "built wheel",
         EntryKind::Bytecode => "bytecode entry",
         EntryKind::UvCache => "uv cache",
-        EntryKind::Venv => "environment",
+        EntryKind::Environment => "environment",
         other => other.as_str(),
     }
 }

@@ -14,12 +14,12 @@ use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::uv::UvCache;
 use crate::fs::{FileLinker, FileStat, LinkMode, LockedTempDir, parallel_map, sha256_file, walk_tree};
 
-use super::corruption::{Corruption, EntryDamage};
+use super::damage::{Damage, EntryDamage};
 use super::entry::StoreEntry;
 use super::entry_id::EntryId;
 use super::restore_plan::{CacheMiss, PlannedRestore, RestorePlan};
 use super::store_dir::Store;
-use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
+use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 
 /// Number of files that a thread restores before it starts the next chunk.
 const FILES_PER_CHUNK: usize = 512;
@@ -105,14 +105,14 @@ pub(super) enum RestoreError {
     #[error("its wheel {0} is not in the store")]
     MissingWheel(EntryId),
     /// A file of an entry is not the one that was saved, or cannot be read.
-    #[error("{path}: {corruption}")]
+    #[error("{path}: {damage}")]
     Damaged {
-        /// The entry at fault.
+        /// The damaged entry.
         entry: EntryId,
         /// Path of the file.
         path: String,
         /// What is wrong.
-        corruption: Corruption,
+        damage: Damage,
     },
 }
 
@@ -170,13 +170,13 @@ impl Store {
         progress.start_phase(CachePhase::Restore, plan.total_amount());
         let linker = FileLinker::new();
         let check_nanoseconds = AtomicU64::new(0);
-        let faults = stage_trees(&plan.pending, workspace.path(), &linker, &check_nanoseconds, progress);
+        let damaged_paths = stage_trees(&plan.pending, workspace.path(), &linker, &check_nanoseconds, progress);
         report.check_seconds = check_nanoseconds.into_inner() as f64 / 1e9 / crate::fs::worker_count() as f64;
         for (index, planned) in plan.pending.iter().enumerate() {
-            let faults = faults.get(&index).map_or(&[][..], Vec::as_slice);
+            let damaged_paths = damaged_paths.get(&index).map_or(&[][..], Vec::as_slice);
             let published =
-                if faults.is_empty() { publish_staged_tree(planned, index, cache, &workspace) } else { Ok(()) };
-            match (faults, published) {
+                if damaged_paths.is_empty() { publish_staged_tree(planned, index, cache, &workspace) } else { Ok(()) };
+            match (damaged_paths, published) {
                 ([], Ok(())) => {
                     self.mark_used(&planned.entry.id);
                     report.files += planned.entry.meta.files;
@@ -189,7 +189,7 @@ impl Store {
                     });
                 }
                 ([], Err(error)) => report.misses.push(entry_miss(&planned.entry, &error.to_string())),
-                (faults, _) => self.reject_damaged(planned, faults, cache, &workspace, &mut report),
+                (damaged_paths, _) => self.reject_damaged(planned, damaged_paths, cache, &workspace, &mut report),
             }
         }
         report.link_mode = (report.files > 0).then(|| linker.current_mode().as_str());
@@ -201,18 +201,18 @@ impl Store {
     fn reject_damaged(
         &self,
         planned: &PlannedRestore,
-        faults: &[(String, Corruption)],
+        damaged_paths: &[(String, Damage)],
         cache: &UvCache,
         workspace: &LockedTempDir,
         report: &mut RestoreReport,
     ) {
         let mut reason = "damaged and quarantined".to_owned();
-        let is_damage = |corruption: &Corruption| !corruption.is_io_error();
-        if faults.iter().any(|(_, corruption)| is_damage(corruption)) {
+        let is_damage = |damage: &Damage| !damage.is_io_error();
+        if damaged_paths.iter().any(|(_, damage)| is_damage(damage)) {
             self.quarantine_entry(&planned.entry.id);
-        } else if let Some((path, corruption)) = faults.first() {
+        } else if let Some((path, damage)) = damaged_paths.first() {
             // The entry may be intact, and only writing to the uv cache failed, for example on a full disk.
-            reason = format!("{path}: {corruption}");
+            reason = format!("{path}: {damage}");
         }
         if let Some(tree) = &planned.existing_tree
             && let Err(error) = cache.remove_tree(tree, Some(&planned.placement), workspace)
@@ -220,19 +220,19 @@ impl Store {
             reason = format!("damaged in the uv cache too, and cannot be removed there: {error}");
         }
         report.misses.push(entry_miss(&planned.entry, &reason));
-        let damage = |(path, corruption): &(String, Corruption)| EntryDamage {
+        let damage = |(path, damage): &(String, Damage)| EntryDamage {
             entry: planned.entry.id.clone(),
             name: planned.entry.meta.name.clone(),
             path: path.clone(),
-            corruption: corruption.clone(),
+            damage: damage.clone(),
         };
-        report.damaged.extend(faults.iter().filter(|(_, corruption)| is_damage(corruption)).map(damage));
+        report.damaged.extend(damaged_paths.iter().filter(|(_, damage)| is_damage(damage)).map(damage));
     }
 
     /// Quarantines the entry that an error names as damaged, and returns the message for the miss.
     pub(super) fn quarantine_damaged(&self, error: &RestoreError) -> String {
         match error {
-            RestoreError::Damaged { entry, corruption, .. } if !corruption.is_io_error() => {
+            RestoreError::Damaged { entry, damage, .. } if !damage.is_io_error() => {
                 self.quarantine_entry(entry);
                 format!("damaged and quarantined: {error}")
             }
@@ -260,7 +260,7 @@ impl Store {
         if !self.is_writable() || self.last_used(id).is_some_and(recently) {
             return;
         }
-        if let Ok(file) = std::fs::OpenOptions::new().append(true).open(self.entry_path(id).join("manifest")) {
+        if let Ok(file) = std::fs::OpenOptions::new().append(true).open(self.entry_path(id).join("listing")) {
             // If this fails, the entry only appears older than it is.
             let _ = file.set_modified(std::time::SystemTime::now());
         }
@@ -271,17 +271,17 @@ fn entry_miss(entry: &StoreEntry, reason: &str) -> CacheMiss {
     CacheMiss { name: entry.meta.name.clone(), reason: reason.to_owned() }
 }
 
-/// Writes the trees of a plan below `directory`, and returns the faults by index of the tree.
+/// Writes the trees of a plan below `directory`, and returns the damage by index of the tree.
 fn stage_trees(
     planned: &[PlannedRestore],
     directory: &Path,
     linker: &FileLinker,
     check_nanoseconds: &AtomicU64,
     progress: &dyn ProgressReporter,
-) -> BTreeMap<usize, Vec<(String, Corruption)>> {
-    let mut faults: BTreeMap<usize, Vec<(String, Corruption)>> = BTreeMap::new();
+) -> BTreeMap<usize, Vec<(String, Damage)>> {
+    let mut damaged_paths: BTreeMap<usize, Vec<(String, Damage)>> = BTreeMap::new();
     let indices: Vec<usize> = (0..planned.len()).collect();
-    let nodes = |index: usize| &planned[index].entry.manifest.nodes;
+    let nodes = |index: usize| &planned[index].entry.listing.nodes;
     let created = parallel_map(&indices, |index| create_folders(nodes(*index), &directory.join(index.to_string())));
     let mut tree_chunks = Vec::new();
     for (index, result) in created.into_iter().enumerate() {
@@ -289,7 +289,7 @@ fn stage_trees(
             Ok(()) => tree_chunks
                 .extend(nodes(index).chunks(FILES_PER_CHUNK).map(|nodes| TreeChunk { tree_index: index, nodes })),
             Err(error) => {
-                faults.entry(index).or_default().push((String::new(), Corruption::Unreadable(error.to_string())));
+                damaged_paths.entry(index).or_default().push((String::new(), Damage::Unreadable(error.to_string())));
             }
         }
         progress.advance(WorkAmount { entries: 1, files: 0, bytes: 0 });
@@ -304,8 +304,8 @@ fn stage_trees(
             let started = Instant::now();
             let verified = verify_stored_file(node, &source, linker);
             check_time += started.elapsed();
-            if let Err(corruption) = verified.and_then(|()| link_node(node, &source, &to.join(&node.path), linker)) {
-                found.push((node.path.clone(), corruption));
+            if let Err(damage) = verified.and_then(|()| link_node(node, &source, &to.join(&node.path), linker)) {
+                found.push((node.path.clone(), damage));
             }
             if let TreeNodeKind::File { size, .. } = node.kind {
                 amount += WorkAmount { entries: 0, files: 1, bytes: size };
@@ -317,13 +317,13 @@ fn stage_trees(
     });
     for (chunk, found) in tree_chunks.iter().zip(found) {
         if !found.is_empty() {
-            faults.entry(chunk.tree_index).or_default().extend(found);
+            damaged_paths.entry(chunk.tree_index).or_default().extend(found);
         }
     }
-    faults
+    damaged_paths
 }
 
-/// Creates the directories of a tree, each once: in a sorted manifest the files of a directory are adjacent.
+/// Creates the directories of a tree, each once: in a sorted listing the files of a directory are adjacent.
 fn create_folders(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
     std::fs::create_dir_all(root)?;
     let mut last: Option<&Path> = None;
@@ -341,31 +341,31 @@ fn create_folders(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
 }
 
 /// Checks that a file in the store is still the one that was verified.
-pub(super) fn verify_stored_file(node: &TreeNode, from: &Path, linker: &FileLinker) -> Result<(), Corruption> {
+pub(super) fn verify_stored_file(node: &TreeNode, from: &Path, linker: &FileLinker) -> Result<(), Damage> {
     let TreeNodeKind::File { sha256, size, executable, inode, modified, changed } = &node.kind else { return Ok(()) };
     let stat = FileStat::from_path(from)?;
     if !stat.is_file() {
-        return Err(Corruption::FileTypeMismatch);
+        return Err(Damage::FileTypeMismatch);
     }
     if stat.has_special_bits() {
-        return Err(Corruption::SpecialMode);
+        return Err(Damage::SpecialMode);
     }
     if stat.size != *size {
-        return Err(Corruption::SizeMismatch { listed: *size, found: stat.size });
+        return Err(Damage::SizeMismatch { listed: *size, found: stat.size });
     }
     if stat.is_executable() != *executable {
-        return Err(Corruption::PermissionMismatch);
+        return Err(Damage::PermissionMismatch);
     }
     // Creating a hard link changes the inode's change time, so with hard links only the modification time is compared.
     let is_same_file = stat.inode == *inode && stat.mtime_ns == *modified;
     let is_inode_changed = linker.current_mode() == LinkMode::Clone && stat.ctime_ns != *changed;
     if (!is_same_file || is_inode_changed) && sha256_file(from)?.0 != *sha256 {
-        return Err(Corruption::ContentMismatch);
+        return Err(Damage::ContentMismatch);
     }
     Ok(())
 }
 
-fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Result<(), Corruption> {
+fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Result<(), Damage> {
     match &node.kind {
         TreeNodeKind::EmptyFolder => Ok(()),
         TreeNodeKind::Symlink { target } => Ok(std::os::unix::fs::symlink(target, to)?),
@@ -373,10 +373,10 @@ fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Re
     }
 }
 
-/// Returns whether a tree has exactly the files of a manifest, comparing all bytes.
-fn is_tree_of(manifest: &TreeManifest, tree: &Path) -> bool {
+/// Returns whether a tree has exactly the files of a listing, comparing all bytes.
+fn is_tree_of(listing: &TreeListing, tree: &Path) -> bool {
     let listed: BTreeMap<&Path, &TreeNodeKind> =
-        manifest.nodes.iter().map(|node| (Path::new(node.path.as_str()), &node.kind)).collect();
+        listing.nodes.iter().map(|node| (Path::new(node.path.as_str()), &node.kind)).collect();
     let Ok(found) = walk_tree(tree) else { return false };
     let is_listed = |(path, stat): &(PathBuf, FileStat)| match listed.get(path.as_path()) {
         Some(TreeNodeKind::File { sha256, executable, .. }) => {
@@ -403,7 +403,7 @@ fn publish_staged_tree(
     let staged = workspace.path().join(index.to_string());
     match &planned.existing_tree {
         None => cache.publish_tree(&staged, &planned.placement, &planned.placement_files, workspace, &|tree| {
-            is_tree_of(&planned.entry.manifest, tree)
+            is_tree_of(&planned.entry.listing, tree)
         }),
         Some(tree) => {
             cache.remove_tree(tree, None, workspace)?;

@@ -11,11 +11,11 @@ use crate::cache::progress::WorkAmount;
 use crate::cache::uv::{UvCache, UvCachedWheel};
 use crate::fs::{FileStat, Sha256Digest, blake3_hex, parallel_map};
 
-use super::corruption::{Corruption, EntryDamage};
+use super::damage::{Damage, EntryDamage};
 use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::Store;
-use super::tree_manifest::{TreeNode, TreeNodeKind};
+use super::tree_listing::{TreeNode, TreeNodeKind};
 use super::uv_placement::UvPlacement;
 
 /// A requested package that cannot be restored.
@@ -35,6 +35,8 @@ impl CacheMiss {
 /// Why an entry of the store cannot be restored into a uv cache.
 #[derive(Debug, Error)]
 enum UnusableEntry {
+    #[error("its uv files are missing or damaged")]
+    NoPlacement,
     #[error("stored for {stored_for}, but this uv uses {current}")]
     OtherBucket { stored_for: String, current: String },
     #[error("the uv cache contains another build of it")]
@@ -60,7 +62,7 @@ pub(super) struct PlannedRestore {
     pub(super) entry: StoreEntry,
     pub(super) placement: UvPlacement,
     pub(super) placement_files: Vec<Vec<u8>>,
-    /// The tree to replace, if uv's pointer exists already.
+    /// The tree to replace, if uv's pointer file exists already.
     pub(super) existing_tree: Option<PathBuf>,
 }
 
@@ -131,10 +133,10 @@ impl RestorePlanner<'_> {
                         Ok(()) => found = true,
                         Err(error) => reason = error.to_string(),
                     },
-                    Err(corruption) => {
-                        reason = format!("its entry is damaged: {corruption}");
+                    Err(damage) => {
+                        reason = format!("its entry is damaged: {damage}");
                         let name = package.name.clone();
-                        self.plan.damaged.push(EntryDamage { entry: id, name, path: String::new(), corruption });
+                        self.plan.damaged.push(EntryDamage { entry: id, name, path: String::new(), damage });
                     }
                 }
             }
@@ -162,8 +164,10 @@ impl RestorePlanner<'_> {
             }
         }
         if fitting.is_empty() {
-            let stored_for =
-                if other.is_empty() { "no uv".to_owned() } else { other.into_iter().collect::<Vec<_>>().join(", ") };
+            if other.is_empty() {
+                return Err(UnusableEntry::NoPlacement);
+            }
+            let stored_for = other.into_iter().collect::<Vec<_>>().join(", ");
             return Err(UnusableEntry::OtherBucket { stored_for, current: self.cache.layout().wheels.clone() });
         }
         let id = entry.id.clone();
@@ -197,8 +201,8 @@ impl RestorePlanner<'_> {
     fn wheels_by_digest(&self) -> &BTreeMap<Sha256Digest, Vec<UvCachedWheel>> {
         self.wheels_by_digest.get_or_init(|| {
             let mut all: BTreeMap<Sha256Digest, Vec<UvCachedWheel>> = BTreeMap::new();
-            for pointer in self.cache.scan_wheels().0 {
-                all.entry(pointer.digest).or_default().push(pointer);
+            for wheel in self.cache.scan_wheels().0 {
+                all.entry(wheel.digest).or_default().push(wheel);
             }
             all
         })
@@ -207,23 +211,23 @@ impl RestorePlanner<'_> {
     /// Checks the trees that are present, in parallel; intact ones are not restored.
     fn check_present_trees(mut self) -> RestorePlan {
         let pending = std::mem::take(&mut self.plan.pending);
-        let faults = parallel_map(&pending, |planned| match &planned.existing_tree {
-            Some(tree) => find_present_tree_faults(&planned.entry, tree),
+        let damaged_paths = parallel_map(&pending, |planned| match &planned.existing_tree {
+            Some(tree) => find_present_tree_damage(&planned.entry, tree),
             None => Vec::new(),
         });
-        for (mut planned, faults) in pending.into_iter().zip(faults) {
-            match (planned.existing_tree.take(), faults.is_empty()) {
+        for (mut planned, damaged_paths) in pending.into_iter().zip(damaged_paths) {
+            match (planned.existing_tree.take(), damaged_paths.is_empty()) {
                 (Some(_), true) => self.plan.present.push(planned.entry.meta.name.clone()),
                 (None, _) => self.plan.pending.push(planned),
                 (Some(tree), false) => {
                     planned.existing_tree = Some(tree);
-                    let damage = |(path, corruption): (String, Corruption)| EntryDamage {
+                    let damage = |(path, damage): (String, Damage)| EntryDamage {
                         entry: planned.entry.id.clone(),
                         name: planned.entry.meta.name.clone(),
                         path: format!("in the uv cache: {path}"),
-                        corruption,
+                        damage,
                     };
-                    self.plan.damaged.extend(faults.into_iter().map(damage));
+                    self.plan.damaged.extend(damaged_paths.into_iter().map(damage));
                     self.plan.pending.push(planned);
                 }
             }
@@ -234,41 +238,41 @@ impl RestorePlanner<'_> {
 
 /// Checks a tree in the uv cache without reading all of it: files that are missing, have another size, or are hard links
 /// to the store and were modified. Only modified files are read.
-fn find_present_tree_faults(entry: &StoreEntry, tree: &Path) -> Vec<(String, Corruption)> {
+fn find_present_tree_damage(entry: &StoreEntry, tree: &Path) -> Vec<(String, Damage)> {
     let mut found = Vec::new();
-    for node in &entry.manifest.nodes {
+    for node in &entry.listing.nodes {
         let path = tree.join(&node.path);
-        let corruption = match (FileStat::from_path(&path), &node.kind) {
-            (Err(_), _) => Some(Corruption::Missing),
-            (Ok(stat), TreeNodeKind::File { .. }) => find_file_fault(node, &path, &stat),
-            (Ok(stat), TreeNodeKind::Symlink { .. }) => (!stat.is_symlink()).then_some(Corruption::FileTypeMismatch),
-            (Ok(stat), TreeNodeKind::EmptyFolder) => (!stat.is_dir()).then_some(Corruption::FileTypeMismatch),
+        let damage = match (FileStat::from_path(&path), &node.kind) {
+            (Err(_), _) => Some(Damage::Missing),
+            (Ok(stat), TreeNodeKind::File { .. }) => find_file_damage(node, &path, &stat),
+            (Ok(stat), TreeNodeKind::Symlink { .. }) => (!stat.is_symlink()).then_some(Damage::FileTypeMismatch),
+            (Ok(stat), TreeNodeKind::EmptyFolder) => (!stat.is_dir()).then_some(Damage::FileTypeMismatch),
         };
-        found.extend(corruption.map(|corruption| (node.path.clone(), corruption)));
+        found.extend(damage.map(|damage| (node.path.clone(), damage)));
     }
     found
 }
 
-fn find_file_fault(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Corruption> {
+fn find_file_damage(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Damage> {
     let TreeNodeKind::File { sha256, size, executable, inode, modified, .. } = node.kind else { return None };
     if !stat.is_file() {
-        return Some(Corruption::FileTypeMismatch);
+        return Some(Damage::FileTypeMismatch);
     }
     if stat.has_special_bits() {
-        return Some(Corruption::SpecialMode);
+        return Some(Damage::SpecialMode);
     }
     if stat.size != size {
-        return Some(Corruption::SizeMismatch { listed: size, found: stat.size });
+        return Some(Damage::SizeMismatch { listed: size, found: stat.size });
     }
     if stat.is_executable() != executable {
-        return Some(Corruption::PermissionMismatch);
+        return Some(Damage::PermissionMismatch);
     }
     // The modification time is known only of files hard-linked to the store, not of those that uv unpacked itself.
     if stat.inode == inode && stat.mtime_ns != modified {
         return match crate::fs::sha256_file(path) {
             Ok((found, _)) if found == sha256 => None,
-            Ok(_) => Some(Corruption::ContentMismatch),
-            Err(error) => Some(Corruption::Unreadable(error.to_string())),
+            Ok(_) => Some(Damage::ContentMismatch),
+            Err(error) => Some(Damage::Unreadable(error.to_string())),
         };
     }
     None

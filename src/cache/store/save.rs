@@ -13,7 +13,7 @@ use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::uv::{UvCache, UvCachedWheel};
 use crate::fs::{FileLinker, parallel_map};
 
-use super::corruption::EntryDamage;
+use super::damage::EntryDamage;
 use super::entry::EntryMeta;
 use super::entry_id::EntryId;
 use super::prune::PruneReport;
@@ -32,8 +32,8 @@ pub struct SaveReport {
     pub failures: Vec<SaveFailure>,
     /// Damage found in the uv cache.
     pub damaged: Vec<EntryDamage>,
-    /// Number of pointers in the uv cache that do not match its layout.
-    pub malformed_pointers: usize,
+    /// Number of pointer files in the uv cache that do not match its layout.
+    pub malformed_pointer_files: usize,
     /// Number of files saved.
     pub files: u64,
     /// Total size of these files, in bytes.
@@ -112,7 +112,7 @@ pub(crate) enum SaveError {
     SharedFileModified(String),
     /// The layout of an environment is one that a restore would refuse.
     #[error("it cannot be restored: {0}")]
-    InvalidLayout(super::corruption::Corruption),
+    InvalidLayout(super::damage::Damage),
 }
 
 impl SaveError {
@@ -146,10 +146,10 @@ impl Store {
         progress: &dyn ProgressReporter,
     ) -> Result<SaveReport, StoreError> {
         let started = Instant::now();
-        let (wheels, malformed_pointers) = cache.scan_wheels();
+        let (wheels, malformed_pointer_files) = cache.scan_wheels();
         let wheels = wheels.into_iter().filter(|wheel| is_selected(selection, wheel)).collect();
         let mut report = self.save_scanned_wheels(wheels, cache, progress)?;
-        report.malformed_pointers = malformed_pointers;
+        report.malformed_pointer_files = malformed_pointer_files;
         if !report.saved.is_empty() {
             report.pruned = self.prune_if_over_limits();
         }
@@ -261,7 +261,7 @@ impl SaveReport {
         self.already_stored = other.already_stored;
         self.failures.extend(other.failures);
         self.damaged.extend(other.damaged);
-        self.malformed_pointers = other.malformed_pointers;
+        self.malformed_pointer_files = other.malformed_pointer_files;
         (self.files, self.bytes) = (self.files + other.files, self.bytes + other.bytes);
         self.link_mode = self.link_mode.or(other.link_mode);
         self.add_pruned(other.pruned);
@@ -314,7 +314,7 @@ fn record_outcome(
         Err(error) => {
             report.failures.push(SaveFailure { name: wheel.name.clone(), reason: error.to_string() });
             if let SaveError::Damaged(damaged) = error {
-                report.damaged.extend(damaged.into_iter().filter(|damage| !damage.corruption.is_io_error()));
+                report.damaged.extend(damaged.into_iter().filter(|damage| !damage.damage.is_io_error()));
             }
             WorkAmount::default()
         }

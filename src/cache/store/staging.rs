@@ -11,14 +11,14 @@ use crate::fs::{
     is_rename_target_occupied, is_symlink_contained, open_no_follow, safe_relative_path, sha256_open_file, walk_tree,
 };
 
-use super::corruption::{Corruption, EntryDamage};
+use super::damage::{Damage, EntryDamage};
 use super::entry::EntryMeta;
 use super::entry_id::{EntryId, EntryKind};
-use super::pyc_format::find_bytecode_faults;
+use super::pyc_format::find_bytecode_damage;
 use super::store_dir::{Store, StoreError};
-use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
+use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 use super::uv_placement::UvPlacement;
-use super::wheel_record::find_record_faults;
+use super::wheel_record::find_wheel_record_damage;
 
 /// An entry that is not published yet. If it is dropped, nothing is stored.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct StagedEntry<'s> {
     created_folders: HashSet<PathBuf>,
     bytes: u64,
     placements: Vec<(UvPlacement, Vec<Vec<u8>>)>,
-    requires: Option<Vec<String>>,
+    members: Vec<String>,
 }
 
 /// Result of publishing an entry.
@@ -64,7 +64,7 @@ impl Store {
             created_folders: HashSet::new(),
             bytes: 0,
             placements: Vec::new(),
-            requires: None,
+            members: Vec::new(),
         })
     }
 
@@ -113,14 +113,14 @@ impl StagedEntry<'_> {
         linker: &FileLinker,
         filter: &dyn Fn(&Path) -> bool,
     ) -> Result<(), EntryDamage> {
-        let found = walk_tree(from).map_err(|error| self.damage_at("", Corruption::Unreadable(error.to_string())))?;
+        let found = walk_tree(from).map_err(|error| self.damage_at("", Damage::Unreadable(error.to_string())))?;
         let mut directories: HashSet<String> = HashSet::new();
         for (path, stat) in found.into_iter().filter(|(path, _)| filter(path)) {
             let text = path.to_str().unwrap_or_default().to_owned();
-            let mut import = || -> Result<(), Corruption> {
+            let mut import = || -> Result<(), Damage> {
                 let path_on_disk = self.staged_path(&text)?;
                 if stat.is_dir() {
-                    self.create_folder(&path_on_disk).map_err(Corruption::from)?;
+                    self.create_folder(&path_on_disk).map_err(Damage::from)?;
                     directories.insert(text.clone());
                     return Ok(());
                 }
@@ -128,22 +128,22 @@ impl StagedEntry<'_> {
                     directories.remove(parent);
                 }
                 if stat.is_symlink() {
-                    let target = std::fs::read_link(from.join(&path)).map_err(Corruption::from)?;
-                    let target = target.to_str().ok_or(Corruption::InvalidPath)?;
+                    let target = std::fs::read_link(from.join(&path)).map_err(Damage::from)?;
+                    let target = target.to_str().ok_or(Damage::InvalidPath)?;
                     return self.create_symlink(&text, target);
                 }
                 if !stat.is_file() {
-                    return Err(Corruption::FileTypeMismatch);
+                    return Err(Damage::FileTypeMismatch);
                 }
-                self.count_file(stat.size)?;
-                linker.link_file(&from.join(&path), &path_on_disk).map_err(Corruption::from)?;
-                let (mut file, stat) = open_no_follow(&path_on_disk).map_err(Corruption::from)?;
+                self.reserve_file(stat.size)?;
+                linker.link_file(&from.join(&path), &path_on_disk).map_err(Damage::from)?;
+                let (mut file, stat) = open_no_follow(&path_on_disk).map_err(Damage::from)?;
                 check_file_mode(stat)?;
-                let (digest, _) = sha256_open_file(&mut file, stat).map_err(Corruption::from)?;
-                self.record_file(text.clone(), stat, digest);
+                let (digest, _) = sha256_open_file(&mut file, stat).map_err(Damage::from)?;
+                self.add_file_node(text.clone(), stat, digest);
                 Ok(())
             };
-            import().map_err(|corruption| self.damage_at(&path.to_string_lossy(), corruption))?;
+            import().map_err(|damage| self.damage_at(&path.to_string_lossy(), damage))?;
         }
         for directory in directories.iter().filter(|directory| !has_subdirectory(&directories, directory)) {
             self.nodes.push(TreeNode { path: directory.clone(), kind: TreeNodeKind::EmptyFolder });
@@ -162,31 +162,30 @@ impl StagedEntry<'_> {
         size: u64,
         bytes: &mut dyn Read,
     ) -> Result<(), EntryDamage> {
-        let mut import = || -> Result<(), Corruption> {
+        let mut import = || -> Result<(), Damage> {
             let path_on_disk = self.staged_path(path)?;
-            self.count_file(size)?;
-            self.create_folder(path_on_disk.parent().unwrap_or(&path_on_disk)).map_err(Corruption::from)?;
+            self.reserve_file(size)?;
+            self.create_folder(path_on_disk.parent().unwrap_or(&path_on_disk)).map_err(Damage::from)?;
             let mode = if executable { 0o755 } else { 0o644 };
             let mut open = std::fs::OpenOptions::new();
-            let mut file =
-                open.write(true).create_new(true).mode(mode).open(&path_on_disk).map_err(Corruption::from)?;
+            let mut file = open.write(true).create_new(true).mode(mode).open(&path_on_disk).map_err(Damage::from)?;
             // Read at most one byte more, because the stream may be endless.
             let mut limited = bytes.take(size.saturating_add(1));
-            let (digest, found) = copy_with_sha256(&mut limited, &mut file).map_err(Corruption::from)?;
+            let (digest, found) = copy_with_sha256(&mut limited, &mut file).map_err(Damage::from)?;
             if found != size {
-                return Err(Corruption::SizeMismatch { listed: size, found });
+                return Err(Damage::SizeMismatch { listed: size, found });
             }
-            let mut stat = FileStat::from(&file.metadata().map_err(Corruption::from)?);
+            let mut stat = FileStat::from(&file.metadata().map_err(Damage::from)?);
             if stat.mode & 0o7_777 != mode {
                 // The umask of this process changed the mode.
-                file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(Corruption::from)?;
-                stat = FileStat::from(&file.metadata().map_err(Corruption::from)?);
+                file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(Damage::from)?;
+                stat = FileStat::from(&file.metadata().map_err(Damage::from)?);
             }
             check_file_mode(stat)?;
-            self.record_file(path.to_owned(), stat, digest);
+            self.add_file_node(path.to_owned(), stat, digest);
             Ok(())
         };
-        import().map_err(|corruption| self.damage_at(path, corruption))
+        import().map_err(|damage| self.damage_at(path, damage))
     }
 
     /// Adds a symbolic link.
@@ -194,7 +193,7 @@ impl StagedEntry<'_> {
     /// # Errors
     /// If its target is outside the tree.
     pub fn add_symlink(&mut self, path: &str, target: &str) -> Result<(), EntryDamage> {
-        self.create_symlink(path, target).map_err(|corruption| self.damage_at(path, corruption))
+        self.create_symlink(path, target).map_err(|damage| self.damage_at(path, damage))
     }
 
     /// Adds an empty directory.
@@ -202,10 +201,9 @@ impl StagedEntry<'_> {
     /// # Errors
     /// If its path is outside the tree.
     pub fn add_empty_folder(&mut self, path: &str) -> Result<(), EntryDamage> {
-        let created = self
-            .staged_path(path)
-            .and_then(|path_on_disk| std::fs::create_dir_all(path_on_disk).map_err(Corruption::from));
-        created.map_err(|corruption| self.damage_at(path, corruption))?;
+        let created =
+            self.staged_path(path).and_then(|path_on_disk| std::fs::create_dir_all(path_on_disk).map_err(Damage::from));
+        created.map_err(|damage| self.damage_at(path, damage))?;
         self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::EmptyFolder });
         Ok(())
     }
@@ -215,47 +213,46 @@ impl StagedEntry<'_> {
         self.placements.push((placement, files));
     }
 
-    /// Sets the requirements of an entry that has no `METADATA`.
-    pub(in crate::cache) fn set_requires(&mut self, requires: Vec<String>) {
-        self.requires = Some(requires);
+    /// Sets the entries that an environment consists of.
+    pub(in crate::cache) fn set_members(&mut self, members: Vec<String>) {
+        self.members = members;
     }
 
     /// Verifies the tree against the wheel's `RECORD` and against `expected_tree` (a tree digest from a trusted source), and
     /// publishes it with one rename.
     ///
     /// # Errors
-    /// All faults found; nothing is then stored. An I/O error is reported as a fault with an empty path.
+    /// All damage found; nothing is then stored. An I/O error is reported as damage with an empty path.
     pub fn publish(self, expected_tree: Option<&str>) -> Result<PublishOutcome, Vec<EntryDamage>> {
-        let manifest = TreeManifest::new(self.nodes.clone());
-        let text = manifest.to_text();
+        let listing = TreeListing::new(self.nodes.clone());
+        let text = listing.to_text();
         // Do not publish what a reader would refuse.
-        TreeManifest::parse(&text)
-            .map_err(|error| vec![self.damage_at("", Corruption::InvalidMeta(error.to_string()))])?;
+        TreeListing::parse(&text).map_err(|error| vec![self.damage_at("", Damage::InvalidMeta(error.to_string()))])?;
         let path_on_disk = self.workspace.path().join("entry");
         let tree = path_on_disk.join("tree");
-        let faults = match self.id.kind {
-            kind if kind.has_record() => find_record_faults(&manifest, &tree),
-            EntryKind::Bytecode => find_bytecode_faults(&manifest, &tree),
+        let damaged_paths = match self.id.kind {
+            kind if kind.has_wheel_record() => find_wheel_record_damage(&listing, &tree),
+            EntryKind::Bytecode => find_bytecode_damage(&listing, &tree),
             _ => Vec::new(),
         };
-        if !faults.is_empty() {
-            return Err(faults.into_iter().map(|(path, corruption)| self.damage_at(&path, corruption)).collect());
+        if !damaged_paths.is_empty() {
+            return Err(damaged_paths.into_iter().map(|(path, damage)| self.damage_at(&path, damage)).collect());
         }
         let mut meta = EntryMeta::new(&self.id, self.name.clone());
-        meta.tree_digest = manifest.tree_digest();
+        meta.tree_digest = listing.tree_digest();
         if expected_tree.is_some_and(|expected| expected != meta.tree_digest) {
-            return Err(vec![self.damage_at("", Corruption::ContentMismatch)]);
+            return Err(vec![self.damage_at("", Damage::ContentMismatch)]);
         }
-        meta.manifest_digest = blake3_hex(text.as_bytes());
-        (meta.files, meta.bytes) = (manifest.files().count() as u64, manifest.total_bytes());
-        meta.requires = self.requires.clone().unwrap_or_else(|| read_requires_dist(&manifest, &tree));
-        self.move_into_store(&meta, &text).map_err(|error| vec![self.damage_at("", Corruption::from(error))])
+        meta.listing_digest = blake3_hex(text.as_bytes());
+        (meta.files, meta.bytes) = (listing.files().count() as u64, listing.total_bytes());
+        meta.members.clone_from(&self.members);
+        self.move_into_store(&meta, &text).map_err(|error| vec![self.damage_at("", Damage::from(error))])
     }
 
-    fn move_into_store(&self, meta: &EntryMeta, manifest: &str) -> io::Result<PublishOutcome> {
+    fn move_into_store(&self, meta: &EntryMeta, listing: &str) -> io::Result<PublishOutcome> {
         let path_on_disk = self.workspace.path().join("entry");
-        let text = format!("{}\n{manifest}", serde_json::to_string(meta)?);
-        fs_err::write(path_on_disk.join("manifest"), text)?;
+        let text = format!("{}\n{listing}", serde_json::to_string(meta)?);
+        fs_err::write(path_on_disk.join("listing"), text)?;
         for (placement, files) in &self.placements {
             write_placement(
                 &path_on_disk.join("uv").join(UvPlacement::dir_name(placement.bucket(), placement.link())),
@@ -277,39 +274,40 @@ impl StagedEntry<'_> {
         }
     }
 
-    fn create_symlink(&mut self, path: &str, target: &str) -> Result<(), Corruption> {
+    fn create_symlink(&mut self, path: &str, target: &str) -> Result<(), Damage> {
         let path_on_disk = self.staged_path(path)?;
         if !is_symlink_contained(Path::new(path), Path::new(target)) {
-            return Err(Corruption::EscapingSymlink(target.to_owned()));
+            return Err(Damage::EscapingSymlink(target.to_owned()));
         }
-        create_parent_dir(&path_on_disk).and_then(|()| symlink(target, &path_on_disk)).map_err(Corruption::from)?;
+        create_parent_dir(&path_on_disk).and_then(|()| symlink(target, &path_on_disk)).map_err(Damage::from)?;
         self.symlinks.insert(path.into());
         self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::Symlink { target: target.to_owned() } });
         Ok(())
     }
 
     /// Returns the staged location of a path, if it is valid and does not pass through a link.
-    fn staged_path(&self, path: &str) -> Result<PathBuf, Corruption> {
-        let inner = safe_relative_path(path).ok_or(Corruption::InvalidPath)?;
+    fn staged_path(&self, path: &str) -> Result<PathBuf, Damage> {
+        let inner = safe_relative_path(path).ok_or(Damage::InvalidPath)?;
         if !self.symlinks.is_empty() && inner.ancestors().skip(1).any(|parent| self.symlinks.contains(parent)) {
-            return Err(Corruption::InvalidPath);
+            return Err(Damage::InvalidPath);
         }
         Ok(self.workspace.path().join("entry/tree").join(inner))
     }
 
-    fn count_file(&mut self, size: u64) -> Result<(), Corruption> {
+    /// Counts a file towards the limits of an entry, before it is added.
+    fn reserve_file(&mut self, size: u64) -> Result<(), Damage> {
         self.bytes = self.bytes.saturating_add(size);
         let limit = self.store.options.max_entry_size;
         if self.bytes > limit {
-            return Err(Corruption::TooLarge { limit, unit: "bytes" });
+            return Err(Damage::TooLarge { limit, unit: "bytes" });
         }
         if self.nodes.len() >= CacheOptions::MAX_ENTRY_FILES {
-            return Err(Corruption::TooLarge { limit: CacheOptions::MAX_ENTRY_FILES as u64, unit: "files" });
+            return Err(Damage::TooLarge { limit: CacheOptions::MAX_ENTRY_FILES as u64, unit: "files" });
         }
         Ok(())
     }
 
-    fn record_file(&mut self, path: String, stat: FileStat, sha256: Sha256Digest) {
+    fn add_file_node(&mut self, path: String, stat: FileStat, sha256: Sha256Digest) {
         let kind = TreeNodeKind::File {
             sha256,
             size: stat.size,
@@ -330,31 +328,22 @@ impl StagedEntry<'_> {
         Ok(())
     }
 
-    fn damage_at(&self, path: &str, corruption: Corruption) -> EntryDamage {
-        EntryDamage { entry: self.id.clone(), name: self.name.clone(), path: path.to_owned(), corruption }
+    fn damage_at(&self, path: &str, damage: Damage) -> EntryDamage {
+        EntryDamage { entry: self.id.clone(), name: self.name.clone(), path: path.to_owned(), damage }
     }
 }
 
 /// Checks that a file is of a type and mode that an entry may contain.
-fn check_file_mode(stat: FileStat) -> Result<(), Corruption> {
+fn check_file_mode(stat: FileStat) -> Result<(), Damage> {
     match stat {
-        _ if !stat.is_file() => Err(Corruption::FileTypeMismatch),
-        _ if stat.has_special_bits() => Err(Corruption::SpecialMode),
+        _ if !stat.is_file() => Err(Damage::FileTypeMismatch),
+        _ if stat.has_special_bits() => Err(Damage::SpecialMode),
         _ => Ok(()),
     }
 }
 
 fn has_subdirectory(directories: &HashSet<String>, directory: &str) -> bool {
     directories.iter().any(|other| other.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))
-}
-
-/// Reads the requirements of a wheel from its `METADATA`.
-fn read_requires_dist(manifest: &TreeManifest, tree: &Path) -> Vec<String> {
-    let at_top = |path: &str| path.strip_suffix(".dist-info/METADATA").is_some_and(|name| !name.contains('/'));
-    let Some(metadata) = manifest.nodes.iter().find(|node| at_top(&node.path)) else { return Vec::new() };
-    let text = std::fs::read_to_string(tree.join(&metadata.path)).unwrap_or_default();
-    let meta = text.split("\n\n").next().unwrap_or_default();
-    meta.lines().filter_map(|line| line.strip_prefix("Requires-Dist:")).map(|line| line.trim().to_owned()).collect()
 }
 
 fn write_placement(directory: &Path, placement: &UvPlacement, files: &[Vec<u8>]) -> io::Result<()> {

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::cache::options::CacheOptions;
 use crate::fs::{DirLock, LockedTempDir, write_atomic};
 
-use super::corruption::Corruption;
+use super::damage::Damage;
 use super::entry::EntryMeta;
 use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind, VersionedKey};
@@ -136,14 +136,14 @@ impl Store {
 
     /// Returns whether an entry exists.
     pub fn has_entry(&self, id: &EntryId) -> bool {
-        self.entry_path(id).join("manifest").is_file()
+        self.entry_path(id).join("listing").is_file()
     }
 
     /// Opens an entry and locks it until the value is dropped; returns `None` if it does not exist.
     ///
     /// # Errors
     /// If the metadata are damaged. Files are not checked, see [`Store::verify_entries`].
-    pub fn open_entry(&self, id: &EntryId) -> Result<Option<StoreEntry>, Corruption> {
+    pub fn open_entry(&self, id: &EntryId) -> Result<Option<StoreEntry>, Damage> {
         StoreEntry::open(id, self.entry_path(id))
     }
 
@@ -151,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// If the metadata are damaged.
-    pub fn entry_meta(&self, id: &EntryId) -> Result<EntryMeta, Corruption> {
+    pub fn entry_meta(&self, id: &EntryId) -> Result<EntryMeta, Damage> {
         StoreEntry::read_meta(id, &self.entry_path(id))
     }
 
@@ -180,7 +180,7 @@ impl Store {
 
     /// Returns when an entry was last used, if that is known.
     pub(crate) fn last_used(&self, id: &EntryId) -> Option<std::time::SystemTime> {
-        std::fs::metadata(self.entry_path(id).join("manifest")).and_then(|metadata| metadata.modified()).ok()
+        std::fs::metadata(self.entry_path(id).join("listing")).and_then(|metadata| metadata.modified()).ok()
     }
 
     fn work_dir(&self) -> PathBuf {

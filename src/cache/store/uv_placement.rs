@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::corruption::Corruption;
+use super::damage::Damage;
 use super::entry_id::EntryKind;
 use crate::fs::{blake3_hex, safe_relative_path};
 
@@ -43,18 +43,18 @@ struct PlacementData {
 }
 
 impl TryFrom<PlacementData> for UvPlacement {
-    type Error = Corruption;
+    type Error = Damage;
 
-    fn try_from(data: PlacementData) -> Result<Self, Corruption> {
+    fn try_from(data: PlacementData) -> Result<Self, Damage> {
         let PlacementData { version, bucket, tree_path, link, files } = data;
         if version != PLACEMENT_VERSION {
-            return Err(Corruption::InvalidMeta(format!(
+            return Err(Damage::InvalidMeta(format!(
                 "version {version}, but this noxide uses version {PLACEMENT_VERSION}"
             )));
         }
         let placement = Self { version, bucket, tree_path, link, files };
         if placement.kind().is_none() || !placement.has_valid_tree_path() {
-            return Err(Corruption::InvalidPath);
+            return Err(Damage::InvalidPath);
         }
         Ok(placement)
     }
@@ -64,13 +64,8 @@ impl UvPlacement {
     /// Describes uv's own files, given as paths in the cache and bytes.
     ///
     /// # Errors
-    /// [`Corruption::InvalidPath`] if uv would use another path for one of them.
-    pub fn new(
-        bucket: String,
-        tree_path: String,
-        link: String,
-        files: &[(String, Vec<u8>)],
-    ) -> Result<Self, Corruption> {
+    /// [`Damage::InvalidPath`] if uv would use another path for one of them.
+    pub fn new(bucket: String, tree_path: String, link: String, files: &[(String, Vec<u8>)]) -> Result<Self, Damage> {
         let file =
             |(path, bytes): &(String, Vec<u8>)| UvPlacementFile { path: path.clone(), digest: blake3_hex(bytes) };
         let files = files.iter().map(file).collect();

@@ -1,4 +1,4 @@
-//! Verification of all entries: every file is read and compared with the manifest and with `RECORD`.
+//! Verification of all entries: every file is read and compared with the listing and with `RECORD`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,13 +10,13 @@ use crate::cache::options::CacheOptions;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::fs::{FileStat, is_symlink_contained, parallel_map, sha256_file, walk_tree};
 
-use super::corruption::{Corruption, EntryDamage};
+use super::damage::{Damage, EntryDamage};
 use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind};
-use super::pyc_format::find_bytecode_faults;
+use super::pyc_format::find_bytecode_damage;
 use super::store_dir::Store;
-use super::tree_manifest::{TreeNode, TreeNodeKind};
-use super::wheel_record::find_record_faults;
+use super::tree_listing::{TreeNode, TreeNodeKind};
+use super::wheel_record::find_wheel_record_damage;
 
 /// Bytes that a thread reads before it starts the next chunk of an entry.
 const CHUNK_BYTES: u64 = 16 << 20;
@@ -39,14 +39,14 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Returns whether no fault was found.
+    /// Returns whether no damage was found.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty() && self.unknown_paths.is_empty()
     }
 }
 
 impl Store {
-    /// Reads every file of every entry and reports all faults. Changes nothing.
+    /// Reads every file of every entry and reports all damage. Changes nothing.
     pub fn verify_entries(&self, progress: &dyn ProgressReporter) -> VerifyReport {
         let started = Instant::now();
         let ids = self.entry_ids();
@@ -76,80 +76,74 @@ impl Store {
 
     /// Verifies one entry, with all threads if `parallel` is set.
     pub(super) fn verify_entry(&self, id: &EntryId, progress: &dyn ProgressReporter, parallel: bool) -> VerifyReport {
-        let damage = |name: &str, path: String, corruption| EntryDamage {
-            entry: id.clone(),
-            name: name.to_owned(),
-            path,
-            corruption,
-        };
+        let damage_at =
+            |name: &str, path: String, damage| EntryDamage { entry: id.clone(), name: name.to_owned(), path, damage };
         let mut report = VerifyReport { entries: 1, ..VerifyReport::default() };
         let entry = match self.open_entry(id) {
             Ok(Some(entry)) => entry,
             // Pruned since its ID was read.
             Ok(None) => return VerifyReport::default(),
-            Err(corruption) => {
-                report.damaged.push(damage("", String::new(), corruption));
+            Err(damage) => {
+                report.damaged.push(damage_at("", String::new(), damage));
                 return report;
             }
         };
         report.files = entry.meta.files;
         report.bytes = entry.meta.bytes;
-        let mut faults = self.find_tree_faults(&entry);
-        faults.extend(find_content_faults(&entry, progress, parallel));
-        if id.kind.has_record() && faults.is_empty() {
-            faults.extend(find_record_faults(&entry.manifest, &entry.tree_path()));
+        let mut damaged_paths = self.find_tree_damage(&entry);
+        damaged_paths.extend(find_content_damage(&entry, progress, parallel));
+        if id.kind.has_wheel_record() && damaged_paths.is_empty() {
+            damaged_paths.extend(find_wheel_record_damage(&entry.listing, &entry.tree_path()));
         }
-        if id.kind == EntryKind::Venv && faults.is_empty() {
-            faults.extend(self.find_layout_fault(&entry));
+        if id.kind == EntryKind::Environment && damaged_paths.is_empty() {
+            damaged_paths.extend(self.find_layout_damage(&entry));
         }
-        if id.kind == EntryKind::Bytecode && faults.is_empty() {
-            faults.extend(find_bytecode_faults(&entry.manifest, &entry.tree_path()));
+        if id.kind == EntryKind::Bytecode && damaged_paths.is_empty() {
+            damaged_paths.extend(find_bytecode_damage(&entry.listing, &entry.tree_path()));
         }
-        faults.extend(entry.find_placement_faults());
+        damaged_paths.extend(entry.find_placement_damage());
         progress.advance(WorkAmount { entries: 1, ..WorkAmount::default() });
         report.damaged =
-            faults.into_iter().map(|(path, corruption)| damage(&entry.meta.name, path, corruption)).collect();
+            damaged_paths.into_iter().map(|(path, damage)| damage_at(&entry.meta.name, path, damage)).collect();
         report
     }
 
-    /// Returns faults that can be found without reading files: unlisted and missing paths, types, links, sizes.
-    fn find_tree_faults(&self, entry: &StoreEntry) -> Vec<(String, Corruption)> {
+    /// Returns the damage that can be found without reading files: unlisted and missing paths, types, links, sizes.
+    fn find_tree_damage(&self, entry: &StoreEntry) -> Vec<(String, Damage)> {
         let tree = entry.tree_path();
         let found = match walk_tree(&tree) {
             Ok(found) => found,
-            Err(error) => return vec![(String::new(), Corruption::Unreadable(error.to_string()))],
+            Err(error) => return vec![(String::new(), Damage::Unreadable(error.to_string()))],
         };
-        let mut faults = Vec::new();
-        if entry.manifest.tree_digest() != entry.meta.tree_digest {
-            faults.push((String::new(), Corruption::InvalidMeta("the tree has another digest".to_owned())));
+        let mut damaged_paths = Vec::new();
+        if entry.listing.tree_digest() != entry.meta.tree_digest {
+            damaged_paths.push((String::new(), Damage::InvalidMeta("the tree has another digest".to_owned())));
         }
-        if entry.manifest.total_bytes() > self.options.max_entry_size {
-            faults.push((String::new(), Corruption::TooLarge { limit: self.options.max_entry_size, unit: "bytes" }));
+        if entry.listing.total_bytes() > self.options.max_entry_size {
+            damaged_paths.push((String::new(), Damage::TooLarge { limit: self.options.max_entry_size, unit: "bytes" }));
         }
-        if entry.manifest.nodes.len() > CacheOptions::MAX_ENTRY_FILES {
-            faults.push((
-                String::new(),
-                Corruption::TooLarge { limit: CacheOptions::MAX_ENTRY_FILES as u64, unit: "files" },
-            ));
+        if entry.listing.nodes.len() > CacheOptions::MAX_ENTRY_FILES {
+            damaged_paths
+                .push((String::new(), Damage::TooLarge { limit: CacheOptions::MAX_ENTRY_FILES as u64, unit: "files" }));
         }
         let mut listed: HashMap<&Path, &TreeNode> =
-            entry.manifest.nodes.iter().map(|node| (Path::new(&node.path), node)).collect();
+            entry.listing.nodes.iter().map(|node| (Path::new(&node.path), node)).collect();
         for (path, stat) in found {
             let name = || path.to_string_lossy().into_owned();
             match listed.remove(path.as_path()) {
                 Some(node) => {
-                    faults
-                        .extend(find_node_fault(node, &tree.join(&path), &stat).map(|corruption| (name(), corruption)));
+                    damaged_paths
+                        .extend(find_node_damage(node, &tree.join(&path), &stat).map(|damage| (name(), damage)));
                 }
                 None if stat.is_dir() => {}
-                None if !stat.is_file() && !stat.is_symlink() => faults.push((name(), Corruption::FileTypeMismatch)),
-                None => faults.push((name(), Corruption::Unlisted)),
+                None if !stat.is_file() && !stat.is_symlink() => damaged_paths.push((name(), Damage::FileTypeMismatch)),
+                None => damaged_paths.push((name(), Damage::Unlisted)),
             }
         }
         let mut missing: Vec<&Path> = listed.into_keys().collect();
         missing.sort();
-        faults.extend(missing.into_iter().map(|path| (path.to_string_lossy().into_owned(), Corruption::Missing)));
-        faults
+        damaged_paths.extend(missing.into_iter().map(|path| (path.to_string_lossy().into_owned(), Damage::Missing)));
+        damaged_paths
     }
 
     /// Returns paths below `entries/` that are not those of an entry.
@@ -188,36 +182,32 @@ impl VerifyReport {
     }
 }
 
-fn find_node_fault(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Corruption> {
+fn find_node_damage(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Damage> {
     match &node.kind {
         TreeNodeKind::File { size, executable, .. } => match () {
-            () if !stat.is_file() => Some(Corruption::FileTypeMismatch),
-            () if stat.has_special_bits() => Some(Corruption::SpecialMode),
-            () if stat.size != *size => Some(Corruption::SizeMismatch { listed: *size, found: stat.size }),
-            () if stat.is_executable() != *executable => Some(Corruption::PermissionMismatch),
+            () if !stat.is_file() => Some(Damage::FileTypeMismatch),
+            () if stat.has_special_bits() => Some(Damage::SpecialMode),
+            () if stat.size != *size => Some(Damage::SizeMismatch { listed: *size, found: stat.size }),
+            () if stat.is_executable() != *executable => Some(Damage::PermissionMismatch),
             () => None,
         },
-        TreeNodeKind::Symlink { .. } if !stat.is_symlink() => Some(Corruption::FileTypeMismatch),
+        TreeNodeKind::Symlink { .. } if !stat.is_symlink() => Some(Damage::FileTypeMismatch),
         TreeNodeKind::Symlink { target } => match std::fs::read_link(path) {
             Ok(found) if !is_symlink_contained(Path::new(&node.path), &found) => {
-                Some(Corruption::EscapingSymlink(found.to_string_lossy().into_owned()))
+                Some(Damage::EscapingSymlink(found.to_string_lossy().into_owned()))
             }
             Ok(found) if found == Path::new(target) => None,
-            _ => Some(Corruption::ContentMismatch),
+            _ => Some(Damage::ContentMismatch),
         },
-        TreeNodeKind::EmptyFolder => (!stat.is_dir()).then_some(Corruption::FileTypeMismatch),
+        TreeNodeKind::EmptyFolder => (!stat.is_dir()).then_some(Damage::FileTypeMismatch),
     }
 }
 
-/// Reads every file and compares its digest. Files of a wrong size or type are skipped; `find_tree_faults` reports them.
-fn find_content_faults(
-    entry: &StoreEntry,
-    progress: &dyn ProgressReporter,
-    parallel: bool,
-) -> Vec<(String, Corruption)> {
+/// Reads every file and compares its digest. Files of a wrong size or type are skipped; `find_tree_damage` reports them.
+fn find_content_damage(entry: &StoreEntry, progress: &dyn ProgressReporter, parallel: bool) -> Vec<(String, Damage)> {
     let tree = entry.tree_path();
     let read = |nodes: &[TreeNode]| {
-        let mut faults = Vec::new();
+        let mut damaged_paths = Vec::new();
         let mut amount = WorkAmount::default();
         for node in nodes {
             let TreeNodeKind::File { sha256, size, .. } = &node.kind else { continue };
@@ -226,19 +216,19 @@ fn find_content_faults(
             let is_readable = FileStat::from_path(&path).is_ok_and(|stat| stat.is_file() && stat.size == *size);
             match is_readable.then(|| sha256_file(&path)) {
                 Some(Ok((found, _))) if found != *sha256 => {
-                    faults.push((node.path.clone(), Corruption::ContentMismatch));
+                    damaged_paths.push((node.path.clone(), Damage::ContentMismatch));
                 }
-                Some(Err(error)) => faults.push((node.path.clone(), Corruption::Unreadable(error.to_string()))),
+                Some(Err(error)) => damaged_paths.push((node.path.clone(), Damage::Unreadable(error.to_string()))),
                 _ => {}
             }
         }
         progress.advance(amount);
-        faults
+        damaged_paths
     };
     if parallel {
-        parallel_map(&split_into_chunks(&entry.manifest.nodes), |nodes| read(nodes)).concat()
+        parallel_map(&split_into_chunks(&entry.listing.nodes), |nodes| read(nodes)).concat()
     } else {
-        read(&entry.manifest.nodes)
+        read(&entry.listing.nodes)
     }
 }
 

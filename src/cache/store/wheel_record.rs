@@ -7,8 +7,8 @@ use sha2::Digest;
 
 use crate::fs::{Sha256Digest, safe_relative_path};
 
-use super::corruption::Corruption;
-use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
+use super::damage::Damage;
+use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 
 /// A line of `RECORD`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,78 +18,77 @@ struct RecordLine {
     size: Option<u64>,
 }
 
-/// Compares a manifest with the `RECORD` in its tree, and returns each file that differs.
+/// Compares a listing with the `RECORD` in its tree, and returns each file that differs.
 ///
-/// The digests in the manifest must be those of the files in `tree`. Files are read again only if `RECORD` uses another
+/// The digests in the listing must be those of the files in `tree`. Files are read again only if `RECORD` uses another
 /// digest than SHA-256.
-pub(super) fn find_record_faults(manifest: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
-    let entry_fault = |corruption: Corruption| vec![(String::new(), corruption)];
-    let (path, text) = match read_record(manifest, tree) {
+pub(super) fn find_wheel_record_damage(listing: &TreeListing, tree: &Path) -> Vec<(String, Damage)> {
+    let entry_damage = |damage: Damage| vec![(String::new(), damage)];
+    let (path, text) = match read_wheel_record(listing, tree) {
         Ok(found) => found,
-        Err(corruption) => return entry_fault(corruption),
+        Err(damage) => return entry_damage(damage),
     };
     let lines = match parse_record(&text) {
         Some(lines) => lines,
-        None => return entry_fault(Corruption::InvalidRecord(format!("{path} is malformed"))),
+        None => return entry_damage(Damage::InvalidWheelRecord(format!("{path} is malformed"))),
     };
     let mut expected: HashMap<&str, &RecordLine> = lines.iter().map(|line| (line.path.as_str(), line)).collect();
     let mut found = Vec::new();
-    for node in manifest.nodes.iter().filter(|node| !matches!(node.kind, TreeNodeKind::EmptyFolder)) {
+    for node in listing.nodes.iter().filter(|node| !matches!(node.kind, TreeNodeKind::EmptyFolder)) {
         // RECORD cannot contain its own digest, nor those of its signatures.
         let is_own = node.path == path || node.path == format!("{path}.jws") || node.path == format!("{path}.p7s");
         match expected.remove(node.path.as_str()) {
             None if is_own => {}
-            None => found.push((node.path.clone(), Corruption::Unlisted)),
+            None => found.push((node.path.clone(), Damage::Unlisted)),
             Some(_) if is_own => {}
             Some(line) => {
-                found.extend(compare_file(node, line, tree).map(|corruption| (node.path.clone(), corruption)));
+                found.extend(compare_file(node, line, tree).map(|damage| (node.path.clone(), damage)));
             }
         }
     }
     for line in lines.iter().filter(|line| expected.contains_key(line.path.as_str())) {
         // A path out of the entry is reported and never followed.
-        let corruption =
-            if safe_relative_path(&line.path).is_some() { Corruption::Missing } else { Corruption::InvalidPath };
-        found.push((line.path.clone(), corruption));
+        let damage = if safe_relative_path(&line.path).is_some() { Damage::Missing } else { Damage::InvalidPath };
+        found.push((line.path.clone(), damage));
     }
     found
 }
 
 /// Returns the path and text of the `RECORD` in the only `.dist-info` directory.
-fn read_record(manifest: &TreeManifest, tree: &Path) -> Result<(String, String), Corruption> {
+fn read_wheel_record(listing: &TreeListing, tree: &Path) -> Result<(String, String), Damage> {
     let at_top = |path: &str| path.strip_suffix(".dist-info/RECORD").is_some_and(|name| !name.contains('/'));
-    let mut all = manifest.nodes.iter().filter(|node| at_top(&node.path));
+    let mut all = listing.nodes.iter().filter(|node| at_top(&node.path));
     match (all.next(), all.next()) {
         (Some(node), None) => {
             let text = std::fs::read_to_string(tree.join(&node.path));
-            let text = text.map_err(|error| Corruption::InvalidRecord(error.to_string()))?;
+            let text = text.map_err(|error| Damage::InvalidWheelRecord(error.to_string()))?;
             Ok((node.path.clone(), text))
         }
-        (None, _) => Err(Corruption::InvalidRecord("there is none".to_owned())),
-        _ => Err(Corruption::InvalidRecord("there are several".to_owned())),
+        (None, _) => Err(Damage::InvalidWheelRecord("there is none".to_owned())),
+        _ => Err(Damage::InvalidWheelRecord("there are several".to_owned())),
     }
 }
 
-fn compare_file(node: &TreeNode, line: &RecordLine, tree: &Path) -> Option<Corruption> {
-    let TreeNodeKind::File { sha256, size, .. } = &node.kind else { return Some(Corruption::FileTypeMismatch) };
+fn compare_file(node: &TreeNode, line: &RecordLine, tree: &Path) -> Option<Damage> {
+    let TreeNodeKind::File { sha256, size, .. } = &node.kind else { return Some(Damage::FileTypeMismatch) };
     if let Some(listed) = line.size.filter(|listed| listed != size) {
-        return Some(Corruption::SizeMismatch { listed, found: *size });
+        return Some(Damage::SizeMismatch { listed, found: *size });
     }
     let is_equal = match line.digest.split_once('=') {
-        // Python allows a line without a digest; the file is then covered only by the manifest.
+        // Python allows a line without a digest; the file is then covered only by the listing.
         None if line.digest.is_empty() => true,
         Some(("sha256", digest)) => Sha256Digest::from_base64_url(digest) == Some(*sha256),
         Some((name @ ("sha384" | "sha512"), digest)) => {
-            let Ok(bytes) = std::fs::read(tree.join(&node.path)) else { return Some(Corruption::Missing) };
+            let Ok(bytes) = std::fs::read(tree.join(&node.path)) else { return Some(Damage::Missing) };
             let found = match name {
                 "sha384" => crate::fs::encode_base64_url(&sha2::Sha384::digest(&bytes)),
                 _ => crate::fs::encode_base64_url(&sha2::Sha512::digest(&bytes)),
             };
             found == digest.trim_end_matches('=')
         }
-        _ => return Some(Corruption::InvalidRecord(format!("unknown digest algorithm: {}", line.digest))),
+        _ => return Some(Damage::InvalidWheelRecord(format!("unknown digest algorithm: {}", line.digest))),
     };
-    (!is_equal).then_some(Corruption::ContentMismatch)
+    (!is_equal).then_some(Damage::ContentMismatch)
 }
 
 /// Parses the three columns as Python's csv module writes them.
@@ -153,8 +152,8 @@ fn parse_csv_field(text: &str) -> Option<(String, &str, bool)> {
 mod tests {
     use super::*;
 
-    /// Creates a tree with these files and this RECORD, and its manifest.
-    fn tree(files: &[(&str, &str)], record: &str) -> (tempfile::TempDir, TreeManifest) {
+    /// Creates a tree with these files and this RECORD, and its listing.
+    fn tree(files: &[(&str, &str)], record: &str) -> (tempfile::TempDir, TreeListing) {
         let directory = tempfile::tempdir().unwrap();
         let mut nodes = Vec::new();
         for (path, text) in files.iter().copied().chain([("a-1.dist-info/RECORD", record)]) {
@@ -171,7 +170,7 @@ mod tests {
             };
             nodes.push(TreeNode { path: path.to_owned(), kind });
         }
-        (directory, TreeManifest::new(nodes))
+        (directory, TreeListing::new(nodes))
     }
 
     fn line(path: &str, text: &str) -> String {
@@ -182,13 +181,13 @@ mod tests {
         )
     }
 
-    fn faults(files: &[(&str, &str)], record: &str) -> Vec<(String, Corruption)> {
-        let (directory, manifest) = tree(files, record);
-        find_record_faults(&manifest, directory.path())
+    fn damaged_paths(files: &[(&str, &str)], record: &str) -> Vec<(String, Damage)> {
+        let (directory, listing) = tree(files, record);
+        find_wheel_record_damage(&listing, directory.path())
     }
 
     #[test]
-    fn a_wheel_that_matches_its_record_has_no_faults() {
+    fn a_wheel_that_matches_its_record_has_no_damage() {
         let files =
             [("a.py", "1"), ("b,\"c.py", "2"), ("big", "3"), ("bigger", "4"), ("a-1.dist-info/RECORD.jws", "5")];
         let other_lines = "a-1.dist-info/RECORD,,\r\n\nbig,sha512=";
@@ -199,40 +198,40 @@ mod tests {
             + ",\nbigger,sha384="
             + &crate::fs::encode_base64_url(&sha2::Sha384::digest(b"4"))
             + ",1";
-        assert_eq!(faults(&files, &record), []);
+        assert_eq!(damaged_paths(&files, &record), []);
     }
 
     #[test]
-    fn each_fault_is_reported() {
-        let one = |files: &[(&str, &str)], record: &str| faults(files, record).remove(0);
-        assert_eq!(one(&[("a", "1")], ""), ("a".to_owned(), Corruption::Unlisted));
-        assert_eq!(one(&[("a", "1")], &line("a", "2")), ("a".to_owned(), Corruption::ContentMismatch));
+    fn each_kind_of_damage_is_reported() {
+        let one = |files: &[(&str, &str)], record: &str| damaged_paths(files, record).remove(0);
+        assert_eq!(one(&[("a", "1")], ""), ("a".to_owned(), Damage::Unlisted));
+        assert_eq!(one(&[("a", "1")], &line("a", "2")), ("a".to_owned(), Damage::ContentMismatch));
         assert_eq!(
             one(&[("a", "1")], &line("a", "22")),
-            ("a".to_owned(), Corruption::SizeMismatch { listed: 2, found: 1 })
+            ("a".to_owned(), Damage::SizeMismatch { listed: 2, found: 1 })
         );
-        assert_eq!(one(&[], &line("a", "1")), ("a".to_owned(), Corruption::Missing));
-        assert_eq!(one(&[], &line("../../a", "1")), ("../../a".to_owned(), Corruption::InvalidPath));
-        assert_eq!(one(&[("a", "1")], "a,sha512=x,1"), ("a".to_owned(), Corruption::ContentMismatch));
-        assert!(matches!(one(&[("a", "1")], "a,md5=x,1").1, Corruption::InvalidRecord(_)));
+        assert_eq!(one(&[], &line("a", "1")), ("a".to_owned(), Damage::Missing));
+        assert_eq!(one(&[], &line("../../a", "1")), ("../../a".to_owned(), Damage::InvalidPath));
+        assert_eq!(one(&[("a", "1")], "a,sha512=x,1"), ("a".to_owned(), Damage::ContentMismatch));
+        assert!(matches!(one(&[("a", "1")], "a,md5=x,1").1, Damage::InvalidWheelRecord(_)));
         for none in ["a,b", "a,,x", "\"a", "\"a\"b,,"] {
-            assert!(matches!(one(&[], none).1, Corruption::InvalidRecord(_)), "{none}");
+            assert!(matches!(one(&[], none).1, Damage::InvalidWheelRecord(_)), "{none}");
         }
-        assert_eq!(faults(&[("a", "1")], "a,,\n"), [], "a line may have no digest");
+        assert_eq!(damaged_paths(&[("a", "1")], "a,,\n"), [], "a line may have no digest");
     }
 
     #[test]
     fn a_wheel_has_exactly_one_record() {
-        let (directory, mut manifest) = tree(&[("b-1.dist-info/RECORD", "")], "");
+        let (directory, mut listing) = tree(&[("b-1.dist-info/RECORD", "")], "");
         assert!(
-            matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(reason) if reason == "there are several")
+            matches!(&find_wheel_record_damage(&listing, directory.path())[0].1, Damage::InvalidWheelRecord(reason) if reason == "there are several")
         );
-        manifest.nodes.clear();
+        listing.nodes.clear();
         assert!(
-            matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(reason) if reason == "there is none")
+            matches!(&find_wheel_record_damage(&listing, directory.path())[0].1, Damage::InvalidWheelRecord(reason) if reason == "there is none")
         );
-        let (directory, manifest) = tree(&[], "");
+        let (directory, listing) = tree(&[], "");
         fs_err::remove_file(directory.path().join("a-1.dist-info/RECORD")).unwrap();
-        assert!(matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(_)));
+        assert!(matches!(&find_wheel_record_damage(&listing, directory.path())[0].1, Damage::InvalidWheelRecord(_)));
     }
 }

@@ -49,7 +49,7 @@ impl UvCache {
         &self.layout
     }
 
-    /// Returns every wheel in the cache, and the number of pointers that do not match the layout.
+    /// Returns every wheel in the cache, and the number of pointer files that do not match the layout.
     pub fn scan_wheels(&self) -> (Vec<UvCachedWheel>, usize) {
         scan_wheels(&self.dir, &self.layout)
     }
@@ -96,7 +96,7 @@ impl UvCache {
         in_bucket && placement.tree_path().starts_with(&format!("{}/", self.layout.archives))
     }
 
-    /// Returns the existing tree of a placement, if its pointer exists and its link points to a tree.
+    /// Returns the existing tree of a placement, if its pointer file exists and its link points to a tree.
     pub(crate) fn find_tree(&self, placement: &UvPlacement) -> Option<PathBuf> {
         let pointer = placement.files().last()?;
         if !self.dir.join(&pointer.path).is_file() {
@@ -108,12 +108,12 @@ impl UvCache {
         tree.is_dir().then_some(tree)
     }
 
-    /// Moves a finished tree into the cache, and then writes uv's files that refer to it, the pointer last. Writes
+    /// Moves a finished tree into the cache, and then writes uv's files that refer to it, the pointer file last. Writes
     /// through no link. `is_same_tree` decides about a tree that is already there under the same name.
     ///
     /// # Errors
     /// If writing fails, or the cache has another tree of that name. The cache then contains only complete trees or trees
-    /// without a pointer.
+    /// without a pointer file.
     pub(crate) fn publish_tree(
         &self,
         staged: &Path,
@@ -140,17 +140,17 @@ impl UvCache {
         self.write_cache_tags()
     }
 
-    /// Removes a damaged tree from the cache; with `pointers` also the files that refer to it, so that uv downloads it again.
+    /// Removes a damaged tree from the cache; with `placement` also the files that refer to it, so that uv downloads it again.
     ///
     /// # Errors
     /// If the files cannot be removed.
     pub(crate) fn remove_tree(
         &self,
         tree: &Path,
-        pointers: Option<&UvPlacement>,
+        placement: Option<&UvPlacement>,
         workspace: &LockedTempDir,
     ) -> io::Result<()> {
-        if let Some(placement) = pointers {
+        if let Some(placement) = placement {
             let root = RootDir::open(&self.dir)?;
             for path in placement.files().iter().rev().map(|file| file.path.as_str()).chain([placement.link()]) {
                 root.remove_file(Path::new(path))?;

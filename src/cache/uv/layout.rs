@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Bucket names of one uv. Nearly every minor release of uv changes their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UvCacheLayout {
-    /// Bucket of pointers to unpacked wheels: `wheels-v8`.
+    /// Bucket of pointer files for unpacked wheels: `wheels-v8`.
     pub wheels: String,
     /// Bucket of unpacked wheels: `archive-v0`.
     pub archives: String,
@@ -43,7 +43,7 @@ impl UvCacheLayout {
         })
     }
 
-    /// Returns the buckets that contain pointers.
+    /// Returns the buckets that contain pointer files.
     pub fn pointer_buckets(&self) -> Vec<&str> {
         std::iter::once(self.wheels.as_str()).chain(self.sdists.as_deref()).collect()
     }

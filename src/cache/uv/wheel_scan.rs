@@ -1,4 +1,4 @@
-//! Scan of a uv cache: pointer files that contain a wheel's digest, each next to a link to the unpacked tree.
+//! Scan of a uv cache: pointer files (`….http`, `….rev`) that contain a wheel's digest, each next to a link to the unpacked tree.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::fs::Sha256Digest;
 
 use super::layout::UvCacheLayout;
 
-/// Size limit for uv's own files: pointers and metadata have kilobytes, built wheels may be larger.
+/// Size limit for uv's own files: pointer files and metadata have kilobytes, built wheels may be larger.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// A wheel in a uv cache.
@@ -21,7 +21,7 @@ pub struct UvCachedWheel {
     pub digest: Sha256Digest,
     /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// Bucket of its pointer.
+    /// Bucket of its pointer file.
     pub bucket: String,
     /// Link to the tree, relative to the cache.
     pub link: String,
@@ -49,14 +49,14 @@ impl UvCachedWheel {
     }
 }
 
-/// Returns every wheel in a cache, sorted, and the number of malformed pointers.
+/// Returns every wheel in a cache, sorted, and the number of malformed pointer files.
 pub(super) fn scan_wheels(cache: &Path, layout: &UvCacheLayout) -> (Vec<UvCachedWheel>, usize) {
     let mut found = Vec::new();
     let mut malformed = 0;
     let wheels = find_files(&cache.join(&layout.wheels), &|name| name.ends_with(".http") || name.ends_with(".rev"));
     for path in wheels {
         match read_wheel_pointer(cache, layout, &path) {
-            PointerScan::Wheel(pointer) => found.push(*pointer),
+            PointerScan::Wheel(wheel) => found.push(*wheel),
             PointerScan::Malformed => malformed += 1,
             PointerScan::NoWheel => {}
         }
@@ -82,9 +82,9 @@ pub(super) fn count_wheels_without_digest(cache: &Path, layout: &UvCacheLayout, 
 
 enum PointerScan {
     Wheel(Box<UvCachedWheel>),
-    /// A pointer without a digest (a local wheel), or whose tree is missing: a cache miss for uv too.
+    /// A pointer file without a digest (a local wheel), or whose tree is missing: a cache miss for uv too.
     NoWheel,
-    /// A pointer that does not match its link or the layout.
+    /// A pointer file that does not match its link or the layout.
     Malformed,
 }
 

@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
 use crate::output::OutputContext;
-use crate::project::lock::UvLock;
+use crate::project::dependencies::UvLock;
 use crate::project::{Interpreter, default_interpreter};
 use crate::provision::UvCacheForm;
 
@@ -56,9 +56,9 @@ fn select_packages(args: &CacheRestoreArgs) -> Result<PackageSelection, CliError
     if args.all {
         return Ok(PackageSelection::All);
     }
-    let lock = UvLock::read(Path::new("uv.lock"))?;
+    let lock_file = UvLock::read(Path::new("uv.lock"))?;
     let python = args.interpreter.clone().unwrap_or_else(|| default_interpreter(Path::new("")));
     let markers = Interpreter::probe(&python)?.markers;
     let parts = LockParts { packages: &args.package, groups: &args.group, extras: &args.extra };
-    Ok(PackageSelection::from_lock_parts(&lock, parts, &markers)?)
+    Ok(PackageSelection::from_lock_file_parts(&lock_file, parts, &markers)?)
 }

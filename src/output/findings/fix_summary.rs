@@ -6,7 +6,7 @@ use crate::text::pluralize;
 #[derive(Debug)]
 pub(crate) struct FixView<'a> {
     pub(crate) path: &'a str,
-    /// Number of the rule.
+    /// ID of the rule.
     pub(crate) rule_id: &'a str,
     /// What the fix does.
     pub(crate) title: &'a str,

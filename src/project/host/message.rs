@@ -29,9 +29,9 @@ pub enum NoxStatus {
 pub struct HostRunRequest {
     /// The session.
     pub id: SessionId,
-    /// Statuses of the sessions it requires.
+    /// Statuses of the sessions that it requires.
     #[serde(serialize_with = "serialize_as_map")]
-    pub required_outcomes: Vec<(SessionId, NoxStatus)>,
+    pub required_statuses: Vec<(SessionId, NoxStatus)>,
     /// Positional arguments from `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of the host's.
@@ -41,14 +41,14 @@ pub struct HostRunRequest {
     pub nice: i32,
     /// Whether its output is a terminal, which becomes its controlling terminal.
     pub tty: bool,
-    /// How long to wait for processes that a command left running with output open that nox reads, in milliseconds.
+    /// How long to wait for leaked processes that still hold a captured output open (the leak timeout), in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many sessions have not started yet: the host prepares processes for them.
     pub remaining_sessions: usize,
     /// The seccomp filter to install; its request is sent with a third descriptor. With `None` the session is not
     /// traced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<SeccompSetup>,
+    pub seccomp: Option<SeccompSetup>,
 }
 
 /// The seccomp filter with which noxide traces the system calls of a session's process.
@@ -67,14 +67,14 @@ impl HostRunRequest {
     pub fn new(id: SessionId) -> Self {
         Self {
             id,
-            required_outcomes: Vec::new(),
+            required_statuses: Vec::new(),
             posargs: None,
             env: Vec::new(),
             nice: 0,
             tty: false,
             leak_timeout_ms: 200,
             remaining_sessions: 0,
-            trace: None,
+            seccomp: None,
         }
     }
 }
@@ -189,12 +189,12 @@ mod tests {
     #[test]
     fn requests_and_messages_are_json_lines() {
         let mut request = HostRunRequest::new(SessionId(3));
-        request.required_outcomes = vec![(SessionId(1), NoxStatus::Success)];
+        request.required_statuses = vec![(SessionId(1), NoxStatus::Success)];
         request.env = vec![("A".to_owned(), "b".to_owned())];
         let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"required_outcomes":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_timeout_ms":200,"remaining_sessions":0}"#
+            r#"{"type":"run","id":3,"required_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_timeout_ms":200,"remaining_sessions":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

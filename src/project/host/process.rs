@@ -232,16 +232,16 @@ impl Host {
         self.send_run_request(request, &[stdout, stderr])
     }
 
-    /// Runs a session like [`Host::run_session`]; the session sends its seccomp listener over `trace` before nox runs
+    /// Runs a session like [`Host::run_session`]; the session sends its seccomp listener over `listener_fd` before nox runs
     /// it.
     pub(crate) fn run_session_traced(
         &self,
         request: &HostRunRequest,
         stdout: BorrowedFd<'_>,
         stderr: BorrowedFd<'_>,
-        trace: BorrowedFd<'_>,
+        listener_fd: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        self.send_run_request(request, &[stdout, stderr, trace])
+        self.send_run_request(request, &[stdout, stderr, listener_fd])
     }
 
     fn send_run_request(&self, request: &HostRunRequest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {

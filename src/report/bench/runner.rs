@@ -172,7 +172,7 @@ impl BenchProcess {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        for name in ["NOXIDE_RUN", "NOXIDE_MARK", "VIRTUAL_ENV", "GITHUB_STEP_SUMMARY"] {
+        for name in ["NOXIDE_RUN", "NOXIDE_RUN_TAG", "VIRTUAL_ENV", "GITHUB_STEP_SUMMARY"] {
             child.env_remove(name);
         }
         let started_at = Instant::now();

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::markdown_block::{MarkdownBlockError, replace_marked_block};
+use super::markdown_block::{MarkdownBlockError, replace_delimited_block};
 use super::plan::BenchVariant;
 use crate::fs::write_atomic;
 
@@ -27,7 +27,7 @@ pub(crate) enum BenchSetupError {
     NoProgram(io::Error),
     /// The markers of the document are invalid.
     #[error("{}: {source}", path.display())]
-    Markers {
+    Delimiters {
         /// The document.
         path: PathBuf,
         /// Error in the markers.
@@ -108,7 +108,8 @@ pub(crate) fn insert_bench_table(path: &Path, table: &str) -> Result<String, Ben
         Err(error) if error.kind() == io::ErrorKind::NotFound => DOCUMENT_HEADER.to_owned(),
         result => result.map_err(|source| BenchSetupError::Document { action: "read", source })?,
     };
-    replace_marked_block(&text, table).map_err(|source| BenchSetupError::Markers { path: path.to_path_buf(), source })
+    replace_delimited_block(&text, table)
+        .map_err(|source| BenchSetupError::Delimiters { path: path.to_path_buf(), source })
 }
 
 /// Writes the table into a document.

@@ -2,7 +2,7 @@
 
 use super::{Dispatcher, RunMessage};
 use crate::provision::FinishedSession;
-use crate::record::{ArtifactManifest, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
+use crate::record::{ArtifactList, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
 use crate::run::artifact_collector::ArtifactCollector;
 use crate::run::attempt::{ConcludedAttempt, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
@@ -108,18 +108,18 @@ impl Dispatcher<'_> {
             session: planned.spec.name.as_str().to_owned(),
             root: self.context.manifest.root.clone(),
             globs: planned.outputs.clone(),
-            folder: ArtifactManifest::session_dir(self.context.run_dir, &planned.log_stem),
+            folder: ArtifactList::session_dir(self.context.run_dir, &planned.log_stem),
         });
         let copy = log_copy_path(self.context.options, &planned.log_stem).filter(|copy| !copy.exists());
         let resources = self.context.resources;
-        let mut removed_dir = resources.temp_dir_path(session).filter(|_| attempt.outcome.allows_dependents());
-        // A passed session's directory is reused if it is empty and no process is left over, else removed; a failed
-        // session's stays.
-        removed_dir.take_if(|directory| !attempt.leaky && resources.reclaim_temp_dir(directory));
+        let mut dir_to_remove = resources.temp_dir_path(session).filter(|_| attempt.outcome.allows_dependents());
+        // The directory of a passed session is recycled if it is empty and no process is left over, and removed
+        // otherwise; that of a failed session stays.
+        dir_to_remove.take_if(|directory| !attempt.leaky && resources.recycle_temp_dir(directory));
         let log_copy = copy.map(|copy| (self.context.run_dir.join(&attempt.log), copy));
         let sender = self.sender.clone();
         let report = move |notices| sender.send(RunMessage::CleanupDone(session, notices)).unwrap_or(());
-        let cleanup = SessionCleanup { artifacts, log_copy, removed_dir };
+        let cleanup = SessionCleanup { artifacts, log_copy, dir_to_remove };
         if let Some(notices) = self.cleanups.start(session, attempt, cleanup, report) {
             self.handle_cleanup_done(session, notices);
         }
@@ -185,7 +185,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Reports a session that will not start, or not again: one that waited for a retry has attempts.
+    /// Reports a session that will not start.
     fn report_aborted(&mut self, session: SessionIndex, reason: String) {
         let mut attempts = self.progress.remove(&session).unwrap_or_default().attempts;
         if let Some((earlier, _)) = self.order.take_attempts(session) {

@@ -110,7 +110,7 @@ impl Dispatcher<'_> {
             1 => format!("{}.log", planned.log_stem),
             _ => format!("{}.{number}.log", planned.log_stem),
         });
-        let tag = format!("NOXIDE_ATTEMPT={}:{session}:{number}", self.context.process_tag);
+        let tag = format!("{}:{session}:{number}", self.context.run_tag);
         let start = self.clock.now();
         let mut attempt = RunningAttempt::new(id, number, start, slots.clone(), log_path.clone(), tag);
         self.emit_event(EventKind::SessionStarted { session: session_name, attempt: number, slots, log: log_path });
@@ -135,11 +135,11 @@ impl Dispatcher<'_> {
         let redactor = self.context.redactor.clone();
         attempt.set_log(LogWriter::spawn_writer(channel.read, &path, copy.as_deref(), redactor, closed)?);
         let mut env = self.context.env.clone();
-        env.extend(attempt.process_tag());
+        env.push(attempt.tag_variable());
         env.extend(self.context.resources.session_env(session, planned, attempt.slots()));
         env.extend(self.provision.session_env(session));
         env.extend(planned.env.iter().cloned());
-        let required_outcomes = planned
+        let required_statuses = planned
             .task
             .needs
             .iter()
@@ -147,7 +147,7 @@ impl Dispatcher<'_> {
         let progress = self.progress.get(&session);
         let request = LaunchRequest {
             id: planned.id,
-            required_outcomes: required_outcomes.collect(),
+            required_statuses: required_statuses.collect(),
             posargs: progress.and_then(|progress| progress.posargs.clone()),
             env,
             nice: progress.map_or(0, |progress| progress.nice),

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use super::path_resolver::{PathResolver, ResolvedPath};
 use super::preload_ring::{PreloadEvent, PreloadRing};
 use super::process::{
-    can_run_without_ring, descriptor_number, descriptor_path, gains_privileges, has_no_new_privileges, program_name,
-    resolve_open_file_path, resolve_proc_self,
+    can_run_without_io_uring, descriptor_number, descriptor_path, gains_privileges, has_no_new_privileges,
+    program_name, resolve_open_file_path, resolve_proc_self,
 };
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
@@ -80,7 +80,7 @@ impl SyscallInspector {
     pub(super) fn should_refuse(notification: &SeccompNotification) -> bool {
         notification.data.arch == AUDIT_ARCH
             && is_io_uring_setup(notification.data.nr.cast_unsigned())
-            && can_run_without_ring(notification.pid)
+            && can_run_without_io_uring(notification.pid)
     }
 
     /// Inspects a call before it continues.

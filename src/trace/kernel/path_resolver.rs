@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Maximum number of links in one path, as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// Maximum number of cached directories.
+/// Maximum number of resolved directories that are remembered.
 const MAX_FOLDERS: usize = 50_000;
 
 /// Maximum number of remembered paths (about 16 MB).

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 const RING_OPTIONAL_PROGRAMS: &[&str] = &["node", "semgrep-core"];
 
 /// Returns whether a process runs a program that works the same without io_uring.
-pub(super) fn can_run_without_ring(process: u32) -> bool {
+pub(super) fn can_run_without_io_uring(process: u32) -> bool {
     let program = fs_err::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     RING_OPTIONAL_PROGRAMS.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
 }

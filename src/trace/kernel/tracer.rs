@@ -31,7 +31,7 @@ impl SessionTracer {
     /// Starts a thread that waits for a session. Pass the returned descriptor and [`SessionTracer::seccomp_setup`] to the
     /// session.
     ///
-    /// If `uses_preload` is set, its programs load a [`PreloadLibrary`](super::PreloadLibrary) and find their ring by
+    /// If `uses_preload` is set, its programs load a [`PreloadLibrary`](super::PreloadLibrary) and find its ring buffer by
     /// [`SessionTracer::preload_ring_address`].
     ///
     /// # Errors

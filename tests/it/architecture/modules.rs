@@ -1,11 +1,11 @@
 //! The modules of `src/`: their files, tokens, and the names they export.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::tokens::{Token, tokens};
 
-/// A path as written: its segments, its line, and where it stands.
+/// An imported path: its segments and its position.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Import {
     /// Segments from the crate's root on.
@@ -14,7 +14,7 @@ pub(super) struct Import {
     pub(super) name: String,
     /// Line of its first segment.
     pub(super) line: usize,
-    /// Whether it stands in a test module.
+    /// Whether it is in a test module.
     pub(super) in_tests: bool,
 }
 
@@ -25,10 +25,10 @@ pub(super) struct Module {
     /// The file, relative to the package.
     pub(super) file: String,
     /// Whether the file is a `mod.rs`.
-    pub(super) is_doors: bool,
+    pub(super) is_mod_rs: bool,
     /// Its tokens.
     pub(super) tokens: Vec<Token>,
-    /// Every path it names from `crate`, `self`, `super` or a module of its own.
+    /// All paths in it that begin with `crate`, `self`, `super` or the name of a submodule.
     pub(super) imports: Vec<Import>,
 }
 
@@ -45,15 +45,15 @@ impl Tree {
         files_below(&root.join("src"), "rs", &mut files);
         let mut modules: BTreeMap<Vec<String>, Module> = BTreeMap::new();
         for file in files {
-            let inside = file.strip_prefix(root.join("src")).expect("it lies there").with_extension("");
+            let inside = file.strip_prefix(root.join("src")).expect("below src").with_extension("");
             let mut path: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-            let is_doors = path.last().is_some_and(|last| last == "mod");
-            if is_doors || path == ["lib"] {
+            let is_mod_rs = path.last().is_some_and(|last| last == "mod");
+            if is_mod_rs || path == ["lib"] {
                 path.pop();
             }
             let tokens = tokens(&fs_err::read_to_string(&file).expect("source is UTF-8"));
-            let file = file.strip_prefix(root).expect("it lies there").to_string_lossy().into_owned();
-            modules.insert(path.clone(), Module { path, file, is_doors, tokens, imports: Vec::new() });
+            let file = file.strip_prefix(root).expect("below src").to_string_lossy().into_owned();
+            modules.insert(path.clone(), Module { path, file, is_mod_rs, tokens, imports: Vec::new() });
         }
         let paths: Vec<Vec<String>> = modules.keys().cloned().collect();
         for module in modules.values_mut() {
@@ -62,25 +62,35 @@ impl Tree {
         Self { modules }
     }
 
-    /// The file that a path leads to, through the doors of `mod.rs` files.
+    /// Returns the files of module `to` that module `from` imports, unit tests not counted.
+    pub(super) fn imported_files(&self, from: &str, to: &str) -> BTreeSet<&str> {
+        let importers = self.modules.values().filter(|module| module.path.first().is_some_and(|name| name == from));
+        let imports = importers.flat_map(|module| &module.imports).filter(|import| !import.in_tests);
+        imports
+            .filter(|import| import.path.first().is_some_and(|name| name == to))
+            .filter_map(|import| self.target(&import.path)?.path.get(1).map(String::as_str))
+            .collect()
+    }
+
+    /// Returns the module that a path names; re-exports of `mod.rs` files are followed.
     pub(super) fn target(&self, path: &[String]) -> Option<&Module> {
         let length = (1..=path.len()).rev().find(|length| self.modules.contains_key(&path[..*length]))?;
         let module = &self.modules[&path[..length]];
         let Some(name) = path.get(length) else { return Some(module) };
-        let door = module.imports.iter().find(|import| {
-            module.is_doors
+        let re_export = module.imports.iter().find(|import| {
+            module.is_mod_rs
                 && &import.name == name
                 && import.path.len() > length
                 && import.path[..length] == path[..length]
         });
-        match door {
-            Some(door) if door.path != path => self.target(&door.path),
+        match re_export {
+            Some(import) if import.path != path => self.target(&import.path),
             _ => Some(module),
         }
     }
 }
 
-/// Files with that extension below a folder, sorted; none when there is no such folder.
+/// Adds files with that extension below a folder, sorted; none if there is no such folder.
 pub(super) fn files_below(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut entries: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
@@ -157,7 +167,7 @@ fn read_use(tokens: &[Token], at: &mut usize, before: &[String]) -> Vec<Import> 
     vec![Import { path, name, line, in_tests }]
 }
 
-/// Reads `crate::a::b` in the midst of code; a lone `self` or `crate` is none.
+/// Reads a path such as `crate::a::b` outside a `use`; `None` for `self` or `crate` alone.
 fn read_path(tokens: &[Token], at: &mut usize) -> Option<Import> {
     let first = &tokens[*at];
     let mut path = vec![first.text.clone()];
@@ -174,7 +184,7 @@ fn read_path(tokens: &[Token], at: &mut usize) -> Option<Import> {
     (path.len() > 1).then_some(Import { path, name, line: first.line, in_tests: first.in_tests })
 }
 
-/// The path from the crate's root on, or none for a path out of the crate.
+/// Returns the path from the root of the crate; `None` for a path of another crate.
 fn from_root(path: &[String], module: &Module, depth: usize, known: &[Vec<String>]) -> Option<Vec<String>> {
     let mut here = module.path.clone();
     here.extend((0..depth).map(|_| "{inline}".to_owned()));
@@ -190,7 +200,7 @@ fn from_root(path: &[String], module: &Module, depth: usize, known: &[Vec<String
         "self" => rest = &rest[1..],
         "super" => {}
         _ => {
-            // A door's own child: `pub use event::Event`.
+            // A submodule of this module: `pub use event::Event`.
             let mut child = module.path.clone();
             child.push(first.to_owned());
             return known.contains(&child).then(|| module.path.iter().chain(path).cloned().collect());

@@ -1,15 +1,15 @@
 //! Rust source as a list of tokens, without comments, strings and characters.
 
-/// One token and the line it stands on.
+/// One token and its line.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     /// An identifier, `::`, or one other character.
     pub(super) text: String,
     /// Counted from 1.
     pub(super) line: usize,
-    /// Whether it stands in a `#[cfg(test)] mod … { }`.
+    /// Whether it is in a `#[cfg(test)] mod … { }`.
     pub(super) in_tests: bool,
-    /// How many inline modules are open around it.
+    /// Number of inline modules around it.
     pub(super) depth: usize,
 }
 
@@ -148,7 +148,7 @@ impl Reader {
     }
 }
 
-/// Tells every token how deep it stands in inline modules and whether one of them is for tests only.
+/// Sets for each token its depth of inline modules, and whether one of them is for tests only.
 fn mark_modules(found: &mut [Token]) {
     let mut open: Vec<Option<bool>> = Vec::new();
     for at in 0..found.len() {
@@ -158,7 +158,7 @@ fn mark_modules(found: &mut [Token]) {
         match found[at].text.as_str() {
             "{" => {
                 let is_module = at >= 2 && found[at - 2].text == "mod";
-                open.push(is_module.then(|| stands_behind_cfg_test(&found[..at - 2])));
+                open.push(is_module.then(|| follows_cfg_test(&found[..at - 2])));
             }
             "}" => {
                 open.pop();
@@ -168,8 +168,8 @@ fn mark_modules(found: &mut [Token]) {
     }
 }
 
-/// Whether the tokens end with `#[cfg(test)]`, other attributes and a visibility being allowed behind it.
-fn stands_behind_cfg_test(before: &[Token]) -> bool {
+/// Whether the tokens end with `#[cfg(test)]`, possibly followed by other attributes and a visibility.
+fn follows_cfg_test(before: &[Token]) -> bool {
     let text = |back: usize| before.len().checked_sub(back).map(|at| before[at].text.as_str());
     (1..40)
         .take_while(|back| !matches!(text(*back), None | Some(";" | "}")))

@@ -1,4 +1,4 @@
-//! The example's workflow executed for real, before and after its fixes: same result, as many artifacts, cache hits.
+//! The example's workflow executed by act, before and after its fixes: same result and artifacts, and cache hits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,10 +19,10 @@ fn repository() -> tempfile::TempDir {
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(path, text.replace(old, new)).unwrap();
     };
-    // This machine's lists of packages are not the workflow's to delete.
+    // The workflow must not delete this machine's package lists.
     replace(".forgejo/workflows/ci.yml", " && rm -rf /var/lib/apt/lists/*", "");
     replace("noxfile.py", "/tmp/uv-cache", &root.path().join(".git/uv-cache").display().to_string());
-    // One job of it, so that it stays itself and the test short.
+    // One job only, so that it is not merged and the test is short.
     let ci = root.path().join(".forgejo/workflows/ci.yml");
     let text = fs_err::read_to_string(&ci).unwrap();
     let (head, jobs) = text.split_once("  lint:").unwrap();
@@ -48,7 +48,7 @@ struct Ran {
     log: String,
 }
 
-/// Runs one job of the workflow with act and its cache server; `apt-get` is a stand-in, so that this machine stays as it is.
+/// Runs one job of the workflow with act and its cache server; `apt-get` is replaced by a stub, so that this machine does not change.
 fn run(work: &Path, root: &Path, more: &[&str]) -> Ran {
     let bin = build_once("acttools-bin", |dir| {
         fs_err::create_dir_all(dir).unwrap();

@@ -73,7 +73,7 @@ fn validators_report_nothing_new_in_fixed_workflows() {
     let after = validate(root.path());
     let added = plan.applied.iter().filter(|applied| applied.rule_id == "NX101").count();
     for (kind, count) in &after {
-        // An action that was not there before is named by its tag, as the others of that file are.
+        // A new action is pinned to a tag, as the others of that file are.
         let allowed = before.get(kind).copied().unwrap_or(0) + if kind == "zizmor unpinned-uses" { added } else { 0 };
         assert!(*count <= allowed, "{kind}: {allowed} before, {count} after");
     }
@@ -112,6 +112,6 @@ fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
     let best = |pick: fn(&(f64, f64)) -> f64| rounds.iter().map(pick).fold(f64::MAX, f64::min);
     let (ours, theirs) = (best(|round| round.0), best(|round| round.1));
     println!("450 workflows: noxide {ours:.3} s, actionlint {theirs:.3} s");
-    // Only what people run is compared: a test build is not optimised.
+    // Compared only with an optimized build.
     assert!(cfg!(debug_assertions) || ours < 2.0 * theirs, "{ours} s against {theirs} s");
 }

@@ -181,7 +181,7 @@ fn pins_come_from_the_lock_and_pedantic_fixes_are_offered() {
 
 const NOXFILE: &str = "import nox\n@nox.session\ndef a(s):\n    s.run('a')\n@nox.session\ndef b(s):\n    s.run('b', *s.posargs)\n@nox.session\ndef c(s):\n    s.run('c')\n";
 
-/// A workflow of jobs that prepare themselves alike and run one session each.
+/// A workflow of jobs with equal setup steps that run one session each.
 fn alike(jobs: &[(&str, &str, &str)]) -> String {
     let mut text = "on: push\nconcurrency: x\njobs:\n".to_owned();
     for (name, keys, script) in jobs {
@@ -205,7 +205,7 @@ fn uploads_of_merged_jobs_are_combined_unless_an_artifact_could_be_missed() {
         "{new}"
     );
     for (old, changed, left) in [
-        ("path: z}", "path: z, if-no-files-found: error}", 2), // says more than what
+        ("path: z}", "path: z, if-no-files-found: error}", 2), // the step has more options than `path`
         ("path: z}", "path: '!z'}", 2),                        // what it leaves out would be left out of all
         ("path: z}", "path: /tmp/z}", 2),
         ("logs-c, path: z", "'logs-${{ runner.os }}', path: z", 2),
@@ -237,7 +237,7 @@ fn uploads_of_merged_jobs_are_combined_unless_an_artifact_could_be_missed() {
         assert_eq!(new.matches("upload-artifact").count(), left, "{changed}\n{new}");
         assert!(new.contains("noxide run -s a b c"), "{changed}\n{new}");
     }
-    // Different names of the steps give way to one of all.
+    // Different step names are replaced by one name.
     let mut named = text.replacen("- if: always()\n", "- name: Keep a\n        if: always()\n", 1);
     named = named.replacen("- if: always()\n", "- name: Keep b\n        if: always()\n", 1);
     let new = uploads(&named);
@@ -258,7 +258,7 @@ fn jobs_with_the_same_setup_are_merged() {
         assert_eq!(new.matches("upload-artifact").count(), 1, "{new}");
         assert_eq!(text.contains('\r'), new.contains('\r'));
     }
-    // Each of these is more than one job for all could hold.
+    // Each of these prevents one job for all.
     for (old, new) in [
         ("  b:\n", "  # people's words\n  b:\n"),
         ("nox -s b", "A=1 nox -s b"),
@@ -291,7 +291,7 @@ fn arguments_reach_only_the_sessions_of_their_call() {
     let text = alike(&[("a", "", "nox -s a -- --check"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     let (new, _) = fixed(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a -- --check || status=$?\n          noxide run -s b c || status=$?"), "{new}");
-    // Who reads no arguments may stand beside who does.
+    // A session that reads no arguments may be run together with one that does.
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b -- -k x"), ("c", "", "nox -s c")]);
     let (new, _) = fixed(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a c b -- -k x\n"), "{new}");
@@ -348,7 +348,7 @@ fn repeated_tests_are_measured_in_the_first_run() {
         let changed = file.replacen(old, other, 1);
         assert!(changed != file, "{old}");
         let (new, plan) = after(&changed);
-        // A comment above what stays may stay; nothing else is touched.
+        // A comment above an unchanged line stays; nothing else changes.
         let rewritten = plan.applied.iter().any(|applied| applied.rule_id == "NX205");
         assert!(!rewritten || new.contains("people's words"), "{old}: {new}");
     }

@@ -1,4 +1,4 @@
-//! Generated workflows of every shape: fixes pass their checks, keep everything else, and change nothing twice.
+//! Generated workflows of every shape: fixes pass their checks, keep the rest, and a second round changes nothing.
 
 use noxide::audit::fix::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;
@@ -23,7 +23,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The shape of a number, whose bits are the switches.
+    /// Returns the shape for a number; each bit is a switch.
     pub(super) fn numbered(n: usize) -> Self {
         let bit = |index: u32| n >> index & 1 == 1;
         let jobs = (0..n % 4 + 1).map(|job| (0..n % 5 + 2).map(|step| n + 3 * job + 7 * step).collect()).collect();

@@ -1,4 +1,4 @@
-//! Hostile files: a clear finding within a second, whatever they hold.
+//! Hostile files: a clear finding within a second, whatever they contain.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ fn many_keys_and_long_lines_take_no_longer() {
         let root = folder(&[(".forgejo/workflows/ci.yml", &text)]);
         let start = Instant::now();
         find(root.path(), true);
-        // Unoptimised test builds are some ten times slower than what people run.
+        // Unoptimized test builds are some ten times slower than release builds.
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 }

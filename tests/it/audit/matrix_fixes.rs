@@ -1,4 +1,4 @@
-//! A job for each session, where a machine is free for each; else one command for all.
+//! Fixes of matrices: a job for each session if there are enough runners, else one command for all.
 
 use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
@@ -35,7 +35,7 @@ fn sessions_are_split_into_a_matrix_with_enough_runners() {
             assert!(lines.contains(part), "{part}\n{new}\n{:?}", plan.rejected);
         }
         assert_eq!((text.contains('\r'), lines.matches("nox -s").count()), (new.contains('\r'), 1));
-        // Those have nothing to do with it, and no fix here.
+        // These are unrelated, and have no fix here.
         let left: Vec<_> = run_audit(&plan.project).findings.iter().map(|finding| finding.rule.id).collect();
         assert_eq!(left, ["NX209", "NX404"], "{new}");
         assert!(fixed(&new, 2).1.changed_files.is_empty());

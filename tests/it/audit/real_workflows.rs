@@ -18,7 +18,7 @@ fn below(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// What is found in a project; a workflow that lies in no forge's folder is one of GitHub's.
+/// Returns the findings of a project; a workflow outside the folders of forges counts as GitHub's.
 fn check(name: &str) {
     let source = fixtures().join(name);
     let mut files = Vec::new();

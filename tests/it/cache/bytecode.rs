@@ -1,11 +1,11 @@
-//! Bytecode on real nox, uv and Python: compiled once for all environments, never used for another source.
+//! Bytecode with real nox, uv and Python: compiled once for all environments, never used for another source.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use noxide::cache::Store;
-use noxide::cache::store::{Corruption, EntryId, EntryKind, StagedEntry, StoreEntry, VersionedKey};
+use noxide::cache::store::{Damage, EntryId, EntryKind, StagedEntry, StoreEntry, VersionedKey};
 use serde_json::json;
 
 use super::fixture::Fixture;
@@ -14,7 +14,7 @@ use crate::support::{NoxideRun, noxide_command};
 /// A package in two versions with a top-level module, and another that overwrites one of its files.
 fn fixture() -> Fixture {
     // Texts of different lengths: of two that are alike in size and second Python itself takes one for the other.
-    let cli = |said: &str| format!("def main(): return {said:?}\n");
+    let cli = |value: &str| format!("def main(): return {value:?}\n");
     Fixture::with(&json!([
         {"name": "alpha", "version": "1.0", "files": {"alpha/cli.py": cli("one"), "alone.py": "SAID = 'one'\n"}},
         {"name": "alpha", "version": "2.0", "files": {"alpha/cli.py": cli("second"), "alone.py": "SAID = 'second'\n"}},
@@ -47,7 +47,7 @@ fn run(fixture: &Fixture, ci: bool) -> NoxideRun {
 /// Runs the session in the environment that is there.
 fn again(fixture: &Fixture, ci: bool) -> NoxideRun {
     let mut command = noxide_command(&fixture.project, "run --output stream -r");
-    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     command.env_remove("PYTHONDONTWRITEBYTECODE");
     if ci {
         command.env("CI", "true");
@@ -57,7 +57,7 @@ fn again(fixture: &Fixture, ci: bool) -> NoxideRun {
     ran
 }
 
-/// What the session printed, in order.
+/// Returns what the session printed, in order.
 fn printed_lines(ran: &NoxideRun) -> Vec<&str> {
     ran.text.lines().filter_map(|line| line.strip_prefix("said ")).collect()
 }
@@ -72,12 +72,12 @@ fn bytecode_entries(store: &Store) -> Vec<StoreEntry> {
     ids.map(|id| store.open_entry(&id).unwrap().unwrap()).collect()
 }
 
-/// Bytecode in the session's environment: its flags and its names in the file system, by file.
+/// Bytecode in the session's environment: flags and number of hard links, by file.
 fn lying(fixture: &Fixture) -> BTreeMap<String, (u8, u64)> {
     let walk = walkdir::WalkDir::new(fixture.project.root().join(".nox/one/lib")).into_iter().flatten();
     let files = walk.filter(|entry| entry.path().extension().is_some_and(|end| end == "pyc"));
-    let told = |path: &Path| (std::fs::read(path).unwrap()[4], std::fs::metadata(path).unwrap().nlink());
-    files.map(|entry| (entry.file_name().to_str().unwrap().to_owned(), told(entry.path()))).collect()
+    let flags_and_links = |path: &Path| (std::fs::read(path).unwrap()[4], std::fs::metadata(path).unwrap().nlink());
+    files.map(|entry| (entry.file_name().to_str().unwrap().to_owned(), flags_and_links(entry.path()))).collect()
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn bytecode_is_compiled_once_for_all_environments() {
     assert!(printed_lines(&ran) == ["one one"] && compiled(&ran), "{}", ran.text);
     let store = fixture.store();
     let entries = bytecode_entries(&store);
-    let paths: Vec<&str> = entries[0].manifest.nodes.iter().map(|item| item.path.as_str()).collect();
+    let paths: Vec<&str> = entries[0].listing.nodes.iter().map(|item| item.path.as_str()).collect();
     assert!(entries.len() == 1 && entries[0].meta.name == "bytecode of alpha 1.0", "only what was imported");
     let are = paths.len() == 2 && paths[0].starts_with("alpha/__pycache__/__init__.") && paths[1].contains("/cli.");
     assert!(are, "{paths:?}");
@@ -98,7 +98,10 @@ fn bytecode_is_compiled_once_for_all_environments() {
     let ran = run(&fixture, true);
     assert!(printed_lines(&ran) == ["one one"] && !compiled(&ran), "{}", ran.text);
     let lying = lying(&fixture);
-    let links = lying.iter().filter(|(name, _)| !name.starts_with("alone")).all(|(_, told)| *told == (1, 2));
+    let links = lying
+        .iter()
+        .filter(|(name, _)| !name.starts_with("alone"))
+        .all(|(_, flags_and_links)| *flags_and_links == (1, 2));
     assert!(lying.len() == 3 && links, "{lying:?}");
     assert_eq!(lying.iter().find(|(name, _)| name.starts_with("alone")).unwrap().1.0, 0, "of a module beside packages");
     assert_eq!(bytecode_entries(&store).len(), 1);
@@ -121,7 +124,7 @@ fn bytecode_is_never_used_for_changed_sources() {
     noxfile(&fixture, &["'alpha==2.0'"]);
     let ran = again(&fixture, true);
     assert_eq!(printed_lines(&ran), ["second second"], "{}", ran.text);
-    // A source that was written to before is not the wheel's any more.
+    // A source that was changed before is no longer that of the wheel.
     assert_eq!(printed_lines(&run(&fixture, true)), ["second second"]);
     let source = installed(&fixture, "alpha/cli.py");
     std::fs::remove_file(&source).unwrap();
@@ -148,7 +151,7 @@ fn bytecode_never_hides_an_edit() {
     run(&fixture, true);
     assert!(!bytecode_entries(&fixture.store()).is_empty());
     assert!(compiled(&run(&fixture, false)), "what is kept is not put where somebody may edit");
-    // Settings decide where the two are at odds.
+    // The settings have precedence if the two differ.
     let settings = |word: &str| fixture.project.write("noxide.toml", format!("[cache]\nbytecode = {word}\n"));
     settings("true");
     assert!(!compiled(&run(&fixture, false)));
@@ -166,7 +169,7 @@ fn invalid_bytecode_is_rejected() {
         let id = EntryId::new(EntryKind::Bytecode, format!("{}.cpython-311.1", "a".repeat(64))).unwrap();
         let mut incoming = store.stage_entry(&id, "bytecode of a").unwrap();
         fill(&mut incoming);
-        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).corruption)
+        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).damage)
     };
     let file = |path: &'static str, bytes: &[u8], executable: bool| {
         let bytes = bytes.to_vec();
@@ -174,23 +177,23 @@ fn invalid_bytecode_is_rejected() {
             incoming.add_file(path, executable, bytes.len() as u64, &mut bytes.as_slice()).unwrap();
         }
     };
-    let place = "a/__pycache__/b.cpython-311.pyc";
+    let pyc_path = "a/__pycache__/b.cpython-311.pyc";
     for wrong in [
         file("a/__pycache__/b.pth", &good, false),
         file("__pycache__/b.cpython-311.pyc", &good, false),
         file("a/b.pyc", &good, false),
-        file(place, &timed, false),
-        file(place, &good[..12], false),
-        file(place, &good, true),
+        file(pyc_path, &timed, false),
+        file(pyc_path, &good[..12], false),
+        file(pyc_path, &good, true),
     ] {
-        assert_eq!(publish(&wrong), Err(Corruption::InvalidBytecode));
+        assert_eq!(publish(&wrong), Err(Damage::InvalidBytecode));
     }
-    assert_eq!(publish(&|incoming| incoming.add_symlink(place, "c").unwrap()), Err(Corruption::InvalidBytecode));
-    assert_eq!(publish(&file(place, &good, false)), Ok(()));
+    assert_eq!(publish(&|incoming| incoming.add_symlink(pyc_path, "c").unwrap()), Err(Damage::InvalidBytecode));
+    assert_eq!(publish(&file(pyc_path, &good, false)), Ok(()));
     assert!(store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-311")));
     assert!(!store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-31")));
-    // What is written to after is found.
+    // A later change is found.
     let tree = bytecode_entries(&store).remove(0).tree_path();
-    fs_err::write(tree.join(place), "import evil").unwrap();
+    fs_err::write(tree.join(pyc_path), "import evil").unwrap();
     assert!(!store.verify_entries(&noxide::cache::NoProgress).is_clean());
 }

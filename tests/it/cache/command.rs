@@ -53,8 +53,8 @@ fn json_output_is_one_document() {
     let restored = run(&["restore", "--uv-cache", "../second"]).1;
     assert_eq!(restored["restored"][0]["name"], "alpha 1.0");
     assert_eq!(run(&["prune", "--dry-run", "--max-unused", "0"]).1["remove"].as_array().unwrap().len(), 4);
-    let facts = walkdir::WalkDir::new(fixture.store().root().join("entries")).into_iter().flatten();
-    let victim = facts.into_iter().find(|entry| entry.file_name() == "run.sh").unwrap();
+    let listings = walkdir::WalkDir::new(fixture.store().root().join("entries")).into_iter().flatten();
+    let victim = listings.into_iter().find(|entry| entry.file_name() == "run.sh").unwrap();
     fs_err::write(victim.path(), "#!/bin/sh\nrm -rf /\n").unwrap();
     fs_err::create_dir_all(fixture.store().root().join("entries/other")).unwrap();
     let (code, document) = run(&["verify"]);
@@ -87,7 +87,7 @@ fn missing_tools_are_reported_with_advice() {
     let mut command = fixture.noxide("first", &["save"]);
     let (code, _, err) = ended(command.env("PATH", "/nonexistent"));
     assert!(code == 3 && err.contains("no uv on PATH"), "{err}");
-    let bin = fixture.project.beside().join("bin");
+    let bin = fixture.project.outer_dir().join("bin");
     crate::support::write_script(&bin.join("uv"), "#!/bin/sh\necho 'error: not today' >&2\nexit 2\n");
     let mut command = fixture.noxide("first", &["save"]);
     let path = format!("{}:/usr/bin:/bin", bin.display());
@@ -102,7 +102,7 @@ fn missing_tools_are_reported_with_advice() {
 #[test]
 fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
     let fixture = Fixture::new();
-    let bin = fixture.project.beside().join("bin");
+    let bin = fixture.project.outer_dir().join("bin");
     let real = crate::support::venv().join("bin/uv");
     let other = format!(
         "#!/bin/sh\ncase $1 in pip) echo 'error: not today' >&2; exit 2;; --version) echo uv 99.0; exit;; esac\nexec {real:?} \"$@\"\n"
@@ -131,7 +131,7 @@ fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
 #[test]
 fn directories_of_the_settings_are_cached() {
     let fixture = Fixture::new();
-    let tool = fixture.project.beside().join("tool");
+    let tool = fixture.project.outer_dir().join("tool");
     fs_err::create_dir_all(tool.join("bin")).unwrap();
     fs_err::create_dir_all(tool.join("empty")).unwrap();
     fs_err::write(tool.join("bin/node"), "one").unwrap();
@@ -140,7 +140,7 @@ fn directories_of_the_settings_are_cached() {
     fixture.project.write("noxide.toml", settings);
     let run = |arguments: &[&str]| {
         let mut command = fixture.noxide("first", arguments);
-        let (code, out, err) = ended(command.env("HOME", fixture.project.beside()));
+        let (code, out, err) = ended(command.env("HOME", fixture.project.outer_dir()));
         assert_eq!(code, 0, "{out}{err}");
         out
     };

@@ -11,7 +11,7 @@ use crate::support::rounds;
 #[test]
 fn eight_processes_at_once() {
     let fixture = Fixture::new();
-    fixture.cache("first"); // the layout is tried once, not eight times
+    fixture.cache("first"); // the layout is detected once, not eight times
     for round in 0..rounds(2, 8) {
         let (one, two) = (format!("../restored-{round}"), format!("../restored-too-{round}"));
         let verbs: [Vec<&str>; 8] = [
@@ -33,9 +33,9 @@ fn eight_processes_at_once() {
             .collect();
         for (child, verb) in children.into_iter().zip(&verbs) {
             let done = child.finish_output();
-            let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-            assert!(done.status.success(), "round {round}: {verb:?}: {said}");
-            assert!(!said.contains("damaged"), "round {round}: {verb:?}: {said}");
+            let output = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert!(done.status.success(), "round {round}: {verb:?}: {output}");
+            assert!(!output.contains("damaged"), "round {round}: {verb:?}: {output}");
         }
         let report = fixture.store().verify_entries(&NoProgress);
         assert!(report.is_clean(), "round {round}: {report:?}");
@@ -70,24 +70,29 @@ fn entries_in_use_are_not_pruned() {
     assert!(store.entry_ids().is_empty());
 }
 
-/// What was used since the plan was made stays too, and age alone is reason enough to go.
+/// Entries used since the plan was made are not pruned either; age alone is a reason to prune.
 #[test]
 fn an_outdated_prune_plan_removes_nothing_used_since() {
     let fixture = Fixture::new();
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(61 * 86_400);
-    let facts: Vec<_> = store
+    let listings: Vec<_> = store
         .entry_ids()
         .iter()
-        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("manifest"))
+        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("listing"))
         .collect();
-    for path in &facts[..2] {
+    for path in &listings[..2] {
         std::fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
     }
     let plan = store.plan_prune();
     assert_eq!((plan.remove.len(), plan.remaining), (2, 2));
-    std::fs::File::options().append(true).open(&facts[0]).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    std::fs::File::options()
+        .append(true)
+        .open(&listings[0])
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
     let report = store.prune(&plan, &NoProgress).unwrap();
     assert_eq!((report.removed.len(), report.in_use.len(), report.remaining), (1, 1, 3), "{report:?}");
 }

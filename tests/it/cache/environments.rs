@@ -1,4 +1,4 @@
-//! Environments of sessions on real nox and uv: restored where nox would reuse one, and nowhere else.
+//! Environments of sessions with real nox and uv: restored only where nox would reuse one.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,10 +20,10 @@ fn fixture() -> Fixture {
 }
 
 fn command(fixture: &Fixture, arguments: &str) -> Command {
-    // Without a lock, only where the user lets an answer of the index have an age.
+    // Without a lock file, only if the user accepts index responses of some age.
     let aged = if arguments.contains("--max-age") { "" } else { "--max-age 1h" };
     let mut command = noxide_command(&fixture.project, &format!("run --output stream {aged} {arguments}"));
-    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     command
 }
 
@@ -59,13 +59,13 @@ fn nox_reuses_the_restored_environment() {
             .as_ref()
             .is_some_and(|cache| cache.restored_bytes > 0)
     );
-    // Without the skip nox's own install finds all there.
+    // Without skipped installs, nox's own install finds everything installed.
     remove_environments(&fixture);
     let (ran, _) = run(&fixture, "-R");
     assert!(ran.text.contains(RESTORED) && ran.text.contains("Reusing existing virtual environment"), "{}", ran.text);
     assert_eq!(run(&fixture, "").1, (0, 1), "one that is there is left as it is");
 
-    // Where nox would make a new one, it gets a new one.
+    // Nothing is restored if nox would create a new environment.
     for (arguments, variable) in [("--reuse-venv never", None), ("--cache off", None), ("", Some("UV_PRERELEASE"))] {
         remove_environments(&fixture);
         let mut command = command(&fixture, arguments);
@@ -95,7 +95,7 @@ fn without_a_lock_environments_are_restored_up_to_max_age() {
     run(&fixture, "");
     remove_environments(&fixture);
     let mut plain = noxide_command(&fixture.project, "run --output stream");
-    plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut plain);
     assert!(ran.code() == 0 && !ran.text.contains("environment of one"), "as plain nox makes it anew: {}", ran.text);
     remove_environments(&fixture);
@@ -117,21 +117,21 @@ fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
     remove_environments(&fixture);
     assert!(!run(&fixture, "").0.text.contains(RESTORED));
     // The same project at another path needs another environment: its scripts name their interpreter.
-    let other = fixture.project.beside().join("other");
+    let other = fixture.project.outer_dir().join("other");
     copy(fixture.project.root(), &other);
     let mut there = command(&fixture, "");
     let text = String::from_utf8_lossy(&there.current_dir(&other).finish().stdout).into_owned();
     assert!(text.contains("found 1.0 1.5") && !text.contains(RESTORED), "{text}");
-    // A corrupt entry is reported and costs one install.
+    // A damaged entry is reported and costs one install.
     remove_environments(&fixture);
     let store = fixture.store();
-    let ids = store.entry_ids().into_iter().filter(|id| id.kind == noxide::cache::store::EntryKind::Venv);
+    let ids = store.entry_ids().into_iter().filter(|id| id.kind == noxide::cache::store::EntryKind::Environment);
     for entry in ids.map(|id| store.open_entry(&id).unwrap().unwrap()) {
         fs_err::write(entry.tree_path().join("pyvenv.cfg"), "uv = 1\n").unwrap();
     }
     let (ran, counts) = run(&fixture, "");
-    let said = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
-    assert!(ran.text.contains(said) && counts == (1, 0), "{}", ran.text);
+    let notice = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
+    assert!(ran.text.contains(notice) && counts == (1, 0), "{}", ran.text);
     remove_environments(&fixture);
     assert!(run(&fixture, "").0.text.contains(RESTORED), "kept anew");
 }
@@ -143,7 +143,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Checks every line of every RECORD, and that a script runs in the environment it is of.
+/// Checks every line of every RECORD, and that a script runs in its own environment.
 const CHECK: &str = "import base64, hashlib, importlib.metadata as m, subprocess, sys\n\
 for dist in m.distributions():\n    for file in dist.files or []:\n        if file.hash and file.locate().exists():\n            \
 digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, file.read_binary()).digest()).rstrip(b'=').decode()\n            \
@@ -188,15 +188,16 @@ fn sessions_that_install_the_same_share_one_build() {
     };
     noxfile("'alpha', 'many'");
     assert_eq!(counts(false), (0, 1));
-    let place = |session: &str| {
+    let metadata = |session: &str| {
         let lib = fixture.project.root().join(".nox").join(session).join("lib");
         let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
         std::fs::metadata(python.join("site-packages/many/data/0/0.txt")).unwrap()
     };
-    let links = std::os::unix::fs::MetadataExt::nlink(&place("one")) > 1;
+    let links = std::os::unix::fs::MetadataExt::nlink(&metadata("one")) > 1;
     assert!(
         !links
-            || std::os::unix::fs::MetadataExt::ino(&place("one")) == std::os::unix::fs::MetadataExt::ino(&place("two"))
+            || std::os::unix::fs::MetadataExt::ino(&metadata("one"))
+                == std::os::unix::fs::MetadataExt::ino(&metadata("two"))
     );
     assert_eq!(counts(true), (1, 0), "an environment that changed since is no model");
     noxfile("'alpha', 'many>1'");
@@ -242,7 +243,7 @@ fn an_environment_synced_to_the_lock_is_not_synced_again() {
     let (text, found) = counts();
     assert!(text.contains("Skipped the install of uv sync --frozen --quiet: this environment is up to date"), "{text}");
     assert_eq!(found, [(0, 1), (0, 1)]);
-    // Another lock, another environment; likewise when uv could update the lock or does not report its state.
+    // Another lock file needs another environment; likewise when uv could update the lock file or does not report its state.
     let lock = fixture.project.read("uv.lock");
     fixture.project.write("uv.lock", format!("{lock}\n# changed\n"));
     assert_eq!(counts().1, [(1, 0), (1, 0)]);
@@ -251,12 +252,12 @@ fn an_environment_synced_to_the_lock_is_not_synced_again() {
         syncing(&fixture, flags, "");
         assert_eq!(counts().1, [(1, 0), (1, 0)], "{flags}");
     }
-    // The earlier install is of the same lock: both built the environment.
+    // The earlier install used the same lock file: both built the environment.
     remove_environments(&fixture);
     syncing(&fixture, frozen, "session.install('many')\n    ");
     assert_eq!(counts().1, [(1, 0), (2, 0)]);
     assert_eq!(counts().1, [(0, 1), (0, 2)]);
-    // An install into another environment says nothing about that of the session.
+    // An install into another environment does not affect that of the session.
     remove_environments(&fixture);
     syncing(&fixture, &format!("{frozen}, '--directory', '.'"), "");
     assert_eq!(counts().1, [(1, 0), (1, 0)]);

@@ -1,4 +1,4 @@
-//! A project whose packages come from its own index, and a store beside it.
+//! A project whose packages come from a package index of the test, and a store.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl Drop for Index {
     }
 }
 
-/// A project with a lock, an index, a uv cache that was filled from it, and a store.
+/// A project with a lock file, an index, a uv cache that was filled from it, and a store.
 pub(crate) struct Fixture {
     pub(crate) project: Project,
     pub(crate) _index: Index,
@@ -55,7 +55,7 @@ impl Fixture {
 
     pub(crate) fn with(packages: &Value) -> Self {
         let project = Project::empty();
-        let index = Index::serve(&project.beside().join("index"), packages);
+        let index = Index::serve(&project.outer_dir().join("index"), packages);
         let names: Vec<&str> =
             packages.as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap()).collect();
         project.write(
@@ -66,7 +66,7 @@ impl Fixture {
                 index.url
             ),
         );
-        let options = CacheOptions { dir: Some(project.beside().join("store")), ..CacheOptions::default() };
+        let options = CacheOptions { dir: Some(project.outer_dir().join("store")), ..CacheOptions::default() };
         let fixture = Self { project, _index: index, options };
         fixture.uv("first", &["lock", "--quiet"]);
         fixture.uv("first", &["sync", "--quiet", "--frozen"]);
@@ -92,7 +92,7 @@ impl Fixture {
     }
 
     pub(crate) fn cache_dir(&self, cache: &str) -> PathBuf {
-        self.project.beside().join(cache)
+        self.project.outer_dir().join(cache)
     }
 
     pub(crate) fn cache(&self, cache: &str) -> UvCache {
@@ -107,7 +107,7 @@ impl Fixture {
     pub(crate) fn noxide(&self, cache: &str, arguments: &[&str]) -> Command {
         let mut command = crate::support::noxide_in(self.project.root(), &["cache"]);
         command.args(arguments).env("UV_CACHE_DIR", self.cache_dir(cache));
-        command.env("NOXIDE_CACHE_DIR", self.project.beside());
+        command.env("NOXIDE_CACHE_DIR", self.project.outer_dir());
         command
     }
 
@@ -119,7 +119,7 @@ impl Fixture {
         PackageSelection::from_uv_lock(&self.project.read("uv.lock"))
     }
 
-    /// Makes a new environment from the cache of that name, offline; returns the versions of its packages.
+    /// Creates an environment from the cache of that name, offline; returns the versions of its packages.
     pub(crate) fn sync_offline(&self, cache: &str) -> String {
         std::fs::remove_dir_all(self.project.root().join(".venv")).ok();
         self.uv(cache, &["sync", "--quiet", "--frozen", "--offline"]);
@@ -133,7 +133,7 @@ impl Fixture {
             .to_owned()
     }
 
-    /// The file of a package as it lies in an environment.
+    /// Returns the path of a package's file in an environment.
     pub(crate) fn installed(&self, path: &str) -> PathBuf {
         let lib = self.project.root().join(".venv/lib");
         let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
@@ -141,12 +141,12 @@ impl Fixture {
     }
 }
 
-/// What a command ended with: exit code, standard output, error stream.
+/// Returns exit code, standard output and standard error of a command.
 pub(crate) fn ended(command: &mut Command) -> (i32, String, String) {
     let done = command.finish();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
 }
 
-/// What all packages of the fixture say.
+/// Output of the fixture's packages.
 pub(crate) const ALL: &str = "1.0 2.0 1.5 True";

@@ -9,13 +9,13 @@ use crate::robustness::disk::{Mounted, mount};
 #[test]
 fn a_full_disk_stores_only_complete_entries() {
     let fixture = Fixture::new();
-    let place = fixture.project.beside().join("store");
+    let store_dir = fixture.project.outer_dir().join("store");
     fixture.cache("first");
-    let note = std::fs::read_dir(place.join("probes")).unwrap().next().unwrap().unwrap();
+    let note = std::fs::read_dir(store_dir.join("probes")).unwrap().next().unwrap().unwrap();
     let (note, known) = (note.file_name(), fs_err::read(note.path()).unwrap());
-    let Some(_mounted) = Mounted::new(&place, "300k") else { return };
-    std::fs::create_dir(place.join("probes")).unwrap();
-    fs_err::write(place.join("probes").join(note), known).unwrap();
+    let Some(_mounted) = Mounted::new(&store_dir, "300k") else { return };
+    std::fs::create_dir(store_dir.join("probes")).unwrap();
+    fs_err::write(store_dir.join("probes").join(note), known).unwrap();
     let (code, out, err) = ended(&mut fixture.noxide("first", &["save"]));
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("not saved: many 1.5"), "{out}{err}");
@@ -36,9 +36,9 @@ fn a_file_size_limit_is_handled_like_a_full_disk() {
         {"name": "alpha", "version": "1.0"},
         {"name": "big", "version": "1.0", "files": {"big/text.txt": "many words ".repeat(40_000)}},
     ]));
-    // From one file system to another every file is copied, so that the large one meets the limit.
-    let place = fixture.project.beside().join("store");
-    let Some(_mounted) = Mounted::new(&place, "20m") else { return };
+    // Between file systems every file is copied, so that the large one exceeds the space.
+    let store_dir = fixture.project.outer_dir().join("store");
+    let Some(_mounted) = Mounted::new(&store_dir, "20m") else { return };
     fixture.cache("first");
     let command = fixture.noxide("first", &["save"]);
     let limited = format!("ulimit -f 100; exec {:?} cache save", env!("CARGO_BIN_EXE_noxide"));
@@ -64,14 +64,14 @@ fn a_file_size_limit_is_handled_like_a_full_disk() {
 #[test]
 fn a_read_only_store_restores_but_saves_nothing() {
     let fixture = Fixture::new();
-    let place = fixture.project.beside().join("store");
-    let Some(_mounted) = Mounted::new(&place, "20m") else { return };
+    let store_dir = fixture.project.outer_dir().join("store");
+    let Some(_mounted) = Mounted::new(&store_dir, "20m") else { return };
     let store = fixture.store();
     let PackageSelection::Only(all) = fixture.wanted() else { panic!() };
     let some =
         PackageSelection::Only(all.iter().filter(|package| !package.name.starts_with("beta")).cloned().collect());
     store.save_wheels(&some, &fixture.cache("first"), &NoProgress).unwrap();
-    assert!(mount(&["-o", "remount,ro"], &place));
+    assert!(mount(&["-o", "remount,ro"], &store_dir));
     let store = Store::open(&fixture.options).unwrap();
     assert!(!store.is_writable());
     let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);

@@ -6,7 +6,7 @@ use noxide::record::InstallStats;
 
 use crate::support::{NoxideRun, Project, nox_release_path, nox_releases, noxide_command, python, run_checked, venv};
 
-/// Puts a wheel of a package into `wheels`; its one module knows its version.
+/// Adds a wheel to `wheels`; its only module contains its version.
 fn wheel(project: &Project, name: &str, version: &str) {
     let script = "import sys, zipfile\n\
         folder, name, version = sys.argv[1:]\n\
@@ -21,7 +21,7 @@ fn wheel(project: &Project, name: &str, version: &str) {
     run_checked(Command::new(python()).args(["-c", script]).arg(folder).args([name, version]));
 }
 
-/// A noxfile for `uv` whose installs see only `wheels`.
+/// A noxfile for `uv` whose installs use only `wheels`.
 fn uv_project(body: &str) -> Project {
     let head = "import nox\nnox.options.default_venv_backend = 'uv'\nnox.options.reuse_existing_virtualenvs = True\n\
         LOCAL = ['--no-index', '--find-links', 'wheels']\n\
@@ -31,10 +31,10 @@ fn uv_project(body: &str) -> Project {
     project
 }
 
-/// Runs noxide with a uv cache beside the project; returns its output and the installs of the first session.
+/// Runs noxide with a uv cache outside the project; returns its output and the installs of the first session.
 fn run(project: &Project, arguments: &str) -> (String, Option<InstallStats>) {
     let mut command = noxide_command(project, &format!("run --output stream {arguments}"));
-    command.env("UV_CACHE_DIR", project.beside().join("uv"));
+    command.env("UV_CACHE_DIR", project.outer_dir().join("uv"));
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.code(), 0, "{}", ran.text);
     (ran.text, project.newest_record().sessions[0].result.as_ref().unwrap().install)
@@ -58,8 +58,8 @@ fn installs_that_built_the_environment_are_skipped_and_reported() {
     assert!(text.contains("found 1.0") && !text.contains("Skipped"));
     let (text, install) = run(&project, "");
     assert_eq!(install.map(|install| (install.commands, install.skipped)), Some((0, 1)));
-    let said = "Skipped the install of --no-index --find-links wheels nxdemo: this environment is up to date.";
-    assert!(text.contains(said) && text.contains("found 1.0"), "{text}");
+    let notice = "Skipped the install of --no-index --find-links wheels nxdemo: this environment is up to date.";
+    assert!(text.contains(notice) && text.contains("found 1.0"), "{text}");
     assert_eq!(counts(&project, "--cache off"), (1, 0), "as under nox");
     assert_eq!(counts(&project, "--cache off -R"), (1, 0), "nox's own -R is nox's own");
     assert_eq!(counts(&project, ""), (0, 1), "an install that changed nothing leaves it known");
@@ -80,7 +80,7 @@ fn any_changed_input_installs_again() {
     project.write("wanted.txt", "nxdemo>=1\n");
     assert_eq!(counts(&project, ""), (1, 0));
     assert_eq!(counts(&project, ""), (0, 1));
-    // The content of a file that they name, and of one that this includes.
+    // The content of a file in the arguments, and of one that it includes.
     project.write("wanted.txt", "nxdemo>=1\n-c limits.txt\n");
     project.write("limits.txt", "nxdemo<3\n");
     assert_eq!(counts(&project, ""), (1, 0));
@@ -90,7 +90,7 @@ fn any_changed_input_installs_again() {
     // A variable that uv reads, and the settings of uv.
     let with = |name: &str, value: &str| {
         let mut command = noxide_command(&project, "run");
-        command.env("UV_CACHE_DIR", project.beside().join("uv")).env(name, value);
+        command.env("UV_CACHE_DIR", project.outer_dir().join("uv")).env(name, value);
         assert_eq!(NoxideRun::finish(&mut command).code(), 0);
         let install = project.newest_record().sessions[0].result.as_ref().unwrap().install.unwrap();
         (install.commands, install.skipped)
@@ -134,13 +134,13 @@ fn installs_with_changing_inputs_are_never_skipped() {
         assert_eq!(counts(&project, &format!("-- {arguments}")), (1, 0), "{arguments}");
         assert_eq!(counts(&project, &format!("-- {arguments}")), (1, 0), "{arguments}");
     }
-    // A new release is taken by an upgrade, and by nothing else in an environment that is reused: as under nox.
+    // As with nox, a reused environment gets a new release only from an upgrade.
     wheel(&project, "nxdemo", "1.1");
     assert_eq!(counts(&project, ""), (1, 0));
     let (text, install) = run(&project, "");
     assert!(install.unwrap().skipped == 1 && text.contains("found 1.0"), "{text}");
     let mut nox = Command::new(venv().join("bin/nox"));
-    nox.arg("-r").current_dir(project.root()).env("UV_CACHE_DIR", project.beside().join("uv"));
+    nox.arg("-r").current_dir(project.root()).env("UV_CACHE_DIR", project.outer_dir().join("uv"));
     for (name, value) in crate::support::test_environment() {
         match value {
             Some(value) => nox.env(name, value),
@@ -164,7 +164,7 @@ fn later_installs_that_replace_packages_invalidate_earlier_ones() {
     let (text, install) = run(&project, "");
     assert!(text.contains("found 2.0") && text.contains("found 1.0"), "{text}");
     assert_eq!(install.unwrap().commands, 4);
-    // Under nox the second run finds 1.0 twice, since 1.0 satisfies both; so it does here.
+    // With nox the second run finds 1.0 twice, because 1.0 satisfies both; so it does here.
     let (text, install) = run(&project, "");
     assert!(!text.contains("found 2.0") && text.matches("found 1.0").count() == 2, "{text}");
     assert_eq!(install.map(|install| (install.commands, install.skipped)), Some((2, 2)), "{text}");
@@ -172,7 +172,7 @@ fn later_installs_that_replace_packages_invalidate_earlier_ones() {
 }
 
 #[test]
-fn local_projects_are_fingerprinted_by_their_files() {
+fn local_projects_are_recognized_by_their_files() {
     let body = "import pathlib, shutil\n@nox.session\ndef one(session):\n    session.install(*session.posargs)\n    \
         session.run('python', '-c', 'import own; print(\"own is\", own.VALUE)')\n";
     let project = uv_project(body);
@@ -200,7 +200,7 @@ fn local_projects_are_fingerprinted_by_their_files() {
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
     }
-    // A temporary copy with the same files has the same fingerprint.
+    // A temporary copy with the same files has the same digest.
     project.write("pyproject.toml", pyproject);
     let body = body.replace(
         "session.install(*session.posargs)",
@@ -228,7 +228,7 @@ fn a_lock_constrains_installs_that_ignore_it() {
     assert!(missing.text.contains("create one with `uv lock`, or run without --locked"), "{}", missing.text);
     let uv = |arguments: &[&str]| {
         let mut uv = Command::new(venv().join("bin/uv"));
-        uv.args(arguments).current_dir(project.root()).env("UV_CACHE_DIR", project.beside().join("uv"));
+        uv.args(arguments).current_dir(project.root()).env("UV_CACHE_DIR", project.outer_dir().join("uv"));
         run_checked(uv.env("UV_PYTHON_DOWNLOADS", "never"))
     };
     uv(&["lock", "--quiet"]);
@@ -238,10 +238,10 @@ fn a_lock_constrains_installs_that_ignore_it() {
     assert!(install.unwrap().commands == 1 && text.contains("found 1.0"), "{text}");
     let (text, install) = run(&project, "--locked");
     assert!(install.unwrap().skipped == 1 && text.contains("found 1.0"), "{text}");
-    // The lock moves, the constraints move with it.
+    // A change of the lock file changes the constraints.
     uv(&["lock", "--quiet", "--upgrade"]);
     assert!(run(&project, "--locked").0.contains("found 1.1"));
-    // The noxfile is as it was, and settings say the same as the flag; `--no-locked` takes it back.
+    // The noxfile is unchanged; the setting has the effect of the flag, and `--no-locked` overrides it.
     project.write("pyproject.toml", format!("{pyproject}[tool.noxide.cache]\nlocked = true\n"));
     project.write("uv.lock", "version = 1\n[[package]\n");
     let broken = NoxideRun::finish(&mut noxide_command(&project, "run"));
@@ -287,7 +287,7 @@ fn index_responses_are_reused_up_to_max_age() {
     );
     assert!(!run(&project, fresh).0.contains("offline"));
     assert!(run(&project, fresh).0.contains("Installing iniconfig offline"));
-    fs_err::remove_dir_all(project.beside().join("uv")).unwrap();
+    fs_err::remove_dir_all(project.outer_dir().join("uv")).unwrap();
     let (text, _) = run(&project, fresh);
     assert!(
         text.contains("Installing iniconfig offline") && text.contains("The offline install failed; retrying online."),

@@ -11,7 +11,7 @@ use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in, run_ch
 /// The sessions that take little time.
 const QUICK: [&str; 4] = ["lint", "format", "docs", "complexity"];
 
-/// A copy of the locked example whose caches are its own.
+/// A copy of the locked example with separate caches.
 fn parcelbook() -> Project {
     let project = Project::empty();
     run_checked(Command::new("cp").arg("-R").arg(format!("{}/.", locked_parcelbook().display())).arg(project.root()));
@@ -20,8 +20,8 @@ fn parcelbook() -> Project {
 
 fn noxide(project: &Project, arguments: &[&str]) -> Command {
     let mut command = noxide_in(project.root(), arguments);
-    let beside = project.beside();
-    command.env("NOXIDE_CACHE_DIR", beside.join("caches")).env("UV_CACHE_DIR", beside.join("uv"));
+    let temp_dir = project.outer_dir();
+    command.env("NOXIDE_CACHE_DIR", temp_dir.join("caches")).env("UV_CACHE_DIR", temp_dir.join("uv"));
     command.env_remove("GITHUB_REPOSITORY").env_remove("NOXIDE_LOCKED").env_remove("NOXIDE_CACHE");
     command
 }
@@ -37,7 +37,7 @@ fn keys(project: &Project, more: &[&str]) -> Value {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
-/// Sessions that miss, each with the facts that differ.
+/// Sessions that miss, each with the inputs that differ.
 fn misses(keys: &Value) -> Vec<String> {
     let sessions = keys["sessions"].as_array().unwrap().iter().filter(|session| session["hit"] == false);
     sessions
@@ -77,7 +77,7 @@ fn hits_and_misses(locked: bool) {
     // `[tool.ruff]`, comments and layout.
     change(&project, "pyproject.toml", "line-length = 88", "line-length = 100 # wide");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
-    // One package of the lock, in the closure of two sessions.
+    // One package of the lock file, in the closure of two sessions.
     change(&project, "uv.lock", "name = \"ruff\"\nversion = \"0.15.0\"", "name = \"ruff\"\nversion = \"0.15.99\"");
     let moved = keys(&project, flags);
     assert_eq!(misses(&moved), ["lint: locked-package ruff", "format: locked-package ruff"]);
@@ -100,7 +100,7 @@ fn hits_and_misses(locked: bool) {
     let all = ["lint", "format", "docs"].map(|session| format!("{session}: {table}"));
     assert_eq!(misses(&keys(&project, flags)), all, "complexity does not install the project");
     change(&project, "pyproject.toml", "hatchling>=1.26", "hatchling>=1.27");
-    // With and without the lock are two states.
+    // With and without the lock file are two states.
     let other: &[&str] = if locked { &["--no-locked"] } else { &["--locked"] };
     assert_eq!(misses(&keys(&project, other))[0], "lint: lock-mode locked");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
@@ -161,7 +161,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
         session.result.unwrap().cache.unwrap()
     };
     let clean = || {
-        for folder in [project.beside().join("uv"), project.root().join(".nox")] {
+        for folder in [project.outer_dir().join("uv"), project.root().join(".nox")] {
             fs_err::remove_dir_all(folder).unwrap();
         }
     };
@@ -179,7 +179,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     );
     let version = run_checked(Command::new(project.root().join(".nox/lint/bin/ruff")).arg("--version"));
     assert_eq!(version.trim(), "ruff 0.15.0");
-    // Without the lock the packages of last time are restored, with a message that the state differs.
+    // Without the lock file, the packages of the last run are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
     assert!(used("lint").miss_reason.starts_with("changed: lock-mode locked"), "{:?}", used("lint"));
@@ -195,10 +195,10 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
 #[test]
 fn a_failing_cache_fails_a_run_only_when_required() {
     let project = parcelbook();
-    fs_err::write(project.beside().join("file"), "").unwrap();
+    fs_err::write(project.outer_dir().join("file"), "").unwrap();
     let run = |mode: &str| {
         let mut command = noxide(&project, &["run", "-s", "complexity", "--cache", mode]);
-        command.env("NOXIDE_CACHE_DIR", project.beside().join("file"));
+        command.env("NOXIDE_CACHE_DIR", project.outer_dir().join("file"));
         NoxideRun::finish(&mut command)
     };
     let ran = run("auto");
@@ -223,18 +223,18 @@ fn the_key_is_one_line_and_explains_itself() {
     assert!(key.contains("-uv0.") && key.contains("-cpython-3") && key.contains("-lint-"), "{key}");
     let (_, explained, _) = text(&["cache", "key", "-s", "lint", "--explain"]);
     assert!(explained.starts_with(&key) && explained.contains("lint  miss: never installed here"), "{explained}");
-    for fact in [
+    for line in [
         "install-command   01 = uv pip install .[lint]",
         "pyproject-table   project.dependencies = ",
         "python            version = 3.",
         "lock-mode         locked = no",
     ] {
-        assert!(explained.contains(fact), "{fact}: {explained}");
+        assert!(explained.contains(line), "{line}: {explained}");
     }
     assert!(explained.contains("more (--format json lists all)"), "{explained}");
     project.write("uv.lock", "version = 7\n");
-    let (code, other, said) = text(&["cache", "key", "-s", "lint"]);
-    assert!(code == Some(0) && other != key && said.contains("lock format version 7 is not supported"), "{said}");
+    let (code, other, error) = text(&["cache", "key", "-s", "lint"]);
+    assert!(code == Some(0) && other != key && error.contains("lock format version 7 is not supported"), "{error}");
     project.write("pyproject.toml", "");
     project.write("noxfile.py", "import nox\n@nox.session(venv_backend='none')\ndef one(session): pass\n");
     assert_eq!(text(&["cache", "key"]).0, Some(4));

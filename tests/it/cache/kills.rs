@@ -17,23 +17,23 @@ fn kills_at_random_moments_leave_a_valid_store() {
     let fixture = Fixture::new();
     let cache = fixture.cache("first");
     let mut random = Random::new(1);
-    // How long each takes undisturbed.
+    // Durations without a kill.
     let mut whole = [Duration::ZERO; 3];
     let verbs: [&[&str]; 3] =
         [&["save"], &["restore", "--all", "--uv-cache", "../second"], &["prune", "--max-size", "1B"]];
     for (verb, whole) in verbs.iter().zip(&mut whole) {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         assert!(fixture.noxide("first", verb).finish().status.success());
-        *whole = begun.elapsed();
+        *whole = started_at.elapsed();
     }
     let mut killed = [0; 3];
     for round in 0..rounds {
         let number = (round % 3) as usize;
         if number == 0 {
-            // Saving needs something new.
+            // A save needs something new.
             std::fs::remove_dir_all(fixture.store().root().join("entries")).unwrap();
         } else if number == 1 {
-            // Restoring needs something to restore, and somewhere to put it.
+            // A restore needs something to restore and an empty cache.
             fixture.store().save_wheels(&PackageSelection::All, &cache, &NoProgress).unwrap();
             std::fs::remove_dir_all(fixture.cache_dir("second")).ok();
         }
@@ -45,13 +45,13 @@ fn kills_at_random_moments_leave_a_valid_store() {
         if child.wait_for_end().signal() == Some(9) {
             killed[number] += 1;
         } else {
-            // It had ended by then: it takes less time than at first, beside other tests.
+            // It ended before the kill: other tests slowed the first measurement.
             whole[number] = moment;
         }
         check(&fixture.store(), &fixture.cache("second"), round);
     }
     assert!(killed.iter().all(|killed| *killed * 9 >= rounds), "most rounds hit it at work: {killed:?} of {rounds}");
-    // After all that the store still serves.
+    // The store still works.
     fixture.store().save_wheels(&PackageSelection::All, &cache, &NoProgress).unwrap();
     fixture.store().restore_wheels(&PackageSelection::All, &fixture.cache("second"), &NoProgress);
     assert_eq!(fixture.sync_offline("second"), ALL);
@@ -66,7 +66,7 @@ fn check(store: &Store, second: &UvCache, round: u64) {
     let known: Vec<EntryId> = store.entry_ids();
     for pointer in second.scan_wheels().0.iter().filter(|pointer| known.contains(&pointer.id)) {
         let entry = store.open_entry(&pointer.id).unwrap().unwrap();
-        for item in &entry.manifest.nodes {
+        for item in &entry.listing.nodes {
             let path = second.dir().join(&pointer.tree_path).join(&item.path);
             let TreeNodeKind::File { sha256, .. } = &item.kind else { continue };
             assert_eq!(noxide::fs::sha256_file(&path).unwrap().0, *sha256, "round {round}: {}", path.display());

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::process::Command;
 
 use noxide::project::Interpreter;
-use noxide::project::lock::{ClosureRoot, Marker, MarkerEnvironment, UvLock};
+use noxide::project::dependencies::{ClosureRoot, Marker, MarkerEnvironment, UvLock};
 
 use crate::support::{ChildDeadline as _, CommandDeadline as _, build_once, copy_example, python, run_checked, venv};
 
-/// `examples/parcelbook` with the uv.lock that the real uv makes of it, made once.
+/// `examples/parcelbook` with a uv.lock from the real uv, created once.
 pub(crate) fn locked_parcelbook() -> std::path::PathBuf {
-    build_once("locked-parcelbook", |place| {
-        copy_example(place);
+    build_once("locked-parcelbook", |dir| {
+        copy_example(dir);
         run_checked(
-            Command::new(venv().join("bin/uv")).args(["lock", "--quiet", "--python"]).arg(python()).current_dir(place),
+            Command::new(venv().join("bin/uv")).args(["lock", "--quiet", "--python"]).arg(python()).current_dir(dir),
         );
     })
 }
@@ -33,11 +33,11 @@ fn exported(arguments: &[&str]) -> BTreeSet<String> {
     let environment = Interpreter::probe(&python()).unwrap().markers;
     let text = String::from_utf8(done.stdout).unwrap();
     let lines = text.lines().filter(|line| line.starts_with(|sign: char| sign.is_ascii_alphanumeric()));
-    let here = lines.filter(|line| {
+    let matching = lines.filter(|line| {
         let marker: Option<Marker> = line.split_once(" ; ").map(|(_, marker)| marker.parse().unwrap());
         marker.is_none_or(|marker| marker.evaluate(&environment, &BTreeSet::new()))
     });
-    here.map(|line| line.split(" ;").next().unwrap().trim().to_owned()).collect()
+    matching.map(|line| line.split(" ;").next().unwrap().trim().to_owned()).collect()
 }
 
 fn closed(root: ClosureRoot) -> BTreeSet<String> {
@@ -61,14 +61,14 @@ fn a_closure_is_what_uv_would_install() {
     assert_eq!(closed(ClosureRoot::Group("locked-older".to_owned())), exported(&["--only-group", "locked-older"]));
     let lint = closed(project(&["lint"]));
     assert!(lint.contains("ruff==0.15.0") && !lint.iter().any(|package| package.starts_with("pytest")), "{lint:?}");
-    // Every package of the lock that comes from an index has digests.
+    // Every package of the lock file that comes from an index has digests.
     let lock = lock();
     assert!(
         lock.packages.iter().filter(|package| !package.is_local()).all(|package| package.file_hashes().count() > 0)
     );
 }
 
-/// Markers of every kind but of a kernel's release, where packaging and uv differ, and the environments they are asked in.
+/// Markers of every kind except `platform_release`, where packaging and uv differ, and environments to evaluate them in.
 const MARKERS: [&str; 23] = [
     "python_version >= '3.9'",
     "python_version<'3.10' or python_version>'3.12'",
@@ -122,19 +122,19 @@ fn markers_evaluate_as_in_packaging() {
     let environments = [linux, old, rc, windows];
     let script = "import json, sys\nfrom packaging.markers import Marker\nmarkers, environments = json.load(sys.stdin)\n\
         print(json.dumps([[Marker(m).evaluate(dict(e, extra=x)) for m in markers] for e in environments for x in ('', 'docs-all')]))\n";
-    let mut asked = Command::new(python());
-    asked.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut asked = asked.spawn().unwrap();
-    serde_json::to_writer(asked.stdin.take().unwrap(), &(MARKERS, &environments)).unwrap();
-    let answers: Vec<Vec<bool>> = serde_json::from_slice(&asked.finish_output().stdout).unwrap();
+    let mut packaging = Command::new(python());
+    packaging.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut packaging = packaging.spawn().unwrap();
+    serde_json::to_writer(packaging.stdin.take().unwrap(), &(MARKERS, &environments)).unwrap();
+    let answers: Vec<Vec<bool>> = serde_json::from_slice(&packaging.finish_output().stdout).unwrap();
     let mut expected = answers.iter();
     for environment in &environments {
         for extras in [BTreeSet::new(), BTreeSet::from(["docs-all".to_owned()])] {
-            let ours: Vec<bool> =
+            let evaluated: Vec<bool> =
                 MARKERS.iter().map(|text| text.parse::<Marker>().unwrap().evaluate(environment, &extras)).collect();
             let theirs = expected.next().unwrap();
-            for ((text, ours), theirs) in MARKERS.iter().zip(&ours).zip(theirs) {
-                assert_eq!(ours, theirs, "{text} with {extras:?} in {environment:?}");
+            for ((text, evaluated), theirs) in MARKERS.iter().zip(&evaluated).zip(theirs) {
+                assert_eq!(evaluated, theirs, "{text} with {extras:?} in {environment:?}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use noxide::cache::store::{Corruption, EntryDamage, EntryId, EntryKind, PublishOutcome};
+use noxide::cache::store::{Damage, EntryDamage, EntryId, EntryKind, PublishOutcome};
 use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
 use noxide::fs::{FileLinker, Sha256Digest, encode_base64_url};
 
@@ -56,38 +56,35 @@ impl Own {
 
 #[test]
 fn malicious_entries_are_rejected_when_saved() {
-    let own = Own::new();
+    let store = Own::new();
     let wrong = |more: &[(&str, &[u8])], record: &str| {
-        let damage = own.comes_in(more, record).unwrap_err().remove(0);
-        assert!(own.is_empty(), "{damage:?}");
-        (damage.path, damage.corruption)
+        let damage = store.comes_in(more, record).unwrap_err().remove(0);
+        assert!(store.is_empty(), "{damage:?}");
+        (damage.path, damage.damage)
     };
     for path in ["../out.py", "/etc/cron.d/out", "a/../../out", "", "a//b", "nul\0"] {
-        assert_eq!(wrong(&[(path, b"x")], ""), (path.to_owned(), Corruption::InvalidPath));
+        assert_eq!(wrong(&[(path, b"x")], ""), (path.to_owned(), Damage::InvalidPath));
     }
-    assert!(!own.folder.path().join("out.py").exists());
-    assert_eq!(wrong(&[], "gone.py,sha256=x,1\n"), ("gone.py".to_owned(), Corruption::Missing));
-    assert_eq!(wrong(&[], "../../gone.py,,\n"), ("../../gone.py".to_owned(), Corruption::InvalidPath));
-    assert_eq!(wrong(&[("big", &vec![0; 1_000_001])], "").1, Corruption::TooLarge { limit: 1_000_000, unit: "bytes" });
-    assert!(matches!(wrong(&[("a.py", b"twice")], "").1, Corruption::Unreadable(_)));
-    assert!(matches!(own.comes_in(&[], "").unwrap(), PublishOutcome::New(_)));
-    assert_eq!(own.comes_in(&[], "").unwrap(), PublishOutcome::AlreadyExists);
+    assert!(!store.folder.path().join("out.py").exists());
+    assert_eq!(wrong(&[], "gone.py,sha256=x,1\n"), ("gone.py".to_owned(), Damage::Missing));
+    assert_eq!(wrong(&[], "../../gone.py,,\n"), ("../../gone.py".to_owned(), Damage::InvalidPath));
+    assert_eq!(wrong(&[("big", &vec![0; 1_000_001])], "").1, Damage::TooLarge { limit: 1_000_000, unit: "bytes" });
+    assert!(matches!(wrong(&[("a.py", b"twice")], "").1, Damage::Unreadable(_)));
+    assert!(matches!(store.comes_in(&[], "").unwrap(), PublishOutcome::New(_)));
+    assert_eq!(store.comes_in(&[], "").unwrap(), PublishOutcome::AlreadyExists);
 }
 
 #[test]
 fn streams_of_another_length_than_declared_are_rejected() {
-    let own = Own::new();
-    let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
+    let store = Own::new();
+    let mut incoming = store.store.stage_entry(&store.id(), "wheel 1").unwrap();
     let damage = incoming.add_file("a", false, 10, &mut &b"short"[..]).unwrap_err();
-    assert_eq!(damage.corruption, Corruption::SizeMismatch { listed: 10, found: 5 });
-    // What never ends is read to one byte more than it should have.
+    assert_eq!(damage.damage, Damage::SizeMismatch { listed: 10, found: 5 });
+    // An endless file is read up to one byte more than its size.
     let damage = incoming.add_file("b", false, 10, &mut std::io::repeat(0)).unwrap_err();
-    assert_eq!(damage.corruption, Corruption::SizeMismatch { listed: 10, found: 11 });
+    assert_eq!(damage.damage, Damage::SizeMismatch { listed: 10, found: 11 });
     let mut failing = std::io::repeat(0).take(3).chain(Broken);
-    assert!(matches!(
-        incoming.add_file("c", false, 10, &mut failing).unwrap_err().corruption,
-        Corruption::Unreadable(_)
-    ));
+    assert!(matches!(incoming.add_file("c", false, 10, &mut failing).unwrap_err().damage, Damage::Unreadable(_)));
 }
 
 struct Broken;
@@ -100,86 +97,74 @@ impl Read for Broken {
 
 #[test]
 fn links_stay_inside_and_nothing_is_written_through_them() {
-    let own = Own::new();
+    let store = Own::new();
     let id = EntryId::new(EntryKind::Folder, "some-folder").unwrap();
-    let mut incoming = own.store.stage_entry(&id, "folder").unwrap();
+    let mut incoming = store.store.stage_entry(&id, "folder").unwrap();
     for target in ["/etc", "../../x", "a/../../x", ""] {
-        assert_eq!(
-            incoming.add_symlink("l", target).unwrap_err().corruption,
-            Corruption::EscapingSymlink(target.to_owned())
-        );
+        assert_eq!(incoming.add_symlink("l", target).unwrap_err().damage, Damage::EscapingSymlink(target.to_owned()));
     }
     incoming.add_symlink("inside", "sub").unwrap();
-    assert_eq!(
-        incoming.add_file("inside/x", false, 1, &mut &b"x"[..]).unwrap_err().corruption,
-        Corruption::InvalidPath
-    );
+    assert_eq!(incoming.add_file("inside/x", false, 1, &mut &b"x"[..]).unwrap_err().damage, Damage::InvalidPath);
     incoming.add_empty_folder("sub").unwrap();
-    assert_eq!(incoming.add_empty_folder("../sub").unwrap_err().corruption, Corruption::InvalidPath);
+    assert_eq!(incoming.add_empty_folder("../sub").unwrap_err().damage, Damage::InvalidPath);
     incoming.add_file("run", true, 1, &mut &b"x"[..]).unwrap();
-    assert!(!own.store.has_entry(&id));
+    assert!(!store.store.has_entry(&id));
     let other = "0".repeat(64);
     assert_eq!(
-        incoming.publish(Some(&other)).unwrap_err()[0].corruption,
-        Corruption::ContentMismatch,
+        incoming.publish(Some(&other)).unwrap_err()[0].damage,
+        Damage::ContentMismatch,
         "not the tree it should be"
     );
-    assert!(own.is_empty());
+    assert!(store.is_empty());
 }
 
 #[test]
 fn devices_pipes_and_setuid_files_are_rejected() {
-    let own = Own::new();
+    let store = Own::new();
     let adopt = |make: &dyn Fn(&PathBuf)| {
         let from = tempfile::tempdir().unwrap();
         make(&from.path().join("it"));
-        let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
-        incoming.import_tree(from.path(), &FileLinker::new()).map(|()| incoming.publish(None)).unwrap_err().corruption
+        let mut incoming = store.store.stage_entry(&store.id(), "wheel 1").unwrap();
+        incoming.import_tree(from.path(), &FileLinker::new()).map(|()| incoming.publish(None)).unwrap_err().damage
     };
     assert_eq!(
         adopt(&|path| rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap()),
-        Corruption::FileTypeMismatch
+        Damage::FileTypeMismatch
     );
-    assert_eq!(
-        adopt(&|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
-        Corruption::FileTypeMismatch
-    );
-    assert_eq!(
-        adopt(&|path| symlink("/etc/passwd", path).unwrap()),
-        Corruption::EscapingSymlink("/etc/passwd".to_owned())
-    );
+    assert_eq!(adopt(&|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())), Damage::FileTypeMismatch);
+    assert_eq!(adopt(&|path| symlink("/etc/passwd", path).unwrap()), Damage::EscapingSymlink("/etc/passwd".to_owned()));
     let setuid = |path: &PathBuf| {
         fs_err::write(path, "x").unwrap();
         fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o4755)).unwrap();
     };
-    assert_eq!(adopt(&setuid), Corruption::SpecialMode);
-    assert!(own.is_empty());
-    let mut incoming = own.store.stage_entry(&own.id(), "x").unwrap();
-    let missing = incoming.import_tree(&own.folder.path().join("none"), &FileLinker::new()).unwrap_err();
-    assert!(matches!(missing.corruption, Corruption::Unreadable(_) | Corruption::Missing), "{missing:?}");
+    assert_eq!(adopt(&setuid), Damage::SpecialMode);
+    assert!(store.is_empty());
+    let mut incoming = store.store.stage_entry(&store.id(), "x").unwrap();
+    let missing = incoming.import_tree(&store.folder.path().join("none"), &FileLinker::new()).unwrap_err();
+    assert!(matches!(missing.damage, Damage::Unreadable(_) | Damage::Missing), "{missing:?}");
 }
 
-/// One after the other, entries in the store are made harmful; uv's cache gets nothing of it, and the run goes on.
+/// Entries in the store are manipulated one after the other; none reaches uv's cache, and the run continues.
 #[test]
 fn malicious_entries_in_the_store_are_never_restored() {
     let fixture = Fixture::with(&serde_json::json!([
         {"name": "alpha", "version": "1.0", "files": {"alpha/run.sh": "#!/bin/sh\n"}},
         {"name": "beta", "version": "2.0"},
     ]));
-    let outside = fixture.project.beside().join("outside");
+    let outside = fixture.project.outer_dir().join("outside");
     fs_err::write(&outside, "secret").unwrap();
     type Harm<'a> = (&'a str, &'a dyn Fn(&std::path::Path));
-    let facts = |from: &'static str, to: &'static str| {
+    let edit_listing = |from: &'static str, to: &'static str| {
         move |tree: &std::path::Path| {
-            let path = tree.with_file_name("manifest");
+            let path = tree.with_file_name("listing");
             let text = fs_err::read_to_string(&path).unwrap();
             assert!(text.contains(from));
             fs_err::write(&path, text.replace(from, to)).unwrap();
         }
     };
-    let climbs = facts("\talpha/run.sh", "\t../../../../run.sh");
+    let climbs = edit_listing("\talpha/run.sh", "\t../../../../run.sh");
     let torn = |tree: &std::path::Path| {
-        let path = tree.with_file_name("manifest");
+        let path = tree.with_file_name("listing");
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, &text[..text.len() / 2]).unwrap();
     };
@@ -236,14 +221,17 @@ fn malicious_entries_in_the_store_are_never_restored() {
         ("not a path", &outside_bucket),
         ("not a path", &other_kind),
     ];
-    for (number, (said, harm)) in harms.into_iter().enumerate() {
+    for (number, (expected, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();
         store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
         let id = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
         let tree = store.open_entry(&id).unwrap().unwrap().tree_path();
         harm(&tree);
-        let told = store.verify_entries(&NoProgress);
-        assert!(told.damaged.iter().any(|damage| damage.corruption.to_string().contains(said)), "{number}: {told:?}");
+        let report = store.verify_entries(&NoProgress);
+        assert!(
+            report.damaged.iter().any(|damage| damage.damage.to_string().contains(expected)),
+            "{number}: {report:?}"
+        );
         let cache = format!("cache-{number}");
         let report = store.restore_wheels(&fixture.wanted(), &fixture.cache(&cache), &NoProgress);
         assert_eq!(report.restored.len(), 1, "{number}: {report:?}");
@@ -251,7 +239,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         assert_eq!(report.misses[0].name, "alpha 1.0", "{number}: {report:?}");
         assert!(!fixture.cache(&cache).scan_wheels().0.iter().any(|pointer| pointer.id == id), "uv will fetch it");
         store.repair_entries(
-            &told.damaged,
+            &report.damaged,
             &noxide::cache::store::RepairContext { uv: None, project: fixture.project.root() },
         );
         assert!(store.verify_entries(&NoProgress).is_clean(), "{number}");
@@ -273,7 +261,7 @@ fn no_restore_writes_through_a_link_or_adopts_a_foreign_tree() {
     let restore_into = |cache: &str| store.restore_wheels(&fixture.wanted(), &fixture.cache(cache), &NoProgress);
 
     // The parent of alpha's link is a link already, to a directory that restoring must not touch.
-    let victim = fixture.project.beside().join("victim");
+    let victim = fixture.project.outer_dir().join("victim");
     fs_err::create_dir(&victim).unwrap();
     let cache = fixture.cache("linked");
     let placement: serde_json::Value = serde_json::from_str(&original).unwrap();

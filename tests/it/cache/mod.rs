@@ -3,7 +3,8 @@
 mod bytecode;
 mod command;
 mod concurrent;
-mod corruption;
+mod damage;
+mod environment_store;
 mod environments;
 pub(crate) mod fixture;
 mod full_disks;
@@ -15,4 +16,3 @@ mod malicious_entries;
 mod pip_cache;
 mod sessions;
 mod store;
-mod venv_store;

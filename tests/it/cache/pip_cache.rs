@@ -1,4 +1,4 @@
-//! pip's cache in the store: what one run downloaded and built, the next one on another machine has.
+//! pip's cache in the store: a run on another machine uses what an earlier run downloaded and built.
 
 use super::fixture::{Fixture, ended};
 use crate::support::{NoxideRun, noxide_in, run_checked};
@@ -19,7 +19,7 @@ fn run(fixture: &Fixture, pip: &str, arguments: &[&str]) -> (NoxideRun, String) 
     command
         .args(arguments)
         .env("PIP_CACHE_DIR", fixture.cache_dir(pip))
-        .env("NOXIDE_CACHE_DIR", fixture.project.beside());
+        .env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     let run = &ran.record().run_id;
@@ -63,11 +63,11 @@ fn the_pip_cache_is_restored_on_the_next_machine() {
     let (_, log) = run(&fixture, "pip-3", &[]);
     assert!(!log.contains("Building wheel for source"), "{log}");
     assert_eq!(entries(), ["folder pip's cache", "folder pip's cache"]);
-    // Without a cache all is as pip does it.
+    // Without the cache, pip does everything itself.
     let (_, log) = run(&fixture, "pip-4", &["--cache", "off"]);
     assert!(log.contains("Building wheel for source"), "{log}");
 
-    // By hand, too.
+    // Also with `noxide cache`.
     let (code, out, err) =
         ended(fixture.noxide("none", &["restore", "-s", "tests"]).env("PIP_CACHE_DIR", fixture.cache_dir("pip-5")));
     assert_eq!(code, 0, "{out}{err}");

@@ -1,4 +1,4 @@
-//! `noxide cache restore -s` and `save -s`, and what the record of a run says of each session.
+//! `noxide cache restore -s` and `save -s`, and the cache statistics of each session in the record of a run.
 
 use noxide::cache::NoProgress;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::fixture::{Fixture, ended};
 use crate::support::{NoxideRun, noxide_in};
 
-/// Three sessions whose installs no lock holds; one notifies another, one passes without uv.
+/// Three sessions whose packages are not in the lock file; one notifies another, one does not use uv.
 const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\nnox.options.sessions = ['one', 'two', 'plain']\n\
     @nox.session\ndef one(session):\n    session.install('alpha')\n    session.notify('later')\n\
     @nox.session\ndef two(session):\n    session.install('many')\n\
@@ -24,7 +24,7 @@ fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> NoxideRun {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
     let mut command = noxide_in(fixture.project.root(), &["run"]);
     command.args(arguments).env("UV_CACHE_DIR", fixture.cache_dir(cache));
-    command.env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     ran
@@ -42,7 +42,7 @@ fn used(ran: &NoxideRun, name: &str) -> Option<(u32, u32, bool, String)> {
 fn each_session_restores_its_packages_and_so_does_a_notified_one() {
     let fixture = project();
     let first = run(&fixture, "first", &[]);
-    // The lock names their packages, and uv's cache has them.
+    // Their packages are in the lock file and in uv's cache.
     for (name, hits) in [("one", 2), ("two", 1), ("later", 1)] {
         assert_eq!(used(&first, name), Some((hits, 0, false, "never installed here".to_owned())), "{name}");
     }
@@ -104,7 +104,7 @@ fn sessions_are_restored_and_saved_by_name() {
         let (code, out, err) = ended(&mut fixture.noxide(cache, arguments));
         (code, out, err)
     };
-    // Of the four wheels of uv's cache the two that this session's environment holds.
+    // The two of the four wheels in uv's cache that are installed in this session's environment.
     let (code, out, err) = cache("first", &["save", "-s", "one"]);
     assert!(code == 0 && out.starts_with("saved 2 wheels: "), "{out}{err}");
     let (_, out, _) = cache("first", &["save", "-s", "one"]);
@@ -128,8 +128,8 @@ fn sessions_are_restored_and_saved_by_name() {
 
     // A session that was never saved, and one whose wheel is missing.
     let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
-    let said = "later  0 of 1 package cached; never installed here; missing: source 0.3 (not in the store)\n";
-    assert_eq!((code, out.as_str()), (1, said));
+    let expected = "later  0 of 1 package cached; never installed here; missing: source 0.3 (not in the store)\n";
+    assert_eq!((code, out.as_str()), (1, expected));
     let store = fixture.store();
     let many = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "many 1.5").unwrap();
     let kept = walkdir::WalkDir::new(store.root()).into_iter().flatten();

@@ -14,7 +14,7 @@ fn uv_installs_offline_from_what_was_restored() {
     let saved = store.save_wheels(&fixture.wanted(), &fixture.cache("first"), &NoProgress).unwrap();
     let names: Vec<&str> = saved.saved.iter().map(|saved| saved.name.as_str()).collect();
     assert_eq!(names, ["alpha 1.0", "beta 2.0", "many 1.5", "source 0.3"], "{saved:?}");
-    assert!(saved.damaged.is_empty() && saved.malformed_pointers == 0, "{saved:?}");
+    assert!(saved.damaged.is_empty() && saved.malformed_pointer_files == 0, "{saved:?}");
 
     let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len(), report.already_present.len()), (4, 0, 0), "{report:?}");
@@ -52,7 +52,7 @@ fn files_are_linked_and_nothing_is_written_twice() {
         let ids = store.entry_ids();
         let wheel = ids.iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
         let entry = store.open_entry(wheel).unwrap().unwrap();
-        let first = entry.manifest.files().next().unwrap();
+        let first = entry.listing.files().next().unwrap();
         assert!(std::fs::metadata(entry.tree_path().join(&first.path)).unwrap().nlink() >= 2);
     }
     let status = store.status();
@@ -78,9 +78,9 @@ fn only_requested_packages_are_restored_and_a_miss_has_a_reason() {
     assert_eq!(report.restored.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["alpha 1.0"]);
     assert_eq!(report.misses.len(), 1);
     assert_eq!((report.misses[0].name.as_str(), report.misses[0].reason.as_str()), ("beta 2.0", "not in the store"));
-    let here = store.restore_wheels(&only(&["beta"]), &fixture.cache("first"), &NoProgress);
+    let report = store.restore_wheels(&only(&["beta"]), &fixture.cache("first"), &NoProgress);
     assert_eq!(
-        (here.already_present.as_slice(), here.misses.len()),
+        (report.already_present.as_slice(), report.misses.len()),
         (&["beta 2.0".to_owned()][..], 0),
         "uv has it already"
     );
@@ -91,6 +91,12 @@ fn only_requested_packages_are_restored_and_a_miss_has_a_reason() {
     let report = store.restore_wheels(&only(&["alpha"]), &other, &NoProgress);
     assert_eq!(report.misses[0].reason, "stored for wheels-v8, but this uv uses wheels-v99");
     assert!(!fixture.cache_dir("third").exists());
+
+    let entry = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
+    let files = store.open_entry(&entry).unwrap().unwrap().tree_path().with_file_name("uv");
+    std::fs::remove_dir_all(files).unwrap();
+    let report = store.restore_wheels(&only(&["alpha"]), &fixture.cache("fourth"), &NoProgress);
+    assert_eq!(report.misses[0].reason, "its uv files are missing or damaged");
 }
 
 #[test]

@@ -29,12 +29,12 @@ fn two_machines_one_cache() {
     git(&["init", "-q"]);
     git(&["add", "-A"]);
     git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
-    let action = project.beside().join("action");
+    let action = project.outer_dir().join("action");
     fs_err::create_dir(&action).unwrap();
     fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml"), action.join("action.yml")).unwrap();
 
     let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
-    // A separate cache server from that of the other tests.
+    // Another cache server than that of the other tests.
     let work = acttools("acttools-action");
     let run = |more: &[&str]| {
         let mut command = Command::new("bash");

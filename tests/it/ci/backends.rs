@@ -22,7 +22,7 @@ fn client() -> HttpClient {
     HttpClient::new(RetryBudget::new(Duration::from_secs(30)))
 }
 
-/// What every backend does, whatever lies behind it.
+/// What every backend must do.
 fn contract(backend: &dyn CacheBackend, run: &str) {
     let title = backend.display_name();
     let key = |name: &str| format!("nx1-test/{run}-{name}");
@@ -38,11 +38,11 @@ fn contract(backend: &dyn CacheBackend, run: &str) {
     }
     // A key that begins like another one is not that one.
     assert_eq!(backend.get_range(&key("a"), 0..10).unwrap(), None, "{title}");
-    // Once more under the same key, as by a run beside us.
+    // Once more under the same key, as a concurrent run does.
     backend.put_object(&key("a1"), RequestBody::Bytes(b"0123456789")).unwrap();
     assert_eq!(backend.get_range(&key("a1"), 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()), "{title}");
 
-    // Larger than one piece of any protocol, from the middle of a file.
+    // Larger than one part of any protocol, from the middle of a file.
     let mut file = tempfile::tempfile().unwrap();
     let bytes: Vec<u8> = (0..20_u64 << 20).map(|at| ((at * 31) >> 7) as u8).collect();
     file.write_all(&bytes).unwrap();
@@ -78,7 +78,7 @@ fn directories_and_tiers_of_directories() {
         .map(|name| Box::new(DirectoryBackend::new(folder.path().join(name))) as Box<dyn CacheBackend>)
         .into();
     contract(&TieredBackend::new(tiers), "t");
-    // What only the far one has is found; a near one that fails does not matter.
+    // Objects that only the second backend has are found; a failing first one does not matter.
     let far = DirectoryBackend::new(folder.path().join("far"));
     far.put_object("only", RequestBody::Bytes(b"far")).unwrap();
     fs_err::write(folder.path().join("broken"), "a file").unwrap();
@@ -93,7 +93,7 @@ fn directories_and_tiers_of_directories() {
     assert!(far.get_range("more", 0..1).unwrap().is_some());
 }
 
-/// act's cache server, up while this lives; the kit lies in the test folder between runs.
+/// act's cache server, which runs until this is dropped.
 struct Act {
     child: Child,
     file: PathBuf,
@@ -128,11 +128,11 @@ impl Drop for Act {
     }
 }
 
-/// The kit with its tools, made once.
+/// The directory of act's tools, created once.
 pub(super) fn acttools(name: &str) -> PathBuf {
-    build_once(name, |place| {
+    build_once(name, |dir| {
         let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
-        run_checked(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));
+        run_checked(Command::new("bash").arg(kit).arg(dir).arg("--setup-only"));
     })
 }
 
@@ -145,7 +145,7 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
     let run = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_ascii_lowercase();
     contract(backend.as_ref(), &run);
 
-    // The official client saves and restores as if we were not there, and we do not take its entry for one of ours.
+    // The official client saves and restores independently, and noxide ignores its entry.
     let tree = folder.path().join("tree");
     fs_err::create_dir(&tree).unwrap();
     fs_err::write(tree.join("file"), "content").unwrap();
@@ -193,7 +193,7 @@ fn two_s3_servers() {
             }
         };
         if port == second {
-            // A bucket is made as anybody makes one.
+            // Create the bucket.
             let made = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
             write!(&made, "PUT /bucket HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                 .unwrap();
@@ -206,13 +206,13 @@ fn two_s3_servers() {
         if port == first {
             let wrong = open_backend("s3://bucket", &variables("wrong")).unwrap().unwrap();
             assert!(matches!(wrong.get_range("a", 0..1), Err(BackendError::Refused(_))));
-            // A refused key is not tried again and again.
+            // A refused key is not retried.
             assert!(wrong.get_range("a", 0..1).unwrap_err().to_string().contains("refused"));
         }
     }
 }
 
-/// Version 2 as its client knows it: the talk, and a store for blobs with blocks.
+/// The version 2 service as its client expects it: its API, and blob storage with blocks.
 #[derive(Default)]
 struct Hub {
     entries: BTreeMap<String, Vec<u8>>,
@@ -231,14 +231,14 @@ impl Hub {
         }
     }
 
-    fn answer(&mut self, asked: &HttpRequest) -> HttpResponse {
-        let host = format!("http://{}", asked.headers["host"]);
-        if let Some(method) = asked.path.strip_prefix("/twirp/github.actions.results.api.v1.CacheService/") {
-            assert_eq!(asked.headers["authorization"], "Bearer token");
-            let body: Value = serde_json::from_slice(&asked.body).unwrap();
+    fn respond(&mut self, request: &HttpRequest) -> HttpResponse {
+        let host = format!("http://{}", request.headers["host"]);
+        if let Some(method) = request.path.strip_prefix("/twirp/github.actions.results.api.v1.CacheService/") {
+            assert_eq!(request.headers["authorization"], "Bearer token");
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
             let key = body["key"].as_str().unwrap().to_owned();
             assert_eq!(body["version"].as_str().unwrap().len(), 64);
-            let answer = match method {
+            let response = match method {
                 "CreateCacheEntry" if self.entries.contains_key(&key) => json!({ "ok": false, "message": "exists" }),
                 "CreateCacheEntry" if key.is_empty() => json!({ "ok": false, "message": "cache write denied: empty" }),
                 "CreateCacheEntry" => {
@@ -267,27 +267,27 @@ impl Hub {
                 }
                 other => panic!("{other}"),
             };
-            return HttpResponse::new(200, answer.to_string());
+            return HttpResponse::new(200, response.to_string());
         }
-        let (path, query) = asked.path.split_once('?').unwrap();
+        let (path, query) = request.path.split_once('?').unwrap();
         assert!(query.starts_with("sig=a%2Bb"), "a signature is sent as it came: {query}");
         let key = path.strip_prefix("/blob/").unwrap().to_owned();
-        match (asked.method.as_str(), query.split_once("blockid=")) {
-            ("GET", _) => HttpResponse::ranged(asked, &self.entries[&key]),
+        match (request.method.as_str(), query.split_once("blockid=")) {
+            ("GET", _) => HttpResponse::ranged(request, &self.entries[&key]),
             (_, Some((_, id))) => {
-                self.blocks.insert(id.to_owned(), asked.body.clone());
+                self.blocks.insert(id.to_owned(), request.body.clone());
                 HttpResponse::new(201, "")
             }
             _ if query.ends_with("comp=blocklist") => {
-                let list = String::from_utf8(asked.body.clone()).unwrap();
+                let list = String::from_utf8(request.body.clone()).unwrap();
                 let ids = list.split("<Latest>").skip(1).map(|rest| rest.split('<').next().unwrap());
                 let blob = ids.flat_map(|id| self.blocks[id].clone()).collect();
                 self.blobs.insert(key, blob);
                 HttpResponse::new(201, "")
             }
             _ => {
-                assert_eq!(asked.headers["x-ms-blob-type"], "BlockBlob");
-                self.blobs.insert(key, asked.body.clone());
+                assert_eq!(request.headers["x-ms-blob-type"], "BlockBlob");
+                self.blobs.insert(key, request.body.clone());
                 HttpResponse::new(201, "")
             }
         }
@@ -297,7 +297,7 @@ impl Hub {
 #[test]
 fn version_2_of_the_actions_service() {
     let hub = Arc::new(Mutex::new(Hub::default()));
-    let server = HttpServer::new(move |asked| hub.lock().unwrap().answer(asked));
+    let server = HttpServer::new(move |request| hub.lock().unwrap().respond(request));
     let results = format!("{}/some/path/", server.base);
     contract(&ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadWrite), "v2");
     let reader = ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadOnly);
@@ -325,9 +325,9 @@ fn version_2_with_the_blobs_of_azure() {
         assert!(std::env::var_os("CI").is_none(), "CI needs node for Azurite");
         return;
     }
-    let kit = build_once("azurite", |place| {
+    let kit = build_once("azurite", |dir| {
         let quiet = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
-        run_checked(Command::new("npm").args(quiet).arg(place).args(AZURITE));
+        run_checked(Command::new("npm").args(quiet).arg(dir).args(AZURITE));
     });
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -340,6 +340,6 @@ fn version_2_with_the_blobs_of_azure() {
     let container =
         run_checked(sign.current_dir(&kit).args(["--input-type=module", "-e", SIGN, &endpoint])).trim().to_owned();
     let hub = Mutex::new(Hub { container: Some(container), ..Hub::default() });
-    let server = HttpServer::new(move |asked| hub.lock().unwrap().answer(asked));
+    let server = HttpServer::new(move |request| hub.lock().unwrap().respond(request));
     contract(&ActionsCacheV2::new(client(), &server.base, "token", AccessMode::ReadWrite), "azure");
 }

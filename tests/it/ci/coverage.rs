@@ -9,7 +9,7 @@ use crate::support::{CommandDeadline as _, Project, python, run_checked, venv};
 
 const SOURCE: &str = "import sys\ndef f(x):\n    if x:\n        return 1\n    return 2\nf(int(sys.argv[1]))\n";
 
-/// A project with data of two runs, each of another half of its function.
+/// A project with data of two runs, each of which covers another half of its function.
 fn measured(arguments: &dyn Fn(&str) -> Vec<String>) -> Project {
     let project = Project::empty();
     project.write("app.py", SOURCE);
@@ -27,9 +27,9 @@ fn words(text: &str) -> Vec<String> {
 fn slipcover_merges_as_its_own_command() {
     for branch in ["", " --branch"] {
         let project = measured(&|half| words(&format!("-m slipcover --json --out cov-{half}.json{branch}")));
-        let own = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
-        run_checked(project.command(python()).args(words(&format!("{own}{branch}"))));
-        let own: Value = serde_json::from_str(&project.read("merged.json")).unwrap();
+        let expected = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
+        run_checked(project.command(python()).args(words(&format!("{expected}{branch}"))));
+        let expected: Value = serde_json::from_str(&project.read("merged.json")).unwrap();
         std::fs::remove_file(project.root().join("merged.json")).unwrap();
         let ran = project.noxide(&["merge", "--coverage", "--dir", "out", "--fail-under", "100"]);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
@@ -38,9 +38,9 @@ fn slipcover_merges_as_its_own_command() {
             "{}",
             ran.stdout
         );
-        let ours: Value = serde_json::from_str(&project.read("out/coverage.json")).unwrap();
-        assert_eq!((&ours["files"], &ours["summary"]), (&own["files"], &own["summary"]));
-        // What was made is not taken for data the next time.
+        let combined: Value = serde_json::from_str(&project.read("out/coverage.json")).unwrap();
+        assert_eq!((&combined["files"], &combined["summary"]), (&expected["files"], &expected["summary"]));
+        // The combined file is not taken for data the next time.
         assert_eq!(
             project.noxide(&["merge", "--coverage", "--dir", "out"]).stdout,
             ran.stdout.replace(", required 100 %", "")
@@ -76,7 +76,7 @@ fn shards_of_other_checkouts_add_up() {
     let project = Project::empty();
     let mut folders: Vec<PathBuf> = Vec::new();
     for half in ["0", "1"] {
-        let checkout = project.beside().join(half);
+        let checkout = project.outer_dir().join(half);
         std::fs::create_dir(&checkout).unwrap();
         let checkout = project.below(&checkout);
         checkout.write("app.py", SOURCE);

@@ -74,7 +74,7 @@ fn unreadable_needs_are_a_usage_error() {
     project.write("broken.yml", "jobs: [\n");
     let broken = project.noxide(&["gate", "--needs", GOOD, "--workflow", "broken.yml", "--job", "x"]);
     let unnamed = gate(GOOD, &["--workflow", "ci.yml"]);
-    for (ran, why) in [
+    for (ran, expected) in [
         (gate("{", &[]), "toJSON(needs)"),
         (gate("{}", &[]), "needs no other job"),
         (Project::empty().noxide(&["gate"]), "no job results"),
@@ -84,6 +84,6 @@ fn unreadable_needs_are_a_usage_error() {
         (unnamed, "the gate job is unknown"),
     ] {
         assert_eq!(ran.exit, Some(2), "{ran:?}");
-        assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
     }
 }

@@ -1,4 +1,4 @@
-//! `noxide merge`: three shards merged are what one run would have been.
+//! `noxide merge`: three merged shards equal one run of all sessions.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
     record.sessions.iter().map(result).collect()
 }
 
-/// Three shards in checkouts of their own, and a project to merge them in.
+/// Three shards, each in its own checkout, and a project to merge them in.
 fn shards() -> (Project, Vec<String>) {
     let whole = project();
     let mut folders = Vec::new();
     for index in 1..=3 {
-        let checkout = whole.beside().join(format!("checkout {index}"));
+        let checkout = whole.outer_dir().join(format!("checkout {index}"));
         std::fs::create_dir(&checkout).unwrap();
         let checkout = whole.below(&checkout);
         checkout.write("noxfile.py", NOXFILE);
@@ -94,7 +94,7 @@ fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
         "import nox, os\nnox.options.default_venv_backend = 'none'\n\
         @nox.session\ndef same(session):\n    if os.path.exists('broken'): session.error('broken')\n",
     );
-    let other = whole.beside().join("other");
+    let other = whole.outer_dir().join("other");
     std::fs::create_dir(&other).unwrap();
     let other = whole.below(&other);
     other.write("noxfile.py", whole.read("noxfile.py"));
@@ -123,11 +123,11 @@ fn directories_without_a_run_are_rejected() {
     project.write("odd/record.json", "{}");
     let record = r#"{"version": 9}"#;
     project.write("new/record.json", record);
-    for (folder, why) in
+    for (folder, expected) in
         [("empty", "no run is recorded"), ("none", "none"), ("odd", "record.json"), ("new", "record.json")]
     {
         let ran = merge(&project, &[folder.to_owned()], &[]);
-        assert!(ran.exit == Some(2) && ran.stderr.contains(why), "{folder}: {ran:?}");
+        assert!(ran.exit == Some(2) && ran.stderr.contains(expected), "{folder}: {ran:?}");
     }
     assert_eq!(project.noxide(&["merge"]).exit, Some(2));
     assert_eq!(project.noxide(&["merge", "empty", "--fail-under", "97"]).exit, Some(2));

@@ -1,10 +1,10 @@
-//! Wheels uploaded and downloaded: to uv they are as if fetched, and a malicious store is harmless.
+//! Wheels uploaded and downloaded: uv treats them as its own downloads, and a malicious remote store is harmless.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use noxide::cache::remote::{
-    CacheScope, DownloadPlan, EnvironmentEntries, RemoteManifest, RemoteStore, WheelChecksums,
+    CacheScopes, DownloadPlan, EnvironmentEntries, RemoteManifest, RemoteStore, WheelChecksums,
 };
 use noxide::cache::store::{EntryId, EntryKind};
 use noxide::cache::{
@@ -19,9 +19,9 @@ use crate::support::{HttpResponse, HttpServer};
 const NOW: i64 = 1_795_600_000;
 const DAY: i64 = 24 * 3_600;
 
-fn scope(reference: &str) -> CacheScope {
+fn scopes(reference: &str) -> CacheScopes {
     let (reference, base) = reference.split_once('<').unwrap_or((reference, ""));
-    CacheScope::from_environment("linux-x86_64", "root", &|name| match name {
+    CacheScopes::from_environment("linux-x86_64", "root", &|name| match name {
         "GITHUB_REPOSITORY" => Some("Org/Repo".to_owned()),
         "GITHUB_REF" => Some(reference.to_owned()),
         "GITHUB_BASE_REF" => Some(base.to_owned()),
@@ -34,10 +34,10 @@ fn no_environments() -> EnvironmentEntries {
     EnvironmentEntries::default()
 }
 
-fn remote(place: &Path, reference: &str) -> RemoteStore {
+fn remote(dir: &Path, reference: &str) -> RemoteStore {
     RemoteStore {
-        backend: Box::new(DirectoryBackend::new(place)),
-        scope: scope(reference),
+        backend: Box::new(DirectoryBackend::new(dir)),
+        scopes: scopes(reference),
         signing_key: None,
         checksums: None,
     }
@@ -46,7 +46,7 @@ fn remote(place: &Path, reference: &str) -> RemoteStore {
 /// A fixture whose wheels are in its store and, from the main branch, in a remote store.
 struct UploadedFixture {
     fixture: Fixture,
-    place: PathBuf,
+    dir: PathBuf,
 }
 
 impl UploadedFixture {
@@ -54,22 +54,22 @@ impl UploadedFixture {
         let fixture = Fixture::new();
         let store = fixture.store();
         store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-        let place = fixture.project.beside().join("directory_backend");
-        let sent = Self { fixture, place };
+        let dir = fixture.project.outer_dir().join("directory_backend");
+        let sent = Self { fixture, dir };
         let report = sent.push("refs/heads/main", NOW);
         assert_eq!((report.packages.len(), report.packs, report.warnings.len()), (4, 1, 0), "{report:?}");
         sent
     }
 
     fn push(&self, reference: &str, now: i64) -> noxide::cache::remote::UploadReport {
-        let remote = remote(&self.place, reference);
+        let remote = remote(&self.dir, reference);
         let store = self.fixture.store();
         remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &no_environments(), now)
     }
 
     /// A store with nothing in it.
     fn empty(&self, name: &str) -> Store {
-        let dir = Some(self.fixture.project.beside().join(name));
+        let dir = Some(self.fixture.project.outer_dir().join(name));
         Store::open(&CacheOptions { dir, ..CacheOptions::default() }).unwrap()
     }
 
@@ -88,7 +88,7 @@ impl UploadedFixture {
     }
 
     fn files(&self) -> BTreeSet<PathBuf> {
-        let walk = walkdir::WalkDir::new(&self.place).into_iter().map(|entry| entry.unwrap());
+        let walk = walkdir::WalkDir::new(&self.dir).into_iter().map(|entry| entry.unwrap());
         walk.filter(|entry| entry.file_type().is_file()).map(|entry| entry.path().to_path_buf()).collect()
     }
 
@@ -102,14 +102,14 @@ impl UploadedFixture {
 fn uv_installs_offline_from_downloaded_packages() {
     let sent = UploadedFixture::new();
     let store = sent.empty("other-store");
-    let remote = remote(&sent.place, "refs/heads/main");
+    let remote = remote(&sent.dir, "refs/heads/main");
     let brought = sent.download(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.packages.len(), brought.failures.len()), (4, 0), "{brought:?}");
     let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len()), (4, 0), "{report:?}");
     assert_eq!(sent.fixture.sync_offline("second"), ALL);
     assert!(store.verify_entries(&NoProgress).is_clean());
-    // All is here: nothing is read. Nothing is new: nothing is written.
+    // Everything is present: nothing is read. Nothing is new: nothing is written.
     assert_eq!(sent.download(&remote, &store, &PackageSelection::All).bytes, 0);
     let before = sent.files();
     let again = remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &no_environments(), NOW + DAY);
@@ -122,20 +122,20 @@ fn one_session_downloads_only_its_packages() {
     let sent = UploadedFixture::new();
     let PackageSelection::Only(packages) = sent.fixture.wanted() else { panic!() };
     let alpha = packages.into_iter().filter(|package| package.name.starts_with("alpha")).collect();
-    let remote = remote(&sent.place, "refs/heads/main");
+    let remote = remote(&sent.dir, "refs/heads/main");
     let store = sent.empty("other-store");
     let brought = sent.download(&remote, &store, &PackageSelection::Only(alpha));
     assert_eq!(brought.packages, ["alpha 1.0"]);
     let manifest = RemoteManifest::from_bytes(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
-    let own = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap().length;
-    assert_eq!(brought.bytes, own);
+    let alpha_length = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap().length;
+    assert_eq!(brought.bytes, alpha_length);
 }
 
 #[test]
 fn pull_requests_read_their_base_and_write_their_own_scope() {
     let sent = UploadedFixture::new();
     let store = sent.empty("pull-store");
-    let pull = remote(&sent.place, "refs/pull/7/merge<main");
+    let pull = remote(&sent.dir, "refs/pull/7/merge<main");
     assert_eq!(sent.download(&pull, &store, &PackageSelection::All).packages.len(), 4);
     assert_eq!(
         pull.upload(&pull.load_snapshot(), &store, &store.entry_ids(), &no_environments(), NOW).bytes,
@@ -145,11 +145,11 @@ fn pull_requests_read_their_base_and_write_their_own_scope() {
     // Something that only the pull request has.
     let id = EntryId::new(EntryKind::BuiltWheel, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
     assert!(store.open_entry(&id).unwrap().is_none());
-    let other = remote(&sent.place, "refs/heads/other");
+    let other = remote(&sent.dir, "refs/heads/other");
     assert!(other.load_snapshot().is_empty());
     assert_eq!(sent.push("refs/heads/other", NOW).packages.len(), 4, "a branch whose default one is not known");
-    assert_eq!(remote(&sent.place, "refs/heads/main").load_snapshot().package_count(), 4);
-    assert!(remote(&sent.place, "refs/pull/8/merge<nothing").load_snapshot().is_empty());
+    assert_eq!(remote(&sent.dir, "refs/heads/main").load_snapshot().package_count(), 4);
+    assert!(remote(&sent.dir, "refs/pull/8/merge<nothing").load_snapshot().is_empty());
 }
 
 #[test]
@@ -163,13 +163,13 @@ fn concurrent_uploads_lose_nothing() {
         store
     };
     let (one, two) = (fresh("one", "alpha"), fresh("two", "beta"));
-    let place = sent.fixture.project.beside().join("beside");
-    let (first, second) = (remote(&place, "refs/heads/main"), remote(&place, "refs/heads/main"));
-    // Both looked before either wrote.
+    let dir = sent.fixture.project.outer_dir().join("beside");
+    let (first, second) = (remote(&dir, "refs/heads/main"), remote(&dir, "refs/heads/main"));
+    // Both read the manifests before either wrote.
     let views = (first.load_snapshot(), second.load_snapshot());
     assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &no_environments(), NOW).packages, ["alpha 1.0"]);
     assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &no_environments(), NOW + 1).packages, ["beta 2.0"]);
-    assert_eq!(remote(&place, "refs/heads/main").load_snapshot().package_count(), 2);
+    assert_eq!(remote(&dir, "refs/heads/main").load_snapshot().package_count(), 2);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn old_packs_are_rewritten_before_they_expire() {
     let after = sent.file("p-");
     assert!(before != after && !before.exists() && sent.files().len() == 2);
     let store = sent.empty("other-store");
-    let brought = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let brought = sent.download(&remote(&sent.dir, "refs/heads/main"), &store, &PackageSelection::All);
     assert_eq!((brought.packages.len(), brought.failures.len()), (4, 0), "{brought:?}");
     // Its use is recorded from time to time, at the cost of a manifest.
     let wanted = sent.push("refs/heads/main", NOW + 27 * DAY);
@@ -198,22 +198,23 @@ fn changed_bytes_are_not_used() {
     bytes[alpha.offset as usize + 20] ^= 1;
     fs_err::write(&pack, &bytes).unwrap();
     let store = sent.empty("other-store");
-    let brought = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let brought = sent.download(&remote(&sent.dir, "refs/heads/main"), &store, &PackageSelection::All);
     assert_eq!(brought.packages.len(), 3, "{brought:?}");
     assert_eq!(brought.failures[0].name, "alpha 1.0");
     assert!(brought.failures[0].reason.contains("digest differs from the manifest"), "{brought:?}");
     fs_err::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
     let store = sent.empty("third-store");
-    let cut = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let cut = sent.download(&remote(&sent.dir, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(cut.failures.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
     std::fs::remove_file(&pack).unwrap();
-    let gone = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let without_pack = sent.download(&remote(&sent.dir, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(
-        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack no longer exists"),
-        "{gone:?}"
+        !without_pack.failures.is_empty()
+            && without_pack.failures.iter().all(|failed| failed.reason == "its pack no longer exists"),
+        "{without_pack:?}"
     );
     fs_err::write(sent.file("m-"), "nxm2 -\nnonsense").unwrap();
-    let view = remote(&sent.place, "refs/heads/main").load_snapshot();
+    let view = remote(&sent.dir, "refs/heads/main").load_snapshot();
     assert!(view.is_empty() && view.warnings[0].contains("damaged"), "{view:?}");
 }
 
@@ -224,15 +225,15 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     let honest = sent.fixture.store();
     let id = honest.entry_ids().into_iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
     let entry = honest.open_entry(&id).unwrap().unwrap();
-    // The same wheel with one file of his own, listed in a RECORD of his own.
+    // The same wheel with an additional file that is listed in its RECORD.
     let evil = sent.empty("evil-store");
     let mut incoming = evil.stage_entry(&id, &entry.meta.name).unwrap();
-    let record = entry.manifest.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
+    let record = entry.listing.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
     let mut lines = std::fs::read_to_string(entry.tree_path().join(&record)).unwrap();
     let payload = b"import os; os.system('evil')\n";
     let digest = noxide::fs::encode_base64_url(&noxide::fs::Sha256Digest::hash_bytes(payload).0);
     lines.push_str(&format!("evil.pth,sha256={digest},{}\n", payload.len()));
-    for item in entry.manifest.files() {
+    for item in entry.listing.files() {
         let text = std::fs::read(entry.tree_path().join(&item.path)).unwrap();
         let text = if item.path == record { lines.clone().into_bytes() } else { text };
         incoming.add_file(&item.path, false, text.len() as u64, &mut text.as_slice()).unwrap();
@@ -242,8 +243,8 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
         incoming.add_placement(placing, files);
     }
     incoming.publish(None).unwrap();
-    let place = sent.fixture.project.beside().join("hostile");
-    let mut hostile = remote(&place, "refs/heads/main");
+    let dir = sent.fixture.project.outer_dir().join("hostile");
+    let mut hostile = remote(&dir, "refs/heads/main");
     assert_eq!(
         hostile.upload(&hostile.load_snapshot(), &evil, &evil.entry_ids(), &no_environments(), NOW).packages.len(),
         1
@@ -264,9 +265,9 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     let (frames, misses) =
         hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("differs from noxide.sums"), "{misses:?}");
-    // Also where the manifest claims the honest tree for the evil bytes.
+    // Also if the manifest states the right digest for the wrong bytes.
     let lying = {
-        let path = walkdir::WalkDir::new(&place)
+        let path = walkdir::WalkDir::new(&dir)
             .into_iter()
             .map(|e| e.unwrap().into_path())
             .find(|path| path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("m-")));
@@ -278,12 +279,12 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     };
     assert!(lying.packages.is_empty() && lying.failures.len() == 1, "{lying:?}");
     assert!(victim.entry_ids().is_empty());
-    // What the list does not know is not taken either.
+    // Wheels that are not in the list are rejected too.
     hostile.checksums = Some(WheelChecksums::default());
     let (frames, misses) =
         hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("not in noxide.sums"));
-    // And so can a key of protected branches: unsigned manifests are ignored.
+    // A signing key of protected branches does too: unsigned manifests are ignored.
     hostile.checksums = None;
     hostile.signing_key = Some("only on main".to_owned());
     let view = hostile.load_snapshot();
@@ -295,23 +296,27 @@ fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
 #[test]
 fn uv_downloads_the_rest_when_the_server_disappears() {
     let sent = UploadedFixture::new();
-    let directory_backend = DirectoryBackend::new(&sent.place);
+    let directory_backend = DirectoryBackend::new(&sent.dir);
     let key = directory_backend.list_objects("nx2/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
-    let server = HttpServer::new(move |asked| {
-        if asked.path.starts_with("/archive/") {
+    let server = HttpServer::new(move |request| {
+        if request.path.starts_with("/archive/") {
             let bytes = directory_backend.get_range(&key, 0..u64::MAX).unwrap().unwrap();
-            return HttpResponse::ranged(asked, &bytes);
+            return HttpResponse::ranged(request, &bytes);
         }
-        if !asked.path.contains("m-") {
+        if !request.path.contains("m-") {
             return HttpResponse::new(0, "");
         }
-        let place = format!("http://{}/archive/m", asked.headers["host"]);
-        HttpResponse::new(200, serde_json::json!({ "archiveLocation": place, "cacheKey": key }).to_string())
+        let dir = format!("http://{}/archive/m", request.headers["host"]);
+        HttpResponse::new(200, serde_json::json!({ "archiveLocation": dir, "cacheKey": key }).to_string())
     });
     let client = HttpClient::new(RetryBudget::new(std::time::Duration::from_secs(30)));
     let backend = ActionsCacheV1::new(client, &server.base, "", AccessMode::ReadWrite);
-    let remote =
-        RemoteStore { backend: Box::new(backend), scope: scope("refs/heads/main"), signing_key: None, checksums: None };
+    let remote = RemoteStore {
+        backend: Box::new(backend),
+        scopes: scopes("refs/heads/main"),
+        signing_key: None,
+        checksums: None,
+    };
     let store = sent.empty("other-store");
     let brought = sent.download(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.packages.len(), brought.failures.len()), (0, 4), "{brought:?}");

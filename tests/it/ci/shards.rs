@@ -35,8 +35,11 @@ fn shards_run_each_session_once_and_keep_together_what_belongs_together() {
         // `package` requires `tests`, and `report` combines what `tests` measured.
         let together = ["tests", "package", "report"].map(|name| mine.iter().any(|mine| mine == name));
         assert!(together == [true; 3] || together == [false; 3], "{mine:?}");
-        let facts = ran.record().shard.as_ref().unwrap();
-        assert_eq!((facts.index.to_string(), facts.count, facts.sessions.len()), (shard[..1].to_owned(), 3, 7));
+        let metadata = ran.record().shard.as_ref().unwrap();
+        assert_eq!(
+            (metadata.index.to_string(), metadata.count, metadata.sessions.len()),
+            (shard[..1].to_owned(), 3, 7)
+        );
         assert_eq!(ran.exit, Some(i32::from(mine.iter().any(|name| name == "bad"))));
         all.extend(mine);
     }

@@ -1,4 +1,4 @@
-//! `noxide ci`: packages of one run are there for the next on any machine, and the cache fails no run.
+//! `noxide ci`: packages of one run are restored in the next on any machine, and the cache never fails a run.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,13 +24,13 @@ impl Machine<'_> {
         self.ci_at(self.fixture.project.root(), arguments, variables)
     }
 
-    /// The same of a checkout of the project that lies there.
+    /// Like `new`, for a checkout of the project at this path.
     fn ci_at(&self, root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (NoxideRun, Value) {
         let project = &self.fixture.project;
         let all: Vec<&str> = ["ci"].iter().chain(arguments).copied().collect();
         let mut command: Command = noxide_in(root, &all);
-        command.env("UV_CACHE_DIR", project.beside().join(self.name).join("uv"));
-        command.env("NOXIDE_CACHE_DIR", project.beside().join(self.name).join("store"));
+        command.env("UV_CACHE_DIR", project.outer_dir().join(self.name).join("uv"));
+        command.env("NOXIDE_CACHE_DIR", project.outer_dir().join(self.name).join("store"));
         command.env_remove("NOXIDE_REMOTE").envs(variables.iter().copied());
         std::fs::remove_dir_all(root.join(".nox")).ok();
         let ran = NoxideRun::finish(&mut command);
@@ -48,7 +48,7 @@ pub(super) fn names(value: &Value) -> Vec<&str> {
 fn one_step_restores_runs_saves_and_collects() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let remote = ["--remote", elsewhere.as_str()];
     let first = Machine { fixture: &fixture, name: "first-machine" };
     let (ran, cache) = first.ci(&remote, &[]);
@@ -74,7 +74,7 @@ fn one_step_restores_runs_saves_and_collects() {
     assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
 
     // Packages of a failed run are saved too.
-    let fresh = fixture.project.beside().join("fresh").display().to_string();
+    let fresh = fixture.project.outer_dir().join("fresh").display().to_string();
     let third = Machine { fixture: &fixture, name: "third-machine" };
     let (ran, cache) = third.ci(&["--remote", &fresh, "-s", "bad", "--format", "json"], &[]);
     assert_eq!(ran.exit, Some(1));
@@ -82,7 +82,7 @@ fn one_step_restores_runs_saves_and_collects() {
     let document: Value = serde_json::from_str(&ran.stdout).expect("one document and nothing else");
     assert_eq!(document["version"], 2);
 
-    // The second step of one machine finds all where it left it.
+    // The second step on the same machine finds everything present.
     let (_, cache) = first.ci(&["--remote", "off", "-s", "two", "--write-sums"], &[]);
     assert_eq!(cache["remote"], Value::Null);
     assert!(fixture.project.read("noxide.sums").contains("many 1.5"), "{}", fixture.project.read("noxide.sums"));
@@ -105,10 +105,10 @@ fn a_failing_cache_fails_no_run() {
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("warning: 127.0.0.1") && ran.stdout.contains("answered 500: down"), "{}", ran.stdout);
     assert_eq!(cache["saved"], 2, "{cache:#}");
-    // None is given: there is only the store here.
+    // Without a remote there is only the local store.
     let (ran, cache) = machine.ci(&["-s", "one"], &[]);
     assert_eq!((ran.exit, &cache["remote"], &cache["warnings"]), (Some(0), &Value::Null, &serde_json::json!([])));
-    // Settings that name nothing, and a list that nobody understands: without a cache, and said.
+    // An invalid remote and a malformed list of checksums: the run has no cache and says so.
     let (ran, _) = machine.ci(&["-s", "one", "--remote", "ftp://x"], &[]);
     assert!(
         ran.exit == Some(0) && ran.stdout.contains("note: the cache is not used: `ftp://x` is not a cache"),
@@ -144,14 +144,14 @@ const STATES: &str = "import nox, pathlib\nnox.options.default_venv_backend = 'u
 #[test]
 fn environments_bytecode_and_folders_go_with_the_packages() {
     let fixture = Fixture::new();
-    let folder = fixture.project.beside().join("tool");
+    let folder = fixture.project.outer_dir().join("tool");
     let tool = folder.join("file");
     let write = |noxfile: &str| {
         fixture.project.write("noxfile.py", noxfile.replace("TOOL", &format!("{:?}", tool.display().to_string())));
     };
     write(STATES);
     fixture.project.write("noxide.toml", format!("[cache]\nfolders = [{:?}]\n", folder.display().to_string()));
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let remote = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--output", "stream"];
     let run = |name: &'static str, arguments: &[&str]| {
         std::fs::remove_dir_all(&folder).ok();
@@ -163,7 +163,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     };
     let (ran, cache) = run("first-machine", &[]);
     assert!(ran.stdout.contains("tool was there: False"), "{}", ran.stdout);
-    // An environment, bytecode, a folder, and what the session took.
+    // An environment, bytecode, a folder, and the session's packages.
     assert_eq!(
         (&cache["uploaded"]["other_entries"], &cache["downloaded"]["other_entries"]),
         (&4.into(), &0.into()),
@@ -171,8 +171,8 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     );
 
     let (ran, cache) = run("second-machine", &[]);
-    for said in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
-        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
+    for expected in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     assert_eq!(
         (&cache["downloaded"]["other_entries"], &cache["uploaded"]["bytes"]),
@@ -193,7 +193,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
         (&2.into(), &1.into()),
         "{cache:#}"
     );
-    // With sums nothing is used that they cannot name.
+    // With checksums, only entries that are in them are used.
     let (_, cache) = run("third-machine", &["--write-sums"]);
     assert_eq!(&cache["uploaded"]["bytes"], &0, "{cache:#}");
     let (ran, cache) = run("fourth-machine", &[]);
@@ -202,7 +202,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     assert_eq!(names(&cache["downloaded"]["packages"]), ["alpha 1.0", "beta 2.0", "many 1.5"]);
 }
 
-/// A checkout of a project as another run gets it: its files, and nothing that a run made.
+/// A fresh checkout of a project: its files, and nothing that a run created.
 fn checkout(from: &Path, to: &Path) {
     std::fs::remove_dir_all(to).ok();
     run_checked(Command::new("cp").arg("-a").arg(from).arg(to));
@@ -218,10 +218,10 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
         .replace("TOOL", "'tool/file'")
         .replace("session.log(", "__import__('time').sleep(0.3)\n    session.log(");
     fixture.project.write("noxfile.py", &noxfile);
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let flags = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--events", "events.jsonl"];
     let forge = [("CI", "true"), ("GITHUB_REPOSITORY", "org/repo")];
-    let other = fixture.project.beside().join("other");
+    let other = fixture.project.outer_dir().join("other");
     let run = |name: &'static str, root: &Path| {
         let (ran, cache) = Machine { fixture: &fixture, name }.ci_at(root, &flags, &forge);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
@@ -231,17 +231,17 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
     let (ran, cache) = run("first-machine", fixture.project.root());
     assert!(ran.stdout.contains("1 session on") && !ran.stdout.contains("about"), "nobody knows yet: {}", ran.stdout);
     let all = sent(&cache);
-    // The checkout has moved: the next may be at yet another path.
+    // The checkout has moved: the next one may be at another path again.
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
     assert!(ran.stdout.contains("usually"), "{}", ran.stdout);
     assert!(other.join(".nox/.noxide/history").is_dir());
     assert_eq!((&cache["uploaded"]["bytes"], ran.stdout.contains("not restored")), (&0.into(), false), "{cache:#}");
-    // What else is new is sent, and where the project lay.
+    // Everything else that is new is uploaded, with the path of the project.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();
     let (_, cache) = run("third-machine", &other);
     assert!(sent(&cache) < all && names(&cache["uploaded"]["packages"]) == ["source 0.3"], "{cache:#}");
-    // It lies there again, so the next one may as well.
+    // It has the same path again, so the next one may have it too.
     let (_, cache) = run("fourth-machine", &other);
     assert_eq!(sent(&cache), 1, "the environment: {cache:#}");
     let (ran, cache) = run("fifth-machine", &other);
@@ -259,7 +259,7 @@ fn without_install_arguments_a_session_restores_the_packages_it_held() {
         @nox.session\ndef vague(session):\n    session.install(*WORDS)\n    session.run('python', '-c', 'import beta')\n\
         @nox.session\ndef clear(session):\n    session.install('alpha', 'many')\n";
     fixture.project.write("noxfile.py", noxfile);
-    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let run = |name: &'static str, more: &[&str]| {
         let machine = Machine { fixture: &fixture, name };
         let (ran, cache) = machine.ci(&[&["--remote", &elsewhere, "--locked"], more].concat(), &[]);
@@ -278,7 +278,7 @@ fn without_install_arguments_a_session_restores_the_packages_it_held() {
     let (ran, cache) = run("second-machine", &["-s", "vague"]);
     assert_eq!(names(&cache["downloaded"]["packages"]), ["beta 2.0"], "{cache:#}");
     assert_eq!(uses(&ran), (1, 0));
-    // Another install: the last environment gives the names, the lock the versions.
+    // Another install: the names come from the last environment, the versions from the lock file.
     fixture.project.write("noxfile.py", noxfile.replace("*WORDS)", "*WORDS, 'beta')"));
     let (ran, _) = run("second-machine", &["-s", "vague"]);
     assert_eq!(uses(&ran), (1, 0));

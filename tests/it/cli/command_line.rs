@@ -25,13 +25,13 @@ fn run(flags: &str) -> RunArgs {
     }
 }
 
-/// What nox in the host gets for flags of `noxide run`.
+/// Returns the flags that nox in the host gets for flags of `noxide run`.
 fn forwarded(flags: &str) -> String {
     let argv = run(flags).nox_args();
     argv.iter().map(|argument| argument.to_string_lossy().replace(' ', "␣")).collect::<Vec<_>>().join(" ")
 }
 
-/// nox's spellings on the left, its own canonical ones on the right; nothing goes on that was not given.
+/// Flags of `noxide run`, and the flags that nox gets: canonical, and only those that were given.
 const SPELLINGS: &[(&str, &str)] = &[
     ("", ""),
     // Sessions
@@ -43,7 +43,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-slint", "--sessions=lint"),
     ("-s=lint", "--sessions=lint"),
     ("-s tests-3.12(db='pg',␣n=1)", "--sessions=tests-3.12(db='pg',␣n=1)"),
-    // The last one counts, a comma is part of a name, and naming none is a choice too.
+    // The last one counts, a comma is part of a name, and a flag without names selects none.
     ("-s a -s b c", "--sessions b c"),
     ("-s a,b", "--sessions=a,b"),
     ("-s a -s", "--sessions"),
@@ -214,7 +214,7 @@ fn the_last_failure_flag_counts() {
     ] {
         assert_eq!(run(flags).settings_flags().fail_fast, expected, "{flags}");
     }
-    // The value needs its `=`, so that a session's name is not taken for it.
+    // The value needs `=`, so that a session's name is not taken as the value.
     assert_eq!(forwarded("--fail-fast -s kill"), "--sessions=kill");
 }
 
@@ -309,7 +309,7 @@ fn flags_without_a_subcommand_suggest_run() {
     assert!(!text.contains("noxide run -s tests"), "{text}");
 }
 
-/// A path that is no text goes through unharmed.
+/// A path that is not UTF-8 is passed on unchanged.
 #[cfg(unix)]
 #[test]
 fn arguments_that_are_not_utf8_are_passed_on() {

@@ -79,18 +79,18 @@ const WAITS: &str = "@nox.session\ndef works(session):\n    print('stdin', sys.s
 #[test]
 fn a_key_press_shows_the_status_and_the_terminal_is_restored() {
     let project = Project::with_sessions(WAITS);
-    let said = type_keys(
+    let output = type_keys(
         &project,
         "wait stdin True;until raw silent;key x;key t;wait 1 running, 0 done;key \\n;wait 1 running, 0 done;touch over",
     );
-    assert_eq!(said, "before line echo\nmodes raw silent\nafter line echo 0\n");
+    assert_eq!(output, "before line echo\nmodes raw silent\nafter line echo 0\n");
 }
 
 #[test]
 fn an_interrupt_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
-    let said = type_keys(&project, "wait stdin True;until raw silent;key \\x03");
-    assert_eq!(said, "before line echo\nmodes raw silent\nafter line echo 130\n");
+    let output = type_keys(&project, "wait stdin True;until raw silent;key \\x03");
+    assert_eq!(output, "before line echo\nmodes raw silent\nafter line echo 130\n");
 }
 
 #[test]
@@ -98,6 +98,6 @@ fn a_stopped_noxide_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
     let steps =
         "wait stdin True;until raw silent;key \\x1a;stopped;continue;until raw silent;key t;wait 1 running;touch over";
-    let said = type_keys(&project, steps);
-    assert_eq!(said, "before line echo\nmodes raw silent\nstopped line echo\nmodes raw silent\nafter line echo 0\n");
+    let output = type_keys(&project, steps);
+    assert_eq!(output, "before line echo\nmodes raw silent\nstopped line echo\nmodes raw silent\nafter line echo 0\n");
 }

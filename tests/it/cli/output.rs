@@ -49,7 +49,7 @@ fn begin(root: &Path, names: &[String]) -> RunEvent {
         cpus: 1,
         usual_ms: None,
     };
-    let facts = RunMetadata {
+    let metadata = RunMetadata {
         run_id: "1".to_owned(),
         started_at: "2026-11-23T05:25:00+00:00".to_owned(),
         root: root.to_path_buf(),
@@ -59,7 +59,7 @@ fn begin(root: &Path, names: &[String]) -> RunEvent {
         versions: Vec::new(),
         shard: None,
     };
-    RunEvent { at: 0, kind: EventKind::RunStarted(facts) }
+    RunEvent { at: 0, kind: EventKind::RunStarted(metadata) }
 }
 
 /// Start and end of a session whose log has so many bytes.

@@ -1,4 +1,4 @@
-//! The JSON schema and the documentation of the settings: what they promise is what is read.
+//! The JSON schema and the documentation of the settings: both name exactly the settings that noxide reads.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use noxide::run::RunOptions;
 
 use super::settings::{project, resolved, shown, wrong};
 
-/// The schema that editors get; renew it with the command the message names.
+/// The committed schema for editors is up to date.
 #[test]
 fn the_schema_in_the_docs_matches_the_types() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.schema.json");
@@ -36,9 +36,9 @@ fn schema_reader_and_docs_have_the_same_keys() {
         ("/$defs/rule/properties", "[audit.rules.NX301]\n"),
     ] {
         for key in schema_keys(pointer) {
-            // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.
-            let told = wrong(&format!("{head}{key} = 1979-05-27\n"));
-            assert!(told.contains(&format!("`{key}` must be ")), "{told}");
+            // A date is invalid for every key, so the error must be about the value, not about an unknown key.
+            let error = wrong(&format!("{head}{key} = 1979-05-27\n"));
+            assert!(error.contains(&format!("`{key}` must be ")), "{error}");
             assert!(handbook.contains(&format!("| `{key}` ")), "docs/settings.md does not tell of `{key}`");
         }
     }

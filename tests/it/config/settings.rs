@@ -188,7 +188,7 @@ fn locations_in_pyproject_have_full_keys() {
     assert_eq!(errors[1].to_string(), "pyproject.toml:3:1: unknown key `cpus`");
 }
 
-/// All errors as drawn, a blank line between two.
+/// All diagnostics as rendered, separated by blank lines.
 fn drawn(errors: &[SettingsError], color: bool, unicode: bool) -> String {
     let shown =
         settings_diagnostics(errors).into_iter().map(|mistake| mistake.render(OutputTheme { color, unicode }, None));

@@ -1,4 +1,4 @@
-//! Noxfiles that cannot be loaded, and odd ones that can: one clear message each.
+//! Noxfiles that cannot be loaded, and unusual ones that can: one clear message each.
 
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
@@ -79,9 +79,9 @@ fn a_noxfile_that_hangs_is_killed_and_its_line_shown() {
                    print(child.pid, flush=True)\ndef wait():\n    time.sleep(1000)\nwait()\n";
     let project = Project::new(noxfile);
     std::fs::rename(project.root().join("noxfile.py"), project.root().join("other.py")).unwrap();
-    let ask = HostArgs { timeout: Duration::from_millis(1500), ..HostArgs::args(&["--noxfile=other.py"]) };
+    let host_args = HostArgs { timeout: Duration::from_millis(1500), ..HostArgs::args(&["--noxfile=other.py"]) };
     let since = Instant::now();
-    let Err(error @ HostError::LoadTimeout { .. }) = ask.start(&project) else { panic!() };
+    let Err(error @ HostError::LoadTimeout { .. }) = host_args.start(&project) else { panic!() };
     assert!(since.elapsed() < Duration::from_secs(20));
     let noxfile = project.root().join("other.py");
     assert!(error.to_string().starts_with("other.py did not load within 1.5 s"), "{error}");
@@ -187,8 +187,8 @@ fn a_locale_and_a_path_without_utf8_work() {
     let noxfile = "import nox\nnox.options.default_venv_backend = 'none'\n\
                    @nox.session\n@nox.parametrize('x', ['é'])\ndef söß(session, x):\n    print(x, '✓')\n    session.log('done ✓')\n";
     std::fs::copy(project.write("noxfile.py", noxfile), odd.join("noxfile.py")).unwrap();
-    let ask = HostArgs::args(&[]).env("LC_ALL", "C").env("PYTHONCOERCECLOCALE", "0").env("PYTHONUTF8", "0");
-    let ran = run_host(&project, &ask);
+    let host_args = HostArgs::args(&[]).env("LC_ALL", "C").env("PYTHONCOERCECLOCALE", "0").env("PYTHONUTF8", "0");
+    let ran = run_host(&project, &host_args);
     assert_eq!(ran.status("söß(x='é')"), NoxStatus::Success, "{:?}", ran.logs);
     let project = project.below(&odd);
     let ran = run_host(&project, &HostArgs::args(&[]));
@@ -213,7 +213,7 @@ fn a_program_that_is_not_python_is_recognized() {
     let nothing = HostArgs { python: project.root().join("none"), ..HostArgs::default() };
     let Err(error @ HostError::Start { .. }) = nothing.start(&project) else { panic!() };
     assert!(error.to_string().starts_with("cannot run "), "{error}");
-    let odd = project.beside().join("odd");
+    let odd = project.outer_dir().join("odd");
     crate::support::write_script(&odd, "#!/bin/sh\necho hello\necho nonsense >&0\ncat >/dev/null\n");
     let Err(error @ HostError::Died { .. }) = (HostArgs { python: odd, ..HostArgs::default() }).start(&project) else {
         panic!()

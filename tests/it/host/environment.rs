@@ -9,8 +9,8 @@ use noxide::project::{
 
 use crate::support::{HostArgs, Project, nox_release_path, nox_releases, run_host, write_script};
 
-fn read(project: &Project, ask: &HostArgs) -> NoxfileManifest {
-    let (host, manifest) = ask.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
+fn read(project: &Project, host_args: &HostArgs) -> NoxfileManifest {
+    let (host, manifest) = host_args.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
     host.close();
     manifest
 }
@@ -22,9 +22,9 @@ const SCRIPT: &str = "# /// script\n# dependencies = ['nox', 'iniconfig']\n# ///
 #[test]
 fn a_noxfile_with_dependencies_gets_the_interpreter_nox_would_give_it() {
     let project = Project::new(SCRIPT);
-    let mut ask = HostArgs::args(&["-s", "one"]).env("PYTHONPATH", "/nowhere");
-    ask.posargs = vec!["a b".into()];
-    let ran = run_host(&project, &ask);
+    let mut host_args = HostArgs::args(&["-s", "one"]).env("PYTHONPATH", "/nowhere");
+    host_args.posargs = vec!["a b".into()];
+    let ran = run_host(&project, &host_args);
     let home = project.root().join(".nox/_nox_script_mode");
     assert!(ran.manifest.executable.starts_with(&home), "{:?}", ran.manifest.executable);
     assert_eq!(ran.status("one"), NoxStatus::Success);
@@ -58,11 +58,11 @@ fn unavailable_noxfile_dependencies_are_an_error_of_nox() {
 #[test]
 fn an_interpreter_without_nox_is_an_error() {
     let project = Project::new("import nox\n");
-    let blocked = project.beside().join("nox");
+    let blocked = project.outer_dir().join("nox");
     std::fs::create_dir(&blocked).unwrap();
     std::io::Write::write_all(&mut std::fs::File::create(blocked.join("__init__.py")).unwrap(), b"import none_such")
         .unwrap();
-    let refused = HostArgs::args(&[]).env("PYTHONPATH", project.beside().to_str().unwrap()).start(&project);
+    let refused = HostArgs::args(&[]).env("PYTHONPATH", project.outer_dir().to_str().unwrap()).start(&project);
     let Err(HostError::Load(failure)) = refused else { panic!() };
     assert_eq!(failure.stage, LoadStage::Nox);
     assert!(failure.message.contains("none_such"), "{}", failure.message);
@@ -148,12 +148,12 @@ fn no_dependencies_works_on_every_release() {
     let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
     for (version, head) in [(Some("2025.2.9"), ""), (Some("2026.4.10"), threads), (None, "")] {
         let project = Project::new(&format!("{head}{noxfile}"));
-        let mut ask = HostArgs::args(&["-s", "b", "--no-dependencies"]);
+        let mut host_args = HostArgs::args(&["-s", "b", "--no-dependencies"]);
         if let Some(version) = version {
-            ask = ask.env("PYTHONPATH", crate::support::nox_release_path(version).to_str().unwrap());
+            host_args = host_args.env("PYTHONPATH", crate::support::nox_release_path(version).to_str().unwrap());
         }
-        let ran = run_host(&project, &ask);
-        assert_eq!(ran.order, ["b"], "{version:?}");
+        let ran = run_host(&project, &host_args);
+        assert_eq!(ran.finish_order, ["b"], "{version:?}");
         assert_eq!(ran.status("b"), NoxStatus::Success, "{version:?}: {}", ran.log("b"));
     }
 }
@@ -161,7 +161,7 @@ fn no_dependencies_works_on_every_release() {
 #[test]
 fn color_follows_settings_unless_flags_or_variables_override() {
     let project = Project::new("import nox\n@nox.session(python=False)\ndef a(session): session.log('x')\n");
-    let coloured = |ask: HostArgs| run_host(&project, &ask).log("a").contains("\u{1b}[");
+    let coloured = |host_args: HostArgs| run_host(&project, &host_args).log("a").contains("\u{1b}[");
     assert!(!coloured(HostArgs::args(&[])));
     assert!(coloured(HostArgs { color: true, ..HostArgs::args(&[]) }));
     assert!(coloured(HostArgs::args(&["--forcecolor"])));
@@ -283,7 +283,7 @@ fn coverage_is_read_from_the_projects_files() {
     assert_eq!(uses(body, &[("pyproject.toml", "[[broken")]), with(".coverage", false, None));
 }
 
-/// A search that knows only these folders.
+/// A search in these folders only.
 fn search(project: &Project, path: &[&Path]) -> NoxSearch {
     NoxSearch {
         root: project.root().to_path_buf(),
@@ -297,19 +297,19 @@ fn nox_is_found_where_users_expect_it() {
     let project = Project::empty();
     let bin = crate::support::venv().join("bin");
     let python = crate::support::python();
-    let empty = project.beside().join("empty");
+    let empty = project.outer_dir().join("empty");
     let found = find_nox(&search(&project, &[&empty, &bin])).unwrap();
     assert_eq!((same(&found.executable), found.origin), (same(&python), NoxOrigin::Path));
 
-    let shim = project.beside().join("shims/nox");
+    let shim = project.outer_dir().join("shims/nox");
     write_script(&shim, &format!("#!/bin/sh\nexec '{}' \"$@\"\n", bin.join("nox").display()));
     let found = find_nox(&search(&project, &[shim.parent().unwrap()])).unwrap();
     assert_eq!((same(&found.executable), found.origin), (same(&python), NoxOrigin::Path));
 
-    let alone = project.beside().join("alone");
+    let alone = project.outer_dir().join("alone");
     write_script(&alone.join("python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));
-    let beside = find_nox(&NoxSearch { sibling_folder: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
-    assert_eq!((beside.origin, beside.extra_path), (NoxOrigin::Sibling, Some(bin.clone())));
+    let found = find_nox(&NoxSearch { sibling_folder: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
+    assert_eq!((found.origin, found.extra_path), (NoxOrigin::Sibling, Some(bin.clone())));
     let module = find_nox(&search(&project, &[&empty, &alone])).unwrap();
     assert_eq!((module.executable, module.origin), (alone.join("python3"), NoxOrigin::Module));
     assert!(matches!(find_nox(&search(&project, &[&empty])), Err(NoxError::NotFound)));
@@ -327,13 +327,14 @@ fn same(path: &Path) -> PathBuf {
 fn nox_of_the_flag_is_used() {
     let project = Project::empty();
     let bin = crate::support::venv().join("bin");
-    let told = |what: &Path| find_nox(&NoxSearch { explicit: Some(what.to_path_buf()), ..search(&project, &[&bin]) });
+    let find_explicit =
+        |what: &Path| find_nox(&NoxSearch { explicit: Some(what.to_path_buf()), ..search(&project, &[&bin]) });
     for what in [&bin.join("nox"), &bin.join("python"), Path::new("nox"), Path::new("python")] {
-        let found = told(what).unwrap();
+        let found = find_explicit(what).unwrap();
         assert_eq!((same(&found.executable), found.origin), (same(&crate::support::python()), NoxOrigin::Explicit));
     }
     for what in [&project.root().join("none"), Path::new("none-such-command"), Path::new("/bin/true")] {
-        let error = told(what).unwrap_err();
+        let error = find_explicit(what).unwrap_err();
         assert!(error.to_string().starts_with(what.to_str().unwrap()), "{error}");
     }
 }
@@ -343,34 +344,37 @@ fn nox_is_installed_once_when_missing() {
     let project = Project::new(
         "import nox\n@nox.session(venv_backend='uv')\ndef a(session): session.run('uv', '--version', external=True)\n",
     );
-    let cache = project.beside().join("the cache");
-    let bare = project.beside().join("bare");
+    let cache = project.outer_dir().join("the cache");
+    let bare = project.outer_dir().join("bare");
     std::fs::create_dir(&bare).unwrap();
     let base = crate::support::run_checked(
         std::process::Command::new("python3").args(["-c", "import sys; print(sys._base_executable)"]),
     );
     write_script(&bare.join("python3"), &format!("#!/bin/sh\nexec '{}' -I \"$@\"\n", base.trim()));
-    let here = NoxSearch { cache: Some(cache.clone()), ..search(&project, &[&bare]) };
-    let found = match find_nox(&here).unwrap() {
+    let with_cache = NoxSearch { cache: Some(cache.clone()), ..search(&project, &[&bare]) };
+    let found = match find_nox(&with_cache).unwrap() {
         found if found.origin == NoxOrigin::Module => return, // this machine's own Python has nox
         found => found,
     };
     assert_eq!(found.origin, NoxOrigin::Private { created: true });
     assert!(found.executable.starts_with(&cache));
-    assert_eq!(find_nox(&here).unwrap().origin, NoxOrigin::Private { created: false });
+    assert_eq!(find_nox(&with_cache).unwrap().origin, NoxOrigin::Private { created: false });
     assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1, "something was left beside it");
     let nox = found.executable.with_file_name("nox");
     assert!(crate::support::run_checked(std::process::Command::new(nox).arg("--version")).contains("20"));
 
-    let ask = HostArgs { python: found.executable.clone(), extra_path: found.extra_path, ..HostArgs::args(&[]) };
-    let ran = run_host(&project, &ask.env("PATH", "/usr/bin:/bin"));
+    let host_args = HostArgs { python: found.executable.clone(), extra_path: found.extra_path, ..HostArgs::args(&[]) };
+    let ran = run_host(&project, &host_args.env("PATH", "/usr/bin:/bin"));
     assert_eq!(ran.status("a"), NoxStatus::Success, "{}", ran.log("a"));
-    let none =
-        NoxSearch { path_variable: OsString::from("/nonexistent"), cache: Some(project.beside().join("c2")), ..here };
+    let none = NoxSearch {
+        path_variable: OsString::from("/nonexistent"),
+        cache: Some(project.outer_dir().join("c2")),
+        ..with_cache
+    };
     assert!(find_nox(&none).unwrap_err().to_string().ends_with("python3 was not found on PATH"));
     write_script(&bare.join("python3"), "#!/bin/sh\necho 'no ensurepip' >&2\nexit 1\n");
-    let broken = NoxSearch { cache: Some(project.beside().join("c3")), ..search(&project, &[&bare]) };
+    let broken = NoxSearch { cache: Some(project.outer_dir().join("c3")), ..search(&project, &[&bare]) };
     let error = find_nox(&broken).unwrap_err().to_string();
     assert!(error.ends_with("python3 -m venv failed: no ensurepip"), "{error}");
-    assert_eq!(std::fs::read_dir(project.beside().join("c3")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(project.outer_dir().join("c3")).unwrap().count(), 0);
 }

@@ -34,12 +34,12 @@ impl Sessions {
         sessions
     }
 
-    /// Starts one; gives its process.
+    /// Starts a session and returns its process id.
     fn start(&mut self, id: usize, more: usize) -> u32 {
-        let log = File::create(self.project.beside().join(format!("log-{id}"))).unwrap();
+        let log = File::create(self.project.outer_dir().join(format!("log-{id}"))).unwrap();
         let env = vec![("MINE".to_owned(), format!("m{id}"))];
-        let order = HostRunRequest { env, remaining_sessions: more, ..HostRunRequest::new(SessionId(id)) };
-        self.host.run_session(&order, log.as_fd(), log.as_fd()).unwrap();
+        let request = HostRunRequest { env, remaining_sessions: more, ..HostRunRequest::new(SessionId(id)) };
+        self.host.run_session(&request, log.as_fd(), log.as_fd()).unwrap();
         match next_message(&self.host, &mut self.events) {
             Some(HostMessage::Started { id: started, pid }) if started == SessionId(id) => pid,
             other => panic!("{other:?}: {}", self.host.captured_output()),
@@ -63,7 +63,7 @@ impl Sessions {
     }
 
     fn log(&self, id: usize) -> String {
-        std::fs::read_to_string(self.project.beside().join(format!("log-{id}"))).unwrap()
+        std::fs::read_to_string(self.project.outer_dir().join(format!("log-{id}"))).unwrap()
     }
 
     fn children(&self) -> BTreeSet<u32> {
@@ -72,7 +72,7 @@ impl Sessions {
         children.split_whitespace().map(|child| child.parse().unwrap()).collect()
     }
 
-    /// The host's children once they are this many.
+    /// Waits until the host has this many children, and returns them.
     fn wait_for(&self, count: usize) -> BTreeSet<u32> {
         wait_until(&format!("{count} children"), || Some(self.children()).filter(|children| children.len() == count))
     }
@@ -128,15 +128,15 @@ fn uv_is_queried_once_before_nox_needs_it() {
         "import nox\n@nox.session(venv_backend='uv|none')\ndef one(session):\n    print('by', session.venv_backend)\n\
          @nox.session(venv_backend='uv|none')\ndef two(session):\n    pass\n",
     );
-    let calls = project.beside().join("calls");
-    let uv = project.beside().join("myuv");
+    let calls = project.outer_dir().join("calls");
+    let uv = project.outer_dir().join("myuv");
     write_script(&uv, &format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec uv \"$@\"\n", calls.display()));
     let ran = run_host(&project, &HostArgs::args(&[]).env("UV", uv.to_str().unwrap()));
     assert_eq!((ran.status("one"), ran.status("two")), (NoxStatus::Success, NoxStatus::Success), "{}", ran.log("one"));
     assert!(ran.log("one").contains("by uv"), "{}", ran.log("one"));
     let calls = std::fs::read_to_string(calls).unwrap();
-    let asked: Vec<&str> = calls.lines().filter(|line| line.contains("version")).collect();
-    assert_eq!(asked, ["self version --output-format json"], "{calls}");
+    let version_queries: Vec<&str> = calls.lines().filter(|line| line.contains("version")).collect();
+    assert_eq!(version_queries, ["self version --output-format json"], "{calls}");
 }
 
 #[test]
@@ -145,17 +145,17 @@ fn a_failing_uv_is_left_to_nox() {
         "import nox\n@nox.session(venv_backend='uv|none')\ndef one(session):\n    print('by', session.venv_backend)\n";
     for (text, raise) in [(Some("exit 1"), ""), (None, ""), (Some("exec sleep 1000"), "raise SystemExit(3)\n")] {
         let project = Project::new(&format!("{body}{raise}"));
-        let uv = project.beside().join("myuv");
+        let uv = project.outer_dir().join("myuv");
         if let Some(text) = text {
             write_script(&uv, &format!("#!/bin/sh\n{text}\n"));
         }
-        let ask = HostArgs::args(&[]).env("UV", uv.to_str().unwrap());
+        let host_args = HostArgs::args(&[]).env("UV", uv.to_str().unwrap());
         if raise.is_empty() {
-            let ran = run_host(&project, &ask);
+            let ran = run_host(&project, &host_args);
             assert!(ran.log("one").contains("by none"), "{}", ran.log("one"));
         } else {
             let since = Instant::now();
-            assert!(ask.start(&project).is_err());
+            assert!(host_args.start(&project).is_err());
             assert!(since.elapsed() < Duration::from_secs(60), "a load that failed waits for nobody");
         }
     }

@@ -1,4 +1,4 @@
-//! A session as a process of the host: signals, groups, terminals, environment, and its end.
+//! A session as a process of the host: signals, process groups, terminals, environment, and its end.
 
 use std::fs::File;
 use std::io::Read;
@@ -25,12 +25,12 @@ struct Started {
 }
 
 impl Started {
-    fn new(body: &str, order: impl FnOnce(&mut HostRunRequest)) -> Self {
+    fn new(body: &str, request: impl FnOnce(&mut HostRunRequest)) -> Self {
         let project = Project::with_sessions(body);
         let (mut host, _) = start(&project);
         let mut first = HostRunRequest::new(SessionId(0));
-        order(&mut first);
-        let log = File::create(project.beside().join("log")).unwrap();
+        request(&mut first);
+        let log = File::create(project.outer_dir().join("log")).unwrap();
         host.run_session(&first, log.as_fd(), log.as_fd()).unwrap();
         let mut events = host.take_messages();
         let Some(HostMessage::Started { pid, .. }) = next_message(&host, &mut events) else {
@@ -40,7 +40,7 @@ impl Started {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.project.beside().join("log")).unwrap()
+        std::fs::read_to_string(self.project.outer_dir().join("log")).unwrap()
     }
 
     /// The log once it holds this text.
@@ -90,7 +90,7 @@ fn a_second_interrupt_skips_the_grace_period() {
     started.wait_for("\nup\n");
     started.signal("INT");
     started.wait_for("\nno\n");
-    // Two that come at once count as one, so there are more than two.
+    // Two that arrive at once count as one, so more than two are sent.
     let group = format!("-{}", started.pid);
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -127,7 +127,7 @@ fn a_grandchild_that_keeps_output_open_delays_nothing() {
 #[test]
 fn a_session_has_its_own_process_group_and_environment() {
     let tmp = tempfile::tempdir().unwrap();
-    let place = tmp.path().display().to_string();
+    let temp_dir = tmp.path().display().to_string();
     let mut started = Started::new(
         "tempfile.gettempdir()\nBASE = os.nice(0)\n@nox.session\ndef one(session):\n    facts = (os.getpid(), os.getpgrp(), os.getsid(0))\n    \
          print('alone', len(set(facts)) == 1)\n    print('tmp', tempfile.gettempdir(), os.environ['MINE'])\n    \
@@ -136,9 +136,9 @@ fn a_session_has_its_own_process_group_and_environment() {
          int(signal.getsignal(signal.SIGCHLD)), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))\n    \
          print('sockets', sum('socket' in os.path.realpath('/proc/self/fd/' + n) for n in os.listdir('/proc/self/fd')))\n    \
          session.run('sh', '-c', 'echo $MINE $NOX_CURRENT_SESSION; sleep 0.3', external=True)\n    bytearray(60 << 20)\n",
-        |order| {
-            order.env = vec![("MINE".to_owned(), "m".to_owned()), ("TMPDIR".to_owned(), place.clone())];
-            order.nice = 3;
+        |request| {
+            request.env = vec![("MINE".to_owned(), "m".to_owned()), ("TMPDIR".to_owned(), temp_dir.clone())];
+            request.nice = 3;
         },
     );
     let finished = started.finished();
@@ -146,10 +146,10 @@ fn a_session_has_its_own_process_group_and_environment() {
     assert_eq!(finished.status, NoxStatus::Success, "{log}");
     for line in [
         "alone True".to_owned(),
-        format!("tmp {place} m"),
+        format!("tmp {temp_dir} m"),
         "nice 3 True False".to_owned(),
         "signals interrupt 0 0 []".to_owned(),
-        "sockets 1".to_owned(), // its own to the host
+        "sockets 1".to_owned(), // the one to the host
         "m one".to_owned(),
     ] {
         assert!(log.contains(&line), "{line}: {log}");
@@ -184,9 +184,9 @@ fn a_session_gets_a_controlling_terminal() {
     rustix::pty::unlockpt(&master).unwrap();
     let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
     let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let mut order = HostRunRequest::new(SessionId(0));
-    order.tty = true;
-    host.run_session(&order, slave.as_fd(), slave.as_fd()).unwrap();
+    let mut request = HostRunRequest::new(SessionId(0));
+    request.tty = true;
+    host.run_session(&request, slave.as_fd(), slave.as_fd()).unwrap();
     let finished = host.take_messages().find_map(|message| match message {
         HostMessage::Finished(finished) => Some(finished),
         _ => None,
@@ -226,7 +226,7 @@ fn victim() {
     std::thread::sleep(Duration::from_secs(1000));
 }
 
-/// Starts this test program as another noxide, waits for a line, kills it, and gives the line's process ids.
+/// Starts this test program as another noxide, waits for a line, kills it, and returns the process ids in the line.
 fn kill_a_noxide(noxfile: &str, mark: impl Fn(&Path) -> Option<String>, out: &Path) -> Vec<String> {
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["host::session_process::victim", "--exact", "--ignored", "--nocapture"])
@@ -244,8 +244,8 @@ fn kill_a_noxide(noxfile: &str, mark: impl Fn(&Path) -> Option<String>, out: &Pa
 #[test]
 fn a_host_whose_noxide_is_killed_ends_everything() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |out: &Path| std::fs::read_to_string(out).ok()?.split("pids ").nth(1).map(ToOwned::to_owned);
-    let pids = kill_a_noxide(STUBBORN, said, &folder.path().join("out"));
+    let read_pids = |out: &Path| std::fs::read_to_string(out).ok()?.split("pids ").nth(1).map(ToOwned::to_owned);
+    let pids = kill_a_noxide(STUBBORN, read_pids, &folder.path().join("out"));
     assert_eq!(pids.len(), 3);
     for pid in pids {
         assert!(has_ended(&pid), "{pid} lives");
@@ -256,10 +256,10 @@ fn a_host_whose_noxide_is_killed_ends_everything() {
 #[test]
 fn a_noxfile_that_never_finishes_loading_ends_with_noxide() {
     let folder = tempfile::tempdir().unwrap();
-    let told = folder.path().join("told");
-    let noxfile = format!("pathlib.Path({told:?}).write_text('%d .' % os.getpid())\ntime.sleep(1000)\n");
-    let said = |_: &Path| std::fs::read_to_string(&told).ok();
-    let pids = kill_a_noxide(&noxfile, said, &folder.path().join("out"));
+    let pid_file = folder.path().join("told");
+    let noxfile = format!("pathlib.Path({pid_file:?}).write_text('%d .' % os.getpid())\ntime.sleep(1000)\n");
+    let read_pids = |_: &Path| std::fs::read_to_string(&pid_file).ok();
+    let pids = kill_a_noxide(&noxfile, read_pids, &folder.path().join("out"));
     assert!(has_ended(&pids[0]), "{} lives", pids[0]);
 }
 
@@ -310,7 +310,7 @@ fn exit_hooks_run_once_where_they_belong() {
 fn a_request_for_an_unknown_session_is_answered() {
     let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
     let (mut host, _) = start(&project);
-    let log = File::create(project.beside().join("log")).unwrap();
+    let log = File::create(project.outer_dir().join("log")).unwrap();
     host.run_session(&HostRunRequest::new(SessionId(7)), log.as_fd(), log.as_fd()).unwrap();
     host.run_session(&HostRunRequest::new(SessionId(0)), log.as_fd(), log.as_fd()).unwrap();
     let finished: Vec<_> = host

@@ -30,7 +30,7 @@ def tests(session, n):
     );
     let ran =
         run_host(&project, &HostArgs { posargs: vec!["--a b".into()], ..HostArgs::args(&["-s", "lint", "tests"]) });
-    assert_eq!(ran.order[0], "lint");
+    assert_eq!(ran.finish_order[0], "lint");
     assert_eq!(ran.finished.len(), 3);
     assert!(ran.finished.values().all(|finished| finished.status == NoxStatus::Success));
     assert!(ran.log("lint").contains("Running session lint"), "{}", ran.log("lint"));
@@ -131,11 +131,11 @@ def dies(session):
 def killed(session):
     os.kill(os.getpid(), signal.SIGKILL)
 "#;
-/// Those that do not end nox itself when it runs them one after the other.
+/// Sessions that do not end nox itself when it runs them one after the other.
 const CALM: [&str; 11] =
     ["good", "failing", "skipping", "erroring", "raising", "built", "blocked", "unblocked", "first", "second", "lost"];
 
-/// Statuses of a sequential nox by its own report.
+/// Statuses from the report of nox, one session after the other.
 fn sequential(project: &Project, env: &[(String, Option<String>)]) -> BTreeMap<String, NoxStatus> {
     let mut command = project.command(crate::support::python());
     command.args(["-m", "nox", "--report", "report.json", "-s"]).args(CALM).args(["--", "one", "two"]);
@@ -153,14 +153,16 @@ fn sequential(project: &Project, env: &[(String, Option<String>)]) -> BTreeMap<S
 
 fn check_release(version: Option<&str>) {
     let project = Project::new(KINDS);
-    let mut ask = HostArgs::args(&["-s"]);
-    ask.args.extend(CALM.iter().chain(&["withpath", "exits", "exits_well", "dies", "killed"]).map(ToString::to_string));
-    ask.posargs = vec!["one".into(), "two".into()];
+    let mut host_args = HostArgs::args(&["-s"]);
+    host_args
+        .args
+        .extend(CALM.iter().chain(&["withpath", "exits", "exits_well", "dies", "killed"]).map(ToString::to_string));
+    host_args.posargs = vec!["one".into(), "two".into()];
     if let Some(version) = version {
-        ask = ask.env("PYTHONPATH", crate::support::nox_release_path(version).to_str().unwrap());
+        host_args = host_args.env("PYTHONPATH", crate::support::nox_release_path(version).to_str().unwrap());
     }
-    let expected = sequential(&project, &ask.env);
-    let ran = run_host(&project, &ask);
+    let expected = sequential(&project, &host_args.env);
+    let ran = run_host(&project, &host_args);
     assert_eq!(ran.manifest.mode, HostMode::Fork);
     if let Some(version) = version {
         assert_eq!(ran.manifest.nox, version);
@@ -172,8 +174,8 @@ fn check_release(version: Option<&str>) {
         if ran.manifest.sessions[6].requires.is_empty() { NoxStatus::Success } else { NoxStatus::Aborted }
     );
     assert_eq!(ran.status("withpath(path=PosixPath('a'))"), NoxStatus::Success);
-    assert_eq!(ran.order.iter().filter(|name| *name == "late").count(), 1);
-    assert_eq!(ran.order.last().unwrap(), "late");
+    assert_eq!(ran.finish_order.iter().filter(|name| *name == "late").count(), 1);
+    assert_eq!(ran.finish_order.last().unwrap(), "late");
     assert!(ran.log("late").contains("late with ['of"), "{}", ran.log("late"));
     assert!(ran.log("good").contains("posargs ['one', 'two']"), "{}", ran.log("good"));
     assert!(ran.log("good").contains("nox > Session good was successful"), "{}", ran.log("good"));
@@ -206,11 +208,11 @@ fn supported_releases_behave_as_nox() {
 fn a_noxfile_with_threads_gets_one_process_per_session() {
     let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
     let project = Project::new(&format!("{threads}{KINDS}"));
-    let mut ask = HostArgs::args(&["-s", "withpath", "dies"]);
-    ask.args.extend(CALM.iter().map(ToString::to_string));
-    ask.posargs = vec!["one".into()];
-    let ran = run_host(&project, &ask);
-    let HostMode::Process { why } = &ran.manifest.mode else { panic!() };
+    let mut host_args = HostArgs::args(&["-s", "withpath", "dies"]);
+    host_args.args.extend(CALM.iter().map(ToString::to_string));
+    host_args.posargs = vec!["one".into()];
+    let ran = run_host(&project, &host_args);
+    let HostMode::Reload { why } = &ran.manifest.mode else { panic!() };
     assert_eq!(why, "the noxfile leaves threads running after its import");
     assert_eq!(ran.status("built"), NoxStatus::Success);
     assert_eq!(ran.status("blocked"), NoxStatus::Aborted);
@@ -225,8 +227,8 @@ fn a_noxfile_with_threads_gets_one_process_per_session() {
 #[test]
 fn the_outer_nox_of_two_is_used() {
     let project = Project::new(KINDS);
-    // A nox that works but stores its sessions under another name.
-    let other = project.beside().join("other");
+    // A working nox with another name for its list of sessions.
+    let other = project.outer_dir().join("other");
     std::fs::create_dir(&other).unwrap();
     let find = "import nox, os, shutil, sys; shutil.copytree(os.path.dirname(nox.__file__), sys.argv[1])";
     crate::support::run_checked(project.command(crate::support::python()).args(["-c", find]).arg(other.join("nox")));
@@ -236,11 +238,11 @@ fn the_outer_nox_of_two_is_used() {
         let text = text.replace("_all_sessions", "_every_session");
         std::io::Write::write_all(&mut File::create(&path).unwrap(), text.as_bytes()).unwrap();
     }
-    let mut ask = HostArgs::args(&["-s", "withpath", "dies"]).env("PYTHONPATH", other.to_str().unwrap());
-    ask.args.extend(CALM.iter().map(ToString::to_string));
-    ask.posargs = vec!["one".into()];
-    let ran = run_host(&project, &ask);
-    let HostMode::Process { why } = &ran.manifest.mode else { panic!() };
+    let mut host_args = HostArgs::args(&["-s", "withpath", "dies"]).env("PYTHONPATH", other.to_str().unwrap());
+    host_args.args.extend(CALM.iter().map(ToString::to_string));
+    host_args.posargs = vec!["one".into()];
+    let ran = run_host(&project, &host_args);
+    let HostMode::NoxProcess { why } = &ran.manifest.mode else { panic!() };
     assert_eq!(why, "this nox has no nox.manifest.Manifest._all_sessions");
     for (name, status) in [
         ("good", NoxStatus::Success),

@@ -14,7 +14,7 @@ use crate::support::{
     ChildDeadline as _, CommandDeadline as _, Deadline, Project, Random, rounds, tool_path, write_script,
 };
 
-/// A clock on which each command takes its cost, with noise.
+/// A fake clock: each command takes its cost, with noise.
 struct FakeClock {
     costs: Vec<f64>,
     noise: f64,
@@ -32,7 +32,7 @@ impl BenchExecutor for FakeClock {
 
     fn run_step(&mut self, _: &BenchPlan, step: BenchStep) -> Result<BenchMeasurement, Self::Error> {
         let cost = self.costs[step.variant] * if step.caches == BenchCacheState::Cold { 2.0 } else { 1.0 };
-        // Now and then a neighbour makes a run half as long again.
+        // Sometimes a run takes half as long again, as with another process on the machine.
         let neighbour = if self.random.fraction() < 0.02 { 1.5 } else { 1.0 };
         let wall = cost * (self.random.normal() * self.noise).exp() * neighbour;
         Ok(BenchMeasurement { wall, install: Some(wall / 4.0), session_time: Some(wall) })
@@ -62,15 +62,15 @@ fn verdict(costs: &[f64], noise: f64, seed: u64) -> ComparisonVerdict {
 
 #[test]
 fn equal_commands_compare_equal_and_ten_percent_is_detected() {
-    let told = |costs: &[f64], wanted: ComparisonVerdict, from: u64| {
+    let count_verdicts = |costs: &[f64], wanted: ComparisonVerdict, from: u64| {
         (from..from + 20).filter(|seed| verdict(costs, 0.03, *seed) == wanted).count()
     };
-    assert!(told(&[60.0, 60.0], ComparisonVerdict::NoDifferenceShown, 100) >= 19);
-    assert!(told(&[60.0, 54.0], ComparisonVerdict::Faster, 200) >= 18);
-    assert!(told(&[60.0, 66.0], ComparisonVerdict::Slower, 300) >= 18);
+    assert!(count_verdicts(&[60.0, 60.0], ComparisonVerdict::NoDifferenceShown, 100) >= 19);
+    assert!(count_verdicts(&[60.0, 54.0], ComparisonVerdict::Faster, 200) >= 18);
+    assert!(count_verdicts(&[60.0, 66.0], ComparisonVerdict::Slower, 300) >= 18);
 }
 
-/// Over many benches, since twenty are few: the rates behind the promise.
+/// The error rates over many benchmarks; the tests above use only twenty.
 #[test]
 fn most_benches_detect_ten_percent() {
     for (cost, wanted) in [(54.0, ComparisonVerdict::Faster), (66.0, ComparisonVerdict::Slower)] {
@@ -149,11 +149,11 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     git(project.root(), &["init", "-q"]);
     git(project.root(), &["add", "noxfile.py", "docs", "link", "sub"]);
     git(project.root(), &["commit", "-q", "-m", "one"]);
-    let scratch = project.beside().join("scratch");
-    let place = scratch.to_str().unwrap();
-    let said = noxide(&project, &["--rounds", "2", "--format", "json", "--scratch", place]);
-    assert_eq!(said.status.code(), Some(0), "{}", err(&said));
-    let json: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let scratch = project.outer_dir().join("scratch");
+    let scratch_dir = scratch.to_str().unwrap();
+    let output = noxide(&project, &["--rounds", "2", "--format", "json", "--scratch", scratch_dir]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&str> =
         json["plan"]["variants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["nox", "nox -j auto", "noxide run"]);
@@ -166,7 +166,7 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     let page = project.read("docs/development/ci-cd.md");
     assert!(page.starts_with("# CI\n\nMine.\n\n<!-- noxide bench: begin -->\n| caches |"), "{page}");
     assert_eq!(fs_err::read_dir(&scratch).unwrap().count(), 0, "nothing is left");
-    assert!(err(&said).contains("12/12 round 2"), "{}", err(&said));
+    assert!(err(&output).contains("12/12 round 2"), "{}", err(&output));
     assert!(!project.root().join(".nox/.noxide").exists(), "a bench is none of the project's runs");
 }
 
@@ -174,18 +174,18 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
 fn any_commands_can_be_compared() {
     let project = Project::empty();
     let quiet = ["--rounds", "2", "--caches", "warm", "--warmup", "1", "-q", "--no-write", "--format", "md"];
-    let said = noxide(&project, &[&quiet[..], &["--after", "test -e mark", "--", "touch", "mark"]].concat());
-    // Each command has its own copy without the mark.
-    assert_eq!(said.status.code(), Some(1));
-    assert!(err(&said).contains("test -e mark failed with exit code 1"), "{}", err(&said));
+    let output = noxide(&project, &[&quiet[..], &["--after", "test -e mark", "--", "touch", "mark"]].concat());
+    // Each command has its own copy without the file `mark`.
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("test -e mark failed with exit code 1"), "{}", err(&output));
     project.write("mark", "without Git everything is copied");
     project.write(".nox/left", "but what tools left");
-    let said = noxide(
+    let output = noxide(
         &project,
         &[&quiet[..], &["--after", "test -e mark && test ! -e .nox && test \"$HOME\" != /root", "--", "true"]].concat(),
     );
-    assert_eq!((said.status.code(), err(&said).as_str()), (Some(0), ""));
-    let table = String::from_utf8(said.stdout).unwrap();
+    assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
+    let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.starts_with("| caches | command |") && !table.contains("cold |"), "{table}");
 }
 
@@ -193,9 +193,9 @@ fn any_commands_can_be_compared() {
 fn leaked_processes_do_not_block_the_bench() {
     let project = Project::empty();
     let leak = "setsid sleep 600 & sleep 600 & echo left";
-    let said =
+    let output =
         noxide(&project, &["--rounds", "1", "--caches", "cold", "-q", "--no-write", "--after", leak, "--", "true"]);
-    assert_eq!(said.status.code(), Some(0), "{}", err(&said));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }
 
 #[test]
@@ -223,10 +223,10 @@ fn a_signal_ends_a_bench_and_its_commands() {
 #[test]
 fn failing_commands_are_reported_by_bench() {
     let project = Project::empty();
-    let code = |arguments: &[&str], code: i32, why: &str| {
-        let said = noxide(&project, arguments);
-        assert!(err(&said).contains(why), "{}", err(&said));
-        assert_eq!(said.status.code(), Some(code), "{}", err(&said));
+    let code = |arguments: &[&str], code: i32, expected: &str| {
+        let output = noxide(&project, arguments);
+        assert!(err(&output).contains(expected), "{}", err(&output));
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
     };
     code(&["--rounds", "0"], 2, "--rounds 0 measures nothing");
     code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run `no-such-program`");
@@ -241,17 +241,17 @@ fn failing_commands_are_reported_by_bench() {
     project.write("docs/development/ci-cd.md", "<!-- noxide bench: end -->");
     code(&["--rounds", "1", "--", "true"], 2, "must each appear once");
     code(&["--rounds", "1", "--write", ".", "--", "true"], 3, "cannot read the document");
-    let empty = project.beside().join("bin");
+    let empty = project.outer_dir().join("bin");
     fs_err::create_dir(&empty).unwrap();
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
-    let said = command.args(["bench", "--no-write"]).env("PATH", &empty).finish();
-    assert!(err(&said).contains("nox is not on PATH"), "{}", err(&said));
+    let output = command.args(["bench", "--no-write"]).env("PATH", &empty).finish();
+    assert!(err(&output).contains("nox is not on PATH"), "{}", err(&output));
     write_script(&empty.join("nox"), "#!/bin/sh\ncase $1 in --version) echo 2022.1.7;; esac\n");
     let old = [empty.as_os_str(), &tool_path()].join(std::ffi::OsStr::new(":"));
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
-    let said = command.args(["bench", "--rounds", "1", "-i", "-q", "--caches", "cold", "--write", "new/ci.md"]);
-    let said = said.env("PATH", old).finish();
-    assert_eq!(said.status.code(), Some(0), "{}", err(&said));
+    let output = command.args(["bench", "--rounds", "1", "-i", "-q", "--caches", "cold", "--write", "new/ci.md"]);
+    let output = output.env("PATH", old).finish();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let page = project.read("new/ci.md");
     assert!(page.starts_with("# CI/CD\n") && page.contains("nox 2022.1.7") && !page.contains("-j auto"), "{page}");
 }

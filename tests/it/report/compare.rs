@@ -43,18 +43,18 @@ fn branches_and_commits_select_their_runs() {
         write_run(root, &run(2 * number, &old, 1.0, &mut random));
         write_run(root, &run(2 * number + 1, &new, 0.8, &mut random));
     }
-    let said: Value =
+    let output: Value =
         serde_json::from_slice(&compare_runs(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
     assert_eq!(
-        (&said["version"], &said["before"]["run_count"], &said["after"]["run_count"]),
+        (&output["version"], &output["before"]["run_count"], &output["after"]["run_count"]),
         (&2.into(), &10.into(), &10.into())
     );
-    assert!(said["after"]["description"].as_str().unwrap().ends_with("1 before its tip"), "{said}");
+    assert!(output["after"]["description"].as_str().unwrap().ends_with("1 before its tip"), "{output}");
     let verdicts: Vec<&str> =
-        said["sessions"].as_array().unwrap().iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+        output["sessions"].as_array().unwrap().iter().map(|row| row["verdict"].as_str().unwrap()).collect();
     assert_eq!(verdicts, ["no-difference-shown", "faster"]);
-    assert_eq!(said["total"]["verdict"], "faster");
-    let ratio = &said["sessions"][1]["ratio"];
+    assert_eq!(output["total"]["verdict"], "faster");
+    let ratio = &output["sessions"][1]["ratio"];
     assert!(ratio["low"].as_f64().unwrap() < 0.8 && ratio["high"].as_f64().unwrap() > 0.8, "{ratio}");
     let text = compare_runs(root, &[&new[..9], &old, "--check"]);
     assert_eq!(text.status.code(), Some(1), "going back is slower");
@@ -76,8 +76,8 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     failed.exit_code = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
     let folder = write_run(root, &failed);
-    let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
-    let text = String::from_utf8(said.stdout).unwrap();
+    let output = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
     let only: Value =
         serde_json::from_slice(&compare_runs(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
@@ -88,10 +88,14 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
 fn a_file_without_a_run_is_reported() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    let code = |arguments: &[&str], why: &str| {
-        let said = compare_runs(root, arguments);
-        assert!(String::from_utf8_lossy(&said.stderr).contains(why), "{}", String::from_utf8_lossy(&said.stderr));
-        assert_eq!(said.status.code(), Some(2));
+    let code = |arguments: &[&str], expected: &str| {
+        let output = compare_runs(root, arguments);
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(expected),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(output.status.code(), Some(2));
     };
     code(&["a", "b"], "no run is recorded in .");
     write_run(root, &record(1, 1, vec![session("a", 0, 100, 0)]));

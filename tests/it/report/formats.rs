@@ -62,11 +62,11 @@ fn the_critical_path_and_the_lower_bounds_are_right() {
     let report = RunReport::from_record(&one(), &[]);
     let chain: Vec<&str> = report.critical_path.iter().map(|link| link.session.as_str()).collect();
     assert_eq!(chain, ["tests", "cover", "ship", "bench"]);
-    let why: Vec<&WaitReason> = report.critical_path.iter().map(|link| &link.reason).collect();
-    assert_eq!(why[0], &WaitReason::First);
-    assert_eq!(why[1], &WaitReason::Lock { session: "tests".to_owned(), lock: "db".to_owned() });
-    assert_eq!(why[2], &WaitReason::Need { session: "cover".to_owned() });
-    assert_eq!(why[3], &WaitReason::Exclusive { session: "ship".to_owned() });
+    let expected: Vec<&WaitReason> = report.critical_path.iter().map(|link| &link.reason).collect();
+    assert_eq!(expected[0], &WaitReason::First);
+    assert_eq!(expected[1], &WaitReason::Lock { session: "tests".to_owned(), lock: "db".to_owned() });
+    assert_eq!(expected[2], &WaitReason::Need { session: "cover".to_owned() });
+    assert_eq!(expected[3], &WaitReason::Exclusive { session: "ship".to_owned() });
     let bounds = &report.lower_bounds;
     assert_eq!((bounds.needs, bounds.lock.as_ref().unwrap().1, bounds.exclusive), (6_000, 10_000, 1_500));
     assert_eq!(bounds.largest_bound(), (11_500, "sessions that share db".to_owned()));
@@ -158,7 +158,7 @@ fn runs_are_selected_and_reports_written() {
 #[test]
 fn a_record_of_another_or_no_version_is_rejected_by_name() {
     let root = tempfile::tempdir().unwrap();
-    for (text, why) in [
+    for (text, expected) in [
         ("{\"version\": 3, \"sessions\": \"new\"}", "version 2, not version 3"),
         ("{\"version\": 1}", "version 2, not version 1"),
         ("{\"version\": 2}", "not a run record"),
@@ -167,8 +167,8 @@ fn a_record_of_another_or_no_version_is_rejected_by_name() {
     ] {
         let file = root.path().join("some.json");
         fs_err::write(&file, text).unwrap();
-        let said = noxide(root.path(), &["some.json"]);
-        assert_eq!(said.status.code(), Some(2));
-        assert!(err(&said).contains(why) && err(&said).contains("some.json"), "{}", err(&said));
+        let output = noxide(root.path(), &["some.json"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains(expected) && err(&output).contains("some.json"), "{}", err(&output));
     }
 }

@@ -10,7 +10,7 @@ use noxide::record::{
 
 use crate::support::Random;
 
-/// The commit of a number.
+/// Returns the commit with this number.
 pub(crate) fn commit(number: usize) -> String {
     format!("{number:040x}")
 }
@@ -112,13 +112,13 @@ impl Shaped for RecordedSession {
     }
 }
 
-/// How a made-up session may be.
+/// Changes to a generated session.
 pub(crate) trait Shaped: Sized {
     /// It needs another.
     fn needs(self, on: &str, origin: NeedOrigin) -> Self;
     /// It holds a lock.
     fn locks(self, lock: &str) -> Self;
-    /// Nothing runs beside it.
+    /// It is exclusive.
     fn alone(self) -> Self;
     /// How it ended.
     fn ended(self, outcome: Outcome, reason: &str) -> Self;
@@ -126,11 +126,11 @@ pub(crate) trait Shaped: Sized {
     fn never(self, outcome: Outcome, reason: &str) -> Self;
     /// It passed at the second attempt.
     fn retried(self) -> Self;
-    /// What its installs took and its cache did.
+    /// Its install time and cache statistics.
     fn installed(self, ms: u64, hits: u32, misses: u32) -> Self;
 }
 
-/// The record of a run; its number gives its time and, with its neighbour, its commit.
+/// Returns the record of a run; the number determines its time and its commit, which two successive runs share.
 pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>) -> RunRecord {
     let ends = sessions.iter().filter_map(|session| session.result.as_ref()?.last_attempt().map(|last| last.end));
     let failed = |session: &RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());

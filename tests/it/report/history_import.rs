@@ -27,7 +27,7 @@ fn imported(project: &Project) -> ImportedRuns {
     ImportedRuns::read(&project.root().join(".nox/.noxide")).unwrap()
 }
 
-/// A forge that serves the recorded shapes.
+/// A forge that serves recorded responses.
 struct Forge {
     child: Child,
     address: String,
@@ -69,8 +69,8 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
         ("forgejo-runs.json", "forgejo", vec![Some(305_000), Some(61_000)]),
     ] {
         let project = Project::empty();
-        let said = noxide(&project, &[&forge.at(file), "--format", "json"]);
-        assert_eq!(said.status.code(), Some(0), "{file}: {}", err(&said));
+        let output = noxide(&project, &[&forge.at(file), "--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", err(&output));
         let kept = imported(&project);
         assert!(kept.runs.iter().all(|run| run.source == source), "{kept:?}");
         assert_eq!(kept.runs.iter().map(|run| run.wall_ms).collect::<Vec<_>>(), walls, "{file}");
@@ -78,8 +78,8 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
     }
     for file in ["github-jobs.json", "gitea-jobs.json", "forgejo-tasks.json", "forgejo-jobs.json"] {
         let project = Project::empty();
-        let said = noxide(&project, &[&forge.at(file)]);
-        assert_eq!(said.status.code(), Some(0), "{file}: {}", err(&said));
+        let output = noxide(&project, &[&forge.at(file)]);
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", err(&output));
         let kept = imported(&project);
         let expected =
             [("lint", Some(26), true), ("unit_tests", Some(305), true), ("integration_tests", Some(265), false)];
@@ -88,8 +88,8 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
         assert!(kept.runs.iter().all(|run| run.passed == Some(false) || run.jobs.len() == 1), "{file}: {kept:?}");
     }
     let both = noxide(&project, &[&forge.at("github-runs.json"), &forge.at("paged?page=1"), "--format", "json"]);
-    let said: Value = serde_json::from_slice(&both.stdout).unwrap();
-    assert_eq!(said, json!({"version": 1, "runs": 5, "jobs": 3, "added": 5, "skipped_entries": 1, "total_runs": 5}));
+    let output: Value = serde_json::from_slice(&both.stdout).unwrap();
+    assert_eq!(output, json!({"version": 1, "runs": 5, "jobs": 3, "added": 5, "skipped_entries": 1, "total_runs": 5}));
     let again = noxide(&project, &[&forge.at("github-runs.json")]);
     assert!(String::from_utf8_lossy(&again.stdout).contains("0 of them new; 5 stored"), "the same runs are the same");
 }
@@ -115,8 +115,8 @@ fn statuses_and_logs_of_nox_from_2022_to_now() {
         ("checks.txt", vec![("lint", Some(26), true), ("coverage", Some(907), true), ("e2e_tests", Some(265), false)]),
     ] {
         let project = Project::empty();
-        let said = noxide(&project, &[&file(name)]);
-        assert_eq!(said.status.code(), Some(0), "{name}: {}", err(&said));
+        let output = noxide(&project, &[&file(name)]);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", err(&output));
         let expected: Vec<_> =
             expected.into_iter().map(|(name, wall, passed): (&str, _, _)| (name.to_owned(), wall, passed)).collect();
         assert_eq!(jobs(&imported(&project)), expected, "{name}");
@@ -143,8 +143,8 @@ fn imported_runs_yield_durations_and_a_baseline() {
         command.args(["report", "--compare"]).args(arguments).finish()
     };
     let both = compare(&["imported", "imported", "--format", "json"]);
-    let said: Value = serde_json::from_slice(&both.stdout).unwrap();
-    assert_eq!((&said["total"]["before"]["median"], &said["before"]["run_count"]), (&51.0.into(), &3.into()));
+    let output: Value = serde_json::from_slice(&both.stdout).unwrap();
+    assert_eq!((&output["total"]["before"]["median"], &output["before"]["run_count"]), (&51.0.into(), &3.into()));
     fs_err::write(folder.path().join("imported.json"), "{\"version\": 1}").unwrap();
     assert!(err(&compare(&["imported", "imported"])).contains("not version 1"));
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
@@ -155,8 +155,8 @@ fn imported_runs_yield_durations_and_a_baseline() {
 
 #[test]
 fn malformed_imports_are_rejected_with_their_location() {
-    let why = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
-    for (text, said) in [
+    let parse_error = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
+    for (text, output) in [
         ("", "no durations found"),
         ("words\n", "no durations found"),
         ("<!DOCTYPE html><title>Sign in</title>", "web page"),
@@ -183,7 +183,11 @@ fn malformed_imports_are_rejected_with_their_location() {
         ("[true]", "response[0] is true or false"),
         (&"[".repeat(100_000), "not valid JSON"),
     ] {
-        assert!(why(text).contains(said) && why(text).starts_with("answer: "), "{text:.60}: {}", why(text));
+        assert!(
+            parse_error(text).contains(output) && parse_error(text).starts_with("answer: "),
+            "{text:.60}: {}",
+            parse_error(text)
+        );
     }
     let odd = json!({"jobs": [{"name": "a\u{1b}[31m\n".to_owned() + &"x".repeat(9_000), "id": 1, "status": "success",
         "started_at": "2026-11-01T10:00:00Z", "completed_at": "0001-01-01T00:00:00Z"}]});
@@ -202,10 +206,10 @@ fn import_failures_are_reported_and_import_nothing() {
     let forge = Forge::serve();
     let project = Project::empty();
     project.write("good.log", "nox > Session a was successful in 5 seconds.\n");
-    let code = |arguments: &[&str], why: &str| {
-        let said = noxide(&project, arguments);
-        assert!(err(&said).contains(why), "{}", err(&said));
-        assert_eq!(said.status.code(), Some(3));
+    let code = |arguments: &[&str], parse_error: &str| {
+        let output = noxide(&project, arguments);
+        assert!(err(&output).contains(parse_error), "{}", err(&output));
+        assert_eq!(output.status.code(), Some(3));
     };
     code(&["good.log", "missing.log"], "missing.log");
     code(&["."], "not a file");
@@ -214,16 +218,16 @@ fn import_failures_are_reported_and_import_nothing() {
     code(&[&forge.at("secret")], "the forge returned HTTP status 401");
     code(&["http://127.0.0.1:1/x"], "http://127.0.0.1:1/x: ");
     assert!(!project.root().join(".nox/.noxide").exists(), "nothing was taken in");
-    let asked = |token: &str| {
+    let import_with_token = |token: &str| {
         let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
         command.args(["history", "import", &forge.at("secret")]).env("NOXIDE_FORGE_TOKEN", token);
         command.env("SSL_CERT_FILE", shapes().join("forge.py")).finish()
     };
-    assert_eq!(asked("sesame").status.code(), Some(0), "{}", err(&asked("sesame")));
+    assert_eq!(import_with_token("sesame").status.code(), Some(0), "{}", err(&import_with_token("sesame")));
     let large = project.root().join("large.log");
     fs_err::File::create(&large).unwrap().set_len(65 << 20).unwrap();
     code(&["large.log"], "more than 64 MiB");
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
-    let said = command.args(["history", "import", "https://127.0.0.1:1/"]).env("SSL_CERT_FILE", "/no/such").output();
-    assert!(err(&said.unwrap()).contains("SSL_CERT_FILE"));
+    let output = command.args(["history", "import", "https://127.0.0.1:1/"]).env("SSL_CERT_FILE", "/no/such").output();
+    assert!(err(&output.unwrap()).contains("SSL_CERT_FILE"));
 }

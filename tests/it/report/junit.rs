@@ -1,4 +1,4 @@
-//! `--junit`: sessions as cases with their tests' own reports beside them, read back by Python's XML parser.
+//! `--junit`: sessions as test cases, with the JUnit files of their tests, read by Python's XML parser.
 
 use std::process::{Command, Stdio};
 
@@ -80,9 +80,9 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
 
     let good = named(sessions, "good");
     assert!(good["at"]["time"].as_str().unwrap().parse::<f64>().unwrap() > 0.0);
-    let said = properties(good);
-    assert!(said.contains(&("description", "Passes")) && said.contains(&("log", "logs/good.log")), "{said:?}");
-    assert!(said.iter().any(|(name, _)| *name == "cpu-seconds"), "{said:?}");
+    let found = properties(good);
+    assert!(found.contains(&("description", "Passes")) && found.contains(&("log", "logs/good.log")), "{found:?}");
+    assert!(found.iter().any(|(name, _)| *name == "cpu-seconds"), "{found:?}");
     assert!(below(good, "failure").is_empty() && below(good, "error").is_empty());
 
     let bad = named(sessions, "bad");

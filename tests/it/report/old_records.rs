@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use noxide::project::SessionName;
 use noxide::project::default_run_data_dir;
-use noxide::record::{ArtifactManifest, NeedOrigin, Outcome, RunRecord, RunStore, SessionHistory, read_events};
+use noxide::record::{ArtifactList, NeedOrigin, Outcome, RunRecord, RunStore, SessionHistory, read_events};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -63,10 +63,10 @@ fn events_of_version_2_fold_into_their_record() {
 
 #[test]
 fn a_manifest_of_version_2_round_trips() {
-    let all = ArtifactManifest::read_all(&golden());
+    let all = ArtifactList::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
-    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("manifest.json")));
+    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("artifacts.json")));
     assert_eq!((artifacts.files.len(), artifacts.files[0].bytes), (2, 13));
     assert_eq!(artifacts.files[1].link_target.as_deref(), Some(Path::new("junit.xml")));
 }
@@ -82,13 +82,13 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
         let error = store.read_record("1").unwrap_err().to_string();
         assert!(error.contains("reads records of version 2") && error.contains(&format!("version {other}")), "{error}");
     }
-    let place = tempfile::tempdir().unwrap();
-    let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
-    manifest["version"] = 1.into();
-    fs_err::write(place.path().join("manifest.json"), manifest.to_string()).unwrap();
-    assert!(ArtifactManifest::read(place.path()).unwrap_err().to_string().contains("version 1"));
-    fs_err::write(place.path().join("manifest.json"), "{").unwrap();
-    assert!(ArtifactManifest::read(place.path()).is_err());
+    let dir = tempfile::tempdir().unwrap();
+    let mut artifacts = json(&golden().join("artifacts/tests/artifacts.json"));
+    artifacts["version"] = 1.into();
+    fs_err::write(dir.path().join("artifacts.json"), artifacts.to_string()).unwrap();
+    assert!(ArtifactList::read(dir.path()).unwrap_err().to_string().contains("version 1"));
+    fs_err::write(dir.path().join("artifacts.json"), "{").unwrap();
+    assert!(ArtifactList::read(dir.path()).is_err());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::generated_runs::{Shaped, many, record, session, write_run};
 use crate::support::{CommandDeadline as _, python, run_checked};
 
-/// A Chromium; none on a desk without one, while CI must have it.
+/// Chromium; `None` if it is not installed, which is an error in CI.
 fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
@@ -26,7 +26,7 @@ fn report(root: &Path) -> String {
     fs_err::read_to_string(root.join(".nox/.noxide/report.html")).unwrap()
 }
 
-/// A run with one of everything, names and logs hostile, after five that went well.
+/// A run with every outcome and with hostile names and logs, after five runs that passed.
 fn story(root: &Path) {
     let sessions = || {
         let mut build = session("build", 8_010, 9_000, 0).needs("tests", NeedOrigin::Requires);

@@ -9,12 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Deadline, Project, living_processes, run_flags, shell_session, wait_until};
 
-/// More than any pipe holds, then a file, then nothing for long.
+/// Prints more than a pipe can hold, then creates a file, then sleeps.
 fn loud(mark: &str) -> String {
     shell_session("loud", &format!("yes 'a line of some length' | head -c 3000000; echo up > up; sleep {mark}"))
 }
 
-/// A noxide whose both streams go to one pipe that is not read yet.
+/// A noxide with both streams on one pipe that is not read yet.
 fn start(project: &Project, command: &mut Command) -> (Child, std::io::PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     let child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
@@ -39,7 +39,7 @@ fn end(mut child: Child) -> ExitStatus {
 fn a_signal_ends_a_run_whose_output_is_not_read() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let project = Project::with_grace("300ms", &loud("617.1"));
-        let summary = project.beside().join("summary.md");
+        let summary = project.outer_dir().join("summary.md");
         let mut command = run_flags(&project, &["--output", "stream"]);
         command.env("GITHUB_STEP_SUMMARY", &summary);
         let (child, reader) = start(&project, &mut command);
@@ -82,7 +82,7 @@ fn a_signal_after_the_last_session_keeps_the_exit_code() {
     let project = Project::with_grace("300ms", &loud("0"));
     let (child, reader) = start(&project, run_flags(&project, &["--output", "stream"]).stdin(Stdio::null()));
     until("record", || project.find_newest_record().is_some_and(|record| record.exit_code.is_some()));
-    // The record is there a moment before signals mean the end.
+    // The record is written shortly before signals end noxide.
     let mut child = child;
     until("end", || {
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();

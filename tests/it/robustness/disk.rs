@@ -10,16 +10,16 @@ use crate::support::{
     ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, rounds, run_flags, shell_session,
 };
 
-/// What noxide may have resident at most, in KiB.
+/// Maximum resident set of noxide, in KiB.
 const MOST_MEMORY: u64 = 60 << 10;
 
-/// A file system in memory that goes away with this; none where nothing may be mounted.
+/// A file system in memory, unmounted on drop; `None` if mounting is not permitted.
 pub(crate) struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
-    pub(crate) fn new(place: &'a Path, size: &str) -> Option<Self> {
-        std::fs::create_dir_all(place).unwrap();
-        mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "none"], place).then_some(Self(place))
+    pub(crate) fn new(dir: &'a Path, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(dir).unwrap();
+        mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "none"], dir).then_some(Self(dir))
     }
 }
 
@@ -30,8 +30,8 @@ impl Drop for Mounted<'_> {
 }
 
 #[allow(clippy::print_stdout)] // who reads the log should know
-pub(crate) fn mount(words: &[&str], place: &Path) -> bool {
-    let done = Command::new("mount").args(words).arg(place).stderr(Stdio::null()).status();
+pub(crate) fn mount(words: &[&str], dir: &Path) -> bool {
+    let done = Command::new("mount").args(words).arg(dir).stderr(Stdio::null()).status();
     let mounted = done.is_ok_and(|status| status.success());
     if !mounted {
         println!("not tried: nothing may be mounted here");
@@ -39,9 +39,9 @@ pub(crate) fn mount(words: &[&str], place: &Path) -> bool {
     mounted
 }
 
-/// Runs with a temporary directory beside the project, where records go as a last resort.
+/// Runs with a temporary directory outside the project, the last resort for records.
 fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
-    let tmp = project.beside().join("tmp");
+    let tmp = project.outer_dir().join("tmp");
     std::fs::create_dir_all(&tmp).unwrap();
     let mut command = run_flags(project, flags);
     command.env("TMPDIR", &tmp);
@@ -49,7 +49,7 @@ fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
 }
 
 fn recorded_elsewhere(project: &Project) -> bool {
-    let entries = walkdir::WalkDir::new(project.beside().join("tmp")).into_iter().flatten();
+    let entries = walkdir::WalkDir::new(project.outer_dir().join("tmp")).into_iter().flatten();
     let stores = entries.filter_map(|entry| RunStore::open_existing(entry.into_path()));
     stores.flat_map(|store| store.newest_records(1)).any(|record| record.exit_code == Some(0))
 }
@@ -70,13 +70,13 @@ fn a_file_size_limit_loses_the_log_but_not_the_session() {
 #[test]
 fn a_full_disk_fails_no_session() {
     let project = Project::with_grace("500ms", &(shell_session("loud", LOUD) + &shell_session("quiet", "true")));
-    let place = project.root().join(".nox/.noxide");
-    let Some(_mounted) = Mounted::new(&place, "300k") else { return };
+    let dir = project.root().join(".nox/.noxide");
+    let Some(_mounted) = Mounted::new(&dir, "300k") else { return };
     let over = with_tmp(&project, &["-j2"]);
     assert_eq!(over.code(), 0, "{}", over.text);
     assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is incomplete"), "{}", over.text);
-    // Now there is no room even for a folder: the record goes elsewhere or is told to be missing.
-    fs_err::write(place.join("ballast"), vec![0; 1 << 20]).unwrap_err();
+    // Now not even a folder can be created: the record is written to the temporary directory, or reported as missing.
+    fs_err::write(dir.join("ballast"), vec![0; 1 << 20]).unwrap_err();
     let result = with_tmp(&project, &["-j2"]);
     assert_eq!(result.code(), 0, "{}", result.text);
     assert!(result.text.contains("2 passed"), "{}", result.text);
@@ -86,18 +86,18 @@ fn a_full_disk_fails_no_session() {
 #[test]
 fn a_run_works_in_a_read_only_tree() {
     let project = Project::with_grace("500ms", &shell_session("one", "true"));
-    let place = project.root().join(".nox/.noxide");
-    fs_err::create_dir(place.parent().unwrap()).unwrap();
-    fs_err::write(&place, "in the way").unwrap();
+    let dir = project.root().join(".nox/.noxide");
+    fs_err::create_dir(dir.parent().unwrap()).unwrap();
+    fs_err::write(&dir, "in the way").unwrap();
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
     assert!(result.text.contains("records are written to ") && recorded_elsewhere(&project), "{}", result.text);
-    std::fs::remove_file(&place).unwrap();
-    std::fs::remove_dir_all(project.beside().join("tmp")).unwrap();
-    let Some(_mounted) = Mounted::new(&place, "10m") else { return };
-    std::fs::create_dir(place.join("runs")).unwrap();
-    fs_err::write(place.join(".gitignore"), "*\n").unwrap();
-    assert!(mount(&["-o", "remount,ro"], &place));
+    std::fs::remove_file(&dir).unwrap();
+    std::fs::remove_dir_all(project.outer_dir().join("tmp")).unwrap();
+    let Some(_mounted) = Mounted::new(&dir, "10m") else { return };
+    std::fs::create_dir(dir.join("runs")).unwrap();
+    fs_err::write(dir.join(".gitignore"), "*\n").unwrap();
+    assert!(mount(&["-o", "remount,ro"], &dir));
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
     assert!(result.text.contains("records are written to ") && recorded_elsewhere(&project), "{}", result.text);
@@ -140,9 +140,9 @@ fn a_closed_output_pipe_ends_no_run() {
     assert_eq!(command.finish_status().code(), Some(0));
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let done = run_flags(&project, &[]).stdout(full).stderr(Stdio::piped()).spawn().unwrap().finish_output();
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert_eq!(done.status.code(), Some(0), "{said}");
-    assert!(said.starts_with("warning: cannot write output: ") && said.lines().count() == 1, "{said}");
+    let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{stderr}");
+    assert!(stderr.starts_with("warning: cannot write output: ") && stderr.lines().count() == 1, "{stderr}");
 }
 
 /// Prints so many megabytes in lines of a hundred bytes.

@@ -31,7 +31,7 @@ fn crash_host(signal: Signal, how: &str, mark: &str) {
     for session in ["tells", "heedless"] {
         let session = result.session(session);
         assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", result.text);
-        // Where cores are kept, that is told too.
+        // With core dumps enabled, the reason says so as well.
         assert!(session.reason.starts_with(&format!("the nox host process died ({how})")));
     }
     let later = result.session("later");
@@ -96,7 +96,7 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
     let result = run.finish();
     assert_eq!(result.status.code(), None);
-    assert!(!living_processes("635.35").is_empty(), "marked ones are left for the next run");
+    assert!(!living_processes("635.35").is_empty(), "tagged processes survive until the next run");
     let result = RunningNoxide::run(&project, &["-s", "later"]);
     assert_eq!(result.code(), 0, "{}", result.text);
     assert_eq!(living_processes("635.35"), [""; 0]);
@@ -107,7 +107,7 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
 
 #[test]
 fn a_living_run_of_another_tree_is_not_recovered() {
-    // Both begin in the same second, in two trees: their names are alike, their marks are not.
+    // Both start in the same second, in two projects: their names are similar, their tags differ.
     let (one, other) = (
         Project::with_grace("100ms", &at_work("636.36")),
         Project::with_grace("100ms", &shell_session("works", "sleep 1.5; echo done > done")),
@@ -134,19 +134,19 @@ fn concurrent_runs_in_one_tree_do_not_interfere() {
     assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit_code == Some(0)).count(), 6);
 }
 
-/// The host's own functions, with a look at /proc in which the child comes before its parent, as where process
-/// numbers have come round, and the parent ends in between.
-const LOOK: &str = r#"
+/// The host's own functions, with a /proc listing in which the child precedes its parent, as after PID wrap-around, and
+/// the parent ends between the two.
+const SCAN_SCRIPT: &str = r#"
 import builtins, ctypes, os, signal, subprocess, sys
 exec(sys.stdin.read())
-asked_of_uv = set
+uv_query_pids = set
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 parent = subprocess.Popen(["sh", "-c", "sleep 60 >/dev/null & echo $!; wait"], stdout=subprocess.PIPE)
 child = int(parent.stdout.readline())
 
 real = os
 
-class Turned:
+class ReversedListing:
     def __getattr__(self, name):
         return getattr(real, name)
 
@@ -163,7 +163,7 @@ def read_child_then_end_parent(path, *args):
         return io.BytesIO(data)
     return file
 
-os = Turned()
+os = ReversedListing()
 open = read_child_then_end_parent
 print(descendants({real.getpid()}), has_no_descendants())
 real.kill(child, signal.SIGKILL)
@@ -175,13 +175,17 @@ print(has_no_descendants())
 #[test]
 fn a_process_whose_parent_ends_during_the_scan_is_still_found() {
     let mut python = std::process::Command::new(crate::support::python())
-        .args(["-c", LOOK])
+        .args(["-c", SCAN_SCRIPT])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     let program = include_bytes!("../../../src/project/host/program/processes.py");
     std::io::Write::write_all(&mut python.stdin.take().unwrap(), program).unwrap();
-    let said = python.finish_output();
-    assert_eq!(String::from_utf8(said.stdout).unwrap(), "set() False\nTrue\n", "overlooked once, then asked for");
+    let output = python.finish_output();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "set() False\nTrue\n",
+        "the scan misses it, and the kernel knows it"
+    );
 }

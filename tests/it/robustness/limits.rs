@@ -72,7 +72,7 @@ fn an_interrupted_session_with_exit_code_0_has_not_passed() {
     assert!(!polite.attempts[0].leaky);
 }
 
-/// A session that passes at its third attempt.
+/// A session that passes on its third attempt.
 const THIRD_TIME: &str = "echo x >> tries; test $(wc -l < tries) -ge 3";
 
 #[test]
@@ -175,7 +175,7 @@ fn a_stopped_load_resumes_and_ends() {
     assert_eq!(run.finish().code(), 0);
 }
 
-/// The state of a process as the system shows it.
+/// The state of a process in /proc.
 fn state(process: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     stat.rsplit_once(')')?.1.trim_start().chars().next()
@@ -240,8 +240,8 @@ fn sigusr1_shows_the_status() {
     run.wait_for_file("up");
     run.signal(Signal::USR1);
     run.wait_until("answer", || {
-        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
-        (said.matches("works").count() > 1).then_some(())
+        let output = std::fs::read_to_string(project.outer_dir().join("out")).unwrap();
+        (output.matches("works").count() > 1).then_some(())
     });
     project.write("go", "now");
     assert_eq!(run.finish().code(), 0);

@@ -53,7 +53,7 @@ fn a_leak_that_holds_captured_output_is_reported() {
     assert_eq!(living_processes("sleep 611.12"), [""; 0]);
 }
 
-/// Sessions that ignore all signals but SIGKILL, and one whose work leaves its process session.
+/// Sessions that ignore all signals except SIGKILL, and one with a child that leaves its process session.
 fn stubborn(mark: &str) -> String {
     shell_session("heedless", &format!("trap '' TERM INT HUP; echo up > up1; while :; do sleep {mark}1 & wait; done"))
         + &shell_session("plain", &format!("echo up > up2; sleep {mark}2; true"))
@@ -115,7 +115,7 @@ fn a_second_interrupt_ends_grace_periods() {
         run.wait_for_file(file);
     }
     for pause in [0, 300, 300] {
-        std::thread::sleep(Duration::from_millis(pause)); // signals that come together may be one
+        std::thread::sleep(Duration::from_millis(pause)); // signals that arrive together may be merged
         run.signal(Signal::INT);
     }
     let result = run.finish();

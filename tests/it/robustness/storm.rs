@@ -1,6 +1,6 @@
 //! Signals and kills at random moments, many times: no process is left, and every record is complete.
 //!
-//! A storm runs in a process of its own that adopts all orphans, so that nothing can escape it unseen. Its seed is
+//! A storm runs in a separate process that adopts all orphans, so that none can escape it. Its seed is
 //! printed, and `NOXIDE_TEST_SEED` repeats it.
 #![cfg(target_os = "linux")]
 
@@ -23,11 +23,11 @@ fn round_count() -> u32 {
     rounds(40, 200)
 }
 
-/// The variable that all processes of a round bear; its value is also how long its sleepers sleep.
+/// The variable in the environment of all processes of a round; its value is also how long they sleep.
 const ROUND: &str = "NOXIDE_TEST_ROUND";
 const STORM: &str = "NOXIDE_TEST_STORM";
 
-/// Sessions of all kinds that are hard to end; each takes a moment when undisturbed.
+/// Sessions that are hard to end, of all kinds; each takes a moment if no signal is sent.
 const SESSIONS: &str = r#"
 FOREVER = os.environ["NOXIDE_TEST_ROUND"]
 subprocess.Popen(["sleep", FOREVER])
@@ -63,7 +63,7 @@ def slow(session):
         session.run("sleep", "0.1", external=True)
 "#;
 
-/// What came of a storm's rounds, by kind.
+/// Number of rounds of a storm, by result.
 type Tally = Mutex<BTreeMap<String, u32>>;
 
 fn count(tally: &Tally, what: impl Into<String>) {
@@ -128,8 +128,9 @@ impl Drop for Sweep {
     fn drop(&mut self) {
         let of_storm = format!(".{}", getpid().as_raw_nonzero());
         for process in processes() {
-            let ours = process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
-            if ours || process.words.trim_end().ends_with(&of_storm) {
+            let is_of_round =
+                process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
+            if is_of_round || process.words.trim_end().ends_with(&of_storm) {
                 let _ = kill_process(process.id, Signal::KILL);
             }
         }
@@ -143,7 +144,7 @@ fn next_rounds(seed: u64, next: &AtomicU32) -> impl Iterator<Item = (u32, Random
     })
 }
 
-/// What the processes of a round are known by.
+/// The text that identifies the processes of a round.
 fn round_mark(round: u32) -> String {
     format!("{}.{}", 1_000 + round, getpid().as_raw_nonzero())
 }
@@ -151,16 +152,16 @@ fn round_mark(round: u32) -> String {
 fn start(project: &Project, round: u32) -> Child {
     let mut command = run_flags(project, &["-j4", "--leak-timeout", "50ms"]);
     command.env(ROUND, round_mark(round));
-    let out = std::fs::File::create(project.beside().join("out")).unwrap();
+    let out = std::fs::File::create(project.outer_dir().join("out")).unwrap();
     command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null()).spawn().unwrap()
 }
 
-/// Waits for a random moment: of the load in some rounds, of the run in most.
+/// Waits for a random moment: while the noxfile loads in some rounds, during the run in most.
 fn wait_random_moment(project: &Project, random: &mut Random) {
     let (while_loading, pause) = (random.below(10) < 3, Duration::from_millis(random.below(700)));
     let since = Instant::now();
-    let begun = || std::fs::metadata(project.beside().join("out")).is_ok_and(|out| out.len() > 0);
-    while !while_loading && !begun() && since.elapsed() < Duration::from_secs(20) {
+    let has_output = || std::fs::metadata(project.outer_dir().join("out")).is_ok_and(|out| out.len() > 0);
+    while !while_loading && !has_output() && since.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(2));
     }
     std::thread::sleep(if while_loading { pause / 2 } else { pause });
@@ -209,10 +210,10 @@ fn processes() -> Vec<Process> {
         .collect()
 }
 
-/// What of a round lives.
+/// Returns the live processes of a round.
 fn living(round: u32) -> Vec<String> {
     let (mark, sleeper) = (format!("{ROUND}={} ", round_mark(round)), round_mark(round));
-    // The whole number: `1012.345` is another round than the `1012.3456` of a storm beside this one.
+    // The whole number: `1012.345` is another round than `1012.3456` of a concurrent storm.
     let sleeps = |p: &Process| p.words.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == sleeper);
     let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || sleeps(p);
     processes().into_iter().filter(of_round).map(|p| p.words).collect()
@@ -257,7 +258,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
                 count(tally, format!("exit code {code}"));
             }
             (Some(0), None, Some(record)) if record.exit_code == Some(0) => count(tally, "when all was over"),
-            other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.beside().join("out")).unwrap()),
+            other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.outer_dir().join("out")).unwrap()),
         }
     }
 }
@@ -268,8 +269,8 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let folder = |project: &Project| RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
     let whole = |round: u32| {
         let status = end(start(&project, round), "a whole run");
-        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
-        assert_eq!(status.code(), Some(0), "{said}");
+        let output = std::fs::read_to_string(project.outer_dir().join("out")).unwrap();
+        assert_eq!(status.code(), Some(0), "{output}");
         assert_eq!(living(round), [""; 0], "of a whole run");
     };
     whole(own);
@@ -296,7 +297,7 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
         killed.push(round);
     }
     whole(own);
-    // Hosts of the last rounds may still be giving their sessions the time to end.
+    // Hosts of the last rounds may still be waiting for their sessions to end.
     let until = Instant::now() + Duration::from_secs(15);
     for round in killed {
         while !living(round).is_empty() && Instant::now() < until {

@@ -1,16 +1,16 @@
-//! Files that `outputs` names: collected after each session, on failure too, before dependent sessions start.
+//! Artifacts (`outputs`): collected after each session, on failure too, before dependent sessions start.
 
 use std::process::Stdio;
 
-use noxide::record::ArtifactManifest;
+use noxide::record::ArtifactList;
 
 use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
 
 fn gathered(project: &Project, session: &str) -> (Vec<String>, std::path::PathBuf) {
-    let place = ArtifactManifest::session_dir(&project.newest_run_dir(), session);
-    let artifacts = ArtifactManifest::read(&place).unwrap();
+    let dir = ArtifactList::session_dir(&project.newest_run_dir(), session);
+    let artifacts = ArtifactList::read(&dir).unwrap();
     assert_eq!((artifacts.version, artifacts.session.as_str()), (2, session));
-    (artifacts.files.iter().map(|file| file.path.display().to_string()).collect(), place.join("files"))
+    (artifacts.files.iter().map(|file| file.path.display().to_string()).collect(), dir.join("files"))
 }
 
 const WRITES: &str = "def write(name, text):\n    path = pathlib.Path(name)\n    path.parent.mkdir(parents=True, exist_ok=True)\n    \
@@ -26,10 +26,10 @@ fn artifacts_survive_deletion_by_the_next_session() {
     let ran = run(&project, "");
     assert_eq!(ran.code(), 0, "{}", ran.text);
     assert!(project.session_log("cleans").contains("gone") && !project.root().join("build").exists());
-    let (files, place) = gathered(&project, "tests");
+    let (files, dir) = gathered(&project, "tests");
     assert_eq!(files, ["build/html/index.html", "build/report.xml"]);
-    assert_eq!(fs_err::metadata(place.join("build/report.xml")).unwrap().len(), 400_000);
-    assert!(!ArtifactManifest::session_dir(&project.newest_run_dir(), "cleans").exists(), "it has no outputs");
+    assert_eq!(fs_err::metadata(dir.join("build/report.xml")).unwrap().len(), 400_000);
+    assert!(!ArtifactList::session_dir(&project.newest_run_dir(), "cleans").exists(), "it has no outputs");
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn artifacts_of_a_failed_session_come_from_the_last_attempt() {
     let ran = run(&project, "");
     assert_eq!(ran.code(), 1, "{}", ran.text);
     assert!(ran.text.contains("outputs of tests: missing-* matches nothing"), "{}", ran.text);
-    let (files, place) = gathered(&project, "tests");
+    let (files, dir) = gathered(&project, "tests");
     assert_eq!(files, ["out.txt"]);
-    assert_eq!(fs_err::read_to_string(place.join("out.txt")).unwrap(), "attempt 1");
-    assert!(!ArtifactManifest::session_dir(&project.newest_run_dir(), "skips").exists());
+    assert_eq!(fs_err::read_to_string(dir.join("out.txt")).unwrap(), "attempt 1");
+    assert!(!ArtifactList::session_dir(&project.newest_run_dir(), "skips").exists());
 }
 
 #[test]

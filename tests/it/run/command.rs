@@ -102,7 +102,7 @@ def late(session):
     assert!(ran.times("late").0 >= ran.times("second").1);
     let log = project.read(&format!(".nox/.noxide/runs/{}/logs/late.log", ran.record().run_id));
     assert!(log.contains("late with ['from', 'first']"), "{log}");
-    // Selected by hand, and first in the file's order, it still comes after those that notify it.
+    // Although it is selected and the first in the noxfile, it starts after those that notify it.
     let ran = project.noxide(&["run", "-j2", "-s", "late", "first", "second"]);
     assert_eq!((ran.exit, ran.outcomes().len()), (Some(0), 3));
     assert!(ran.times("late").0 >= ran.times("second").1.max(ran.times("first").1));
@@ -243,10 +243,10 @@ fn bad_input_gets_one_message_and_its_exit_code() {
         (project(&sh("lint", "true")), vec!["run", "--rerun", "failed"], 2, vec!["no run is recorded"]),
         (project(&sh("lint", "true")), vec!["replay", "x"], 2, vec!["no run is recorded"]),
     ];
-    for (project, arguments, exit, said) in cases {
+    for (project, arguments, exit, expected) in cases {
         let ran = project.noxide(&arguments);
         assert_eq!(ran.exit, Some(exit), "{arguments:?}: {}{}", ran.stdout, ran.stderr);
-        for words in said {
+        for words in expected {
             assert!(ran.stderr.contains(words), "{arguments:?}: {words} is not in\n{}", ran.stderr);
         }
         assert!(ran.stderr.len() < 6_000, "{arguments:?}: {} bytes", ran.stderr.len());
@@ -335,7 +335,7 @@ fn secrets_in_the_reason_of_a_failure_are_redacted_everywhere() {
          @nox.session(venv_backend='none')\ndef error(session): session.error(f'no access with {TOKEN}')\n\
          @nox.session(venv_backend='none')\ndef exception(session): raise ValueError(TOKEN)\n",
     );
-    let reports = project.beside();
+    let reports = project.outer_dir();
     let junit = reports.join("junit.xml");
     let nox_report = reports.join("report.json");
     let summary = reports.join("summary.md");

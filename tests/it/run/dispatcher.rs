@@ -45,7 +45,7 @@ fn run(
     run_after(SessionHistory::default(), manifest, options, run_dir, launch, on_event)
 }
 
-/// A run with the durations of earlier ones; `launch` stands for the host, `on_event` for somebody outside.
+/// A run with the durations of earlier ones; `launch` replaces the host, `on_event` is called with each event.
 fn run_after(
     history: SessionHistory,
     manifest: &NoxfileManifest,
@@ -89,12 +89,12 @@ fn a_failed_launch_is_a_crash_and_is_retried() {
     let folder = folder();
     let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let mut refused = 0;
-    let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
-        if order.id == SessionId(0) {
+    let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
+        if request.id == SessionId(0) {
             refused += 1;
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        sender.send(finished(order.id, Outcome::Passed)).unwrap();
+        sender.send(finished(request.id, Outcome::Passed)).unwrap();
         Ok(())
     };
     let sessions = manifest(vec![session("refused"), session("fine")]);
@@ -110,9 +110,9 @@ fn a_failed_launch_is_a_crash_and_is_retried() {
 fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     let folder = folder();
     let mut kept = Vec::new();
-    let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
+    let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         kept.push(output);
-        if order.id == SessionId(1) {
+        if request.id == SessionId(1) {
             sender.send(finished(SessionId(1), Outcome::Passed)).unwrap();
             sender.send(RunMessage::HostExited).unwrap();
             sender.send(finished(SessionId(1), Outcome::Failed)).unwrap();
@@ -154,12 +154,12 @@ fn an_attempt_that_never_reports_its_end_is_abandoned_without_a_retry() {
 fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
     let folder = folder();
     let mut child = None;
-    let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
+    let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
         let mut command = std::process::Command::new("sh");
         command.args(["-c", "trap '' INT TERM; sleep 641.41; true"]).stdout(output);
         let started = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
-        let (id, pid, sender) = (order.id, started.id(), sender.clone());
+        let (id, pid, sender) = (request.id, started.id(), sender.clone());
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
             sender.send(RunMessage::Launch(LaunchEvent::Started { id, pid })).unwrap();
@@ -167,7 +167,7 @@ fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
         child = Some(started);
         Ok(())
     };
-    // A parent that asks for the child's end, as the host would.
+    // A parent that waits for the child, as the host does.
     let ran = run(&manifest(vec![session("late")]), &options(), folder.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("late")), (130, Outcome::Cancelled));
     let status = child.unwrap().wait_for_end();
@@ -177,12 +177,12 @@ fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
 #[test]
 fn an_interrupt_between_two_attempts_cancels_the_retry() {
     let folder = folder();
-    let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
-        sender.send(finished(order.id, Outcome::Failed)).unwrap();
+    let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
+        sender.send(finished(request.id, Outcome::Failed)).unwrap();
         Ok(())
     };
-    let act = |fact: &EventKind, sender: &Sender<RunMessage>| {
-        if matches!(fact, EventKind::SessionRetried { .. }) {
+    let act = |kind: &EventKind, sender: &Sender<RunMessage>| {
+        if matches!(kind, EventKind::SessionRetried { .. }) {
             sender.send(RunMessage::Signal(SignalEvent::Terminate(15))).unwrap();
         }
     };
@@ -198,8 +198,8 @@ fn an_interrupt_between_two_attempts_cancels_the_retry() {
 fn a_signal_before_the_first_start_lets_nothing_start() {
     let folder = folder();
     let script = |_: &LaunchRequest, _: OwnedFd, _: &Sender<RunMessage>| panic!("must not start");
-    let act = |fact: &EventKind, sender: &Sender<RunMessage>| {
-        if matches!(fact, EventKind::RunStarted(_)) {
+    let act = |kind: &EventKind, sender: &Sender<RunMessage>| {
+        if matches!(kind, EventKind::RunStarted(_)) {
             sender.send(RunMessage::Signal(SignalEvent::ShowStatus)).unwrap();
             sender.send(RunMessage::Signal(SignalEvent::Resume)).unwrap();
             sender.send(RunMessage::Signal(SignalEvent::Terminate(1))).unwrap();
@@ -214,10 +214,10 @@ fn a_signal_before_the_first_start_lets_nothing_start() {
 fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
     for stopping in [false, true] {
         let folder = folder();
-        let mut orders = Vec::new();
-        let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
-            orders.push((order.id, order.posargs.clone()));
-            if order.id == SessionId(0) {
+        let mut requests = Vec::new();
+        let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
+            requests.push((request.id, request.posargs.clone()));
+            if request.id == SessionId(0) {
                 if stopping {
                     sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
                 }
@@ -227,7 +227,7 @@ fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
                     sender.send(RunMessage::Launch(notified)).unwrap();
                 }
             }
-            sender.send(finished(order.id, Outcome::Passed)).unwrap();
+            sender.send(finished(request.id, Outcome::Passed)).unwrap();
             Ok(())
         };
         let mut sessions = manifest(vec![session("calls"), session("called")]);
@@ -237,7 +237,7 @@ fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
             assert_eq!((ran.exit, ran.record.sessions.len()), (130, 1));
         } else {
             assert_eq!((ran.exit, ran.outcome("called")), (0, Outcome::Passed));
-            assert_eq!(orders, [(SessionId(0), None), (SessionId(1), Some(vec!["a".to_owned()]))]);
+            assert_eq!(requests, [(SessionId(0), None), (SessionId(1), Some(vec!["a".to_owned()]))]);
         }
     }
 }
@@ -247,9 +247,9 @@ fn a_log_that_cannot_be_written_is_reported_and_fails_nothing() {
     let folder = folder();
     std::fs::remove_dir(folder.path().join("logs")).unwrap();
     fs_err::write(folder.path().join("logs"), "in the way").unwrap();
-    let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
+    let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         rustix::io::write(&output, b"said\n").unwrap();
-        sender.send(finished(order.id, Outcome::Passed)).unwrap();
+        sender.send(finished(request.id, Outcome::Passed)).unwrap();
         Ok(())
     };
     let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, nothing);
@@ -268,9 +268,9 @@ fn sessions_off_the_critical_path_are_nice_unless_they_have_a_timeout() {
         SessionRule { timeout: seconds(15), ..rule("limited") },
         SessionRule { idle_timeout: seconds(60), ..rule("silent") },
     ];
-    let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
-        nice.borrow_mut().insert(order.id.0, order.nice);
-        sender.send(finished(order.id, Outcome::Passed)).unwrap();
+    let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
+        nice.borrow_mut().insert(request.id.0, request.nice);
+        sender.send(finished(request.id, Outcome::Passed)).unwrap();
         Ok(())
     };
     let mut first = run(&sessions, &options, folder.path(), script, nothing).record;

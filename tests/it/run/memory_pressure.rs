@@ -16,7 +16,7 @@ fn no_session_starts_while_memory_is_short() {
     let run = folder.path().join("run");
     let recorder = RunRecorder::create(run.clone()).unwrap();
     let (sender, messages) = mpsc::channel();
-    // Every session ends at once but the second, which ends when the notice about memory comes.
+    // Every session ends at once except the second, which ends when the notice about memory is emitted.
     let launch = |request: &LaunchRequest, _| {
         if request.id != SessionId(1) {
             sender.send(finished(request.id, Outcome::Passed)).unwrap();

@@ -19,7 +19,7 @@ fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
     move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
 }
 
-/// Stores what was asked of it; may wait for a message before it provides for one session.
+/// Stores the calls; may wait for a message before it provisions one session.
 struct FakeProvisioner {
     blocked: Option<SessionId>,
     unblock: Receiver<()>,
@@ -55,7 +55,7 @@ struct ProvisionedRun {
 }
 
 impl ProvisionedRun {
-    /// The position of the event that a session's dependencies are there.
+    /// The position of the event that a session's dependencies are restored.
     fn restored(&self, name: &str) -> usize {
         self.restored.iter().find(|(session, _)| session == name).unwrap().1
     }
@@ -91,7 +91,7 @@ fn run(
             sender.send(RunMessage::Launch(notified)).unwrap();
         }
         if request.id == SessionId(0) && !interrupt {
-            // Nobody may be blocked.
+            // No receiver is blocked.
             let _ = unblock.send(());
         }
         sender.send(finished(request.id, Outcome::Passed)).unwrap();
@@ -99,7 +99,7 @@ fn run(
     };
     let mut interrupt = interrupt;
     let mut log = EventLog::new(|kind: &EventKind| {
-        // The first end: by then all that can start has started.
+        // The first end: by then every session that can start has started.
         if matches!(kind, EventKind::SessionFinished(_)) && std::mem::take(&mut interrupt) {
             sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
         }
@@ -137,7 +137,7 @@ fn installs(name: &str) -> Session {
 #[test]
 fn a_session_starts_once_its_own_dependencies_are_there() {
     let sessions = manifest(vec![installs("first"), installs("second"), session("plain")]);
-    // Were all provided for before any starts, the provisioner would block forever.
+    // If all were provisioned before any starts, the provisioner would block forever.
     let ran = run(&sessions, Some(1), None, false);
     assert_eq!(ran.exit, 0);
     assert!(ran.restored("first") < ran.started("first") && ran.restored("second") < ran.started("second"));

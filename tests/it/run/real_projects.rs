@@ -8,13 +8,13 @@ use crate::support::{CommandDeadline as _, build_once, noxide_in, python, run_ch
 
 /// The unpacked source archive of a release, downloaded once.
 fn source(name: &str, version: &str) -> PathBuf {
-    let folder = build_once(&format!("{name}-{version}-source"), |place| {
-        let archive = place.join("archive");
+    let folder = build_once(&format!("{name}-{version}-source"), |dir| {
+        let archive = dir.join("archive");
         let pip =
             ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"];
         run_checked(Command::new(python()).args(pip).arg(format!("{name}=={version}")).arg("-d").arg(&archive));
         let archive = fs_err::read_dir(archive).unwrap().next().unwrap().unwrap().path();
-        run_checked(Command::new("tar").arg("xf").arg(archive).arg("-C").arg(place));
+        run_checked(Command::new("tar").arg("xf").arg(archive).arg("-C").arg(dir));
     });
     let unpacked = |entry: &fs_err::DirEntry| entry.path().join("noxfile.py").exists();
     fs_err::read_dir(folder).unwrap().map(Result::unwrap).find(unpacked).unwrap().path()
@@ -22,8 +22,8 @@ fn source(name: &str, version: &str) -> PathBuf {
 
 /// A directory of additional interpreters of pyenv, if there are any: more sessions run with them.
 fn interpreters() -> PathBuf {
-    build_once("interpreters", |place| {
-        fs_err::create_dir_all(place).unwrap();
+    build_once("interpreters", |dir| {
+        fs_err::create_dir_all(dir).unwrap();
         let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
         let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
         let versions = pyenv.or(home).map(|root| root.join("versions")).and_then(|path| fs_err::read_dir(path).ok());
@@ -32,7 +32,7 @@ fn interpreters() -> PathBuf {
             let Some((minor, _)) = name.rsplit_once('.').filter(|(minor, _)| minor.starts_with("3.")) else { continue };
             let program = folder.path().join(format!("bin/python{minor}"));
             if program.exists() {
-                let link = place.join(format!("python{minor}"));
+                let link = dir.join(format!("python{minor}"));
                 std::os::unix::fs::symlink(program, link).ok();
             }
         }
@@ -50,8 +50,8 @@ struct ProjectResult {
 
 /// A clean clone of the project, committed and tagged, in which `run` is started.
 fn run_in_clone(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool)) -> ProjectResult {
-    let place = tempfile::tempdir().unwrap();
-    let tree = place.path().join("tree");
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
     run_checked(Command::new("cp").arg("-r").arg(project).arg(&tree));
     let git = |arguments: &[&str]| {
         let name = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
@@ -61,7 +61,7 @@ fn run_in_clone(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Comma
     git(&["add", "--all"]);
     git(&["commit", "--quiet", "--message", "as released"]);
     git(&["tag", &format!("v{version}")]);
-    let report = place.path().join("report.json");
+    let report = dir.path().join("report.json");
     let (mut started, keeps_logs) = run(&report);
     let search = std::env::join_paths(
         [venv().join("bin"), interpreters()].into_iter().chain(std::env::split_paths(&tool_path())),
@@ -94,11 +94,11 @@ fn run_in_clone(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Comma
     }
 }
 
-/// One after another by nox, then twice side by side by noxide, and once more with each session traced.
+/// One after another with nox, then twice in parallel with noxide, and once more with each session traced.
 fn compare(name: &str, version: &str) -> ProjectResult {
     let project = source(name, version);
     let sequential = run_in_clone(&project, version, |report| {
-        // The same environment as noxide's own, but another program.
+        // The same environment as for noxide, but another program.
         let template = noxide_in(Path::new("."), &[]);
         let mut nox = Command::new(venv().join("bin/nox"));
         for (name, value) in template.get_envs() {

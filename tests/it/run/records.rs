@@ -8,7 +8,7 @@ use noxide::record::{
     SessionHistory, SessionResult, SessionSpec, read_events, write_record,
 };
 
-fn facts(name: &str) -> SessionSpec {
+fn session_spec(name: &str) -> SessionSpec {
     SessionSpec {
         name: SessionName::new(name),
         description: String::new(),
@@ -21,17 +21,17 @@ fn facts(name: &str) -> SessionSpec {
 }
 
 fn started(run: &str, sessions: &[&str]) -> RunEvent {
-    let fact = EventKind::RunStarted(RunMetadata {
+    let kind = EventKind::RunStarted(RunMetadata {
         run_id: run.to_owned(),
         started_at: "2026-11-23T05:00:00+00:00".to_owned(),
         root: PathBuf::from("project"),
         slots: 2,
-        sessions: sessions.iter().map(|name| facts(name)).collect(),
+        sessions: sessions.iter().map(|name| session_spec(name)).collect(),
         commit: None,
         versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
         shard: None,
     });
-    RunEvent { at: 0, kind: fact }
+    RunEvent { at: 0, kind }
 }
 
 fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> AttemptResult {
@@ -104,12 +104,15 @@ fn a_killed_run_is_recovered_from_its_events() {
     events.pop();
     events.insert(
         1,
-        RunEvent { at: 1, kind: EventKind::SessionAdded { session: facts("b"), notified_by: SessionName::new("a") } },
+        RunEvent {
+            at: 1,
+            kind: EventKind::SessionAdded { session: session_spec("b"), notified_by: SessionName::new("a") },
+        },
     );
     events.iter().for_each(|event| recorder.record_event(event));
     let path = recorder.run_dir().join("events.jsonl");
     drop(recorder);
-    // The last line was being written when the power went.
+    // The last line was incomplete when the machine lost power.
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
     drop(RunRecorder::create(folder.run_dir("2")).unwrap());
@@ -210,8 +213,8 @@ fn outcomes_have_names_and_properties() {
 fn a_root_that_is_not_utf8_is_shown() {
     use std::os::unix::ffi::OsStrExt;
     let mut event = started("1", &["a"]);
-    let EventKind::RunStarted(facts) = &mut event.kind else { unreachable!() };
-    facts.root = PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
+    let EventKind::RunStarted(session_spec) = &mut event.kind else { unreachable!() };
+    session_spec.root = PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
     assert!(serde_json::to_string(&event).unwrap().contains("/caf\u{fffd}"));
     assert!(serde_json::to_string(&record(&[event])).unwrap().contains("/caf\u{fffd}"));
 }

@@ -12,9 +12,9 @@ struct Case {
     outcomes: Vec<Outcome>,
     slots: usize,
     memory: u64,
-    /// Which running session ends next, by a number taken modulo how many run.
+    /// The running session that ends next: a number, modulo the count of running sessions.
     order: Vec<usize>,
-    /// After so many ends, this session is postponed as if another had notified it.
+    /// After this many ends, this session is postponed, as if another had notified it.
     postpone: Option<(usize, usize)>,
 }
 
@@ -53,7 +53,7 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// Plays a case to its end, checking each step; gives the order of starts.
+/// Simulates a case, checks each step, and returns the order of starts.
 fn play(case: &Case) -> Result<Vec<SessionIndex>, TestCaseError> {
     let mut scheduler = Scheduler::new(case.work.clone(), case.slots, case.memory);
     let mut needs: Vec<Vec<(SessionIndex, bool)>> = case.work.iter().map(|work| work.needs.clone()).collect();
@@ -138,7 +138,7 @@ proptest! {
     }
 }
 
-/// How long a run takes when each session takes its duration; `starts` lists when each starts.
+/// Returns the duration of a run from its sessions' durations; `starts` lists when each starts.
 fn simulate(work: &[SchedulerTask], slots: usize) -> (u64, Vec<u64>) {
     let mut scheduler = Scheduler::new(work.to_vec(), slots, 0);
     let (mut now, mut starts) = (0, vec![u64::MAX; work.len()]);
@@ -190,7 +190,7 @@ fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
     let (total, starts) = simulate(&work, 2);
     assert_eq!(starts[6], 0, "its path of 35 is the longest, so it goes first");
     assert_eq!(total, 5 + 50);
-    // Without anything behind it, it comes when the slots are empty anyway.
+    // If nothing waits for it, it starts when all slots are free anyway.
     let (_, starts) = simulate(&work[..7], 2);
     assert_eq!(starts[6], 30);
 }

@@ -17,7 +17,7 @@ fn variable(log: &str, name: &str) -> Option<String> {
 
 /// A directory with a `make` that reports this version.
 fn make_of(project: &Project, version: &str) -> PathBuf {
-    let folder = project.beside().join("bin");
+    let folder = project.outer_dir().join("bin");
     std::fs::create_dir_all(&folder).unwrap();
     let make = folder.join("make");
     fs_err::write(&make, format!("#!/bin/sh\necho 'GNU Make {version}'\n")).unwrap();
@@ -34,11 +34,11 @@ fn path_with(folder: &Path) -> std::ffi::OsString {
 fn sessions_get_their_slot_and_worker_share() {
     let project = Project::with_sessions(TELLS);
     assert_eq!(run(&project, "-j 4").code(), 0);
-    let said = project.session_log("tells");
-    assert_eq!(variable(&said, "NOXIDE_SESSION").as_deref(), Some("tells"));
-    assert_eq!(variable(&said, "NOXIDE_SLOT").as_deref(), Some("0"));
+    let log = project.session_log("tells");
+    assert_eq!(variable(&log, "NOXIDE_SESSION").as_deref(), Some("tells"));
+    assert_eq!(variable(&log, "NOXIDE_SLOT").as_deref(), Some("0"));
     for name in ["PYTEST_XDIST_AUTO_NUM_WORKERS", "TEST_PROCESSES", "PABOT_PROCESSES"] {
-        assert_eq!(variable(&said, name).as_deref(), Some("1"), "{name}: three sessions on four slots");
+        assert_eq!(variable(&log, name).as_deref(), Some("1"), "{name}: three sessions on four slots");
     }
     assert_eq!(run(&project, "-j 4 -s tells").code(), 0);
     assert_eq!(variable(&project.session_log("tells"), "TEST_PROCESSES").as_deref(), Some("4"), "alone in its run");
@@ -54,7 +54,7 @@ fn worker_variables_of_the_user_are_kept() {
     let mut command = noxide_command(&project, "run -j 4");
     command.env("TEST_PROCESSES", "9");
     assert_eq!(NoxideRun::finish(&mut command).code(), 0);
-    let said = project.session_log("tells");
+    let log = project.session_log("tells");
     for (name, value) in [
         ("TEST_PROCESSES", "9"),
         ("PABOT_PROCESSES", "7"),
@@ -62,7 +62,7 @@ fn worker_variables_of_the_user_are_kept() {
         ("TMPDIR", "."),
         ("MAKEFLAGS", "-k"),
     ] {
-        assert_eq!(variable(&said, name).as_deref(), Some(value), "{name}");
+        assert_eq!(variable(&log, name).as_deref(), Some(value), "{name}");
     }
 }
 
@@ -80,7 +80,7 @@ fn sessions_that_mostly_wait_share_all_slots() {
     let attempt = |at: usize| sessions[at].result.as_ref().unwrap().last_attempt().unwrap().clone();
     assert!(attempt(0).cpu_ms.unwrap() < 250 && attempt(1).cpu_ms.unwrap() >= 500, "CPU time is measured");
     assert!(attempt(0).peak_memory.unwrap() > 1 << 20, "and memory");
-    // Figures of a quiet machine, whatever this one was busy with.
+    // Figures of an idle machine, however busy this one was.
     let path = project.newest_run_dir().join("record.json");
     let mut known = project.newest_record();
     for (session, cpu) in known.sessions.iter_mut().zip([100, 1_000, 1_000]) {
@@ -115,8 +115,8 @@ const TEMPORARY: &str = "@nox.session\ndef good(session):\n    place = pathlib.P
      (place / 'evidence').write_text('x')\n    session.error('no')\n";
 
 fn temp_dir_of(project: &Project, session: &str) -> PathBuf {
-    let said = project.session_log(session);
-    said.lines().find_map(|line| line.strip_prefix("place ")).unwrap_or_else(|| panic!("{said}")).into()
+    let log = project.session_log(session);
+    log.lines().find_map(|line| line.strip_prefix("place ")).unwrap_or_else(|| panic!("{log}")).into()
 }
 
 #[test]
@@ -144,16 +144,16 @@ fn each_session_has_a_folder_for_temporary_files() {
 #[test]
 fn without_temporary_directories_sessions_share_that_of_the_system() {
     let project = Project::with_sessions(TELLS);
-    let long = project.beside().join("long".repeat(20));
+    let long = project.outer_dir().join("long".repeat(20));
     fs_err::create_dir(&long).unwrap();
     let mut command = noxide_command(&project, "run -s tells");
     command.env("TMPDIR", &long);
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.code(), 0, "{}", ran.text);
     assert!(ran.text.contains("cannot create a temporary directory for each session"), "{}", ran.text);
-    let said = project.session_log("tells");
-    assert_eq!(variable(&said, "TMPDIR"), long.to_str().map(str::to_owned));
-    assert_eq!(variable(&said, "MAKEFLAGS"), None);
+    let log = project.session_log("tells");
+    assert_eq!(variable(&log, "TMPDIR"), long.to_str().map(str::to_owned));
+    assert_eq!(variable(&log, "MAKEFLAGS"), None);
     assert_eq!(fs_err::read_dir(&long).unwrap().count(), 0);
 }
 
@@ -168,8 +168,8 @@ fn sessions_share_one_jobserver_and_return_tokens() {
     command.env("PATH", path_with(&make_of(&project, "4.4.1")));
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.code(), 0, "{}", ran.text);
-    let said = project.session_log("one");
-    assert!(said.contains("took 2  -j3 --jobserver-auth=fifo:"), "{said}");
+    let log = project.session_log("one");
+    assert!(log.contains("took 2  -j3 --jobserver-auth=fifo:"), "{log}");
     assert!(project.session_log("two").contains("took 2"), "who took them is gone, they are not");
 }
 
@@ -191,7 +191,7 @@ fn a_real_make_works_under_noxide() {
     }
     let ran = run(&project, "");
     assert_eq!(ran.code(), 0, "{}", ran.text);
-    let said = project.session_log("makes");
-    assert!(said.contains("made") && !said.contains("jobserver unavailable"), "{said}");
+    let log = project.session_log("makes");
+    assert!(log.contains("made") && !log.contains("jobserver unavailable"), "{log}");
     assert_eq!(project.outcomes(), [("makes".to_owned(), Some(Outcome::Passed))]);
 }

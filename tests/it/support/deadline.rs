@@ -1,4 +1,4 @@
-//! Deadlines: every wait of a test ends, with a message that names what did not come.
+//! Deadlines: every wait of a test ends, with a message that names what was waited for.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Output};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::process::{accept_signals, kill_marked, send_signal};
+use super::process::{accept_signals, kill_tagged, send_signal};
 
 /// The longest wait for one event: a file, a line, a process that ends.
 pub(crate) const POLL_DEADLINE: Duration = Duration::from_secs(60);
@@ -14,16 +14,16 @@ pub(crate) const POLL_DEADLINE: Duration = Duration::from_secs(60);
 /// The longest run of one command; a busy machine with two cores takes minutes for some.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(600);
 
-/// The variable by which a command and all it started are found, to be killed at its deadline.
-pub(super) const MARK: &str = "NOXIDE_TEST_COMMAND";
+/// The environment variable that tags a command and all that it started, which are killed at its deadline.
+pub(super) const COMMAND_TAG: &str = "NOXIDE_TEST_COMMAND";
 
-/// Calls a function once a time is over, unless dropped before.
+/// Calls a function after a time, unless dropped before.
 pub(crate) struct Deadline {
     _cancel: Sender<()>,
 }
 
 impl Deadline {
-    /// Starts the clock; `expired` runs on a thread of its own.
+    /// Starts the clock; `expired` runs on a separate thread.
     pub(crate) fn new(after: Duration, expired: impl FnOnce() + Send + 'static) -> Self {
         let (cancel, cancelled) = channel();
         std::thread::spawn(move || {
@@ -50,7 +50,7 @@ pub(crate) fn wait_until<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
     wait_or_panic(poll, || format!("no {what}"))
 }
 
-/// Waits until a function returns something; what the panic says is made only then.
+/// Waits until a function returns something; the panic message is built only on failure.
 pub(super) fn wait_or_panic<T>(mut poll: impl FnMut() -> Option<T>, describe: impl FnOnce() -> String) -> T {
     let deadline = Instant::now() + POLL_DEADLINE;
     loop {
@@ -71,7 +71,7 @@ pub(crate) trait CommandDeadline {
         self.finish_within(COMMAND_DEADLINE)
     }
 
-    /// The same with a deadline of its own.
+    /// Like [`CommandDeadline::finish`], with another deadline.
     fn finish_within(&mut self, limit: Duration) -> Output;
 
     /// Runs the command with its output inherited.
@@ -91,10 +91,10 @@ impl CommandDeadline for Command {
 fn guarded<T>(command: &mut Command, limit: Duration, run: impl FnOnce(&mut Command) -> std::io::Result<T>) -> T {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     accept_signals();
-    let mark = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    command.env(MARK, &mark);
+    let tag = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    command.env(COMMAND_TAG, &tag);
     let started = Instant::now();
-    let deadline = Deadline::new(limit, move || kill_marked(MARK, &mark));
+    let deadline = Deadline::new(limit, move || kill_tagged(COMMAND_TAG, &tag));
     let result = run(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
     drop(deadline);
     assert!(started.elapsed() < limit, "{command:?} did not end within {limit:?}");

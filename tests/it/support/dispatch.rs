@@ -1,4 +1,4 @@
-//! The dispatcher with a launcher and a subscriber of the test, which steer time and failure.
+//! The dispatcher with a fake launcher and a fake subscriber, so that tests control timing and failures.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -70,7 +70,7 @@ impl<'a> Dispatch<'a> {
             options: self.options,
             history: &self.history,
             run_dir: self.run_dir,
-            process_tag: format!("dispatch.{}", std::process::id()),
+            run_tag: format!("dispatch.{}", std::process::id()),
             terminal: None,
             redactor: SecretRedactor::default(),
             notices: self.notices,
@@ -104,10 +104,10 @@ pub(crate) fn finished(id: SessionId, outcome: Outcome) -> RunMessage {
     RunMessage::Launch(LaunchEvent::Exited(report))
 }
 
-/// A launcher that calls a function, which may answer, keep the output open, or refuse.
+/// A launcher that calls a function, which may report an exit, keep the output open, or fail.
 pub(crate) struct FnLauncher<F> {
     pub(crate) launch: F,
-    /// What a host that died would say.
+    /// Exit description of the dead host.
     pub(crate) exit_description: Option<String>,
 }
 

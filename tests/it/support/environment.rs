@@ -1,4 +1,4 @@
-//! The machine of the tests: the Python environment with nox and uv, releases of nox, shared directories.
+//! The environment of the tests: Python with nox and uv, releases of nox, shared directories.
 
 use std::env;
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ pub(crate) fn shared_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// Makes a directory once for all test processes: `make` runs under a lock unless an earlier one finished.
+/// Creates a directory once for all test processes: `make` runs under a lock, unless it has succeeded before.
 pub(crate) fn build_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     std::fs::create_dir_all(shared_dir()).unwrap();
     let directory = shared_dir().join(name);
@@ -63,8 +63,8 @@ pub(crate) fn run_checked(command: &mut Command) -> String {
 pub(crate) fn venv() -> &'static Path {
     static VENV: OnceLock<PathBuf> = OnceLock::new();
     VENV.get_or_init(|| {
-        if let Some(given) = env::var_os("NOXIDE_TEST_VENV") {
-            return given.into();
+        if let Some(path) = env::var_os("NOXIDE_TEST_VENV") {
+            return path.into();
         }
         build_once("venv", |directory| {
             run_checked(Command::new("python3").args(["-m", "venv"]).arg(directory));
@@ -75,7 +75,7 @@ pub(crate) fn venv() -> &'static Path {
     })
 }
 
-/// The interpreter of that environment.
+/// The interpreter of [`venv`].
 pub(crate) fn python() -> PathBuf {
     venv().join("bin/python")
 }

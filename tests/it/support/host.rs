@@ -63,7 +63,7 @@ impl HostArgs {
             color: self.color,
             will_run_sessions: true,
             load_timeout: self.timeout,
-            cache_folder: Some(project.beside().join("cache")),
+            cache_folder: Some(project.outer_dir().join("cache")),
         })
     }
 }
@@ -71,14 +71,14 @@ impl HostArgs {
 /// The sessions of a queue, all run.
 pub(crate) struct HostRun {
     pub(crate) finished: BTreeMap<String, FinishedMessage>,
-    pub(crate) order: Vec<String>,
+    pub(crate) finish_order: Vec<String>,
     pub(crate) logs: BTreeMap<String, String>,
     pub(crate) manifest: NoxfileManifest,
 }
 
 impl HostRun {
     pub(crate) fn status(&self, name: &str) -> NoxStatus {
-        self.finished.get(name).unwrap_or_else(|| panic!("{name} did not run: {:?}", self.order)).status
+        self.finished.get(name).unwrap_or_else(|| panic!("{name} did not run: {:?}", self.finish_order)).status
     }
 
     pub(crate) fn log(&self, name: &str) -> &str {
@@ -91,7 +91,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
     let (mut host, manifest) = args.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
     let mut events = host.take_messages();
     let session = |id: SessionId| -> &Session { &manifest.sessions[id.0] };
-    let log = |id: SessionId| project.beside().join(format!("log-{}", id.0));
+    let log = |id: SessionId| project.outer_dir().join(format!("log-{}", id.0));
     let mut waiting: VecDeque<SessionId> = manifest.queue.iter().copied().collect();
     // Notified ones wait for all that was queued or running when they were notified.
     let mut notified: VecDeque<SessionId> = VecDeque::new();
@@ -99,8 +99,12 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
     let mut known: Vec<SessionId> = manifest.queue.clone();
     let mut running = Vec::new();
     let mut results: Vec<(SessionId, NoxStatus)> = Vec::new();
-    let mut ran =
-        HostRun { finished: BTreeMap::new(), order: Vec::new(), logs: BTreeMap::new(), manifest: manifest.clone() };
+    let mut ran = HostRun {
+        finished: BTreeMap::new(),
+        finish_order: Vec::new(),
+        logs: BTreeMap::new(),
+        manifest: manifest.clone(),
+    };
     loop {
         if waiting.is_empty() && running.is_empty() {
             waiting.append(&mut notified);
@@ -112,12 +116,12 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
                 waiting.iter().position(|&id| session(id).requires.iter().all(|need| over(need) || !asked_for(need)));
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
-            let mut order = HostRunRequest::new(id);
-            order.required_outcomes =
+            let mut request = HostRunRequest::new(id);
+            request.required_statuses =
                 results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
-            order.posargs = posargs.remove(&id);
-            order.remaining_sessions = waiting.len() + notified.len();
-            host.run_session(&order, file.as_fd(), file.as_fd()).unwrap();
+            request.posargs = posargs.remove(&id);
+            request.remaining_sessions = waiting.len() + notified.len();
+            host.run_session(&request, file.as_fd(), file.as_fd()).unwrap();
             running.push(id);
         }
         if running.is_empty() {
@@ -126,18 +130,18 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
         match next_message(&host, &mut events).unwrap_or_else(|| panic!("the host is gone: {}", host.captured_output()))
         {
             HostMessage::Started { id, pid } => assert!(running.contains(&id) && pid > 1),
-            HostMessage::Notify { target, matches, posargs: own, .. } => {
+            HostMessage::Notify { target, matches, posargs: explicit, .. } => {
                 if !matches.iter().any(|id| known.contains(id)) {
                     known.push(target);
                     notified.push_back(target);
-                    own.map(|own| posargs.insert(target, own));
+                    explicit.map(|explicit| posargs.insert(target, explicit));
                 }
             }
             HostMessage::Finished(finished) => {
                 running.retain(|id| *id != finished.id);
                 results.push((finished.id, finished.status));
                 let name = session(finished.id).name.to_string();
-                ran.order.push(name.clone());
+                ran.finish_order.push(name.clone());
                 ran.logs.insert(name.clone(), std::fs::read_to_string(log(finished.id)).unwrap());
                 ran.finished.insert(name, finished);
             }

@@ -1,4 +1,4 @@
-//! Manifests made by hand, for tests without nox.
+//! Manifests in code, for tests without nox.
 
 use std::path::PathBuf;
 

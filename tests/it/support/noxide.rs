@@ -17,7 +17,7 @@ use super::{CommandDeadline as _, POLL_DEADLINE, Project, test_environment};
 /// How much of a running noxide's output is read, in bytes.
 const MAX_OUTPUT: u64 = 4 << 20;
 
-/// noxide in a directory, with the nox and uv of the tests and nothing of the caller's environment that it reads.
+/// noxide in a directory, with the nox and uv of the tests and without variables of the caller that it reads.
 pub(crate) fn noxide_in(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
     command.args(arguments).current_dir(directory).stdin(Stdio::null());
@@ -140,7 +140,7 @@ impl NoxideRun {
         (attempts[0].start, attempts[attempts.len() - 1].end)
     }
 
-    /// What an attempt of a session printed; attempts are numbered from 1.
+    /// The output of an attempt of a session; attempts are numbered from 1.
     pub(crate) fn log(&self, name: &str, attempt: usize) -> Vec<u8> {
         let path = &self.session(name).attempts[attempt - 1].log;
         let store = RunStore::open_existing(default_run_data_dir(&self.root)).unwrap();
@@ -148,7 +148,7 @@ impl NoxideRun {
     }
 }
 
-/// A noxide that runs; its output goes to the file `out` beside the project.
+/// A running noxide; its output goes to the file `out` outside the project.
 pub(crate) struct RunningNoxide {
     child: Child,
     root: PathBuf,
@@ -163,7 +163,7 @@ impl RunningNoxide {
 
     /// Starts a command.
     pub(crate) fn from_command(project: &Project, mut command: Command) -> Self {
-        let output = project.beside().join("out");
+        let output = project.outer_dir().join("out");
         let file = std::fs::File::create(&output).unwrap();
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Self { child, root: project.root().to_path_buf(), output }

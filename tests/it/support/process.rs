@@ -1,4 +1,4 @@
-//! Processes of this machine: which live, signals to them, and signals that this process lets its children have.
+//! Processes of this machine: live ones, signals to them, and the signal dispositions that children inherit.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Once};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 
-/// Makes children start with default signal dispositions, whoever started the tests.
+/// Makes children start with default signal dispositions, however the tests were started.
 ///
 /// `nohup` ignores SIGHUP, a shell without job control ignores SIGINT in what it starts with `&`, and children inherit
 /// that across `exec`. A handler that does nothing keeps this process as it was and is reset in its children.
@@ -32,13 +32,13 @@ pub(crate) fn send_signal(name: &str, target: &str) {
 }
 
 /// Kills every process with this variable in its environment.
-pub(super) fn kill_marked(name: &str, value: &str) {
-    let mark = format!("\0{name}={value}\0");
+pub(super) fn kill_tagged(name: &str, value: &str) {
+    let tag = format!("\0{name}={value}\0");
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         let environment = format!("\0{}", String::from_utf8_lossy(&environment));
         let process = entry.file_name().to_string_lossy().into_owned();
-        if environment.contains(&mark) && process.bytes().all(|byte| byte.is_ascii_digit()) {
+        if environment.contains(&tag) && process.bytes().all(|byte| byte.is_ascii_digit()) {
             // It may have ended by itself meanwhile.
             Command::new("kill").args(["-KILL", &process]).status().ok();
         }

@@ -36,7 +36,7 @@ impl Project {
         Self::new(&format!("{NOXFILE_HEAD}{sessions}"))
     }
 
-    /// The same with a grace period of its own in the settings.
+    /// Like [`Project::with_sessions`], with a grace period in the settings.
     pub(crate) fn with_grace(grace: &str, sessions: &str) -> Self {
         let project = Self::with_sessions(sessions);
         project.write("noxide.toml", format!("grace = '{grace}'\n"));
@@ -61,8 +61,8 @@ impl Project {
         &self.root
     }
 
-    /// The directory around it, for files that must not be in it.
-    pub(crate) fn beside(&self) -> &Path {
+    /// The temporary directory that contains the project, for files that must not be in it.
+    pub(crate) fn outer_dir(&self) -> &Path {
         self.directory.path()
     }
 

@@ -15,12 +15,12 @@ impl Random {
         self.0
     }
 
-    /// A whole number from 0 up to `bound`, which is not reached.
+    /// An integer from 0 to `bound`, exclusive.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 11) % bound.max(1)
     }
 
-    /// A number from 0 up to 1, which is not reached.
+    /// A number from 0 to 1, exclusive.
     pub(crate) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

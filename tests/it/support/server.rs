@@ -1,4 +1,4 @@
-//! HTTP servers: a small one that answers as a test says, and real ones that end with a test.
+//! HTTP servers: a small one whose responses a test defines, and real ones that end with a test.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::venv;
 
-/// A request as it came.
+/// A received request.
 pub(crate) struct HttpRequest {
     pub(crate) method: String,
     pub(crate) path: String,
@@ -19,7 +19,7 @@ pub(crate) struct HttpRequest {
     pub(crate) body: Vec<u8>,
 }
 
-/// An answer to give.
+/// The response to a request.
 pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -36,8 +36,8 @@ impl HttpResponse {
     }
 
     /// The requested range of `bytes`.
-    pub(crate) fn ranged(asked: &HttpRequest, bytes: &[u8]) -> Self {
-        let range = asked.headers.get("range").or_else(|| asked.headers.get("x-ms-range"));
+    pub(crate) fn ranged(request: &HttpRequest, bytes: &[u8]) -> Self {
+        let range = request.headers.get("range").or_else(|| request.headers.get("x-ms-range"));
         let Some((from, to)) = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')) else {
             return Self::new(200, bytes);
         };
@@ -62,20 +62,20 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    pub(crate) fn new(answer: impl Fn(&HttpRequest) -> HttpResponse + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(respond: impl Fn(&HttpRequest) -> HttpResponse + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = Arc::new(AtomicBool::new(false));
-        let (answer, stopped) = (Arc::new(answer), Arc::clone(&stop));
+        let (respond, stopped) = (Arc::new(respond), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let (answer, stopped) = (Arc::clone(&answer), Arc::clone(&stopped));
+                let (respond, stopped) = (Arc::clone(&respond), Arc::clone(&stopped));
                 std::thread::spawn(move || {
                     // Some tests are about clients that disconnect.
-                    let _ = serve(&stream.unwrap(), answer.as_ref(), &stopped);
+                    let _ = serve(&stream.unwrap(), respond.as_ref(), &stopped);
                 });
             }
         });
@@ -91,7 +91,7 @@ impl Drop for HttpServer {
     }
 }
 
-fn serve(stream: &TcpStream, answer: &dyn Fn(&HttpRequest) -> HttpResponse, stop: &AtomicBool) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, respond: &dyn Fn(&HttpRequest) -> HttpResponse, stop: &AtomicBool) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut out = stream;
     loop {
@@ -111,17 +111,17 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(&HttpRequest) -> HttpResponse, stop
         let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let given = answer(&HttpRequest { method, path, headers, body });
-        if given.status == 0 {
+        let response = respond(&HttpRequest { method, path, headers, body });
+        if response.status == 0 {
             return Ok(());
         }
-        write!(out, "HTTP/1.1 {} said\r\ncontent-length: {}\r\n", given.status, given.body.len())?;
-        for (name, value) in &given.headers {
+        write!(out, "HTTP/1.1 {} status\r\ncontent-length: {}\r\n", response.status, response.body.len())?;
+        for (name, value) in &response.headers {
             write!(out, "{name}: {value}\r\n")?;
         }
         write!(out, "\r\n")?;
-        let sent = &given.body[..given.cut.unwrap_or(given.body.len()).min(given.body.len())];
-        match given.slow {
+        let sent = &response.body[..response.cut.unwrap_or(response.body.len()).min(response.body.len())];
+        match response.slow {
             None => out.write_all(sent)?,
             Some(pause) => {
                 for byte in sent {
@@ -133,7 +133,7 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(&HttpRequest) -> HttpResponse, stop
                 }
             }
         }
-        if given.cut.is_some() {
+        if response.cut.is_some() {
             return Ok(());
         }
     }

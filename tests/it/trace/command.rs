@@ -1,4 +1,4 @@
-//! `noxide trace` and `noxide run --trace`: races reported, written as settings, kept apart, retried alone.
+//! `noxide trace` and `noxide run --trace`: races reported, written as settings, separated, and retried alone.
 
 use std::process::Command;
 

@@ -12,31 +12,31 @@ pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/corpus")
 }
 
-/// A program without a C library, made once.
+/// A static program without a C library, built once.
 pub(crate) fn static_program() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/static.c");
-    crate::support::build_once("trace-static", |place| {
-        std::fs::create_dir_all(place).unwrap();
+    crate::support::build_once("trace-static", |dir| {
+        std::fs::create_dir_all(dir).unwrap();
         let flags = ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-O1", "-o"];
-        run_checked(Command::new("cc").args(flags).arg(place.join("write")).arg(&source));
+        run_checked(Command::new("cc").args(flags).arg(dir.join("write")).arg(&source));
     });
     shared_dir().join("trace-static/write")
 }
 
 /// The expected result: `one two KIND PATH` of each race, `incomplete one` of each incomplete trace.
 fn truth(text: &str, outside: &str) -> BTreeSet<String> {
-    let said = text.lines().skip(1).take_while(|line| line.starts_with('#'));
+    let header = text.lines().skip(1).take_while(|line| line.starts_with('#'));
     let race = |line: &str| {
         let found = line.strip_prefix("# race: ").map(str::to_owned);
         found.or_else(|| line.strip_prefix("# incomplete: ").map(|session| format!("incomplete {session}")))
     };
-    said.filter_map(race).map(|line| line.replace("{outside}", outside)).collect()
+    header.filter_map(race).map(|line| line.replace("{outside}", outside)).collect()
 }
 
 fn found(case: &Path, service: u16) -> (BTreeSet<String>, BTreeSet<String>) {
     let text = std::fs::read_to_string(case).unwrap();
     let project = Project::new(&text);
-    let outside = project.beside().join("outside");
+    let outside = project.outer_dir().join("outside");
     std::fs::create_dir(&outside).unwrap();
     let outside = outside.canonicalize().unwrap();
     let mut command = noxide_in(project.root(), &["trace", "--format", "json"]);

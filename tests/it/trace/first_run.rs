@@ -62,7 +62,7 @@ fn problems_of(name: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let prepared = || {
         let project = Project::new(text);
-        let outside = project.beside().join("outside");
+        let outside = project.outer_dir().join("outside");
         fs_err::create_dir(&outside).unwrap();
         (project, outside)
     };
@@ -369,14 +369,14 @@ def plain(session):
     P('plain.txt').write_text('x')
 ",
     );
-    let source = project.beside().join("elevate.c");
+    let source = project.outer_dir().join("elevate.c");
     fs_err::write(&source, "#include <unistd.h>\nint main(void) { return geteuid() == 0 ? 0 : 3; }\n").unwrap();
-    let program = project.beside().join("elevate");
+    let program = project.outer_dir().join("elevate");
     run_checked(Command::new("cc").arg("-o").arg(&program).arg(&source));
     fs_err::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
     let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     fs_err::set_permissions(project.root(), everyone).unwrap();
-    let home = project.beside().join("home");
+    let home = project.outer_dir().join("home");
     fs_err::create_dir(&home).unwrap();
     fs_err::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let run = |flags: &[&str]| {

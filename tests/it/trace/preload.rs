@@ -17,7 +17,7 @@ def looks(session):
     print('asan', os.environ.get('ASAN_OPTIONS'))
 ";
 
-/// Accesses of every kind, more than the ring has room for, in an order that matters.
+/// Accesses of every kind, more than the ring buffer can hold, in an order that matters.
 const LOOK: &str = r#"
 import ctypes, os, pathlib, subprocess, sys, threading
 
@@ -88,7 +88,7 @@ subprocess.run([sys.executable, "-c", "import os; os.path.exists('of-another')"]
 subprocess.run(["env", "-i", sys.executable, "-c", "import os; os.path.exists('of-a-bare-one')"], check=True)
 "#;
 
-/// The traced session's accesses and its output, with these settings of it.
+/// Returns the accesses and the output of a traced session that has these settings.
 fn looked(settings: &str) -> (Value, String) {
     let project = Project::new(NOXFILE);
     project.write("look.py", LOOK);
@@ -103,19 +103,19 @@ fn looked(settings: &str) -> (Value, String) {
     let folder = project.root().join(".nox/.noxide/trace/sessions");
     let file = fs_err::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let accesses = serde_json::from_slice(&fs_err::read(file).unwrap()).unwrap();
-    let own = project.root().display().to_string();
     let run = fs_err::read_dir(project.root().join(".nox/.noxide/runs")).unwrap().next().unwrap().unwrap().path();
+    let is_preload_line = project.root().display().to_string();
     let log = fs_err::read_dir(run.join("logs")).unwrap().next().unwrap().unwrap().path();
-    (accesses, fs_err::read_to_string(log).unwrap().replace(&own, "ROOT"))
+    (accesses, fs_err::read_to_string(log).unwrap().replace(&is_preload_line, "ROOT"))
 }
 
 #[test]
 fn preloaded_and_stopped_calls_are_traced_alike() {
-    let (mut noted, said) = looked("");
+    let (mut noted, log) = looked("");
     let (mut stopped, said_plainly) = looked("[sessions.looks.env]\nLD_PRELOAD = \"\"\n");
     let calls = |accesses: &mut Value| {
         let object = accesses.as_object_mut().unwrap();
-        object.remove("fingerprint");
+        object.remove("session_digest");
         object.remove("traced_calls").and_then(|calls| calls.as_u64()).unwrap()
     };
     let (few, many) = (calls(&mut noted), calls(&mut stopped));
@@ -135,20 +135,20 @@ fn preloaded_and_stopped_calls_are_traced_alike() {
     for path in ["nowhere", "later.txt", "no/3/399", "of-a-child", "of-another", "of-a-bare-one"] {
         assert!(absent.contains(&format!("\"{path}\"")), "{path} in {absent}");
     }
-    assert!(said.contains("data/1' 0 open 0"), "{}", without_times(&said).join("\n"));
-    let plain = said.replace("asan verify_asan_link_order=0", "asan None");
+    assert!(log.contains("data/1' 0 open 0"), "{}", without_times(&log).join("\n"));
+    let plain = log.replace("asan verify_asan_link_order=0", "asan None");
     assert_eq!(without_times(&plain), without_times(&said_plainly));
     if cfg!(target_arch = "x86_64") {
-        assert!(said.contains("asan verify_asan_link_order=0"), "the sanitizer accepts the library");
+        assert!(log.contains("asan verify_asan_link_order=0"), "the sanitizer accepts the library");
         assert!(few + 2500 < many, "{few} calls where looks are noted, {many} where they are not");
     }
 }
 
-/// What the session itself printed.
-fn without_times(said: &str) -> Vec<&str> {
-    let own =
+/// Returns the lines that the session itself printed.
+fn without_times(log: &str) -> Vec<&str> {
+    let is_preload_line =
         |line: &&str| line.contains("open") || line.contains("stat") || line.contains("asan") || line.starts_with("0o");
-    said.lines().filter(own).collect()
+    log.lines().filter(is_preload_line).collect()
 }
 
 /// Projects can be in `/dev/shm`, though other paths below `/dev` are not traced by the library.
@@ -166,8 +166,8 @@ fn accesses_below_dev_shm_are_traced() {
     project.write("noxide.toml", format!("[sessions.looks.env]\nTHERE = {:?}\n", folder.path().display().to_string()));
     let ran = project.noxide(&["trace", "--format", "json"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
-    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
-    let calls = told["sessions"][0]["traced_calls"].as_u64().unwrap();
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let calls = report["sessions"][0]["traced_calls"].as_u64().unwrap();
     let most = if cfg!(target_arch = "x86_64") { 5000 } else { u64::MAX };
     assert!(calls > 2 && calls < most, "{calls} calls in {}", ran.stdout);
 }

@@ -1,6 +1,7 @@
 """Cached bytecode of installed packages, added to environments so that sessions need not compile the packages.
 
 Part of noxide's host program. It is removed before the next install, because Python does not check that it is valid.
+Names from the other parts are used without import: see load.py.
 """
 
 NOTE_FILE = ".noxide-bytecode.json"

@@ -1,4 +1,7 @@
-"""Limits how long nox waits for captured output after a command has exited: part of noxide's host program."""
+"""Limits how long nox waits for captured output after a command has exited: part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 import subprocess
 import time

@@ -1,6 +1,7 @@
 """Counts and times a session's installs, and skips those whose result the environment already has.
 
 Part of noxide's host program. An install is skipped only if it is certain that uv or pip would change nothing.
+Names from the other parts are used without import: see load.py.
 """
 
 import contextlib
@@ -30,16 +31,17 @@ class Installs:
         self.runner = runner
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INDEX_MAX_AGE", 0))
-        self.query_marks = os.path.join(environments_directory(runner.global_config), ".noxide", "asked")
-        self.fill_dir = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
-        shared = os.environ.pop("NOXIDE_INSTALLS_SHARED", "")
+        # A file for each install, as old as its last query of the index.
+        self.queried_dir = os.path.join(environments_directory(runner.global_config), ".noxide", "queried")
+        self.download_locks_dir = os.environ.pop("NOXIDE_DOWNLOAD_LOCKS", "")
+        shared = os.environ.pop("NOXIDE_SHARED_INSTALLS", "")
         self.shared = SharedInstalls(shared) if shared else None
-        self.bytecode = Bytecode(os.environ.pop("NOXIDE_INSTALLS_BYTECODE", ""))
+        self.bytecode = Bytecode(os.environ.pop("NOXIDE_BYTECODE", ""))
         self.seconds = 0.0
         self.commands = 0
         self.skipped = 0
         self.is_installing = False
-        self.shared_fingerprint = ""
+        self.shared_digest = ""
         self.state = None
         self.position = 0
 
@@ -55,18 +57,18 @@ class Installs:
         since = time.monotonic()
         self.is_installing = True
         try:
-            fingerprint = self.fingerprint(session, words, kwargs)
-            if fingerprint is not None and self.is_built(fingerprint):
+            install_digest = self.compute_digest(session, words, kwargs)
+            if install_digest is not None and self.is_built(install_digest):
                 self.skipped += 1
                 self.position += 1
                 session.log("Skipped the install of %s: this environment is up to date." % " ".join(words))
                 self.add_bytecode()
                 return True if words[:2] == UV_SYNC else None  # as nox returns for a command or an install
             self.remove_bytecode()
-            before = self.snapshot() if fingerprint is not None else None
+            before = self.snapshot() if install_digest is not None else None
             # A sync of a lock neither resolves nor builds: uv links faster than noxide.
             build = self.build_or_link if self.can_share(before) and words[:2] != UV_SYNC else self.build
-            result = build(install, session, words, args, kwargs, fingerprint, before)
+            result = build(install, session, words, args, kwargs, install_digest, before)
             self.add_bytecode()
             return result
         except BaseException:
@@ -86,10 +88,10 @@ class Installs:
             with contextlib.suppress(OSError):
                 self.bytecode.add(self.runner.venv.location)
 
-    def build(self, install, session, words, args, kwargs, fingerprint, before):
+    def build(self, install, session, words, args, kwargs, install_digest, before):
         self.commands += 1
-        result = self.run(install, session, words, args, kwargs, fingerprint)
-        self.record(fingerprint, before)
+        result = self.run(install, session, words, args, kwargs, install_digest)
+        self.record(install_digest, before)
         return result
 
     def can_share(self, before):
@@ -98,29 +100,31 @@ class Installs:
         return (self.shared is not None and before is not None and not before["dists"]
                 and getattr(self.runner.venv, "venv_backend", "") == "uv" and os.environ.get("UV_LINK_MODE", "") in modes)
 
-    def build_or_link(self, install, session, words, args, kwargs, fingerprint, before):
+    def build_or_link(self, install, session, words, args, kwargs, install_digest, before):
         """Builds for the first session of the run with this install; links for the others."""
-        with self.shared.lock_install(self.shared_fingerprint) as note:
+        with self.shared.lock_install(self.shared_digest) as note:
             if note is None:
-                result = self.build(install, session, words, args, kwargs, fingerprint, before)
-                self.shared.write(self.shared_fingerprint, self.runner.venv.location, self.runner.friendly_name,
+                result = self.build(install, session, words, args, kwargs, install_digest, before)
+                self.shared.write(self.shared_digest, self.runner.venv.location, self.runner.friendly_name,
                                   list_dists(self.runner.venv.location))
                 return result
         try:
             link_environment(note, self.runner.venv.location, list_dists)
         except UncertainInstall:
-            return self.build(install, session, words, args, kwargs, fingerprint, before)
+            return self.build(install, session, words, args, kwargs, install_digest, before)
         self.skipped += 1
         session.log("Linked the install of %s from session %s of this run." % (" ".join(words), note["session"]))
-        self.record(fingerprint, before)
+        self.record(install_digest, before)
         return None
 
-    def run(self, install, session, words, args, kwargs, fingerprint):
+    def run(self, install, session, words, args, kwargs, install_digest):
         """Runs an install: offline if the index was queried for it recently; online if that fails."""
-        marker = os.path.join(self.query_marks, fingerprint) if self.max_age and fingerprint is not None else None
-        if marker and getattr(self.runner.venv, "venv_backend", "") == "uv" and "UV_OFFLINE" not in os.environ:
+        queried_file = None
+        if self.max_age and install_digest is not None:
+            queried_file = os.path.join(self.queried_dir, install_digest)
+        if queried_file and getattr(self.runner.venv, "venv_backend", "") == "uv" and "UV_OFFLINE" not in os.environ:
             try:
-                age = time.time() - os.stat(marker).st_mtime
+                age = time.time() - os.stat(queried_file).st_mtime
             except OSError:
                 age = self.max_age
             if 0 <= age < self.max_age:
@@ -131,22 +135,22 @@ class Installs:
                     return install(session, *args, **dict(kwargs, env=env))
                 except self.nox.command.CommandFailed:
                     session.warn("The offline install failed; retrying online.")
-        with self.exclusive(session, args, kwargs):
+        with self.serialize_downloads(session, args, kwargs):
             result = install(session, *args, **kwargs)
-        if marker:
+        if queried_file:
             with contextlib.suppress(OSError):
-                os.makedirs(self.query_marks, exist_ok=True)
-                with open(marker, "w"):
-                    os.utime(marker)
+                os.makedirs(self.queried_dir, exist_ok=True)
+                with open(queried_file, "w"):
+                    os.utime(queried_file)
         return result
 
     @contextlib.contextmanager
-    def exclusive(self, session, args, kwargs):
-        """Runs one install at a time while the cache is filled, because parallel uv processes download the same files.
+    def serialize_downloads(self, session, args, kwargs):
+        """Runs one install at a time while packages are downloaded, because parallel uv would download them twice.
 
         An install that another session of the run has finished runs without waiting.
         """
-        if not self.fill_dir:
+        if not self.download_locks_dir:
             yield
             return
         import fcntl
@@ -154,18 +158,19 @@ class Installs:
         variables = dict(session.env, **(kwargs.get("env") or {}))
         variables = [[name, value] for name, value in sorted(variables.items())
                      if name.startswith(("UV_", "PIP_")) and name not in ("UV_PROJECT_ENVIRONMENT", "UV_PYTHON")]
-        marker = os.path.join(self.fill_dir, digest(json.dumps([args, variables], default=str).encode("utf-8", "replace")))
-        os.makedirs(self.fill_dir, exist_ok=True)
-        with open(os.path.join(self.fill_dir, "lock"), "w") as lock:
-            if not os.path.exists(marker):
+        command = json.dumps([args, variables], default=str).encode("utf-8", "replace")
+        done_file = os.path.join(self.download_locks_dir, digest(command))
+        os.makedirs(self.download_locks_dir, exist_ok=True)
+        with open(os.path.join(self.download_locks_dir, "lock"), "w") as lock:
+            if not os.path.exists(done_file):
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.path.exists(marker):
+            if os.path.exists(done_file):
                 fcntl.flock(lock, fcntl.LOCK_UN)
             yield
-            with open(marker, "w"):
+            with open(done_file, "w"):
                 pass
 
-    def fingerprint(self, session, words, kwargs):
+    def compute_digest(self, session, words, kwargs):
         """Returns a digest of everything that affects the result of an install; None if that is unknown."""
         config, venv = self.runner.global_config, self.runner.venv
         if not self.skips or words is None or type(venv).__name__ != "VirtualEnv":
@@ -184,7 +189,7 @@ class Installs:
             text = json.dumps(facts, default=str)
             # Without the location of this environment, so that it is the same for all environments.
             shared_text = text.replace(json.dumps(venv.location)[1:-1], "")
-            self.shared_fingerprint = digest(shared_text.encode("utf-8", "surrogateescape"))
+            self.shared_digest = digest(shared_text.encode("utf-8", "surrogateescape"))
             return digest(text.encode("utf-8", "surrogateescape"))
         except (UncertainInstall, OSError, ValueError):
             return None
@@ -225,33 +230,34 @@ class Installs:
             other_files += [name for name in names if not name.endswith(DISTS) and name != "__pycache__"]
         return {"dists": list_dists(self.runner.venv.location), "beside": sorted(other_files)}
 
-    def is_built(self, fingerprint):
+    def is_built(self, install_digest):
         """Whether the environment is unchanged and was built by this install."""
         if self.state is None:
             self.state = self.read()
-        return any(call["print"] == fingerprint for call in self.state["calls"]) and self.state["look"] == self.snapshot()
+        is_known = any(call["digest"] == install_digest for call in self.state["calls"])
+        return is_known and self.state["snapshot"] == self.snapshot()
 
     def read(self):
         try:
             with open(os.path.join(self.runner.venv.location, STATE_FILE), encoding="utf-8") as file:
                 state = json.load(file)
             if state["version"] == STATE_VERSION:
-                state["calls"], state["look"]["dists"]
+                state["calls"], state["snapshot"]["dists"]
                 return state
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        return {"version": STATE_VERSION, "calls": [], "look": None}
+        return {"version": STATE_VERSION, "calls": [], "snapshot": None}
 
-    def record(self, fingerprint, before):
+    def record(self, install_digest, before):
         """Records a successful install in the environment."""
         path = os.path.join(self.runner.venv.location, STATE_FILE)
         try:
             if self.state is None:
                 self.state = self.read()
-            if fingerprint is None:
+            if install_digest is None:
                 return  # whether it changed the environment shows in the next snapshot
             snapshot = self.snapshot()
-            known = self.state["look"] == before
+            known = self.state["snapshot"] == before
             old = self.state["calls"] if known else []
             changed = set(name for name, fact in snapshot["dists"].items() if before["dists"].get(name) != fact)
             if not known:
@@ -259,12 +265,12 @@ class Installs:
             elif self.position < len(old):
                 changed |= set(old[self.position]["touched"])  # it replaces that install
             replaced = set(name for name, fact in before["dists"].items() if snapshot["dists"].get(name) != fact)
-            calls = [call for call in old if not replaced & set(call["touched"]) and call["print"] != fingerprint]
+            calls = [call for call in old if not replaced & set(call["touched"]) and call["digest"] != install_digest]
             if set(before["dists"]) - set(snapshot["dists"]):
                 calls = []
-            calls.insert(self.position, {"print": fingerprint, "touched": sorted(changed)})
+            calls.insert(self.position, {"digest": install_digest, "touched": sorted(changed)})
             self.position = min(self.position, len(calls) - 1) + 1
-            self.state = {"version": STATE_VERSION, "calls": calls, "look": snapshot}
+            self.state = {"version": STATE_VERSION, "calls": calls, "snapshot": snapshot}
             with open("%s.%d" % (path, os.getpid()), "w", encoding="utf-8") as file:
                 json.dump(self.state, file)
             os.replace("%s.%d" % (path, os.getpid()), path)
@@ -312,7 +318,7 @@ def wrap_installs(nox, runner):
     for name in ("run_install", "run_always"):
         wrap(name, install_arguments)
     wrap("conda_install", lambda args: None)
-    if installs.fill_dir or installs.shared or installs.bytecode.folder:
+    if installs.download_locks_dir or installs.shared or installs.bytecode.folder:
         wrap_syncs(session_class, installs)
     return installs
 

@@ -1,6 +1,6 @@
 """Facts about the arguments of an install, including digests of the files and directories that they name.
 
-Part of noxide's host program.
+Part of noxide's host program. Names from the other parts are used without import: see load.py.
 """
 
 # Flags with which uv and pip do not change an environment that satisfies the requirements; True: takes a value.

@@ -1,6 +1,7 @@
 """Loads nox and the noxfile: the first part of noxide's host program.
 
-noxide concatenates the files of this directory and runs the program with the Python that runs nox (3.7 or newer).
+noxide concatenates the files of this directory, so that each uses names and imports of the others, and runs the
+program with the Python that runs nox (3.7 or newer).
 BOOT has the settings that noxide sent with it.
 """
 
@@ -144,7 +145,7 @@ def parse_arguments(nox):
     known = [field.name for field in getattr(getattr(_options, "NoxConfig", None), "__attrs_attrs__", ())]
     if "no_dependencies" not in known and "--no-dependencies" in nox_flags():
         sys.argv.remove("--no-dependencies")
-        BOOT["emulate"] = True  # for processes that get the same arguments
+        BOOT["ignores_dependencies"] = True  # for processes that get the same arguments
     stderr, sys.stderr = sys.stderr, io.StringIO()
     try:
         config = _options.options.parse_args()
@@ -157,7 +158,7 @@ def parse_arguments(nox):
     finally:
         printed, sys.stderr = sys.stderr.getvalue(), stderr
         stderr.write(printed)
-    return config, bool(BOOT.get("emulate"))
+    return config, bool(BOOT.get("ignores_dependencies"))
 
 
 def environments_directory(config):
@@ -271,7 +272,7 @@ def load(channel):
     loaded = LoadedNoxfile()
     errors = ErrorLines()
     logging.getLogger("nox").addHandler(errors)
-    config, emulate = parse_arguments(nox)
+    config, ignores_dependencies = parse_arguments(nox)
     if not (getattr(config, "forcecolor", False) or getattr(config, "nocolor", False) or "NO_COLOR" in os.environ):
         config.color = BOOT["color"]
     nox.logger.setup_logging(
@@ -288,7 +289,7 @@ def load(channel):
     except Exception as error:
         raise HostFailure("noxfile", "nox rejected nox.options of the noxfile: %s" % error)
     try:
-        select_sessions(nox, module, loaded, errors, emulate)
+        select_sessions(nox, module, loaded, errors, ignores_dependencies)
     finally:
         logging.getLogger("nox").removeHandler(errors)
     for name, old, new in duplicates:
@@ -320,14 +321,14 @@ def load_module(nox, config, errors):
     return module
 
 
-def select_sessions(nox, module, loaded, errors, emulate):
+def select_sessions(nox, module, loaded, errors, ignores_dependencies):
     """Discovers and selects sessions as nox does."""
     names = []
     try:
         loaded.manifest = nox.tasks.discover_manifest(module, loaded.config)
         loaded.runners = list(getattr(loaded.manifest, "_all_sessions", ()))
         names = [runner.friendly_name for runner in loaded.runners]
-        if emulate:
+        if ignores_dependencies:
             loaded.manifest.add_dependencies = lambda: [list(s.get_direct_dependencies()) for s in loaded.manifest._queue]
         selected = nox.tasks.filter_manifest(loaded.manifest, loaded.config)
     except SystemExit as error:
@@ -340,7 +341,7 @@ def select_sessions(nox, module, loaded, errors, emulate):
             raise HostFailure("selection", errors.text("nox selected no session"), selected, session_names=names)
     else:
         loaded.queue = list(getattr(selected, "_queue", ()))
-    loaded.emulate = emulate
+    loaded.ignores_dependencies = ignores_dependencies
 
 
 def exception_facts(nox, info):

@@ -1,4 +1,7 @@
-"""The manifest message, which describes a loaded noxfile: part of noxide's host program."""
+"""The manifest message, which describes a loaded noxfile: part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 
 def describe(loaded, mode):

@@ -1,4 +1,7 @@
-"""Runs sessions with `python -m nox`, for a nox with unknown internals: part of noxide's host program."""
+"""Runs sessions with `python -m nox`, for a nox with unknown internals: part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 VALUE_FLAGS = ("-k", "--keywords")
 LIST_FLAGS = ("-s", "--session", "--sessions", "-e", "-t", "--tags", "-p", "--pythons", "--python")
@@ -58,7 +61,7 @@ def describe_listed(listed, missing):
         "type": "manifest", "nox": nox_version(), "python": "%d.%d.%d" % sys.version_info[:3],
         "executable": path_json(sys.executable), "noxfile": path_json(noxfile), "root": path_json(os.getcwd()),
         "envdir": path_json(os.path.abspath(envdir)),
-        "mode": {"how": "process", "why": "this nox has no %s" % ", ".join(missing)},
+        "mode": {"how": "nox-process", "why": "this nox has no %s" % ", ".join(missing)},
         "sessions": sessions, "queue": list(range(len(sessions))), "description": "",
         "stop_on_first_error": "-x" in flags or "--stop-on-first-error" in flags, "report": None, "notices": [],
     }
@@ -106,7 +109,7 @@ def parse_requires(tree):
     return found
 
 
-def start_nox_process(listed, request, out, err, trace=None):
+def start_nox_process(listed, request, out, err, listener_fd=None):
     """Starts one session as a nox process of its own."""
     import subprocess
 
@@ -122,7 +125,8 @@ def start_nox_process(listed, request, out, err, trace=None):
     command += ["--report", report, "-s", name, "--"] + list(posargs)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
                                env=dict(os.environ, **(request.get("env") or {})), cwd=BOOT["cwd"],
-                               preexec_fn=None if trace is None else lambda: install_seccomp_filter(request["trace"], trace))
+                               preexec_fn=None if listener_fd is None else
+                               lambda: install_seccomp_filter(request["seccomp"], listener_fd))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     if request.get("nice"):
         try:
@@ -133,7 +137,7 @@ def start_nox_process(listed, request, out, err, trace=None):
     os.write(writer, b'{"ready": true}\n')
     os.close(writer)
     running = RunningSession(request, process.pid, reader)
-    running.report = report, name
+    running.nox_report = report, name
     return running
 
 

@@ -1,4 +1,7 @@
-"""Work done before a session starts: uv's version, standby processes. Part of noxide's host program."""
+"""Work done before a session starts: uv's version, standby processes. Part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 import contextlib
 

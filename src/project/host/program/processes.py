@@ -1,4 +1,7 @@
-"""Child processes and descendants of the host: part of noxide's host program."""
+"""Child processes and descendants of the host: part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 
 def describe_exit(code, number):

@@ -1,4 +1,7 @@
-"""Serves noxide's commands over the socket: the last part of noxide's host program."""
+"""Serves noxide's commands over the socket: the last part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 import select
 
@@ -89,7 +92,7 @@ class Host:
             elif message["type"] == "warm-up":
                 self.warm_up()
             elif message["type"] == "run":
-                count = 3 if message.get("trace") else 2
+                count = 3 if message.get("seccomp") else 2
                 self.received = self.channel.descriptors[:count]
                 del self.channel.descriptors[:count]
                 try:
@@ -107,8 +110,8 @@ class Host:
     def start(self, request, descriptors):
         if self.mode == "fork":
             running = self.assign_process(request, descriptors)
-        elif self.mode == "fresh":
-            running = start_fresh(self.loaded, request, *descriptors)
+        elif self.mode == "reload":
+            running = start_reloading(self.loaded, request, *descriptors)
         else:
             running = start_nox_process(self.loaded, request, *descriptors)
         os.set_blocking(running.pipe, False)
@@ -174,8 +177,8 @@ class Host:
         data = self.read_all(running.pipe)
         if data is None:
             return False
-        lines = (running.rest + data).split(b"\n")
-        running.rest = lines.pop()
+        lines = (running.partial_line + data).split(b"\n")
+        running.partial_line = lines.pop()
         for line in lines:
             message = json.loads(line.decode("utf-8"))
             if "ready" in message:
@@ -185,7 +188,7 @@ class Host:
                 self.channel.send({"type": "notify", "id": running.id, "target": message["notify"],
                                    "matches": message["matches"], "posargs": message["posargs"]})
             else:
-                running.answer = message
+                running.result = message
         return True
 
     def reap(self):
@@ -220,19 +223,19 @@ class Host:
     def report_exit(self, running, status, usage):
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
-        if running.report:
-            running.answer = result_from_report(running.report[0], running.report[1], code)
+        if running.nox_report:
+            running.result = result_from_report(*running.nox_report, code)
         if not running.started:
             self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
-        answer = running.answer or {"status": "CRASHED", "reason": describe_exit(code, number)}
+        result = running.result or {"status": "CRASHED", "reason": describe_exit(code, number)}
         peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
         self.channel.send({
-            "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
+            "type": "finished", "id": running.id, "status": result["status"], "reason": result["reason"],
             "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
-            "installs": answer.get("installs"),
-            "leaked": answer.get("leaked", False),
-            "duration_ms": int((time.monotonic() - running.since) * 1000),
+            "installs": result.get("installs"),
+            "leaked": result.get("leaked", False),
+            "duration_ms": int((time.monotonic() - running.started_at) * 1000),
         })
 
     def stop_all_sessions(self):
@@ -310,7 +313,7 @@ def main():
 
     fd = prepare_process()
     if fd is None:
-        run_fresh_session()
+        run_reloaded_session()
         return
     channel = Channel(fd)
     channel.send({"type": "loading"})
@@ -323,13 +326,13 @@ def main():
     try:
         loaded, missing = load(channel)
         if missing:
-            loaded, mode = list_sessions(), "plain"
+            loaded, mode = list_sessions(), "nox-process"
             manifest = describe_listed(loaded, missing)
         else:
             obstacle = fork_obstacle()
-            mode = "fresh" if obstacle else "fork"
+            mode = "reload" if obstacle else "fork"
             with answering_uv_query():  # nox queries uv to choose from a list of backends
-                manifest = describe(loaded, {"how": "process", "why": obstacle} if obstacle else {"how": "fork"})
+                manifest = describe(loaded, {"how": "reload", "why": obstacle} if obstacle else {"how": "fork"})
     except HostFailure as failure:
         stop_uv_query()
         watch_for_hangup(fd, False)

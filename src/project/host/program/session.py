@@ -1,11 +1,14 @@
-"""Runs one session in a process of its own, forked or new: part of noxide's host program."""
+"""Runs one session in a process of its own, forked or new: part of noxide's host program.
+
+Names from the other parts are used without import: see load.py.
+"""
 
 import gc
 import subprocess
 import time
 
 
-LIBC = []
+PRCTL = []  # looked up once
 
 
 class RunningSession:
@@ -15,12 +18,12 @@ class RunningSession:
         self.id = request["id"]
         self.pid = pid
         self.pipe = pipe
-        self.rest = b""
-        self.answer = None
-        self.report = None
-        self.started = False
+        self.partial_line = b""  # the end of what was read from the pipe, not yet a whole message
+        self.result = None  # its last message, with status and reason
+        self.nox_report = None  # path of the report of its own nox process, and its name there
+        self.started = False  # noxide was told its process
         self.pipe_ended = False
-        self.since = time.monotonic()
+        self.started_at = time.monotonic()
 
 
 def run_child(loaded, receive, answers):
@@ -33,8 +36,8 @@ def run_child(loaded, receive, answers):
         if received is not None:
             request, descriptors = received
             apply_request(request, *descriptors[:2])
-            for trace in descriptors[2:]:
-                install_seccomp_filter(request["trace"], trace)
+            for listener_fd in descriptors[2:]:
+                install_seccomp_filter(request["seccomp"], listener_fd)
             send(answers, run_session(loaded, request, answers))
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             finish_interpreter()
@@ -67,11 +70,11 @@ def prctl(option, value):
     """Calls prctl on Linux; other systems stop sessions by process group and tag only."""
     if sys.platform == "linux":
         try:
-            if not LIBC:
+            if not PRCTL:
                 import ctypes
 
-                LIBC.append(ctypes.CDLL(None).prctl)
-            LIBC[0](option, value, 0, 0, 0)
+                PRCTL.append(ctypes.CDLL(None).prctl)
+            PRCTL[0](option, value, 0, 0, 0)
         except (ImportError, OSError, AttributeError):
             pass  # a Python without ctypes
 
@@ -123,7 +126,7 @@ def apply_request(request, out, err):
             pass  # not supported by this system
 
 
-def install_seccomp_filter(trace, fd):
+def install_seccomp_filter(setup, fd):
     """Installs a seccomp filter for this process and its children, and sends its listener to noxide over `fd`.
 
     On failure noxide gets the reason and the session runs untraced. Python has no API for `prctl` and `seccomp`.
@@ -135,11 +138,11 @@ def install_seccomp_filter(trace, fd):
         import struct
 
         libc = ctypes.CDLL(None, use_errno=True)
-        program = bytes.fromhex(trace["filter"])
+        program = bytes.fromhex(setup["filter"])
         saved = ctypes.create_string_buffer(program, len(program))
         described = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(saved)))
-        number = ctypes.c_long(trace["syscall"])
-        for flags in trace["flags"]:
+        number = ctypes.c_long(setup["syscall"])
+        for flags in setup["flags"]:
             syscall_args = (number, ctypes.c_ulong(1), ctypes.c_ulong(flags), described)
             listener = libc.syscall(*syscall_args)
             if listener < 0 and ctypes.get_errno() == errno.EACCES:
@@ -219,7 +222,7 @@ def run_session(loaded, request, answers):
     """Runs the session through nox's own `run_manifest` and returns its result."""
     nox = sys.modules["nox"]
     runner = loaded.runners[request["id"]]
-    set_required_results(nox, loaded, request)
+    set_required_statuses(nox, loaded, request)
     if request.get("posargs") is not None:
         runner.posargs = list(request["posargs"])
     loaded.manifest.notify = lambda target, posargs=None: notify(loaded, target, posargs, answers)
@@ -278,14 +281,14 @@ def capture_last_error():
     return LAST_ERROR
 
 
-def set_required_results(nox, loaded, request):
-    """Sets the results of required sessions, so that nox's own check of `requires` works here."""
+def set_required_statuses(nox, loaded, request):
+    """Sets the statuses of required sessions, so that nox's own check of `requires` works here."""
     status, result = nox.sessions.Status, nox.sessions.Result
-    for number, word in (request.get("required_outcomes") or {}).items():
+    for number, word in (request.get("required_statuses") or {}).items():
         known = getattr(status, word, status.FAILED)
         runner = loaded.runners[int(number)]
         runner.result = result(runner, known)
-    if loaded.emulate:
+    if loaded.ignores_dependencies:
         for runner in loaded.runners:
             if getattr(runner, "result", None) is None:
                 runner.result = result(runner, status.SUCCESS)
@@ -302,28 +305,28 @@ def notify(loaded, target, posargs, answers):
     return True
 
 
-def start_fresh(loaded, request, out, err, trace=None):
+def start_reloading(loaded, request, out, err, listener_fd=None):
     """Starts a session in a process that loads the noxfile again, for hosts that cannot fork."""
     import subprocess
 
     reader, writer = os.pipe()
     name = loaded.runners[request["id"]].friendly_name
-    boot = dict(BOOT, role="session", request=request, name=name, answers=writer, trace=trace)
+    boot = dict(BOOT, role="session", request=request, name=name, answers=writer, listener_fd=listener_fd)
     with boot_file(boot) as stdin:
         process = subprocess.Popen([sys.executable, "-c", BOOT["bootstrap"]] + sys.argv[1:], stdin=stdin, stdout=out,
                                    stderr=err, start_new_session=True, cwd=BOOT["cwd"],
-                                   pass_fds=[writer] + ([] if trace is None else [trace]))
+                                   pass_fds=[writer] + ([] if listener_fd is None else [listener_fd]))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     os.close(writer)
     return RunningSession(request, process.pid, reader)
 
 
-def run_fresh_session():
-    """Runs in the process of `start_fresh`: loads the noxfile, finds the session by index and name, and runs it."""
+def run_reloaded_session():
+    """Runs in the process of `start_reloading`: loads the noxfile, finds the session by index and name, and runs it."""
     answers, request = BOOT["answers"], BOOT["request"]
     os.set_inheritable(answers, False)
-    if BOOT["trace"] is not None:
-        os.set_inheritable(BOOT["trace"], False)
+    if BOOT["listener_fd"] is not None:
+        os.set_inheritable(BOOT["listener_fd"], False)
     reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
     runner = None
     try:
@@ -335,8 +338,8 @@ def run_fresh_session():
     if runner is None or runner.friendly_name != BOOT["name"]:
         send(answers, {"status": "FAILED", "reason": reason})
         return
-    traced = [] if BOOT["trace"] is None else [BOOT["trace"]]
-    run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + traced), answers)
+    listeners = [] if BOOT["listener_fd"] is None else [BOOT["listener_fd"]]
+    run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + listeners), answers)
 
 
 def fork_obstacle():

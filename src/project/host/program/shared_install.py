@@ -1,6 +1,7 @@
 """Identical installs of a run: the first session builds the environment, the others link its files.
 
 Part of noxide's host program. If it is uncertain that linking gives the same result, a session installs itself.
+Names from the other parts are used without import: see load.py.
 """
 
 import contextlib
@@ -17,28 +18,28 @@ class SharedInstalls:
         self.folder = folder
 
     @contextlib.contextmanager
-    def lock_install(self, fingerprint):
+    def lock_install(self, install_digest):
         """Locks an install: the first session builds, others with the same install wait for it."""
         import fcntl
 
         os.makedirs(self.folder, exist_ok=True)
-        with open(os.path.join(self.folder, fingerprint + ".lock"), "w") as lock:
+        with open(os.path.join(self.folder, install_digest + ".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self.read(fingerprint)
+            yield self.read(install_digest)
 
-    def read(self, fingerprint):
+    def read(self, install_digest):
         try:
-            with open(os.path.join(self.folder, fingerprint), encoding="utf-8") as file:
+            with open(os.path.join(self.folder, install_digest), encoding="utf-8") as file:
                 return json.load(file)
         except (OSError, ValueError):
             return None
 
-    def write(self, fingerprint, location, session, dists):
+    def write(self, install_digest, location, session, dists):
         """Writes a note about an install into an empty environment."""
-        path = os.path.join(self.folder, fingerprint)
+        path = os.path.join(self.folder, install_digest)
         with contextlib.suppress(OSError):
             with open("%s.%d" % (path, os.getpid()), "w", encoding="utf-8") as file:
-                json.dump({"place": location, "session": session, "dists": dists}, file)
+                json.dump({"location": location, "session": session, "dists": dists}, file)
             os.replace("%s.%d" % (path, os.getpid()), path)
 
 
@@ -56,7 +57,7 @@ def link_environment(note, location, list_dists):
                 directories.add(folder)
             created.append(path)
             create_file(path, data)
-        if any(list_dists(note["place"]).get(name) != fact for name, fact in note["dists"].items()):
+        if any(list_dists(note["location"]).get(name) != fact for name, fact in note["dists"].items()):
             raise UncertainInstall
     except (UncertainInstall, OSError, ValueError, IndexError):
         for path in created:
@@ -89,7 +90,7 @@ class Copied:
 
 def link_plan(note, location, list_dists):
     """Returns the path of each file with its content for `create_file`; RECORD is last in each distribution."""
-    old, current_dists = os.path.normpath(note["place"]), list_dists(note["place"])
+    old, current_dists = os.path.normpath(note["location"]), list_dists(note["location"])
     site, *others = site_directories(old)  # lib64 is a link to lib
     if any(os.path.realpath(other) != os.path.realpath(site) for other in others):
         raise UncertainInstall

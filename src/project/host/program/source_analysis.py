@@ -1,6 +1,6 @@
 """Static analysis of a session's source: its use of coverage data, `session.notify` and installs.
 
-Part of noxide's host program.
+Part of noxide's host program. Names from the other parts are used without import: see load.py.
 """
 
 import _imp

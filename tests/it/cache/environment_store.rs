@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use noxide::cache::store::{CacheMiss, EntryKind, PruneReason, StoreEntry, VenvSpec};
+use noxide::cache::store::{CacheMiss, EntryKind, EnvironmentSpec, PruneReason, StoreEntry};
 use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
 use noxide::fs::FileLinker;
 
@@ -15,15 +15,15 @@ use super::fixture::{ALL, Fixture};
 use crate::support::ChildDeadline as _;
 use crate::support::rounds;
 
-/// The project's environment, which uv made.
-fn venv_spec(fixture: &Fixture, facts: &str) -> VenvSpec {
+/// The project's environment, created by uv.
+fn environment_spec(fixture: &Fixture, digest: &str) -> EnvironmentSpec {
     let venv = fixture.project.root().join(".venv");
-    VenvSpec::new(&venv, &python(fixture), facts).unwrap()
+    EnvironmentSpec::new(&venv, &python(fixture), digest).unwrap()
 }
 
-/// The interpreter that uv took.
+/// The interpreter that uv chose.
 fn python(fixture: &Fixture) -> PathBuf {
-    let python = fixture.project.beside().join("python");
+    let python = fixture.project.outer_dir().join("python");
     if !python.exists() {
         let real = std::fs::canonicalize(fixture.project.root().join(".venv/bin/python")).unwrap();
         std::os::unix::fs::symlink(real, &python).unwrap();
@@ -39,7 +39,7 @@ fn remove(fixture: &Fixture) {
 fn filled_store(fixture: &Fixture) -> Store {
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-    store.save_venv(&venv_spec(fixture, "")).unwrap().unwrap();
+    store.save_environment(&environment_spec(fixture, "")).unwrap().unwrap();
     store
 }
 
@@ -52,7 +52,7 @@ fn entries(store: &Store, kind: EntryKind) -> Vec<StoreEntry> {
 fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
     let entries = walkdir::WalkDir::new(root).min_depth(1).into_iter().map(|entry| entry.unwrap());
     let told = |entry: walkdir::DirEntry| {
-        let facts = entry.metadata().unwrap();
+        let digest = entry.metadata().unwrap();
         let kind = entry.file_type();
         let bytes = match () {
             () if kind.is_file() => std::fs::read(entry.path()).unwrap(),
@@ -60,8 +60,8 @@ fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
             () => Vec::new(),
         };
         let dated = kind.is_file() || entry.path().to_string_lossy().ends_with(".dist-info");
-        let time = if dated { facts.mtime() * 1_000_000_000 + facts.mtime_nsec() } else { 0 };
-        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (facts.mode(), bytes, time))
+        let time = if dated { digest.mtime() * 1_000_000_000 + digest.mtime_nsec() } else { 0 };
+        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (digest.mode(), bytes, time))
     };
     entries.map(told).collect()
 }
@@ -71,46 +71,46 @@ fn an_environment_is_restored_unchanged() {
     let fixture = Fixture::new();
     let venv = fixture.project.root().join(".venv");
     std::fs::create_dir(venv.join("empty")).unwrap();
-    // A file of a wheel that the environment has its own state of, and one that it lost.
+    // A file of a wheel that was changed in the environment, and one that was removed.
     std::fs::remove_file(fixture.installed("beta/__init__.py")).unwrap();
     fs_err::write(fixture.installed("beta/__init__.py"), "VERSION = '2.0'\nPATCHED = 1\n").unwrap();
     std::fs::remove_file(fixture.installed("many/f600.py")).ok();
     let store = filled_store(&fixture);
     let before = state(&venv);
-    let entry = entries(&store, EntryKind::Venv).remove(0);
-    assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
-    assert!(entry.manifest.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
-    assert_eq!(entry.meta.requires.len(), 4, "{:?}", entry.meta);
+    let entry = entries(&store, EntryKind::Environment).remove(0);
+    assert!(entry.listing.nodes.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
+    assert!(entry.listing.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
+    assert_eq!(entry.meta.members.len(), 4, "{:?}", entry.meta);
     drop(entry);
-    assert_eq!(store.save_venv(&venv_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
+    assert_eq!(store.save_environment(&environment_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
 
     remove(&fixture);
-    let restored = store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    let restored = store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
     assert!(restored.files > 700 && restored.name == venv.display().to_string(), "{restored:?}");
     let after = state(&venv);
     let differ = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
     assert_eq!(differ.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
     assert_eq!(fixture.imported(), ALL);
     let linker = FileLinker::new();
-    linker.link_file(&fixture.installed("many/__init__.py"), &fixture.project.beside().join("probe")).unwrap();
+    linker.link_file(&fixture.installed("many/__init__.py"), &fixture.project.outer_dir().join("probe")).unwrap();
     if linker.current_mode() == noxide::fs::LinkMode::Hardlink {
         assert!(std::fs::metadata(fixture.installed("many/__init__.py")).unwrap().nlink() > 2, "linked");
     }
     assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
-    let again = store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap_err();
+    let again = store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap_err();
     assert_eq!(again.reason, "it already exists");
-    assert_eq!(store.save_venv(&venv_spec(&fixture, "")), Ok(None), "it is known as it is");
+    assert_eq!(store.save_environment(&environment_spec(&fixture, "")), Ok(None), "it is known as it is");
     assert!(store.verify_entries(&NoProgress).is_clean());
     assert_eq!(
         store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(),
-        Some((EntryKind::Venv, 1))
+        Some((EntryKind::Environment, 1))
     );
 
     fs_err::write(venv.join("note"), "new").unwrap();
-    store.save_venv(&venv_spec(&fixture, "")).unwrap().unwrap();
-    assert_eq!(entries(&store, EntryKind::Venv).len(), 1, "the newest counts, the older one is gone");
+    store.save_environment(&environment_spec(&fixture, "")).unwrap().unwrap();
+    assert_eq!(entries(&store, EntryKind::Environment).len(), 1, "the newest counts, the older one is gone");
     remove(&fixture);
-    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
 }
 
@@ -119,37 +119,40 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     let fixture = Fixture::new();
     let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
-    let other = fixture.project.beside().join("other");
+    let other = fixture.project.outer_dir().join("other");
     std::fs::copy(python(&fixture), &other).unwrap();
-    let missed = |kept: VenvSpec| store.restore_venv(&kept, &NoProgress).unwrap_err().reason;
+    let missed = |kept: EnvironmentSpec| store.restore_environment(&kept, &NoProgress).unwrap_err().reason;
     remove(&fixture);
-    assert_eq!(missed(VenvSpec::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()), CacheMiss::NOT_STORED);
-    assert_eq!(missed(VenvSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
-    assert_eq!(missed(venv_spec(&fixture, "other facts")), CacheMiss::NOT_STORED);
-    assert_eq!(VenvSpec::new(Path::new("relative"), &other, ""), None);
-    assert_eq!(VenvSpec::new(&venv, Path::new("/missing"), ""), None);
-    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    assert_eq!(
+        missed(EnvironmentSpec::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()),
+        CacheMiss::NOT_STORED
+    );
+    assert_eq!(missed(EnvironmentSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
+    assert_eq!(missed(environment_spec(&fixture, "other facts")), CacheMiss::NOT_STORED);
+    assert_eq!(EnvironmentSpec::new(Path::new("relative"), &other, ""), None);
+    assert_eq!(EnvironmentSpec::new(&venv, Path::new("/missing"), ""), None);
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
 
-    let refused = |kept: VenvSpec| store.save_venv(&kept).unwrap_err().reason;
-    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
+    let refused = |kept: EnvironmentSpec| store.save_environment(&kept).unwrap_err().reason;
+    assert_eq!(refused(EnvironmentSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
     assert_eq!(
-        refused(venv_spec(&fixture, "")),
+        refused(environment_spec(&fixture, "")),
         "it cannot be restored: symbolic link out of the entry, to /etc/passwd"
     );
     std::fs::remove_file(venv.join("out")).unwrap();
     std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
+    assert_eq!(refused(environment_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
     std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "pipe is not a regular file");
+    assert_eq!(refused(environment_spec(&fixture, "")), "pipe is not a regular file");
     std::fs::remove_file(venv.join("pipe")).unwrap();
     std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "it has no site-packages");
+    assert_eq!(refused(environment_spec(&fixture, "")), "it has no site-packages");
     fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "it was not created by uv");
+    assert_eq!(refused(environment_spec(&fixture, "")), "it was not created by uv");
     remove(&fixture);
-    assert!(refused(venv_spec(&fixture, "")).contains("pyvenv.cfg"), "there is none");
+    assert!(refused(environment_spec(&fixture, "")).contains("pyvenv.cfg"), "there is none");
 }
 
 #[test]
@@ -163,32 +166,34 @@ fn a_file_written_to_through_a_link_is_found() {
     }
     let mut open = fs_err::OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut open, b"# poison\n").unwrap();
-    let reason = store.save_venv(&venv_spec(&fixture, "")).unwrap_err().reason;
+    let reason = store.save_environment(&environment_spec(&fixture, "")).unwrap_err().reason;
     assert!(reason.ends_with("many/__init__.py was modified, and it is also a file of the store"), "{reason}");
 }
 
 #[test]
-fn corrupt_entries_are_quarantined_not_restored() {
+fn damaged_entries_are_quarantined_not_restored() {
     let fixture = Fixture::new();
     let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
     remove(&fixture);
-    let missed = || store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
+    let missed = || store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
     let python = python(&fixture);
     // A file of the environment itself.
-    let tree = entries(&store, EntryKind::Venv).remove(0).tree_path();
+    let tree = entries(&store, EntryKind::Environment).remove(0).tree_path();
     let own = tree.join("pyvenv.cfg");
     let good = fs_err::read_to_string(&own).unwrap();
     fs_err::write(&own, good.replace("home", "hume")).unwrap();
     let report = store.verify_entries(&NoProgress);
     assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
-    assert_eq!(missed(), "damaged and quarantined: pyvenv.cfg: content differs from the manifest");
-    assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().quarantined.len() == 1);
+    assert_eq!(missed(), "damaged and quarantined: pyvenv.cfg: content differs from the list of files");
+    assert!(
+        !venv.exists() && entries(&store, EntryKind::Environment).is_empty() && store.status().quarantined.len() == 1
+    );
     assert_eq!(missed(), CacheMiss::NOT_STORED);
 
     // A file of a wheel in it.
     fixture.sync_offline("first");
-    let again = store.save_venv(&venv_spec(&fixture, "")).unwrap().unwrap();
+    let again = store.save_environment(&environment_spec(&fixture, "")).unwrap().unwrap();
     remove(&fixture);
     let wheels = entries(&store, EntryKind::Wheel);
     let many = wheels.iter().find(|wheel| wheel.meta.name == "many 1.5").unwrap();
@@ -197,7 +202,7 @@ fn corrupt_entries_are_quarantined_not_restored() {
     let text = fs_err::read_to_string(&module).unwrap();
     fs_err::write(&module, text.replace("1.5", "6.6")).unwrap();
     drop(wheels);
-    assert!(missed().ends_with("many/__init__.py: content differs from the manifest"));
+    assert!(missed().ends_with("many/__init__.py: content differs from the list of files"));
     assert!(!venv.exists() && !store.has_entry(&id));
     let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
@@ -205,11 +210,11 @@ fn corrupt_entries_are_quarantined_not_restored() {
     assert!(store.verify_entries(&NoProgress).is_clean(), "a wheel that is not here is no damage");
     assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
-    // What it is said to be made of.
-    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-venv.json");
+    // The list of its wheels.
+    let parts = entries(&store, EntryKind::Environment).remove(0).tree_path().join(".noxide-environment.json");
     fs_err::write(&parts, "{}").unwrap();
     assert!(
-        missed().starts_with("damaged and quarantined: .noxide-venv.json: invalid metadata"),
+        missed().starts_with("damaged and quarantined: .noxide-environment.json: invalid metadata"),
         "a damaged entry is quarantined"
     );
     assert!(python.exists());
@@ -221,8 +226,8 @@ fn an_environment_is_pruned_before_its_wheels() {
     let store = filled_store(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
     for wheel in entries(&store, EntryKind::Wheel) {
-        let facts = wheel.tree_path().parent().unwrap().join("manifest");
-        fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
+        let digest = wheel.tree_path().parent().unwrap().join("listing");
+        fs_err::OpenOptions::new().append(true).open(digest).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
         let max_unused = Duration::from_secs(days * 24 * 3_600);
@@ -231,8 +236,8 @@ fn an_environment_is_pruned_before_its_wheels() {
     };
     assert_eq!(with(u64::MAX, 7), [], "a wheel is used as long as an environment that it is in");
     let all = with(1, 7);
-    assert_eq!((all.len(), all[0]), (5, (EntryKind::Venv, PruneReason::OverMaxSize)), "{all:?}");
-    let held = entries(&store, EntryKind::Venv);
+    assert_eq!((all.len(), all[0]), (5, (EntryKind::Environment, PruneReason::OverMaxSize)), "{all:?}");
+    let held = entries(&store, EntryKind::Environment);
     let store = Store::open(&CacheOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
     let report = store.prune(&store.plan_prune(), &NoProgress).unwrap();
     assert_eq!((report.removed.len(), report.in_use.len()), (4, 1), "what is held stays: {report:?}");
@@ -245,15 +250,15 @@ fn a_store_on_another_file_system_stores_environments() {
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
     fixture.options.dir = Some(elsewhere.path().join("store"));
     let store = filled_store(&fixture);
-    let entry = entries(&store, EntryKind::Venv).remove(0);
-    assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
+    let entry = entries(&store, EntryKind::Environment).remove(0);
+    assert!(entry.listing.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
     drop(entry);
     remove(&fixture);
-    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fixture.imported(), ALL);
 }
 
-/// The process that is killed: it saves, restores or prunes forever.
+/// The process that is killed: it saves, restores or prunes in an endless loop.
 #[test]
 #[ignore = "runs as a child of kills_while_environments_are_saved_and_restored_leave_a_valid_store"]
 fn at_work_until_killed() {
@@ -264,18 +269,18 @@ fn at_work_until_killed() {
     let max_size = if *verb == "prune" { 1 } else { u64::MAX };
     let options = CacheOptions { dir: Some(store.into()), max_size, ..CacheOptions::default() };
     let store = Store::open(&options).unwrap();
-    let kept = VenvSpec::new(Path::new(venv), Path::new(python), "").unwrap();
+    let kept = EnvironmentSpec::new(Path::new(venv), Path::new(python), "").unwrap();
     for round in 0.. {
         match *verb {
             "save" => {
                 fs_err::write(Path::new(venv).join("note"), round.to_string()).unwrap();
-                store.save_venv(&kept).unwrap();
+                store.save_environment(&kept).unwrap();
             }
             "restore" => {
                 let gone = Path::new(venv).with_extension("gone");
                 std::fs::remove_dir_all(&gone).ok();
                 std::fs::rename(venv, gone).ok();
-                store.restore_venv(&kept, &NoProgress).unwrap();
+                store.restore_environment(&kept, &NoProgress).unwrap();
             }
             _ => drop(store.prune(&store.plan_prune(), &NoProgress).unwrap()),
         }
@@ -295,12 +300,12 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
         let told = [verb, root.to_str().unwrap(), venv.to_str().unwrap(), python.to_str().unwrap()];
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "--ignored", "cache::venv_store::at_work_until_killed"])
+            .args(["--exact", "--ignored", "cache::environment_store::at_work_until_killed"])
             .env("NOXIDE_TEST_VENV_WORK", told.join("\n"));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let moment = Duration::from_millis(40 + (round as u64 * 37) % 160);
-        std::thread::sleep(moment.saturating_sub(begun.elapsed()));
+        std::thread::sleep(moment.saturating_sub(started_at.elapsed()));
         child.kill().unwrap();
         assert_eq!(child.wait_for_end().signal(), Some(9), "round {round}: it was at work");
         let store = store(u64::MAX);
@@ -314,11 +319,11 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
         if verb == "prune" {
             fixture.sync_offline("first");
             store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-            store.save_venv(&venv_spec(&fixture, "")).unwrap();
+            store.save_environment(&environment_spec(&fixture, "")).unwrap();
         }
         std::fs::remove_dir_all(&venv).ok();
         store
-            .restore_venv(&venv_spec(&fixture, ""), &NoProgress)
+            .restore_environment(&environment_spec(&fixture, ""), &NoProgress)
             .unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
         let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));

@@ -1,4 +1,4 @@
-//! Constraints files with the versions of uv.lock, for installs without the lock file; cached until it changes.
+//! Constraints files exported from uv.lock, for installers that do not read it; reused until uv.lock changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::fs::write_atomic;
 
-/// Maximum number of cached constraints files; each lock has two.
+/// Maximum number of cached constraints files; each lock file has two.
 const MAX_CACHED_FILES: usize = 10;
 
 /// Reasons why constraints could not be exported.
@@ -15,9 +15,9 @@ pub(crate) enum ConstraintsError {
     /// No uv can export the lock file.
     #[error("--locked needs uv to export uv.lock, but uv was not found, neither next to nox nor on PATH")]
     UvNotFound,
-    /// There is no lock.
+    /// There is no lock file.
     #[error("there is no uv.lock in {} to constrain installs to", .0.display())]
-    NoLock(PathBuf),
+    NoLockFile(PathBuf),
     /// uv could not export it.
     #[error("uv cannot export uv.lock: {0}")]
     Export(String),
@@ -31,7 +31,7 @@ pub(crate) enum ConstraintsError {
     },
 }
 
-/// Constraints files with the versions of a lock.
+/// Constraints files with the versions of a lock file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConstraintFiles {
     /// For uv: with hashes. uv then installs no other file, and records the hash in its cache. Before 0.11.19, uv
@@ -46,15 +46,15 @@ pub(crate) struct ConstraintFiles {
 /// The file names contain the digest of their sources, so that the next run reuses the files.
 ///
 /// # Errors
-/// When there is no lock, uv cannot export it, or a file cannot be written.
+/// When there is no lock file, uv cannot export it, or a file cannot be written.
 pub(crate) fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Result<ConstraintFiles, ConstraintsError> {
     let io_error = |action: String| move |source| ConstraintsError::Io { action, source };
-    let lock = root.join("uv.lock");
-    if !lock.is_file() {
-        return Err(ConstraintsError::NoLock(root.to_path_buf()));
+    let lock_file = root.join("uv.lock");
+    if !lock_file.is_file() {
+        return Err(ConstraintsError::NoLockFile(root.to_path_buf()));
     }
     let mut hasher = blake3::Hasher::new();
-    for path in [lock, root.join("pyproject.toml")] {
+    for path in [lock_file, root.join("pyproject.toml")] {
         let bytes = std::fs::read(&path).map_err(io_error(format!("cannot read {}", path.display())))?;
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
     }

@@ -4,25 +4,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::fs::{FileStat, parallel_map, sha256_file, walk_tree};
-use crate::project::lock::normalize_name;
+use crate::project::dependencies::normalize_name;
 
 use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind};
 use super::save::SaveError;
 use super::store_dir::Store;
-use super::tree_manifest::{TreeNode, TreeNodeKind};
+use super::tree_listing::{TreeNode, TreeNodeKind};
 
 /// An environment and the wheels of the store that are installed in it.
 #[derive(Debug)]
-pub(crate) struct ScannedVenv {
+pub(crate) struct ScannedEnvironment {
     pub(super) root: PathBuf,
-    pub(super) contents: VenvContents,
+    pub(super) contents: EnvironmentContents,
     pub(super) wheels: Vec<StoreEntry>,
 }
 
 /// Files, links and directories of an environment, by path relative to its root.
 #[derive(Debug, Default)]
-pub(super) struct VenvContents {
+pub(super) struct EnvironmentContents {
     pub(super) files: HashMap<String, FileStat>,
     pub(super) symlinks: BTreeMap<String, String>,
     pub(super) empty_folders: BTreeSet<String>,
@@ -36,14 +36,14 @@ impl Store {
     ///
     /// # Errors
     /// If the directory cannot be read or is not an environment.
-    pub(crate) fn scan_venv(&self, root: &Path) -> Result<ScannedVenv, SaveError> {
-        let contents = read_venv_contents(root)?;
+    pub(crate) fn scan_environment(&self, root: &Path) -> Result<ScannedEnvironment, SaveError> {
+        let contents = read_environment_contents(root)?;
         let wheels = self.find_installed_wheels(&contents, root);
-        Ok(ScannedVenv { root: root.to_path_buf(), contents, wheels })
+        Ok(ScannedEnvironment { root: root.to_path_buf(), contents, wheels })
     }
 
     /// Finds the wheels of the store that the `.dist-info` directories name and whose metadata are identical.
-    fn find_installed_wheels(&self, contents: &VenvContents, root: &Path) -> Vec<StoreEntry> {
+    fn find_installed_wheels(&self, contents: &EnvironmentContents, root: &Path) -> Vec<StoreEntry> {
         let mut ids_by_name: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
         let ids: Vec<EntryId> = [EntryKind::Wheel, EntryKind::BuiltWheel]
             .into_iter()
@@ -65,7 +65,7 @@ impl Store {
             let metadata = [format!("{dist_info}/METADATA"), format!("{dist_info}/WHEEL")];
             entries.find(|entry| {
                 metadata.iter().all(|path| {
-                    let node = entry.manifest.nodes.iter().find(|node| node.path == *path);
+                    let node = entry.listing.nodes.iter().find(|node| node.path == *path);
                     let installed = format!("{}/{path}", contents.site_packages);
                     node.is_some_and(|node| file_matches_wheel(node, &installed, contents, root) == Some(true))
                 })
@@ -75,7 +75,7 @@ impl Store {
     }
 }
 
-impl ScannedVenv {
+impl ScannedEnvironment {
     /// Returns whether the file at `path` equals a file of a wheel; `None` if it is the same inode and was modified.
     pub(super) fn matches_wheel_file(&self, node: &TreeNode, path: &str) -> Option<bool> {
         file_matches_wheel(node, path, &self.contents, &self.root)
@@ -88,9 +88,9 @@ fn normalized_name_version(text: &str, separator: char) -> String {
     format!("{} {version}", normalize_name(name))
 }
 
-fn read_venv_contents(root: &Path) -> Result<VenvContents, SaveError> {
+fn read_environment_contents(root: &Path) -> Result<EnvironmentContents, SaveError> {
     let not_utf8 = |path: &Path| SaveError::NotUtf8(path.display().to_string());
-    let mut contents = VenvContents::default();
+    let mut contents = EnvironmentContents::default();
     let mut non_empty: HashSet<PathBuf> = HashSet::new();
     for (path, stat) in walk_tree(root)? {
         let text = path.to_str().ok_or_else(|| not_utf8(&path))?.to_owned();
@@ -118,7 +118,7 @@ fn read_venv_contents(root: &Path) -> Result<VenvContents, SaveError> {
 }
 
 /// Returns whether the file at `path` equals a file of a wheel; `None` if it is the same inode and was modified.
-fn file_matches_wheel(node: &TreeNode, path: &str, contents: &VenvContents, root: &Path) -> Option<bool> {
+fn file_matches_wheel(node: &TreeNode, path: &str, contents: &EnvironmentContents, root: &Path) -> Option<bool> {
     let TreeNodeKind::File { sha256, size, executable, inode, modified, .. } = node.kind else { return Some(false) };
     let Some(stat) = contents.files.get(path) else { return Some(false) };
     let is_same_inode = stat.inode == inode;

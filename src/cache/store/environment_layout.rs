@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::{is_symlink_contained, safe_relative_path};
 
-use super::corruption::Corruption;
+use super::damage::Damage;
 use super::entry::StoreEntry;
-use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
+use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 
-/// Version of `.noxide-venv.json`.
+/// Version of `.noxide-environment.json`.
 const LAYOUT_VERSION: u32 = 2;
 
 /// The parts of an environment, stored next to its own files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct VenvLayout {
+pub(super) struct EnvironmentLayout {
     version: u32,
     /// Path of the environment; the layout is valid for no other.
     pub(super) path: String,
@@ -25,7 +25,7 @@ pub(super) struct VenvLayout {
     /// `site-packages`, relative to the root.
     pub(super) site_packages: String,
     /// Installed wheels.
-    pub(super) wheels: Vec<VenvWheel>,
+    pub(super) wheels: Vec<EnvironmentWheel>,
     /// Targets of symbolic links, by path.
     pub(super) links: BTreeMap<String, String>,
     /// Empty directories.
@@ -36,7 +36,7 @@ pub(super) struct VenvLayout {
 
 /// A wheel installed in an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct VenvWheel {
+pub(super) struct EnvironmentWheel {
     /// The entry ID as text.
     pub(super) entry: String,
     /// Paths of its files that are absent, or are the environment's own.
@@ -45,14 +45,14 @@ pub(super) struct VenvWheel {
 
 /// A path in an environment and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct VenvNode<'a> {
+pub(super) struct EnvironmentNode<'a> {
     pub(super) path: String,
-    pub(super) source: VenvNodeSource<'a>,
+    pub(super) source: EnvironmentNodeSource<'a>,
 }
 
 /// Source of a path in an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum VenvNodeSource<'a> {
+pub(super) enum EnvironmentNodeSource<'a> {
     /// A file of the environment's own entry.
     OwnFile(&'a TreeNode),
     /// A file of the wheel with this index.
@@ -63,9 +63,9 @@ pub(super) enum VenvNodeSource<'a> {
     EmptyFolder,
 }
 
-impl VenvLayout {
+impl EnvironmentLayout {
     /// Name of the layout file in the environment's entry.
-    pub(super) const FILE_NAME: &str = ".noxide-venv.json";
+    pub(super) const FILE_NAME: &str = ".noxide-environment.json";
 
     /// Creates an empty layout.
     pub(super) fn new(path: &Path, python: &Path, site: &str) -> Self {
@@ -81,12 +81,12 @@ impl VenvLayout {
         }
     }
 
-    /// Reads the layout of an environment's entry. Paths are checked by [`VenvLayout::resolve_nodes`].
-    pub(super) fn from_entry(entry: &StoreEntry) -> Result<Self, Corruption> {
+    /// Reads the layout of an environment's entry. Paths are checked by [`EnvironmentLayout::resolve_nodes`].
+    pub(super) fn from_entry(entry: &StoreEntry) -> Result<Self, Damage> {
         let text = std::fs::read(entry.tree_path().join(Self::FILE_NAME))?;
-        let layout: Self = serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        let layout: Self = serde_json::from_slice(&text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         if layout.version != LAYOUT_VERSION {
-            return Err(Corruption::InvalidMeta(format!(
+            return Err(Damage::InvalidMeta(format!(
                 "layout version {}, but this noxide uses version {LAYOUT_VERSION}",
                 layout.version
             )));
@@ -103,30 +103,32 @@ impl VenvLayout {
     /// link.
     pub(super) fn resolve_nodes<'a>(
         &'a self,
-        own_files: &'a TreeManifest,
+        own_files: &'a TreeListing,
         wheels: &'a [StoreEntry],
-    ) -> Result<Vec<VenvNode<'a>>, Corruption> {
-        let mut nodes: Vec<VenvNode<'_>> = Vec::new();
+    ) -> Result<Vec<EnvironmentNode<'a>>, Damage> {
+        let mut nodes: Vec<EnvironmentNode<'_>> = Vec::new();
         for node in own_files.nodes.iter().filter(|node| node.path != Self::FILE_NAME) {
             let source = match node.kind {
-                TreeNodeKind::File { .. } => VenvNodeSource::OwnFile(node),
-                TreeNodeKind::EmptyFolder => VenvNodeSource::EmptyFolder,
-                TreeNodeKind::Symlink { .. } => return Err(Corruption::FileTypeMismatch),
+                TreeNodeKind::File { .. } => EnvironmentNodeSource::OwnFile(node),
+                TreeNodeKind::EmptyFolder => EnvironmentNodeSource::EmptyFolder,
+                TreeNodeKind::Symlink { .. } => return Err(Damage::FileTypeMismatch),
             };
-            nodes.push(VenvNode { path: node.path.clone(), source });
+            nodes.push(EnvironmentNode { path: node.path.clone(), source });
         }
         for (wheel_index, (wheel, wheel_layout)) in wheels.iter().zip(&self.wheels).enumerate() {
             let files =
-                wheel.manifest.files().filter_map(|node| Some((install_path(&self.site_packages, &node.path)?, node)));
+                wheel.listing.files().filter_map(|node| Some((install_path(&self.site_packages, &node.path)?, node)));
             let installed = files.filter(|(path, _)| !wheel_layout.excluded.contains(path));
-            nodes.extend(
-                installed.map(|(path, node)| VenvNode { path, source: VenvNodeSource::WheelFile(wheel_index, node) }),
-            );
+            nodes.extend(installed.map(|(path, node)| EnvironmentNode {
+                path,
+                source: EnvironmentNodeSource::WheelFile(wheel_index, node),
+            }));
         }
         nodes.extend(
-            self.empty_folders
-                .iter()
-                .map(|directory| VenvNode { path: directory.clone(), source: VenvNodeSource::EmptyFolder }),
+            self.empty_folders.iter().map(|directory| EnvironmentNode {
+                path: directory.clone(),
+                source: EnvironmentNodeSource::EmptyFolder,
+            }),
         );
         for (path, target) in &self.links {
             let (path, target_path) = (Path::new(path), Path::new(target));
@@ -136,35 +138,38 @@ impl VenvLayout {
                     && std::fs::canonicalize(target_path).is_ok_and(|real| real == Path::new(&self.python))
             };
             if !is_symlink_contained(path, target_path) && !is_python() {
-                return Err(Corruption::EscapingSymlink(target.clone()));
+                return Err(Damage::EscapingSymlink(target.clone()));
             }
-            nodes.push(VenvNode { path: path.display().to_string(), source: VenvNodeSource::Symlink(target) });
+            nodes.push(EnvironmentNode {
+                path: path.display().to_string(),
+                source: EnvironmentNodeSource::Symlink(target),
+            });
         }
         nodes.sort_by(|a, b| a.path.cmp(&b.path));
         self.check_paths(&nodes)?;
         Ok(nodes)
     }
 
-    fn check_paths(&self, nodes: &[VenvNode<'_>]) -> Result<(), Corruption> {
+    fn check_paths(&self, nodes: &[EnvironmentNode<'_>]) -> Result<(), Damage> {
         let directories = self.modified_times.keys().chain([&self.site_packages]);
         if directories.into_iter().any(|path| safe_relative_path(path).is_none()) {
-            return Err(Corruption::InvalidPath);
+            return Err(Damage::InvalidPath);
         }
         let links: HashSet<&Path> = self.links.keys().map(Path::new).collect();
         for pair in nodes.windows(2) {
-            let directories = pair.iter().all(|node| node.source == VenvNodeSource::EmptyFolder);
+            let directories = pair.iter().all(|node| node.source == EnvironmentNodeSource::EmptyFolder);
             if pair[0].path == pair[1].path && !directories {
-                return Err(Corruption::DuplicatePath);
+                return Err(Damage::DuplicatePath);
             }
         }
         for node in nodes {
-            let inner = safe_relative_path(&node.path).ok_or(Corruption::InvalidPath)?;
+            let inner = safe_relative_path(&node.path).ok_or(Damage::InvalidPath)?;
             if inner.ancestors().skip(1).any(|parent| links.contains(parent)) {
-                return Err(Corruption::InvalidPath);
+                return Err(Damage::InvalidPath);
             }
         }
         let below_link = |path: &String| Path::new(path).ancestors().any(|parent| links.contains(parent));
-        if self.modified_times.keys().any(below_link) { Err(Corruption::InvalidPath) } else { Ok(()) }
+        if self.modified_times.keys().any(below_link) { Err(Damage::InvalidPath) } else { Ok(()) }
     }
 }
 
@@ -193,8 +198,8 @@ mod tests {
         TreeNode { path: path.to_owned(), kind }
     }
 
-    fn layout() -> VenvLayout {
-        let mut layout = VenvLayout::new(Path::new("/p/.nox/lint"), Path::new("/usr"), "lib/python3.11/site");
+    fn layout() -> EnvironmentLayout {
+        let mut layout = EnvironmentLayout::new(Path::new("/p/.nox/lint"), Path::new("/usr"), "lib/python3.11/site");
         layout.links.insert("bin/python".to_owned(), "/usr/../usr".to_owned());
         layout.links.insert("lib64".to_owned(), "lib".to_owned());
         layout
@@ -213,12 +218,12 @@ mod tests {
 
     #[test]
     fn paths_and_links_out_of_the_environment_are_refused() {
-        let own_files = TreeManifest::new(vec![file("pyvenv.cfg"), file(VenvLayout::FILE_NAME)]);
+        let own_files = TreeListing::new(vec![file("pyvenv.cfg"), file(EnvironmentLayout::FILE_NAME)]);
         let good = layout();
         let paths: Vec<String> =
             good.resolve_nodes(&own_files, &[]).unwrap().into_iter().map(|nodes| nodes.path).collect();
         assert_eq!(paths, ["bin/python", "lib64", "pyvenv.cfg"]);
-        let resolve_error = |change: &dyn Fn(&mut VenvLayout)| {
+        let resolve_error = |change: &dyn Fn(&mut EnvironmentLayout)| {
             let mut layout = layout();
             change(&mut layout);
             layout.resolve_nodes(&own_files, &[]).unwrap_err()
@@ -227,41 +232,41 @@ mod tests {
             let (path, target) = (path.to_owned(), target.to_owned());
             resolve_error(&move |layout| drop(layout.links.insert(path.clone(), target.clone())))
         };
-        assert_eq!(link("bin/sh", "/bin/sh"), Corruption::EscapingSymlink("/bin/sh".to_owned()));
-        assert_eq!(link("bin/sh", "../../sh"), Corruption::EscapingSymlink("../../sh".to_owned()));
-        assert_eq!(link("../sh", "/usr"), Corruption::InvalidPath);
-        assert_eq!(link("pyvenv.cfg", "lib"), Corruption::DuplicatePath);
+        assert_eq!(link("bin/sh", "/bin/sh"), Damage::EscapingSymlink("/bin/sh".to_owned()));
+        assert_eq!(link("bin/sh", "../../sh"), Damage::EscapingSymlink("../../sh".to_owned()));
+        assert_eq!(link("../sh", "/usr"), Damage::InvalidPath);
+        assert_eq!(link("pyvenv.cfg", "lib"), Damage::DuplicatePath);
         assert_eq!(
             resolve_error(&|layout| {
                 layout.empty_folders.insert("lib64/x".to_owned());
             }),
-            Corruption::InvalidPath
+            Damage::InvalidPath
         );
         assert_eq!(
             resolve_error(&|layout| {
                 layout.empty_folders.insert("/x".to_owned());
             }),
-            Corruption::InvalidPath
+            Damage::InvalidPath
         );
         assert_eq!(
             resolve_error(&|layout| {
                 layout.modified_times.insert("../x".to_owned(), 1);
             }),
-            Corruption::InvalidPath
+            Damage::InvalidPath
         );
         assert_eq!(
             resolve_error(&|layout| {
                 layout.modified_times.insert("lib64/x".to_owned(), 1);
             }),
-            Corruption::InvalidPath
+            Damage::InvalidPath
         );
-        assert_eq!(resolve_error(&|layout| layout.site_packages = "..".to_owned()), Corruption::InvalidPath);
-        let link = TreeManifest::new(vec![TreeNode {
+        assert_eq!(resolve_error(&|layout| layout.site_packages = "..".to_owned()), Damage::InvalidPath);
+        let link = TreeListing::new(vec![TreeNode {
             path: "a".to_owned(),
             kind: TreeNodeKind::Symlink { target: "b".to_owned() },
         }]);
-        assert_eq!(good.resolve_nodes(&link, &[]).unwrap_err(), Corruption::FileTypeMismatch);
-        let below = TreeManifest::new(vec![file("lib64/a.py")]);
-        assert_eq!(good.resolve_nodes(&below, &[]).unwrap_err(), Corruption::InvalidPath);
+        assert_eq!(good.resolve_nodes(&link, &[]).unwrap_err(), Damage::FileTypeMismatch);
+        let below = TreeListing::new(vec![file("lib64/a.py")]);
+        assert_eq!(good.resolve_nodes(&below, &[]).unwrap_err(), Damage::InvalidPath);
     }
 }

@@ -9,23 +9,23 @@ use crate::fs::{FileLinker, FileStat, blake3_hex, parallel_map};
 
 use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind, VersionedKey};
+use super::environment_layout::{EnvironmentLayout, EnvironmentWheel, install_path};
+use super::environment_scan::{EnvironmentContents, ScannedEnvironment};
 use super::save::{SaveError, SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
 use super::store_dir::Store;
-use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
-use super::venv_layout::{VenvLayout, VenvWheel, install_path};
-use super::venv_scan::{ScannedVenv, VenvContents};
+use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 
 /// An environment to save or restore, valid for one path, one interpreter and one set of inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VenvSpec {
+pub struct EnvironmentSpec {
     pub(super) path: PathBuf,
     pub(super) python: PathBuf,
     pub(super) key: String,
     pub(super) not_before: Option<Timestamp>,
 }
 
-impl VenvSpec {
+impl EnvironmentSpec {
     /// Describes the environment at an absolute path for an interpreter; `inputs` is everything else that determines its
     /// content. Returns `None` if the interpreter cannot be identified.
     pub fn new(path: &Path, python: &Path, inputs: &str) -> Option<Self> {
@@ -55,7 +55,7 @@ impl VenvSpec {
 
     /// Returns the key of its versions in the store.
     pub(crate) fn versioned_key(&self) -> VersionedKey {
-        VersionedKey::new(EntryKind::Venv, &self.key)
+        VersionedKey::new(EntryKind::Environment, &self.key)
     }
 
     /// Returns its name for display: the path.
@@ -69,54 +69,57 @@ impl Store {
     ///
     /// # Errors
     /// The reason why it is not saved.
-    pub fn save_venv(&self, spec: &VenvSpec) -> Result<Option<SavedEntry>, SaveFailure> {
-        let scanned = check_reusable(spec).and_then(|()| self.scan_venv(&spec.path));
+    pub fn save_environment(&self, spec: &EnvironmentSpec) -> Result<Option<SavedEntry>, SaveFailure> {
+        let scanned = check_reusable(spec).and_then(|()| self.scan_environment(&spec.path));
         let environment = scanned.map_err(|error| error.for_name(spec.display_name()))?;
-        self.save_scanned_venv(spec, &environment, &HashSet::new())
+        self.save_scanned_environment(spec, &environment, &HashSet::new())
     }
 
     /// Saves a scanned environment. `saved_elsewhere` are paths that another entry contains, such as bytecode.
     ///
     /// # Errors
     /// The reason why it is not saved.
-    pub(crate) fn save_scanned_venv(
+    pub(crate) fn save_scanned_environment(
         &self,
-        spec: &VenvSpec,
-        environment: &ScannedVenv,
+        spec: &EnvironmentSpec,
+        environment: &ScannedEnvironment,
         saved_elsewhere: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
-        self.save_venv_if_changed(spec, environment, saved_elsewhere)
+        self.save_environment_if_changed(spec, environment, saved_elsewhere)
             .map_err(|error| error.for_name(spec.display_name()))
     }
 
-    fn save_venv_if_changed(
+    fn save_environment_if_changed(
         &self,
-        spec: &VenvSpec,
-        environment: &ScannedVenv,
+        spec: &EnvironmentSpec,
+        environment: &ScannedEnvironment,
         saved_elsewhere: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveError> {
         check_reusable(spec)?;
-        let (layout, loose_files) = split_venv_files(spec, environment, saved_elsewhere)?;
-        let newest = self.latest_version(EntryKind::Venv, &spec.key);
-        if newest.as_ref().is_some_and(|entry| is_venv_unchanged(entry, &layout, &loose_files, &environment.contents)) {
+        let (layout, loose_files) = split_environment_files(spec, environment, saved_elsewhere)?;
+        let newest = self.latest_version(EntryKind::Environment, &spec.key);
+        if newest
+            .as_ref()
+            .is_some_and(|entry| is_environment_unchanged(entry, &layout, &loose_files, &environment.contents))
+        {
             newest.iter().for_each(|entry| self.mark_used(&entry.id));
             return Ok(None);
         }
-        let saved = self.publish_venv(spec, &layout, &loose_files)?;
+        let saved = self.publish_environment(spec, &layout, &loose_files)?;
         // Releases the entry, so that it can be removed.
         drop(newest);
-        self.remove_older_versions(EntryKind::Venv, &spec.key, &saved.entry);
+        self.remove_older_versions(EntryKind::Environment, &spec.key, &saved.entry);
         self.prune_if_over_limits();
         Ok(Some(saved))
     }
 
-    fn publish_venv(
+    fn publish_environment(
         &self,
-        spec: &VenvSpec,
-        layout: &VenvLayout,
+        spec: &EnvironmentSpec,
+        layout: &EnvironmentLayout,
         loose_files: &HashSet<String>,
     ) -> Result<SavedEntry, SaveError> {
-        let id = EntryId::new_version(EntryKind::Venv, &spec.key).ok_or(SaveError::InvalidId)?;
+        let id = EntryId::new_version(EntryKind::Environment, &spec.key).ok_or(SaveError::InvalidId)?;
         let mut staged = self.stage_entry(&id, &spec.display_name())?;
         let directories: HashSet<&Path> =
             loose_files.iter().flat_map(|path| Path::new(path).ancestors().skip(1)).collect();
@@ -125,8 +128,8 @@ impl Store {
         // Sessions and installers may write to these files, so they are never hard-linked.
         staged.import_matching(&spec.path, &FileLinker::without_hardlinks(), &is_loose)?;
         let text = layout.to_json();
-        staged.add_file(VenvLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice())?;
-        staged.set_requires(layout.wheels.iter().map(|wheel| wheel.entry.clone()).collect());
+        staged.add_file(EnvironmentLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice())?;
+        staged.set_members(layout.wheels.iter().map(|wheel| wheel.entry.clone()).collect());
         match staged.publish(None)? {
             PublishOutcome::New(meta) => Ok(SavedEntry::new(&id, *meta)),
             PublishOutcome::AlreadyExists => Err(SaveError::AlreadySaved),
@@ -135,7 +138,7 @@ impl Store {
 }
 
 /// Checks that an environment was created by uv for this interpreter, because nox reuses no other.
-fn check_reusable(spec: &VenvSpec) -> Result<(), SaveError> {
+fn check_reusable(spec: &EnvironmentSpec) -> Result<(), SaveError> {
     let config = fs_err::read_to_string(spec.path.join("pyvenv.cfg"))?;
     if !config.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "uv")) {
         return Err(SaveError::NotCreatedByUv);
@@ -147,18 +150,18 @@ fn check_reusable(spec: &VenvSpec) -> Result<(), SaveError> {
 }
 
 /// Returns the layout of an environment, and the paths of the files that belong to no wheel.
-fn split_venv_files(
-    spec: &VenvSpec,
-    environment: &ScannedVenv,
+fn split_environment_files(
+    spec: &EnvironmentSpec,
+    environment: &ScannedEnvironment,
     saved_elsewhere: &HashSet<String>,
-) -> Result<(VenvLayout, HashSet<String>), SaveError> {
+) -> Result<(EnvironmentLayout, HashSet<String>), SaveError> {
     let (contents, wheels) = (&environment.contents, &environment.wheels);
-    let mut layout = VenvLayout::new(&spec.path, &spec.python, &contents.site_packages);
+    let mut layout = EnvironmentLayout::new(&spec.path, &spec.python, &contents.site_packages);
     let mut loose_files: HashSet<String> =
         contents.files.keys().filter(|path| !saved_elsewhere.contains(*path)).cloned().collect();
     for wheel in wheels {
         let files: Vec<(String, &TreeNode)> = wheel
-            .manifest
+            .listing
             .files()
             .filter_map(|node| Some((install_path(&contents.site_packages, &node.path)?, node)))
             .collect();
@@ -171,7 +174,7 @@ fn split_venv_files(
                 not_restored.insert(path);
             }
         }
-        layout.wheels.push(VenvWheel { entry: wheel.id.to_string(), excluded: not_restored });
+        layout.wheels.push(EnvironmentWheel { entry: wheel.id.to_string(), excluded: not_restored });
     }
     layout.links.clone_from(&contents.symlinks);
     layout.empty_folders.clone_from(&contents.empty_folders);
@@ -180,25 +183,26 @@ fn split_venv_files(
     let times = loose_files.iter().filter_map(|path| Some((path.clone(), contents.files.get(path)?.mtime_ns)));
     layout.modified_times.extend(times);
     // Do not save what a restore would refuse.
-    layout.resolve_nodes(&TreeManifest::default(), wheels).map_err(SaveError::InvalidLayout)?;
+    layout.resolve_nodes(&TreeListing::default(), wheels).map_err(SaveError::InvalidLayout)?;
     Ok((layout, loose_files))
 }
 
 /// Returns whether a stored environment has this layout (including modification times) and files of the same sizes.
-fn is_venv_unchanged(
+fn is_environment_unchanged(
     entry: &StoreEntry,
-    layout: &VenvLayout,
+    layout: &EnvironmentLayout,
     loose_files: &HashSet<String>,
-    contents: &VenvContents,
+    contents: &EnvironmentContents,
 ) -> bool {
     let is_same = |node: &TreeNode| {
         let TreeNodeKind::File { size, executable, .. } = node.kind else { return false };
         let stat = loose_files.get(&node.path).and_then(|path| contents.files.get(path));
         stat.is_some_and(|stat| (stat.size, stat.is_executable()) == (size, executable))
     };
-    let files: Vec<&TreeNode> = entry.manifest.files().filter(|node| node.path != VenvLayout::FILE_NAME).collect();
+    let files: Vec<&TreeNode> =
+        entry.listing.files().filter(|node| node.path != EnvironmentLayout::FILE_NAME).collect();
     files.len() == loose_files.len()
         && files.iter().all(|node| is_same(node))
-        && VenvLayout::from_entry(entry)
+        && EnvironmentLayout::from_entry(entry)
             .is_ok_and(|stored| blake3_hex(&stored.to_json()) == blake3_hex(&layout.to_json()))
 }

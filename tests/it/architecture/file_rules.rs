@@ -1,22 +1,22 @@
-//! Violations that need no parsing: captions, sizes and names of files.
+//! Violations found without parsing: first doc lines, sizes and names of files.
 
 use std::path::Path;
 
-use super::law::{EMPTY_NAMES, MOST_LINES};
+use super::module_rules::{MAX_LINES, VAGUE_NAMES};
 use super::modules::files_below;
 
-/// Folders that hold our own code; the examples stand for other people's.
-const FOLDERS: &[&str] = &["src", "tests", "benches", ".ci"];
+/// Directories with noxide's own code; the examples imitate projects of users.
+const CHECKED_DIRS: &[&str] = &["src", "tests", "benches", ".ci"];
 
-/// All of them, unsorted.
-pub(super) fn breaches(root: &Path) -> Vec<String> {
+/// Returns all of them, unsorted.
+pub(super) fn violations(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for folder in FOLDERS {
+    for folder in CHECKED_DIRS {
         for extension in ["rs", "py"] {
             let mut files = Vec::new();
             files_below(&root.join(folder), extension, &mut files);
             for file in files {
-                let name = file.strip_prefix(root).expect("it lies there").to_string_lossy().into_owned();
+                let name = file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
                 let text = fs_err::read_to_string(&file).expect("source is UTF-8");
                 check_file(&name, &text, extension, &mut found);
             }
@@ -28,22 +28,22 @@ pub(super) fn breaches(root: &Path) -> Vec<String> {
 fn check_file(name: &str, text: &str, extension: &str, found: &mut Vec<String>) {
     // Unit tests, at the end of a file, are not counted.
     let count = text.split("\nmod tests {\n").next().unwrap_or_default().lines().count();
-    if count > MOST_LINES {
-        found.push(format!("{name}:{count}: a file has at most {MOST_LINES} lines"));
+    if count > MAX_LINES {
+        found.push(format!("{name}:{count}: a file has at most {MAX_LINES} lines"));
     }
     let mut lines = text.lines().skip_while(|line| line.starts_with("#!/"));
     let first = lines.next().unwrap_or_default();
-    let caption = match extension {
+    let doc_line = match extension {
         "rs" => first.strip_prefix("//! "),
         _ => first.strip_prefix("\"\"\"").map(|rest| rest.trim_end_matches('"')),
     };
-    if caption.is_none_or(|caption| caption.len() < 10) {
-        found.push(format!("{name}:1: the first line is the file's caption, one sentence"));
+    if doc_line.is_none_or(|doc_line| doc_line.len() < 10) {
+        found.push(format!("{name}:1: the first line must be a doc line: one sentence that says what the file is"));
     }
     for part in name.split('/') {
         let stem = part.split('.').next().unwrap_or_default();
-        if let Some(word) = stem.split('_').find(|word| EMPTY_NAMES.contains(word)) {
-            found.push(format!("{name}:1: `{word}` names nothing"));
+        if let Some(word) = stem.split('_').find(|word| VAGUE_NAMES.contains(word)) {
+            found.push(format!("{name}:1: `{word}` is too vague for a name"));
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Dependency closure: all packages of a lock that a set of roots needs in one environment.
+//! Dependency closure: all packages of a lock file that a set of roots needs in one environment.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::lockfile::{LockedDependency, LockedPackage, UvLock};
 use super::marker::MarkerEnvironment;
 use super::package_name::normalize_name;
+use super::uv_lock::{LockedDependency, LockedPackage, UvLock};
 
 /// Start of a closure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +50,7 @@ impl UvLock {
     /// Returns all packages that can be reached from the roots over dependencies whose markers hold in `environment`.
     pub fn resolve_closure(&self, roots: &[ClosureRoot], environment: &MarkerEnvironment) -> DependencyClosure<'_> {
         let mut walk = ClosureWalk {
-            lock: self,
+            lock_file: self,
             environment,
             closure: DependencyClosure::default(),
             pending: VecDeque::new(),
@@ -73,7 +73,7 @@ impl UvLock {
 }
 
 struct ClosureWalk<'a, 'e> {
-    lock: &'a UvLock,
+    lock_file: &'a UvLock,
     environment: &'e MarkerEnvironment,
     closure: DependencyClosure<'a>,
     pending: VecDeque<(&'a LockedPackage, Option<String>)>,
@@ -85,11 +85,11 @@ impl<'a> ClosureWalk<'a, '_> {
     fn add_root(&mut self, root: &ClosureRoot) {
         match root {
             ClosureRoot::All => {
-                for package in &self.lock.packages {
+                for package in &self.lock_file.packages {
                     self.add_package(package, package.extras.keys().cloned().collect::<Vec<_>>());
                 }
             }
-            ClosureRoot::Project { extras } => match self.lock.root_package() {
+            ClosureRoot::Project { extras } => match self.lock_file.root_package() {
                 Some(project) => self.add_requested(project, extras),
                 None => {
                     self.closure.unresolved.insert(".".to_owned());
@@ -105,7 +105,7 @@ impl<'a> ClosureWalk<'a, '_> {
                 }
             }
             ClosureRoot::Group(group) => {
-                let project = self.lock.root_package();
+                let project = self.lock_file.root_package();
                 let group = normalize_name(group);
                 let Some((project, edges)) = project.and_then(|project| Some((project, project.groups.get(&group)?)))
                 else {
@@ -157,7 +157,7 @@ impl<'a> ClosureWalk<'a, '_> {
     /// Returns the package of an edge or root; among several versions the one that the edge names or whose markers
     /// hold.
     fn select_package(&self, name: &str, edge: Option<&LockedDependency>) -> Option<&'a LockedPackage> {
-        let candidates = self.lock.packages.iter().filter(|package| package.name == name);
+        let candidates = self.lock_file.packages.iter().filter(|package| package.name == name);
         let matches_edge = |package: &&LockedPackage| {
             edge.is_none_or(|edge| edge.version.is_none() || edge.version == package.version)
                 && edge.and_then(|edge| edge.source.as_ref()).is_none_or(|source| *source == package.source)
@@ -229,13 +229,13 @@ source = { registry = "r" }
 "#;
 
     fn closure(roots: &[ClosureRoot], python: &str) -> (String, String) {
-        let lock = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
+        let lock_file = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
         let environment = MarkerEnvironment {
             python_version: python.to_owned(),
             sys_platform: "linux".to_owned(),
             ..MarkerEnvironment::default()
         };
-        let closure = lock.resolve_closure(roots, &environment);
+        let closure = lock_file.resolve_closure(roots, &environment);
         let names: Vec<String> =
             closure.packages.keys().map(|(name, version)| format!("{name}{}", version.unwrap_or(""))).collect();
         (names.join(" "), closure.unresolved.into_iter().collect::<Vec<_>>().join(" "))
@@ -282,8 +282,8 @@ source = { registry = "r" }
 
     #[test]
     fn hashes_are_those_of_all_files() {
-        let lock = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
-        let closure = lock.resolve_closure(&[project(&[])], &MarkerEnvironment::default());
+        let lock_file = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
+        let closure = lock_file.resolve_closure(&[project(&[])], &MarkerEnvironment::default());
         let hashes: Vec<_> = closure.remote_packages().flat_map(LockedPackage::file_hashes).collect();
         assert_eq!(hashes, ["aa", "bb"]);
         assert_eq!(closure.remote_packages().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);

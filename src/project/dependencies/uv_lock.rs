@@ -13,7 +13,7 @@ use super::pyproject::line_number;
 /// The newest revision of the format that noxide was tested with.
 pub(crate) const MAX_KNOWN_REVISION: u32 = 5;
 
-/// Reasons why a lock cannot be used.
+/// Reasons why a lock file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UvLockError {
     /// It cannot be read from disk.
@@ -124,7 +124,7 @@ pub struct LockedDependency {
 }
 
 impl UvLock {
-    /// Reads a lock.
+    /// Reads a lock file.
     ///
     /// # Errors
     /// When the file cannot be read, is malformed, or has an unsupported format version.
@@ -134,7 +134,7 @@ impl UvLock {
         Self::parse(&text, path)
     }
 
-    /// Parses a lock; `path` is for error messages.
+    /// Parses a lock file; `path` is for error messages.
     ///
     /// # Errors
     /// When the text is malformed, or has an unsupported format version.
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn all_kinds_of_sources_and_files_are_read() {
-        let lock = parse(
+        let lock_file = parse(
             r#"
 version = 1
 revision = 5
@@ -356,19 +356,22 @@ source = { url = "https://packages.example.org/u.zip" }
 "#,
         )
         .unwrap();
-        assert_eq!((lock.revision, lock.requires_python.as_deref(), lock.notice.clone()), (5, Some(">=3.11"), None));
-        let project = lock.root_package().unwrap();
+        assert_eq!(
+            (lock_file.revision, lock_file.requires_python.as_deref(), lock_file.notice.clone()),
+            (5, Some(">=3.11"), None)
+        );
+        let project = lock_file.root_package().unwrap();
         assert!(project.is_local() && project.name == "demo-app" && project.version.is_none());
         assert_eq!(project.dependencies[0].extras, ["fast-io"]);
         assert_eq!(project.extras["docs-all"][0].version.as_deref(), Some("2"));
         assert_eq!(project.groups["dev"][0].name, "c");
-        let a = &lock.packages[1];
+        let a = &lock_file.packages[1];
         assert_eq!(a.file_hashes().collect::<Vec<_>>(), ["cd", "ab"]);
         let names: Vec<&str> = a.wheels.iter().chain(&a.sdist).map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a-1.0-py3-none-any.whl", "x.whl", "a-1.0.tar.gz"]);
         assert_eq!(a.markers[0].to_string(), "python_full_version < '3.12'");
-        assert!(matches!(lock.packages[2].source, LockedSource::Git(_)));
-        assert!(matches!(lock.packages[3].source, LockedSource::Url(_)));
+        assert!(matches!(lock_file.packages[2].source, LockedSource::Git(_)));
+        assert!(matches!(lock_file.packages[3].source, LockedSource::Url(_)));
     }
 
     #[test]
@@ -396,9 +399,9 @@ source = { url = "https://packages.example.org/u.zip" }
 
     #[test]
     fn a_newer_revision_is_read_with_a_notice() {
-        let lock = parse("version = 1\nrevision = 99\nfuture = true\n").unwrap();
+        let lock_file = parse("version = 1\nrevision = 99\nfuture = true\n").unwrap();
         assert_eq!(
-            lock.notice.unwrap(),
+            lock_file.notice.unwrap(),
             "uv.lock has revision 99, newer than this noxide knows (5); additions are ignored"
         );
         assert_eq!(parse("version = 1\n").unwrap().revision, 0);

@@ -1,17 +1,17 @@
-//! The scanner on planted violations in small trees, and on a clean one.
+//! Tests of the checks: small source trees with one violation each, and one without.
 
 use std::path::Path;
 
-use super::breaches;
-use super::law::MOST_LINES;
+use super::module_rules::MAX_LINES;
+use super::violations;
 
-const CAPTION: &str = "//! A caption of one sentence.\n";
+const DOC_LINE: &str = "//! The first doc line.\n";
 
-/// A tree with these files, each with a caption before its text.
+/// A tree with these files, each with a first doc line before its text.
 fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        put(root.path(), name, &format!("{CAPTION}{text}"));
+        put(root.path(), name, &format!("{DOC_LINE}{text}"));
     }
     root
 }
@@ -23,9 +23,9 @@ fn put(root: &Path, name: &str, text: &str) {
 }
 
 #[track_caller]
-fn assert_breach(files: &[(&str, &str)], expected: &str) {
+fn assert_violation(files: &[(&str, &str)], expected: &str) {
     let root = tree(files);
-    assert_eq!(breaches(root.path()), [expected], "in {files:?}");
+    assert_eq!(violations(root.path()), [expected], "in {files:?}");
 }
 
 #[test]
@@ -43,7 +43,8 @@ fn a_clean_tree_has_no_violations() {
         ),
         ("src/run/fixture.rs", "use super::plan::Plan;"),
         ("src/run/process/mod.rs", "mod child;\npub use child::Child;"),
-        ("src/run/process/child.rs", "fn b() -> impl Fn() + use<'_> { unsafe { c() } }"),
+        ("src/run/process/child.rs", "fn b() -> impl Fn() + use<'_> { c() }"),
+        ("src/trace/kernel/tracer.rs", "fn d() { unsafe { e() } }"),
         ("src/run/options.rs", ""),
         ("src/config/fold.rs", "use crate::run::options::Options;"),
         ("src/output/board.rs", "use crate::project::SessionName; fn a() { println!(); }"),
@@ -55,36 +56,33 @@ fn a_clean_tree_has_no_violations() {
         ("src/project/manifest.rs", ""),
         ("src/cli/run.rs", "use crate::output::Board; use crate::config; fn a() { std::io::stdout(); }"),
     ]);
-    assert_eq!(breaches(root.path()), [] as [String; 0]);
+    assert_eq!(violations(root.path()), [] as [String; 0]);
 }
 
 #[test]
-fn imports_up_beside_and_out_of_the_law() {
-    assert_breach(
+fn forbidden_imports_and_modules_without_a_rule() {
+    assert_violation(
         &[("src/fs/tree.rs", "\nuse crate::run::Plan;")],
         "src/fs/tree.rs:3: `fs` may not import `run::Plan`",
     );
-    assert_breach(
+    assert_violation(
         &[("src/run/a.rs", "use crate::{fs, output::B};")],
         "src/run/a.rs:2: `run` may not import `output::B`",
     );
-    assert_breach(
+    assert_violation(
         &[("src/cache/a.rs", "fn a() { crate::trace::b(); }")],
         "src/cache/a.rs:2: `cache` may not import `trace::b`",
     );
-    assert_breach(
+    assert_violation(
         &[("src/cache/a/b.rs", "use super::super::super::audit::C;")],
         "src/cache/a/b.rs:2: `cache` may not import `audit::C`",
     );
-    assert_breach(
+    assert_violation(
         &[("src/fs/a.rs", "#[cfg(test)]\nmod tests {\n  use super::super::super::cli;\n}")],
         "src/fs/a.rs:4: `fs` may not import `cli`",
     );
-    assert_breach(&[("src/util2/a.rs", "")], "src/util2/a.rs:1: `util2` is no room of the law");
-    assert_breach(
-        &[("src/main.rs", "use noxide::run::Plan;")],
-        "src/main.rs:2: the binary calls `cli` and nothing else",
-    );
+    assert_violation(&[("src/util2/a.rs", "")], "src/util2/a.rs:1: `util2` has no module rule");
+    assert_violation(&[("src/main.rs", "use noxide::run::Plan;")], "src/main.rs:2: the binary may import only `cli`");
 }
 
 #[test]
@@ -96,16 +94,16 @@ fn partial_imports_between_modules() {
     ];
     let with = |name, text| [run.as_slice(), &[(name, text)]].concat();
     let root = tree(&with("src/config/fold.rs", "use crate::run::Options;"));
-    assert_eq!(breaches(root.path()), [] as [String; 0]);
-    assert_breach(
+    assert_eq!(violations(root.path()), [] as [String; 0]);
+    assert_violation(
         &with("src/config/fold.rs", "use crate::run::{Options, Plan};"),
         "src/config/fold.rs:2: `config` may import only options of `run`, not `Plan`",
     );
-    assert_breach(
+    assert_violation(
         &with("src/config/fold.rs", "use crate::run::plan::Step;"),
         "src/config/fold.rs:2: `config` may import only options of `run`, not `Step`",
     );
-    assert_breach(
+    assert_violation(
         &[("src/output/a.rs", "use crate::project::Manifest;")],
         "src/output/a.rs:2: `output` may import only session_name of `project`, not `Manifest`",
     );
@@ -114,65 +112,65 @@ fn partial_imports_between_modules() {
 #[test]
 fn import_cycles_within_a_module() {
     let two = [("src/run/a.rs", "use super::b::B;"), ("src/run/b.rs", "use crate::run::a::A;")];
-    assert_breach(&two, "src/run/a.rs: files in a circle: src/run/a.rs → src/run/b.rs → src/run/a.rs");
-    let through_doors = [
+    assert_violation(&two, "src/run/a.rs: import cycle: src/run/a.rs → src/run/b.rs → src/run/a.rs");
+    let through_mod_rs = [
         ("src/run/mod.rs", "mod a; mod b; mod c;\npub use a::A; pub use b::B; pub use c::C;"),
         ("src/run/a.rs", "use super::B;"),
         ("src/run/b.rs", "use crate::run::{C};"),
         ("src/run/c.rs", "fn c() { super::A::new(); }"),
     ];
-    assert_breach(
-        &through_doors,
-        "src/run/a.rs: files in a circle: src/run/a.rs → src/run/b.rs → src/run/c.rs → src/run/a.rs",
+    assert_violation(
+        &through_mod_rs,
+        "src/run/a.rs: import cycle: src/run/a.rs → src/run/b.rs → src/run/c.rs → src/run/a.rs",
     );
 }
 
 #[test]
-fn public_modules_hold_only_exports() {
-    assert_breach(
+fn mod_rs_files_contain_only_mod_and_use() {
+    assert_violation(
         &[("src/run/mod.rs", "mod a;\npub fn b() { c(); }"), ("src/run/a.rs", "")],
-        "src/run/mod.rs:3: `fn` in a list of doors: only `mod` and `use` belong here",
+        "src/run/mod.rs:3: `fn` in a mod.rs or lib.rs: only `mod` and `use` are allowed",
     );
-    assert_breach(
+    assert_violation(
         &[("src/lib.rs", "pub mod run;\n#[derive(Clone)]\npub(crate) struct A;")],
-        "src/lib.rs:4: `struct` in a list of doors: only `mod` and `use` belong here",
+        "src/lib.rs:4: `struct` in a mod.rs or lib.rs: only `mod` and `use` are allowed",
     );
 }
 
 #[test]
 fn kernel_calls_and_printing_stay_in_their_modules() {
-    assert_breach(
-        &[("src/run/plan.rs", "fn a() { unsafe { b() } }")],
-        "src/run/plan.rs:2: `unsafe` outside run/process/ and trace/",
+    assert_violation(
+        &[("src/trace/plan.rs", "fn a() { unsafe { b() } }")],
+        "src/trace/plan.rs:2: `unsafe` outside trace/kernel/",
     );
-    assert_breach(
+    assert_violation(
         &[("src/run/a.rs", "fn a() {\n println!(\"\"); }")],
         "src/run/a.rs:3: `println` outside output/ and cli/",
     );
-    assert_breach(
+    assert_violation(
         &[("src/fs/a.rs", "fn a() { std::io::stderr(); }")],
         "src/fs/a.rs:2: `stderr` outside output/ and cli/",
     );
 }
 
 #[test]
-fn captions_sizes_and_names() {
+fn doc_lines_sizes_and_names() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "src/fs/a.rs", "use std::path::Path;\n");
-    put(root.path(), "src/fs/path_utils.rs", CAPTION);
+    put(root.path(), "src/fs/path_utils.rs", DOC_LINE);
     put(root.path(), "src/run/host.py", "import nox\n");
-    put(root.path(), "src/run/good.py", "#!/usr/bin/env python3\n\"\"\"A caption of one sentence.\"\"\"\n");
-    put(root.path(), "tests/it/long.rs", &format!("{CAPTION}{}", "\n".repeat(MOST_LINES)));
-    put(root.path(), "tests/it/just.rs", &format!("{CAPTION}{}", "\n".repeat(MOST_LINES - 1)));
-    let tested = format!("{CAPTION}{}mod tests {{\n{}", "\n".repeat(MOST_LINES - 2), "\n".repeat(MOST_LINES));
+    put(root.path(), "src/run/good.py", "#!/usr/bin/env python3\n\"\"\"The first doc line.\"\"\"\n");
+    put(root.path(), "tests/it/long.rs", &format!("{DOC_LINE}{}", "\n".repeat(MAX_LINES)));
+    put(root.path(), "tests/it/just.rs", &format!("{DOC_LINE}{}", "\n".repeat(MAX_LINES - 1)));
+    let tested = format!("{DOC_LINE}{}mod tests {{\n{}", "\n".repeat(MAX_LINES - 2), "\n".repeat(MAX_LINES));
     put(root.path(), "src/fs/tested.rs", &tested);
-    put(root.path(), "benches/misc/bench.py", "\"\"\"A caption of one sentence.\"\"\"\n");
+    put(root.path(), "benches/misc/bench.py", "\"\"\"The first doc line.\"\"\"\n");
     let expected = [
-        "benches/misc/bench.py:1: `misc` names nothing",
-        "src/fs/a.rs:1: the first line is the file's caption, one sentence",
-        "src/fs/path_utils.rs:1: `utils` names nothing",
-        "src/run/host.py:1: the first line is the file's caption, one sentence",
+        "benches/misc/bench.py:1: `misc` is too vague for a name",
+        "src/fs/a.rs:1: the first line must be a doc line: one sentence that says what the file is",
+        "src/fs/path_utils.rs:1: `utils` is too vague for a name",
+        "src/run/host.py:1: the first line must be a doc line: one sentence that says what the file is",
         "tests/it/long.rs:601: a file has at most 600 lines",
     ];
-    assert_eq!(breaches(root.path()), expected);
+    assert_eq!(violations(root.path()), expected);
 }

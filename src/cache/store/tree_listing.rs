@@ -1,4 +1,4 @@
-//! The list of files of an entry, and its text form in the manifest.
+//! Listing of an entry: all paths of its tree, and their text form.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::fs::{Sha256Digest, is_symlink_contained, safe_relative_path};
 
-use super::corruption::Corruption;
+use super::damage::Damage;
 
 /// A path in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,23 +46,23 @@ pub enum TreeNodeKind {
 
 /// All paths of a tree, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TreeManifest {
+pub struct TreeListing {
     /// The paths.
     pub nodes: Vec<TreeNode>,
 }
 
 /// Why a text is not a list of files.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("line {line} of the list of files: {corruption}")]
-pub(crate) struct TreeManifestError {
+#[error("line {line} of the list of files: {damage}")]
+pub(crate) struct TreeListingError {
     /// Line number, from 1.
     pub(crate) line: usize,
     /// What is wrong with the line.
-    pub(crate) corruption: Corruption,
+    pub(crate) damage: Damage,
 }
 
-impl TreeManifest {
-    /// Creates a manifest; sorts the nodes.
+impl TreeListing {
+    /// Creates a listing; sorts the nodes.
     pub fn new(mut nodes: Vec<TreeNode>) -> Self {
         nodes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Self { nodes }
@@ -95,7 +95,7 @@ impl TreeManifest {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// Formats the manifest: `f`, `x` (an executable file), `l` or `d`, then the details and the path, separated by tabs.
+    /// Formats the paths: `f`, `x` (an executable file), `l` or `d`, then the details and the path, separated by tabs.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.nodes.len() * 160);
         for node in &self.nodes {
@@ -117,21 +117,21 @@ impl TreeManifest {
     ///
     /// # Errors
     /// If a line is malformed; the error names the first one.
-    pub(crate) fn parse(text: &str) -> Result<Self, TreeManifestError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, TreeListingError> {
         let mut nodes: Vec<TreeNode> = Vec::with_capacity(text.len() / 140);
         let mut link_indices: Vec<usize> = Vec::new();
         for (number, line) in text.lines().enumerate() {
-            let error_at = |corruption| TreeManifestError { line: number + 1, corruption };
+            let error_at = |damage| TreeListingError { line: number + 1, damage };
             let node = parse_node(line).map_err(error_at)?;
             match nodes.last().map(|last| last.path.cmp(&node.path)) {
-                Some(std::cmp::Ordering::Equal) => return Err(error_at(Corruption::DuplicatePath)),
+                Some(std::cmp::Ordering::Equal) => return Err(error_at(Damage::DuplicatePath)),
                 Some(std::cmp::Ordering::Greater) => {
-                    return Err(error_at(Corruption::InvalidMeta("not in order".to_owned())));
+                    return Err(error_at(Damage::InvalidMeta("not in order".to_owned())));
                 }
                 _ => {}
             }
             if is_through_symlink(&nodes, &link_indices, &node.path) {
-                return Err(error_at(Corruption::InvalidPath));
+                return Err(error_at(Damage::InvalidPath));
             }
             if matches!(node.kind, TreeNodeKind::Symlink { .. }) {
                 link_indices.push(nodes.len());
@@ -147,8 +147,8 @@ fn is_through_symlink(nodes: &[TreeNode], link_indices: &[usize], path: &str) ->
     link_indices.iter().any(|link| path.strip_prefix(&nodes[*link].path).is_some_and(|rest| rest.starts_with('/')))
 }
 
-fn parse_node(line: &str) -> Result<TreeNode, Corruption> {
-    let malformed = || Corruption::InvalidMeta("malformed line".to_owned());
+fn parse_node(line: &str) -> Result<TreeNode, Damage> {
+    let malformed = || Damage::InvalidMeta("malformed line".to_owned());
     let mut fields = line.split('\t');
     let type_letter = fields.next().unwrap_or_default();
     let mut field = || fields.next().ok_or_else(malformed);
@@ -169,11 +169,11 @@ fn parse_node(line: &str) -> Result<TreeNode, Corruption> {
     if fields.next().is_some() {
         return Err(malformed());
     }
-    let inner = safe_relative_path(&path).ok_or(Corruption::InvalidPath)?;
+    let inner = safe_relative_path(&path).ok_or(Damage::InvalidPath)?;
     if let TreeNodeKind::Symlink { target } = &kind
         && !is_symlink_contained(inner, Path::new(target))
     {
-        return Err(Corruption::EscapingSymlink(target.clone()));
+        return Err(Damage::EscapingSymlink(target.clone()));
     }
     Ok(TreeNode { path, kind })
 }
@@ -230,26 +230,26 @@ mod tests {
     fn a_manifest_round_trips_through_its_text() {
         let directory = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyFolder };
         let paths = ["z\\t\ttab", "new\nline\r", "a/b", "bin/x", "ä"];
-        let manifest = TreeManifest::new(
+        let listing = TreeListing::new(
             paths.iter().map(|path| file(path)).chain([link("lib64", "a/b\t\\"), directory]).collect(),
         );
-        assert_eq!(TreeManifest::parse(&manifest.to_text()), Ok(manifest.clone()));
-        assert_eq!((manifest.files().count(), manifest.total_bytes()), (5, 15));
-        let mut other_machine = manifest.clone();
+        assert_eq!(TreeListing::parse(&listing.to_text()), Ok(listing.clone()));
+        assert_eq!((listing.files().count(), listing.total_bytes()), (5, 15));
+        let mut other_machine = listing.clone();
         if let TreeNodeKind::File { inode, modified, changed, .. } = &mut other_machine.nodes[0].kind {
             (*inode, *modified, *changed) = (1, 2, 3);
         }
-        assert_eq!(other_machine.tree_digest(), manifest.tree_digest(), "inodes and times are not part of the digest");
+        assert_eq!(other_machine.tree_digest(), listing.tree_digest(), "inodes and times are not part of the digest");
         if let TreeNodeKind::File { executable, .. } = &mut other_machine.nodes[0].kind {
             *executable = true;
         }
-        assert_ne!(other_machine.tree_digest(), manifest.tree_digest());
+        assert_ne!(other_machine.tree_digest(), listing.tree_digest());
     }
 
     #[test]
     fn paths_and_links_out_of_the_tree_are_refused() {
-        let text = |nodes: Vec<TreeNode>| TreeManifest { nodes }.to_text();
-        for (manifest, line) in [
+        let text = |nodes: Vec<TreeNode>| TreeListing { nodes }.to_text();
+        for (listing, line) in [
             (text(vec![file("../a")]), 1),
             (text(vec![file("a"), file("/etc/passwd")]), 2),
             (text(vec![link("a", "/etc")]), 1),
@@ -262,8 +262,8 @@ mod tests {
             ("q".to_owned(), 1),
             ("d".to_owned(), 1),
         ] {
-            let error = TreeManifest::parse(&manifest).unwrap_err();
-            assert_eq!(error.line, line, "{manifest}: {error}");
+            let error = TreeListing::parse(&listing).unwrap_err();
+            assert_eq!(error.line, line, "{listing}: {error}");
         }
     }
 }

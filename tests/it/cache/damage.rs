@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use noxide::cache::store::Corruption;
+use noxide::cache::store::Damage;
 use noxide::cache::{NoProgress, PackageSelection};
 
 use super::fixture::{ALL, Fixture};
@@ -47,8 +47,8 @@ fn a_file_missing_from_the_uv_cache_is_restored() {
     let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!(report.damaged.len(), 1, "{report:?}");
     assert_eq!(
-        (report.damaged[0].path.as_str(), &report.damaged[0].corruption),
-        ("in the uv cache: beta/__init__.py", &Corruption::Missing)
+        (report.damaged[0].path.as_str(), &report.damaged[0].damage),
+        ("in the uv cache: beta/__init__.py", &Damage::Missing)
     );
     assert_eq!((report.restored.len(), report.already_present.len(), report.misses.len()), (1, 3, 0), "{report:?}");
     assert_eq!(fixture.sync_offline("second"), ALL);
@@ -56,7 +56,7 @@ fn a_file_missing_from_the_uv_cache_is_restored() {
 }
 
 #[test]
-fn a_corrupt_uv_cache_is_not_saved() {
+fn a_damaged_uv_cache_is_not_saved() {
     let fixture = Fixture::new();
     let store = fixture.store();
     poison(&fixture.installed("beta/__init__.py"));
@@ -82,16 +82,16 @@ fn verify_names_each_file_and_repair_downloads_again() {
     fs_err::write(alpha.join("extra.py"), "import os\n").unwrap();
     poison(&many.join("many/data/3/3.txt"));
     let report = store.verify_entries(&NoProgress);
-    let told: Vec<(String, String, String)> = report
+    let damaged: Vec<(String, String, String)> = report
         .damaged
         .iter()
-        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.corruption.to_string()))
+        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.damage.to_string()))
         .collect();
     let one = |name: &str, path: &str, wrong: &str| (name.to_owned(), path.to_owned(), wrong.to_owned());
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0], one("alpha 1.0", "alpha/run.sh", "missing"));
-    assert_eq!(told[1], one("alpha 1.0", "extra.py", "not listed"));
-    assert_eq!((told[2].0.as_str(), told[2].1.as_str()), ("many 1.5", "many/data/3/3.txt"));
+    assert_eq!(damaged.len(), 3, "{damaged:?}");
+    assert_eq!(damaged[0], one("alpha 1.0", "alpha/run.sh", "missing"));
+    assert_eq!(damaged[1], one("alpha 1.0", "extra.py", "not listed"));
+    assert_eq!((damaged[2].0.as_str(), damaged[2].1.as_str()), ("many 1.5", "many/data/3/3.txt"));
 
     let uv = noxide::cache::Uv::from_path(crate::support::venv().join("bin/uv"));
     let with = noxide::cache::store::RepairContext { uv: Some(&uv), project: fixture.project.root() };

@@ -1,4 +1,4 @@
-//! Kinds of corruption, and the damaged paths of an entry.
+//! Kinds of damage, and the damaged paths of an entry.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::entry_id::EntryId;
 
 /// What is wrong with a path in an entry, or with the entry itself.
 #[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Corruption {
+pub enum Damage {
     /// A listed path does not exist.
     #[error("missing")]
     Missing,
@@ -17,18 +17,18 @@ pub enum Corruption {
     #[error("not listed")]
     Unlisted,
     /// The bytes differ from the listed digest.
-    #[error("content differs from the manifest")]
+    #[error("content differs from the list of files")]
     ContentMismatch,
     /// The size differs from the listed size.
     #[error("{found} bytes instead of {listed}")]
     SizeMismatch {
-        /// Size in the manifest, in bytes.
+        /// Size in the list of files, in bytes.
         listed: u64,
         /// Size of the file, in bytes.
         found: u64,
     },
     /// The file is executable and should not be, or the other way round.
-    #[error("permissions differ from the manifest")]
+    #[error("permissions differ from the list of files")]
     PermissionMismatch,
     /// A device, pipe or socket, or a file where a directory is listed, and so on.
     #[error("wrong file type")]
@@ -58,7 +58,7 @@ pub enum Corruption {
     Unreadable(String),
     /// The `RECORD` of the wheel is missing or malformed.
     #[error("unusable RECORD: {0}")]
-    InvalidRecord(String),
+    InvalidWheelRecord(String),
     /// A file in a bytecode entry is not bytecode in the stored form.
     #[error("not unchecked-hash bytecode of a module in a package")]
     InvalidBytecode,
@@ -67,14 +67,14 @@ pub enum Corruption {
     InvalidMeta(String),
 }
 
-impl Corruption {
+impl Damage {
     /// Returns whether the cause may be the system (a full disk, missing permissions) instead of a damaged file.
     pub(crate) fn is_io_error(&self) -> bool {
         matches!(self, Self::Unreadable(_))
     }
 }
 
-impl From<std::io::Error> for Corruption {
+impl From<std::io::Error> for Damage {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Missing,
@@ -83,7 +83,7 @@ impl From<std::io::Error> for Corruption {
     }
 }
 
-/// A path of an entry and what is wrong with it. Displayed without the entry: `path: corruption`.
+/// A path of an entry and what is wrong with it. Displayed without the entry: `path: damage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryDamage {
     /// The damaged entry.
@@ -93,7 +93,7 @@ pub struct EntryDamage {
     /// Path inside the entry; empty for the entry itself.
     pub path: String,
     /// What is wrong.
-    pub corruption: Corruption,
+    pub damage: Damage,
 }
 
 impl fmt::Display for EntryDamage {
@@ -101,7 +101,7 @@ impl fmt::Display for EntryDamage {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
-        self.corruption.fmt(f)
+        self.damage.fmt(f)
     }
 }
 
@@ -112,7 +112,7 @@ impl Serialize for EntryDamage {
         row.serialize_field("entry", &self.entry.to_string())?;
         row.serialize_field("name", &self.name)?;
         row.serialize_field("path", &self.path)?;
-        row.serialize_field("problem", &self.corruption.to_string())?;
+        row.serialize_field("problem", &self.damage.to_string())?;
         row.end()
     }
 }
