@@ -250,7 +250,7 @@ mod tests {
         assert!(notices.is_empty(), "{notices:?}");
         let (artifacts, _) = tree.collect_list(&["*.json"], false);
         let file = &artifacts.files[0];
-        assert_eq!((file.bytes, file.mode & 0o600, file.changed_during_copy), (13, 0o600, false));
+        assert_eq!((file.bytes, file.mode & 0o600, file.changed_during_copy), (14, 0o600, false));
         assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"artifacts.json").to_hex().as_str()));
         let copy = ArtifactList::session_dir(tree.run.path(), "tests").join("files/artifacts.json");
         assert_eq!(fs_err::read(copy).unwrap(), b"artifacts.json");
