@@ -32,11 +32,19 @@ impl Machine<'_> {
         command.env("UV_CACHE_DIR", project.outer_dir().join(self.name).join("uv"));
         command.env("NOXIDE_CACHE_DIR", project.outer_dir().join(self.name).join("store"));
         command.env_remove("NOXIDE_REMOTE").envs(variables.iter().copied());
-        std::fs::remove_dir_all(root.join(".nox")).ok();
+        remove_environments(root);
         let ran = NoxideRun::finish(&mut command);
         let path = root.join("noxide-ci/cache.json");
         let document = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
         (ran, document.unwrap_or_default())
+    }
+}
+
+/// Removes the environments of a project, but not its run data beside them.
+fn remove_environments(root: &Path) {
+    let entries = std::fs::read_dir(root.join(".nox")).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name() != ".noxide" && entry.path().is_dir()) {
+        std::fs::remove_dir_all(entry.path()).unwrap();
     }
 }
 
