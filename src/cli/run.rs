@@ -75,7 +75,7 @@ pub(super) fn run_sessions(
         let warnings = save_trace_results(manifest, &result.accesses, run_dir, store.path(), &posargs);
         warnings.iter().for_each(|warning| output.warn(warning));
     }
-    store.prune_runs(project.options.history_limit.get());
+    store.prune_runs(project.options.keep_runs.get());
     project.close();
     let RunResult { exit_code, run_dir, provisioner, .. } = result;
     Ok(RunCommandResult { exit_code: exit_code.into(), run_dir: Some(run_dir), provisioner })

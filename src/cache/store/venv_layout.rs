@@ -29,7 +29,7 @@ pub(super) struct VenvLayout {
     /// Targets of symbolic links, by path.
     pub(super) links: BTreeMap<String, String>,
     /// Empty directories.
-    pub(super) empty_folders: BTreeSet<String>,
+    pub(super) empty_directories: BTreeSet<String>,
     /// Modification times of its own files and of `.dist-info` directories, in nanoseconds since 1970.
     pub(super) modified_times: BTreeMap<String, i64>,
 }
@@ -76,7 +76,7 @@ impl VenvLayout {
             site_packages: site.to_owned(),
             wheels: Vec::new(),
             links: BTreeMap::new(),
-            empty_folders: BTreeSet::new(),
+            empty_directories: BTreeSet::new(),
             modified_times: BTreeMap::new(),
         }
     }
@@ -124,7 +124,7 @@ impl VenvLayout {
             );
         }
         nodes.extend(
-            self.empty_folders
+            self.empty_directories
                 .iter()
                 .map(|directory| VenvNode { path: directory.clone(), source: VenvNodeSource::EmptyFolder }),
         );
@@ -233,13 +233,13 @@ mod tests {
         assert_eq!(link("pyvenv.cfg", "lib"), Corruption::DuplicatePath);
         assert_eq!(
             resolve_error(&|layout| {
-                layout.empty_folders.insert("lib64/x".to_owned());
+                layout.empty_directories.insert("lib64/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
             resolve_error(&|layout| {
-                layout.empty_folders.insert("/x".to_owned());
+                layout.empty_directories.insert("/x".to_owned());
             }),
             Corruption::InvalidPath
         );

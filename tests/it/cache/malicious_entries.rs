@@ -101,7 +101,7 @@ impl Read for Broken {
 #[test]
 fn links_stay_inside_and_nothing_is_written_through_them() {
     let own = Own::new();
-    let id = EntryId::new(EntryKind::Folder, "some-folder").unwrap();
+    let id = EntryId::new(EntryKind::Directory, "some-folder").unwrap();
     let mut incoming = own.store.stage_entry(&id, "folder").unwrap();
     for target in ["/etc", "../../x", "a/../../x", ""] {
         assert_eq!(
