@@ -137,7 +137,7 @@ impl UvCacheForm {
 /// Returns the uv for a project whose noxfile is not loaded: the first on PATH, else one installed with a nox that
 /// noxide uses, such as in its private environment.
 pub(crate) fn find_project_uv(user_cache_dir: Option<PathBuf>) -> Option<Uv> {
-    let beside_nox = || NoxSearch::from_environment(None, Path::new(""), user_cache_dir).find_uv_beside_nox();
+    let beside_nox = || NoxSearch::from_environment(None, Path::new("."), user_cache_dir).find_uv_beside_nox();
     Uv::find_in_path(std::env::var_os("PATH")).or_else(|| beside_nox().map(Uv::from_path))
 }
 
