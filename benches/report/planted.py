@@ -24,8 +24,8 @@ def verdict(noxide: str, folder: str, work: str, share: float, rounds: str | Non
     text, much = WORK[work]
     before, after = text.format(much), text.format(much * share)
     command = [
-        noxide, "bench", "-q", "--no-write", "--format", "json", "--caches", "warm", *(["--rounds", rounds] if rounds else []),
-        "--after", f"exec {sys.executable} -c '{after}'", "--", "sh", "-c", f"exec {sys.executable} -c '{before}'",
+        noxide, "bench", "-q", "--format", "json", "--caches", "warm", *(["--rounds", rounds] if rounds else []),
+        "--candidate", f"exec {sys.executable} -c '{after}'", "--", "sh", "-c", f"exec {sys.executable} -c '{before}'",
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     line = json.loads(done.stdout)["lines"][1]

@@ -47,9 +47,8 @@ pub enum Confidence {
     High,
 }
 
-/// Audience of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Audience of a finding, called `pedantic` (true or false) in settings and documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persona {
     /// Everyone.
     Regular,
@@ -83,10 +82,16 @@ impl Confidence {
 }
 
 impl Persona {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Returns the audience of findings that are or are not pedantic.
+    pub(crate) fn from_pedantic(is_pedantic: bool) -> Self {
+        if is_pedantic { Self::Pedantic } else { Self::Regular }
+    }
+
+    /// Describes when findings are reported.
+    pub(crate) fn describe(self) -> &'static str {
         match self {
-            Self::Regular => "regular",
-            Self::Pedantic => "pedantic",
+            Self::Regular => "always",
+            Self::Pedantic => "only with `--pedantic`",
         }
     }
 }

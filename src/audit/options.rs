@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::dialect::Dialect;
-pub use super::finding::{Persona, Severity};
+pub use super::finding::Severity;
 
 /// Options of an audit; each has a default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,9 +34,9 @@ pub struct RuleSettings {
     /// Overrides the severity of its findings.
     #[serde(default)]
     pub(crate) severity: Option<Severity>,
-    /// Overrides the persona, such as `regular` to report a pedantic rule always.
+    /// Overrides whether its findings are pedantic; `false` reports a pedantic rule always.
     #[serde(default)]
-    pub(crate) persona: Option<Persona>,
+    pub(crate) pedantic: Option<bool>,
     /// Locations to ignore: `ci.yml` or `ci.yml:12`, with or without directories.
     #[serde(default)]
     pub(crate) ignore: Vec<String>,

@@ -7,14 +7,14 @@ use super::rules::all_rules;
 pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
     let dialects: Vec<&str> = rule.dialects.iter().map(|dialect| dialect.as_str()).collect();
     let mut text = format!(
-        "{} {} `{}`\n\n{}\n\n*{} severity, {} confidence, {} persona; {}.*\n\n**Why.** {}\n\n**Evidence.** {}\n\n**What to do.** {}\n",
+        "{} {} `{}`\n\n{}\n\n*{} severity, {} confidence; reported {}; {}.*\n\n**Why.** {}\n\n**Evidence.** {}\n\n**What to do.** {}\n",
         "#".repeat(depth),
         rule.ident.id,
         rule.ident.name,
         rule.ident.summary,
         rule.severity.as_str(),
         rule.confidence.as_str(),
-        rule.persona.as_str(),
+        rule.persona.describe(),
         dialects.join(", "),
         rule.rationale,
         rule.evidence,
@@ -23,6 +23,15 @@ pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
     text.push_str(&render_example("Reported", rule.bad_example));
     text.push_str(&render_example("Not reported", rule.good_example));
     text
+}
+
+/// Renders the answer of `noxide audit --explain`: the page of a rule, and what its evidence is.
+pub(crate) fn render_explanation(rule: &Rule) -> String {
+    format!(
+        "{}\n*Evidence*: \"sampled\" counts are from public repositories that use nox. What was observed, and issues, are from a \
+         real pipeline; parcelbook is the example project of noxide, which is modeled on it.\n",
+        render_rule_page(rule, 1)
+    )
 }
 
 fn render_example(title: &str, files: ExampleFiles) -> String {
@@ -40,12 +49,12 @@ pub fn render_rules_document() -> String {
     let mut text = RULES_DOCUMENT_HEADER.to_owned();
     for rule in all_rules() {
         text.push_str(&format!(
-            "| [{id}](#{anchor}-{name}) | `{name}` | {severity} | {persona} | {summary} |\n",
+            "| [{id}](#{anchor}-{name}) | `{name}` | {severity} | {reported} | {summary} |\n",
             id = rule.ident.id,
             anchor = rule.ident.id.to_lowercase(),
             name = rule.ident.name,
             severity = rule.severity.as_str(),
-            persona = rule.persona.as_str(),
+            reported = rule.persona.describe(),
             summary = rule.ident.summary,
         ));
     }
@@ -61,14 +70,14 @@ const RULES_DOCUMENT_HEADER: &str = "# Rules of `noxide audit`
 This page is generated from the rules (`noxide audit --rules`); a test fails when it is out of date.
 
 `noxide audit` checks `.forgejo/`, `.gitea/` and `.github/workflows`, composite actions, and the noxfile, which it reads
-without running it. *Regular* rules always report, *pedantic* rules only with `--pedantic`. The severity, confidence and
-persona of a finding can differ from those of its rule.
+without running it. Pedantic rules report only with `--pedantic`, others always. A finding can differ from its rule in
+severity, in confidence, and in whether it is pedantic.
 
 - Ignore one finding: `# noxide: ignore[NX301] reason` on its line or on the comment lines directly above it.
 - Ignore all current findings: `noxide audit --baseline FILE --write-baseline` once, then `--baseline FILE`.
 - Fail in CI: `noxide audit --check --fail-on medium`.
-- Fix: `--diff` shows the fixes, `--fix` applies those that cannot change what a workflow does, `--unsafe-fixes` applies
-  the others too.
+- Fix: `--fix` applies the safe fixes, `--fix --unsafe-fixes` all, and `--diff` shows them instead. [Audit](audit.md)
+  describes the difference.
 
 Exit codes: 0 success; 1 with `--check`, a finding of at least the severity of `--fail-on` (default: any); 2 invalid
 usage or settings; 3 a file cannot be read or written; 4 no workflow found.
@@ -85,9 +94,10 @@ The first digit of a rule's number is its family:
 
 *Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; what was
 observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
-parcelbook, is modeled on.
+parcelbook, is modeled on. *Not reported* shows a workflow without a finding of this rule; other rules may still report
+it.
 
-| rule | name | severity | persona | summary |
+| rule | name | severity | reported | summary |
 |---|---|---|---|---|
 ";
 

@@ -33,7 +33,7 @@ pub fn run_audit(project: &AuditProject) -> AuditResult {
         for mut finding in sink.findings {
             if let Some(settings) = settings {
                 finding.severity = settings.severity.unwrap_or(finding.severity);
-                finding.persona = settings.persona.unwrap_or(finding.persona);
+                finding.persona = settings.pedantic.map_or(finding.persona, Persona::from_pedantic);
             }
             let is_requested = finding.persona == Persona::Regular || project.options.pedantic;
             if !is_requested || !is_rule_applicable(project, rule, &finding.location.source) {
@@ -147,7 +147,7 @@ pub(super) mod tests {
         assert_eq!(ids(TEXT, set("no-timeout", ignore("ci.yml"))).1, 1);
         assert_eq!(ids(TEXT, set("no-timeout", ignore("i.yml"))).1, 0);
         assert_eq!(ids(TEXT, set("no-timeout", ignore("ci.yml:4"))).1, 0);
-        let pedantic = RuleSettings { persona: Some(Persona::Pedantic), severity: Some(Severity::High), ..plain };
+        let pedantic = RuleSettings { pedantic: Some(true), severity: Some(Severity::High), ..plain };
         assert_eq!(ids(TEXT, set("NX101", pedantic)).0, ["NX301", "NX401"]);
     }
 

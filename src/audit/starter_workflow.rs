@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::dialect::Dialect;
+use super::fix::CACHE_STEP_COMMENT;
 use super::fixes::run_script::tested_version;
 use super::noxfile::Noxfile;
 use super::project_files::{ProjectFiles, find_project_files};
@@ -10,7 +11,12 @@ use crate::fs::write_atomic;
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 
 /// Advice that is printed with a new workflow.
-pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults";
+pub(crate) const REVIEW_NOTE: &str = concat!(
+    "review `runs-on`, the image and `timeout-minutes`: they are defaults\n",
+    "note: noxide is not on a package index yet; replace `noxide==",
+    env!("CARGO_PKG_VERSION"),
+    "` by an install from Git"
+);
 
 /// A workflow that was generated, not yet written.
 #[derive(Debug)]
@@ -90,7 +96,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
     let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
     let prefix = format!("uv-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-py3.13-uv{uv}-");
     let mut lines = vec![
-        "# noxide: created by `noxide init`; check it with `noxide audit`.".to_owned(),
+        "# Created by `noxide init`; check it with `noxide audit`.".to_owned(),
         "name: Sessions".to_owned(),
         String::new(),
         "# noxide: ignore[NX209] a required check must report for every change".to_owned(),
@@ -117,9 +123,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         );
         add("      - uses: actions/checkout@v4");
     }
-    add(
-        "      # noxide: downloads of uv and pip, keyed by platform, Python and uv version, and the files that decide what is\n      # noxide: installed; without an exact hit, the latest entry of the same platform is restored.",
-    );
+    add(&CACHE_STEP_COMMENT.map(|line| format!("      {line}")).join("\n"));
     let cache = if dialect == Dialect::Github { "v5" } else { "v4" };
     add(&format!(
         "      - name: Restore Python packages\n        uses: actions/cache@{cache}\n        with:\n          path: |"

@@ -15,7 +15,7 @@ pub struct CacheOptions {
     /// Size limit of one entry in bytes; larger entries are refused.
     pub max_entry_size: u64,
     /// Further directories to store, such as a tool's own downloads.
-    pub folders: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
     /// Whether to store and restore bytecode. Python does not notice when the source of restored bytecode changes.
     pub bytecode: bool,
 }
@@ -38,7 +38,7 @@ impl Default for CacheOptions {
             max_size: Self::DEFAULT_MAX_SIZE,
             max_unused: Self::DEFAULT_MAX_UNUSED,
             max_entry_size: Self::DEFAULT_MAX_ENTRY_SIZE,
-            folders: Vec::new(),
+            directories: Vec::new(),
             bytecode: false,
         }
     }

@@ -71,10 +71,10 @@ pub enum CliCommand {
     /// Print a past run again
     #[command(args_override_self = true)]
     Replay(super::ReplayArgs),
-    /// Run sessions one at a time and find the races between them
+    /// Run sessions one at a time and find conflicts between them
     #[command(args_override_self = true)]
     Trace(Box<super::TraceArgs>),
-    /// Report on a run: HTML page, text, Markdown, JSON or a Chrome trace
+    /// Report on a run: HTML page, text, Markdown, JSON or a file for Perfetto
     #[command(args_override_self = true)]
     Report(super::ReportArgs),
     /// Import session times from past CI runs
@@ -85,7 +85,7 @@ pub enum CliCommand {
     /// Find and fix problems in CI workflows
     #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),
-    /// Create a CI workflow for the default sessions, or convert the workflows that run nox
+    /// Create a CI workflow, or apply all fixes of `noxide audit` to the workflows that run nox
     #[command(args_override_self = true)]
     Init(super::InitArgs),
     /// Run a CI job: restore caches, run sessions, save caches, collect logs, set the exit code
@@ -94,7 +94,7 @@ pub enum CliCommand {
     /// Manage the dependency cache
     #[command(args_override_self = true)]
     Cache(super::CacheArgs),
-    /// Print a job matrix that splits the sessions across runners
+    /// Print a job matrix with one shard of the sessions for each runner
     #[command(args_override_self = true)]
     Matrix(super::MatrixArgs),
     /// Merge the runs and coverage of several runners

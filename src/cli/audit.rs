@@ -16,7 +16,7 @@ use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::inventory::build_inventory;
 use crate::audit::options::{AuditOptions, ForgeVersion, RuleSettings};
 use crate::audit::project::AuditProject;
-use crate::audit::rule_docs::{render_rule_page, render_rules_document};
+use crate::audit::rule_docs::{render_explanation, render_rules_document};
 use crate::audit::rule_runner::run_audit;
 use crate::audit::rules;
 use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
@@ -83,13 +83,13 @@ pub struct AuditArgs {
     /// Write all findings to the baseline
     #[arg(long, help_heading = "Check")]
     pub write_baseline: bool,
-    /// Apply fixes that do not change what a workflow does
+    /// Apply safe fixes, which do not change which sessions run or what they do
     #[arg(long, help_heading = "Fixes")]
     pub fix: bool,
-    /// Apply all fixes, including those that may change what a workflow does
+    /// With --fix or --diff: include unsafe fixes, such as merging jobs
     #[arg(long, help_heading = "Fixes")]
     pub unsafe_fixes: bool,
-    /// Print the fixes as a diff without writing them
+    /// Print the fixes as a diff instead of applying them
     #[arg(long, help_heading = "Fixes")]
     pub diff: bool,
 }
@@ -104,7 +104,7 @@ pub struct InitArgs {
     /// Run the workflow on pushes to this branch
     #[arg(long, value_name = "BRANCH", default_value = "main")]
     pub branch: String,
-    /// Create a new workflow even if others run nox; without this flag those are converted
+    /// Create a new workflow, even if workflows run nox already; without this flag all fixes of `noxide audit` are applied to those
     #[arg(long)]
     pub new: bool,
     /// Print the result without writing it
@@ -124,7 +124,7 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
     }
     if let Some(name) = &args.explain {
         let rule = rules::find_rule(name).ok_or_else(|| unknown_rule(name))?;
-        output.print(&render_rule_page(rule, 1));
+        output.print(&render_explanation(rule));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = args.disable.iter().find(|name| rules::find_rule(name).is_none()) {
@@ -148,7 +148,7 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
         print_inventory(&project, args.format, output);
         return Ok(ExitCode::SUCCESS);
     }
-    if args.fix || args.unsafe_fixes || args.diff {
+    if args.fix || args.diff {
         let level = if args.unsafe_fixes { FixLevel::All } else { FixLevel::Safe };
         let findings = apply_fixes(level, args.diff, root, project, output)?;
         return Ok(check_findings(args, &findings));

@@ -1,4 +1,4 @@
-//! `noxide bench`: compares noxide with nox in interleaved rounds and writes the table to a document.
+//! `noxide bench`: compares noxide with nox in interleaved rounds.
 
 use std::path::{Path, PathBuf};
 
@@ -34,12 +34,12 @@ pub struct BenchArgs {
     /// Continue if a command fails; its time counts
     #[arg(short, long, help_heading = "Rounds")]
     pub(crate) ignore_failure: bool,
-    /// Measure this shell command in place of `noxide run` (the "after" side); repeatable
+    /// Compare this shell command with the baseline; repeatable [default: noxide run]
     #[arg(long, value_name = "COMMAND", help_heading = "Commands")]
-    pub(crate) after: Vec<String>,
-    /// Measure this command as the baseline (the "before" side) [default: nox, and nox -j if available]
+    pub(crate) candidate: Vec<String>,
+    /// Measure this command as the baseline [default: nox, and nox -j if available]
     #[arg(last = true, value_name = "COMMAND", help_heading = "Commands")]
-    pub(crate) before: Vec<String>,
+    pub(crate) baseline: Vec<String>,
     /// Create the copies of the project in DIR [default: the system's temporary directory]
     #[arg(long, value_name = "DIR", help_heading = "Commands")]
     pub(crate) scratch: Option<PathBuf>,
@@ -47,11 +47,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: BenchFormat,
     /// Write the table to FILE, between `<!-- noxide bench: begin -->` and `<!-- noxide bench: end -->`
-    #[arg(long, value_name = "FILE", default_value = "docs/development/ci-cd.md", help_heading = "Output")]
-    pub(crate) write: PathBuf,
-    /// Do not write the table to a file
-    #[arg(long, conflicts_with = "write", help_heading = "Output")]
-    pub(crate) no_write: bool,
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 /// Cache states that each round measures.
@@ -66,7 +63,7 @@ pub(crate) enum BenchCacheChoice {
     Warm,
 }
 
-/// Runs the benchmark, prints the result and writes the table.
+/// Runs the benchmark, prints the result and, if requested, writes the table to a file.
 ///
 /// # Errors
 /// When there is nothing to compare with, a command fails, a signal arrives, or the document cannot be written.
@@ -74,15 +71,15 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     if args.rounds == 0 {
         return Err(CliError::Usage("--rounds 0 measures nothing; use 1 or more".to_owned()));
     }
-    let BenchCommands { variants, versions } = BenchCommands::new(&args.before, &args.after)?;
+    let BenchCommands { variants, versions } = BenchCommands::new(&args.baseline, &args.candidate)?;
     let caches = match args.caches {
         BenchCacheChoice::Both => vec![BenchCacheState::Cold, BenchCacheState::Warm],
         BenchCacheChoice::Cold => vec![BenchCacheState::Cold],
         BenchCacheChoice::Warm => vec![BenchCacheState::Warm],
     };
     // Checks the markers before the rounds, so that no time is lost.
-    if !args.no_write {
-        insert_bench_table(&args.write, "")?;
+    if let Some(path) = &args.write {
+        insert_bench_table(path, "")?;
     }
     let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
     let processes = InterruptWatch::start().context("cannot handle signals")?;
@@ -95,9 +92,9 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     drop(runner);
     let report = BenchReport::from_samples(plan, bench_environment(versions), samples);
     output.print(&report.render(args.format));
-    if !args.no_write {
-        write_bench_table(&args.write, &report.to_markdown())?;
-        output.status(&format!("table: {}", args.write.display()));
+    if let Some(path) = &args.write {
+        write_bench_table(path, &report.to_markdown())?;
+        output.status(&format!("table: {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

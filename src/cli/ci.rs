@@ -57,7 +57,7 @@ fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -
     Ok(lines.into_iter().map(|line| format!("cache: {line}")).collect())
 }
 
-/// Combines coverage data and compares it with the floor. Returns an exit code and lines of the summary.
+/// Combines coverage data and compares it with `--fail-under`. Returns an exit code and lines of the summary.
 fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitCode, Vec<String>) {
     let root = settings_root(args.run.selection.noxfile.as_deref().map(Path::new));
     let folders: Vec<PathBuf> = std::iter::once(root).chain(run_dir).collect();

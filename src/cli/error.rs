@@ -167,7 +167,6 @@ impl CliError {
             | Self::WorkingDirectory { .. }
             | Self::Graph(_)
             | Self::RunLookup(_)
-            | Self::NothingToRerun(_)
             | Self::Comparison(_)
             | Self::Coverage(CombineCoverageError::NoData | CombineCoverageError::Mismatch { .. })
             | Self::Gate(_)
@@ -177,6 +176,8 @@ impl CliError {
             | Self::NotInLock(_)
             | Self::Constraints(ConstraintsError::NoLockFile(_))
             | Self::Nox(NoxError::NotNox(_)) => ExitCode::USAGE,
+            Self::NothingToRerun(_) => ExitCode::NOTHING_SELECTED,
+            Self::Host(HostError::Load(failure)) if failure.selects_nothing() => ExitCode::NOTHING_SELECTED,
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Selection => ExitCode::USAGE,
                 LoadStage::Nox | LoadStage::Noxfile => ExitCode::ENVIRONMENT,
@@ -226,7 +227,7 @@ impl CliError {
                 return failure.selection_hints();
             }
             Self::Coverage(CombineCoverageError::NoData) => {
-                "name the data files in `outputs` of the sessions that write them"
+                "name the data files in `artifacts` of the sessions that write them"
             }
             Self::Coverage(CombineCoverageError::NoCoveragePy) => "install coverage",
             Self::Coverage(CombineCoverageError::CoveragePy { .. }) => {
@@ -235,7 +236,7 @@ impl CliError {
             Self::BenchCommand(_) => "continue after failures with --ignore-failure",
             Self::LockFile(_) => "create one with `uv lock`, or restore everything with --all",
             Self::Constraints(ConstraintsError::NoLockFile(_)) => "create one with `uv lock`, or run without --locked",
-            Self::Constraints(ConstraintsError::UvNotFound) => "install uv",
+            Self::Constraints(ConstraintsError::UvNotFound) | Self::UvCache(UvCacheError::NotFound) => "install uv",
             Self::Graph(_) => "remove one of these dependencies",
             Self::UnknownRule { hint, .. } => return hint.iter().cloned().collect(),
             _ => return Vec::new(),

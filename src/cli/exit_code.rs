@@ -12,8 +12,8 @@ const MEANINGS: [(ExitCode, &str, &str); 5] = [
     (
         ExitCode::FAILURE,
         "a session failed, or a check found something",
-        "a session failed, timed out, crashed, was cancelled or aborted; in other subcommands: a finding, a race, damage, \
-         a regression, coverage below the floor",
+        "a session failed, timed out, crashed, was cancelled or aborted; in other subcommands: a finding, a conflict, \
+         damage, a regression, coverage below `--fail-under`",
     ),
     (
         ExitCode::USAGE,

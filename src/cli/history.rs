@@ -31,7 +31,7 @@ pub(crate) enum HistoryCommand {
 /// Flags of `noxide history import`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ImportArgs {
-    /// Files, or URLs of the forge's API [env: NOXIDE_FORGE_TOKEN, SSL_CERT_FILE]
+    /// Files, or URLs of the forge's API; the forge gets the token in NOXIDE_FORGE_TOKEN, and SSL_CERT_FILE names trusted certificates
     #[arg(value_name = "FILE|URL", required = true, help_heading = "Sources")]
     pub(crate) sources: Vec<String>,
     /// Print the result as text or json

@@ -1,4 +1,4 @@
-//! `noxide matrix`: sessions split across runners.
+//! `noxide matrix`: a job matrix with one shard of the sessions for each runner.
 
 use std::num::NonZeroUsize;
 
@@ -19,7 +19,7 @@ pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some w
 /// Flags of `noxide matrix`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct MatrixArgs {
-    /// Split the sessions across N runners
+    /// Split the sessions into N shards, one for each runner
     #[arg(long, value_name = "N", help_heading = "Matrix")]
     pub(crate) shards: NonZeroUsize,
     /// Flags that select sessions and choose nox.

@@ -36,7 +36,7 @@ pub struct MergeArgs {
     pub(crate) format: OutputFormat,
 }
 
-/// Merges the runs and returns the exit code: 1 if a session failed or is missing, or coverage is below the floor.
+/// Merges the runs and returns the exit code: 1 if a session failed or is missing, or coverage is below `--fail-under`.
 ///
 /// # Errors
 /// When there is nothing to merge, or the result cannot be written.
@@ -103,7 +103,7 @@ fn write_merged_run(
     }
     if args.format == OutputFormat::Json {
         document["run"] = serde_json::to_value(&plan.record).unwrap_or_default();
-        document["folder"] = json!(folder.display().to_string());
+        document["directory"] = json!(folder.display().to_string());
         document["missing_sessions"] = json!(plan.missing_sessions);
         document["missing_shards"] = json!(plan.missing_shards);
     } else {

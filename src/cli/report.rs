@@ -1,4 +1,4 @@
-//! `noxide report`: HTML pages, text, Markdown, JSON and traces from records, and comparisons.
+//! `noxide report`: HTML pages, text, Markdown, JSON and Perfetto files from records, and comparisons.
 
 use std::path::{Path, PathBuf};
 
@@ -29,14 +29,14 @@ pub struct ReportArgs {
     pub(crate) run: String,
     /// Include up to N earlier runs
     #[arg(long, value_name = "N", default_value_t = 99, help_heading = "Selection")]
-    pub(crate) history: usize,
+    pub(crate) runs: usize,
     /// Compare two runs, commits, branches or record files: before and after
     #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with = "run", help_heading = "Comparison")]
     pub(crate) compare: Option<Vec<String>>,
     /// Exit with 1 if something is significantly slower
     #[arg(long, requires = "compare", help_heading = "Comparison")]
     pub(crate) check: bool,
-    /// Write html, markdown, text, json or trace (for Chrome and Perfetto)
+    /// Write html, markdown, text, json or perfetto (for ui.perfetto.dev and chrome://tracing)
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "html", help_heading = "Output")]
     pub(crate) format: ReportFormat,
     /// Write to FILE, `-` is standard output [default: .nox/.noxide/report.html, `-` for other formats]
@@ -57,8 +57,8 @@ pub(crate) enum ReportFormat {
     Text,
     /// One JSON document with a `version` key.
     Json,
-    /// Trace event format.
-    Trace,
+    /// Chrome's trace event format.
+    Perfetto,
 }
 
 /// Writes a report of one run, or a comparison.
@@ -71,7 +71,7 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
         return write_comparison(args, [before, after], store.as_ref(), output);
     }
     let (record, run_dir) = RunStore::load_run(store.as_ref(), &args.run)?;
-    let earlier = store.as_ref().map(|store| store.records_before(&record.run_id, args.history)).unwrap_or_default();
+    let earlier = store.as_ref().map(|store| store.records_before(&record.run_id, args.runs)).unwrap_or_default();
     let report = RunReport::from_record(&record, &earlier);
     let log_tails = || failure_log_tails(&record, &run_dir);
     let text = match args.format {
@@ -81,7 +81,7 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
         ReportFormat::Markdown => render_markdown(&report, &log_tails()),
         ReportFormat::Text => render_text(&report),
         ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
-        ReportFormat::Trace => format!("{}\n", build_perfetto_trace(&report)),
+        ReportFormat::Perfetto => format!("{}\n", build_perfetto_trace(&report)),
     };
     let is_html = args.format == ReportFormat::Html;
     let target = match (&args.output, store) {
@@ -106,8 +106,8 @@ fn write_comparison(
         ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&comparison).unwrap_or_default()),
         ReportFormat::Markdown => comparison.to_markdown(),
         ReportFormat::Html | ReportFormat::Text => comparison.to_text(),
-        ReportFormat::Trace => {
-            let message = "--compare has no trace; use --format text, markdown or json";
+        ReportFormat::Perfetto => {
+            let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
             return Err(CliError::Usage(message.to_owned()));
         }
     };

@@ -69,7 +69,7 @@ pub(super) fn run_sessions(
         open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
     let prepared = prepare_run(args, &project, &store, (commit_thread, remote, notices), output.is_verbose())?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
-    store.prune_runs(project.options.history_limit.get());
+    store.prune_runs(project.options.keep_runs.get());
     project.close();
     let RunResult { exit_code, run_dir, provisioner, .. } = result;
     Ok(RunCommandResult { exit_code: exit_code.into(), run_dir: Some(run_dir), provisioner })

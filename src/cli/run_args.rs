@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// Rerun sessions of the last run: `failed` selects those that failed, were aborted or were cancelled, and what they require
     #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Selection")]
     pub rerun: Option<RerunFilter>,
-    /// Run part I of N; every runner computes the same split from the noxfile
+    /// Run shard I of N; every runner computes the same shards from the noxfile and the settings
     #[arg(long, value_name = "I/N", help_heading = "Selection")]
     pub shard: Option<Shard>,
     /// Flags that control environments.
@@ -208,9 +208,9 @@ pub struct CiStepArgs {
     /// Collect logs, records, artifacts and reports in DIR
     #[arg(long, value_name = "DIR", default_value = "noxide-ci")]
     pub(crate) dir: PathBuf,
-    /// Restore and save packages here: auto (the forge's cache), off, s3://BUCKET/PREFIX or a directory; separate several
-    /// with commas, fastest first
-    #[arg(long, value_name = "REMOTE", env = "NOXIDE_REMOTE", default_value = "auto")]
+    /// Use this remote cache: auto (the forge's own), off, s3://BUCKET/PREFIX or a directory; separate several with
+    /// commas, fastest first
+    #[arg(long, value_name = "REMOTE", env = "NOXIDE_REMOTE", hide_env_values = true, default_value = "auto")]
     pub(crate) remote: String,
     /// Write the checksums of all wheels to noxide.sums; if it is committed, only wheels listed in it are restored from a
     /// remote cache

@@ -67,7 +67,7 @@ pub struct LoadArgs {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Installs")]
 pub struct DependencyArgs {
-    /// Use the dependency cache: auto, off or require [default: auto] [env: NOXIDE_CACHE]
+    /// Use the dependency cache and skip unchanged installs: auto, off or require [default: auto] [env: NOXIDE_CACHE]
     #[arg(long, value_name = "MODE", hide_possible_values = true, value_parser = choice_parser::<CacheMode>())]
     pub(crate) cache: Option<CacheMode>,
     /// Constrain installs to the versions in uv.lock [env: NOXIDE_LOCKED]
@@ -76,7 +76,7 @@ pub struct DependencyArgs {
     /// Do not constrain installs to uv.lock (the default)
     #[arg(long, overrides_with = "locked", hide_short_help = true)]
     pub(crate) no_locked: bool,
-    /// Reuse index responses up to this age, such as 1h [default: 0] [env: NOXIDE_MAX_AGE]
+    /// Run an install offline if the same install succeeded less than TIME ago, such as 1h, and cache environments without a lock file [default: 0] [env: NOXIDE_MAX_AGE]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) max_age: Option<Duration>,
 }

@@ -36,7 +36,7 @@ pub struct TraceArgs {
     /// Add settings that prevent the races to pyproject.toml or noxide.toml
     #[arg(long, help_heading = "Settings", conflicts_with = "check")]
     pub(crate) apply: bool,
-    /// Exit with 1 if sessions race or a trace is incomplete
+    /// Exit with 1 if nothing prevents a conflict, or a trace is incomplete
     #[arg(long, help_heading = "Settings")]
     pub(crate) check: bool,
     /// Print the races as text or json
@@ -86,7 +86,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let (prepared, order, ordering) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
     let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();
     let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
-    store.prune_runs(project.options.history_limit.get());
+    store.prune_runs(project.options.keep_runs.get());
     let manifest = project.manifest.clone();
     project.close();
     if result.exit_code > ExitCode::FAILURE.code() {

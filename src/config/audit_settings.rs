@@ -7,7 +7,7 @@ use super::error::{LocatedValue, SettingsError, SettingsProblem};
 use super::parse::{ValueParseError, parse_choice, parse_positive};
 use super::settings::{OsEnvLookup, Setting, SettingOrigin, SettingResolver};
 use super::settings_file::SettingsFile;
-use crate::audit::options::{AuditOptions, Dialect, ForgeVersion, Persona};
+use crate::audit::options::{AuditOptions, Dialect, ForgeVersion};
 use crate::text::did_you_mean;
 
 /// Flags of an audit that override settings.
@@ -35,7 +35,7 @@ pub struct AuditSettings {
     /// Version of the forge.
     pub forge_version: Setting<Option<ForgeVersion>>,
     /// Whether pedantic findings are included.
-    pub persona: Setting<Persona>,
+    pub pedantic: Setting<bool>,
     /// File of known findings.
     pub baseline: Setting<Option<String>>,
     rules: Vec<RuleTable>,
@@ -54,39 +54,26 @@ impl AuditSettings {
         let mut resolver = SettingResolver { variables, errors: Vec::new() };
         let table = file.audit.clone();
         let text = |text: &str| Ok(text.to_owned());
-        let persona = flags.pedantic.then_some(Persona::Pedantic);
-        let persona =
-            resolve_audit_setting(&mut resolver, ("persona", "pedantic"), persona, parse_choice, table.persona);
+        let pedantic = flags.pedantic.then_some(true);
+        let pedantic = resolve_audit_setting(&mut resolver, "pedantic", pedantic, parse_choice, table.pedantic);
         let settings = Self {
-            dialect: resolve_audit_setting(
-                &mut resolver,
-                ("dialect", "dialect"),
-                flags.dialect,
-                parse_choice,
-                table.dialect,
-            ),
+            dialect: resolve_audit_setting(&mut resolver, "dialect", flags.dialect, parse_choice, table.dialect),
             runner_capacity: resolve_audit_setting(
                 &mut resolver,
-                ("runner-capacity", "runner-capacity"),
+                "runner-capacity",
                 flags.runner_capacity,
                 parse_positive,
                 table.runner_capacity,
             ),
             forge_version: resolve_audit_setting(
                 &mut resolver,
-                ("forge-version", "forge-version"),
+                "forge-version",
                 flags.forge_version,
                 parse_forge_version,
                 table.forge_version,
             ),
-            persona: Setting { value: persona.value.unwrap_or(Persona::Regular), origin: persona.origin },
-            baseline: resolve_audit_setting(
-                &mut resolver,
-                ("baseline", "baseline"),
-                flags.baseline.clone(),
-                text,
-                table.baseline,
-            ),
+            pedantic: Setting { value: pedantic.value.unwrap_or(false), origin: pedantic.origin },
+            baseline: resolve_audit_setting(&mut resolver, "baseline", flags.baseline.clone(), text, table.baseline),
             rules: table.rules,
         };
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
@@ -98,7 +85,7 @@ impl AuditSettings {
             dialect: self.dialect.value,
             runner_capacity: self.runner_capacity.value.map(NonZeroUsize::get),
             forge_version: self.forge_version.value,
-            pedantic: self.persona.value == Persona::Pedantic,
+            pedantic: self.pedantic.value,
             rules: self.rules.iter().map(|table| (table.rule.value.clone(), table.to_rule_settings())).collect(),
             cache_losses: std::collections::BTreeMap::new(),
         }
@@ -120,7 +107,7 @@ impl AuditSettings {
 /// Resolves a setting: flag over variable `NOXIDE_AUDIT_…` over file.
 fn resolve_audit_setting<T>(
     resolver: &mut SettingResolver<'_>,
-    (key, flag_name): (&str, &str),
+    key: &str,
     flag: Option<T>,
     read: impl Fn(&str) -> Result<T, ValueParseError>,
     file: Option<LocatedValue<T>>,
@@ -128,7 +115,7 @@ fn resolve_audit_setting<T>(
     let name = format!("NOXIDE_AUDIT_{}", key.to_uppercase().replace('-', "_"));
     let variable = resolver.read_variable(&name, read);
     match (flag, variable, file) {
-        (Some(value), ..) => Setting { value: Some(value), origin: SettingOrigin::Flag(format!("--{flag_name}")) },
+        (Some(value), ..) => Setting { value: Some(value), origin: SettingOrigin::Flag(format!("--{key}")) },
         (None, Some(setting), _) => Setting { value: Some(setting.value), origin: setting.origin },
         (None, None, Some(located)) => {
             Setting { value: Some(located.value), origin: SettingOrigin::File(located.location.file_and_line()) }

@@ -10,16 +10,12 @@ use super::error::LocatedValue;
 use super::parse::ValueParseError;
 use super::schema::{ChoiceSchema, remove_required, schema_keys};
 use super::toml_reader::{TomlNode, TomlReader};
-use crate::audit::options::{Dialect, ForgeVersion, Persona, RuleSettings, Severity};
+use crate::audit::options::{Dialect, ForgeVersion, RuleSettings, Severity};
 use crate::run::NamedChoice;
 
 impl NamedChoice for Dialect {
     const CHOICES: &'static [(&'static str, Self)] =
         &[("forgejo", Self::Forgejo), ("gitea", Self::Gitea), ("github", Self::Github)];
-}
-
-impl NamedChoice for Persona {
-    const CHOICES: &'static [(&'static str, Self)] = &[("regular", Self::Regular), ("pedantic", Self::Pedantic)];
 }
 
 impl NamedChoice for Severity {
@@ -40,9 +36,9 @@ pub struct AuditTable {
     /// Version of the forge, such as "14" for Forgejo or "1.26" for Gitea.
     #[schemars(with = "String")]
     pub forge_version: Option<LocatedValue<ForgeVersion>>,
-    /// "pedantic" includes findings that few projects want.
-    #[schemars(with = "ChoiceSchema<Persona>", extend("default" = "regular"))]
-    pub persona: Option<LocatedValue<Persona>>,
+    /// Whether pedantic findings are reported, which few projects want.
+    #[schemars(with = "bool", extend("default" = false))]
+    pub pedantic: Option<LocatedValue<bool>>,
     /// File of findings to ignore, relative to the project.
     #[schemars(with = "String")]
     pub baseline: Option<LocatedValue<String>>,
@@ -64,9 +60,9 @@ pub struct RuleTable {
     /// Severity of its findings, instead of the rule's own.
     #[schemars(with = "ChoiceSchema<Severity>")]
     pub severity: Option<LocatedValue<Severity>>,
-    /// Persona of its findings, instead of the rule's own.
-    #[schemars(with = "ChoiceSchema<Persona>")]
-    pub persona: Option<LocatedValue<Persona>>,
+    /// Whether its findings are pedantic, that is reported only with `--pedantic`; by default as the rule says.
+    #[schemars(with = "bool")]
+    pub pedantic: Option<LocatedValue<bool>>,
     /// Locations to ignore: "ci.yml", "ci.yml:12".
     #[schemars(with = "Vec<String>", extend("default" = []))]
     pub ignore: Vec<LocatedValue<String>>,
@@ -81,7 +77,7 @@ impl AuditTable {
                 key @ "dialect" => audit.dialect = reader.read_choice(key, node),
                 key @ "runner-capacity" => audit.runner_capacity = reader.read_positive(key, node),
                 key @ "forge-version" => audit.forge_version = reader.read_string(key, node, parse_forge_version),
-                key @ "persona" => audit.persona = reader.read_choice(key, node),
+                key @ "pedantic" => audit.pedantic = reader.read_bool(key, node),
                 key @ "baseline" => audit.baseline = reader.read_string(key, node, |text| Ok(text.to_owned())),
                 key @ "rules" => audit.rules = read_rules(reader, key, node),
                 unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),
@@ -105,12 +101,12 @@ fn read_rules(reader: &mut TomlReader, key: &str, node: &TomlNode<'_>) -> Vec<Ru
 
 impl RuleTable {
     fn read(reader: &mut TomlReader, rule: LocatedValue<String>, table: &DeTable<'_>) -> Self {
-        let mut read = Self { rule, disable: None, severity: None, persona: None, ignore: Vec::new() };
+        let mut read = Self { rule, disable: None, severity: None, pedantic: None, ignore: Vec::new() };
         for (key, node) in table {
             match key.get_ref().as_ref() {
                 key @ "disable" => read.disable = reader.read_bool(key, node),
                 key @ "severity" => read.severity = reader.read_choice(key, node),
-                key @ "persona" => read.persona = reader.read_choice(key, node),
+                key @ "pedantic" => read.pedantic = reader.read_bool(key, node),
                 key @ "ignore" => read.ignore = reader.read_strings(key, node, |text| Ok(text.to_owned())),
                 unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),
             }
@@ -123,7 +119,7 @@ impl RuleTable {
         RuleSettings {
             disable: self.disable.as_ref().is_some_and(|disable| disable.value),
             severity: self.severity.as_ref().map(|severity| severity.value),
-            persona: self.persona.as_ref().map(|persona| persona.value),
+            pedantic: self.pedantic.as_ref().map(|pedantic| pedantic.value),
             ignore: self.ignore.iter().map(|location| location.value.clone()).collect(),
         }
     }

@@ -126,7 +126,7 @@ pub struct Settings {
     /// How session output is shown.
     pub output: Setting<Option<OutputStyle>>,
     /// Number of runs to keep.
-    pub history: Setting<NonZeroUsize>,
+    pub keep_runs: Setting<NonZeroUsize>,
     /// Directory for copies of logs.
     pub logs: Setting<Option<PathBuf>>,
     /// Name pattern of those copies.
@@ -195,12 +195,12 @@ impl Settings {
                 wrap_some(file.output.clone()),
                 None,
             ),
-            history: resolver.resolve_setting(
-                "history",
+            keep_runs: resolver.resolve_setting(
+                "keep-runs",
                 None,
                 parse_positive,
-                file.history.clone(),
-                default.history_limit,
+                file.keep_runs.clone(),
+                default.keep_runs,
             ),
             logs: resolver.resolve_setting(
                 "logs",
@@ -264,7 +264,7 @@ impl Settings {
             retries: self.retries.value,
             flaky_mode: self.flaky.value,
             output_style: self.output.value,
-            history_limit: self.history.value,
+            keep_runs: self.keep_runs.value,
             secret_patterns: plain_values(&self.file.secrets),
             log_folder: self.logs.value.clone(),
             log_name_template: self.log_name.value.clone(),
@@ -292,7 +292,7 @@ impl Settings {
             dir,
             max_size: table.max_size.as_ref().map_or(default.max_size, |size| size.value),
             max_unused: table.max_unused.as_ref().map_or(default.max_unused, |age| age.value),
-            folders: table.folders.iter().map(expanded).collect(),
+            directories: table.directories.iter().map(expanded).collect(),
             bytecode: table.bytecode.as_ref().map_or(is_ci, |bytecode| bytecode.value),
             ..default
         }

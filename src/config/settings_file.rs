@@ -27,7 +27,7 @@ use crate::trace::TraceMode;
 #[schemars(title = "noxide settings", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(transform = remove_required)]
 pub struct SettingsFile {
-    /// Number of slots: sessions of one slot that run at once.
+    /// Number of slots: how many sessions run at once if each takes one; `auto` is the CPUs that noxide may use.
     #[schemars(with = "JobsSchema", extend("default" = "auto"))]
     pub jobs: Option<LocatedValue<JobCount>>,
     /// Reaction to a failure: "wait" starts no further session, "kill" also ends running ones.
@@ -62,7 +62,7 @@ pub struct SettingsFile {
     pub output: Option<LocatedValue<OutputStyle>>,
     /// Number of runs to keep.
     #[schemars(with = "NonZeroUsize", extend("default" = 100))]
-    pub history: Option<LocatedValue<NonZeroUsize>>,
+    pub keep_runs: Option<LocatedValue<NonZeroUsize>>,
     /// Names or globs of environment variables whose values are masked, in addition to those that look like credentials.
     #[schemars(with = "Vec<String>", extend("default" = []))]
     pub secrets: Vec<LocatedValue<String>>,
@@ -78,19 +78,19 @@ pub struct SettingsFile {
     /// Settings of `noxide audit`.
     #[schemars(with = "AuditTable")]
     pub audit: AuditTable,
-    /// Rules for sessions, by base name, signature or glob; all that match a session apply.
+    /// Settings of sessions, by base name, full name or glob; all tables that match a session apply.
     #[schemars(with = "BTreeMap<String, SessionTable>")]
     pub sessions: Vec<SessionTable>,
 }
 
-/// A rule for the sessions that match its name, signature or glob.
+/// Settings of the sessions that match its name or glob.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "session", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct SessionTable {
-    /// Name, signature or glob: the name of the table.
+    /// Base name, full name or glob: the name of the table.
     #[schemars(skip)]
     pub(crate) pattern: LocatedValue<String>,
-    /// Sessions (names, signatures or globs) that must end before these start.
+    /// Sessions (base names, full names or globs) that must end before these start, passed or not.
     #[schemars(with = "Vec<String>")]
     pub(crate) after: Vec<LocatedValue<String>>,
     /// Named locks: sessions that share a lock do not overlap.
@@ -117,9 +117,9 @@ pub struct SessionTable {
     /// Environment variables to set.
     #[schemars(with = "BTreeMap<String, String>")]
     pub(crate) env: Vec<(String, String)>,
-    /// Globs of artifacts to store with the run's record, relative to the project.
+    /// Globs of files to store with the run, relative to the project.
     #[schemars(with = "Vec<String>")]
-    pub(crate) outputs: Vec<LocatedValue<String>>,
+    pub(crate) artifacts: Vec<LocatedValue<String>>,
 }
 
 /// Settings of the dependency cache.
@@ -132,18 +132,18 @@ pub struct CacheTable {
     /// Whether installs are constrained to the versions in uv.lock.
     #[schemars(with = "bool", extend("default" = false))]
     pub(crate) locked: Option<LocatedValue<bool>>,
-    /// Age up to which responses of the package index are reused; 0 asks it each time.
+    /// Run an install offline if the same install succeeded less than this time ago; 0 always asks the index. If it is set, environments without a lock file are cached too.
     #[schemars(with = "DurationSchema", extend("default" = 0))]
     pub(crate) max_age: Option<LocatedValue<Duration>>,
-    /// Maximum size of the store; the least recently used entries are pruned.
+    /// Maximum size of the store; a save that exceeds it removes the least recently used entries.
     #[schemars(with = "MemorySchema", extend("default" = "20GB"))]
     pub(crate) max_size: Option<LocatedValue<u64>>,
-    /// Time after which unused entries of the store are pruned.
+    /// Time after which a save removes unused entries of the store.
     #[schemars(with = "AgeSchema", extend("default" = "60d"))]
     pub(crate) max_unused: Option<LocatedValue<Duration>>,
     /// Further directories to cache; `~` is the home directory.
     #[schemars(with = "Vec<String>", extend("default" = []))]
-    pub(crate) folders: Vec<LocatedValue<String>>,
+    pub(crate) directories: Vec<LocatedValue<String>>,
     /// Whether bytecode of installed packages is cached; by default if `CI` is set.
     #[schemars(with = "bool")]
     pub(crate) bytecode: Option<LocatedValue<bool>>,
@@ -159,7 +159,7 @@ impl CacheTable {
                 key @ "max-age" => cache.max_age = reader.read_duration(key, node),
                 key @ "max-size" => cache.max_size = reader.read_memory(key, node),
                 key @ "max-unused" => cache.max_unused = reader.read_age(key, node),
-                key @ "folders" => cache.folders = reader.read_strings(key, node, |text| Ok(text.to_owned())),
+                key @ "directories" => cache.directories = reader.read_strings(key, node, |text| Ok(text.to_owned())),
                 key @ "bytecode" => cache.bytecode = reader.read_bool(key, node),
                 unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),
             }
@@ -185,7 +185,7 @@ impl SettingsFile {
                 key @ "flaky" => file.flaky = reader.read_choice(key, node),
                 key @ "trace" => file.trace = reader.read_choice(key, node),
                 key @ "output" => file.output = reader.read_choice(key, node),
-                key @ "history" => file.history = reader.read_positive(key, node),
+                key @ "keep-runs" => file.keep_runs = reader.read_positive(key, node),
                 key @ "secrets" => file.secrets = reader.read_strings(key, node, parse_any_text),
                 key @ "logs" => file.logs = reader.read_string(key, node, parse_any_text),
                 key @ "log-name" => file.log_name = reader.read_string(key, node, parse_log_name),
@@ -239,7 +239,7 @@ impl SessionTable {
             idle_timeout: None,
             retries: None,
             env: Vec::new(),
-            outputs: Vec::new(),
+            artifacts: Vec::new(),
         }
     }
 
@@ -256,7 +256,7 @@ impl SessionTable {
                 key @ "idle-timeout" => session.idle_timeout = reader.read_duration(key, node),
                 key @ "retries" => session.retries = reader.read_retries(key, node, &schema_keys::<RetriesSchema>()),
                 key @ "env" => session.env = reader.read_env_table(key, node),
-                key @ "outputs" => session.outputs = reader.read_strings(key, node, parse_project_glob),
+                key @ "artifacts" => session.artifacts = reader.read_strings(key, node, parse_project_glob),
                 misplaced if schema_keys::<SettingsFile>().iter().any(|known| known == misplaced) => {
                     reader.report_run_key(misplaced, key.span());
                 }
@@ -280,7 +280,7 @@ impl SessionTable {
             idle_timeout: self.idle_timeout.as_ref().map(|timeout| timeout.value),
             retries: self.retries.as_ref().map(|retries| retries.value),
             env: self.env.clone(),
-            outputs: plain_values(&self.outputs),
+            artifacts: plain_values(&self.artifacts),
         }
     }
 }

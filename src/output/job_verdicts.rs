@@ -33,7 +33,7 @@ pub(crate) fn render_job_verdicts(jobs: &[JobVerdictView<'_>], theme: OutputThem
     let count = pluralize(jobs.len(), "job");
     text.push_str(&match failed {
         0 => format!("{count} passed\n"),
-        _ => format!("{failed} of {count} failed\n"),
+        _ => format!("{failed} of {count} did not pass\n"),
     });
     text
 }

@@ -1,4 +1,4 @@
-//! Text of `noxide trace`: races, incomplete traces, advice, summary.
+//! Text of `noxide trace`: conflicts, incomplete traces, advice, summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use super::theme::{OutputTheme, TextStyle};
 use crate::text::pluralize;
 
-/// Paths of one race that are shown, unless all are requested.
+/// Conflicting paths of two sessions that are shown, unless all are requested.
 const MAX_SHOWN_PATHS: usize = 5;
 
-/// The races of traced sessions, as they are printed.
+/// The conflicts of traced sessions, as they are printed.
 #[derive(Debug, Default)]
 pub(crate) struct RaceReportView {
     /// Number of traced sessions.
     pub(crate) session_count: usize,
-    /// Pairs of sessions that race.
+    /// Pairs of sessions that conflict.
     pub(crate) races: Vec<RaceView>,
     /// Sessions whose trace is incomplete, with the reasons.
     pub(crate) incomplete: Vec<(String, Vec<String>)>,
@@ -24,7 +24,7 @@ pub(crate) struct RaceReportView {
     pub(crate) requires: BTreeMap<String, Vec<(String, String)>>,
 }
 
-/// Two sessions that race.
+/// Two sessions that conflict.
 #[derive(Debug)]
 pub(crate) struct RaceView {
     pub(crate) first: String,
@@ -34,7 +34,7 @@ pub(crate) struct RaceView {
     pub(crate) conflicts: Vec<ConflictView>,
 }
 
-/// One path that two sessions race on.
+/// One path that two sessions conflict on.
 #[derive(Debug)]
 pub(crate) struct ConflictView {
     /// Kind of conflict, such as `write–write`.
@@ -46,7 +46,7 @@ pub(crate) struct ConflictView {
     pub(crate) second: String,
 }
 
-/// Renders the races; `show_all` shows every path.
+/// Renders the conflicts; `show_all` shows every path.
 pub(crate) fn render_races(report: &RaceReportView, theme: OutputTheme, show_all: bool) -> String {
     let mut text = String::new();
     for race in &report.races {
@@ -119,14 +119,16 @@ fn render_advice(report: &RaceReportView, theme: OutputTheme, text: &mut String)
 fn summary(report: &RaceReportView) -> String {
     let unresolved = report.races.iter().filter(|race| race.separated_by.is_none()).count();
     let separated = report.races.len() - unresolved;
+    let new = if separated > 0 { "new " } else { "" };
     let verdict = match unresolved {
-        0 if !report.incomplete.is_empty() => "no race found, but some traces are incomplete".to_owned(),
-        0 => "no races".to_owned(),
-        _ => pluralize(unresolved, "race"),
+        0 if !report.incomplete.is_empty() => format!("no {new}conflict found, but some traces are incomplete"),
+        0 => format!("no {new}conflicts"),
+        _ => pluralize(unresolved, &format!("{new}conflict")),
     };
     let mut text = format!("{} traced: {verdict}", pluralize(report.session_count, "session"));
     if separated > 0 {
-        let _ = write!(text, "; {} already separated", pluralize(separated, "race"));
+        let verb = if separated == 1 { "is" } else { "are" };
+        let _ = write!(text, "; {} {verb} already prevented", pluralize(separated, "conflict"));
     }
     text.push('\n');
     text

@@ -22,7 +22,6 @@ pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, us
     let mut counts = vec![
         ("passed", Outcome::Passed, state.count_with_outcome(Outcome::Passed) - flaky),
         ("flaky", Outcome::Passed, flaky),
-        ("replayed", Outcome::Replayed, state.count_with_outcome(Outcome::Replayed)),
     ];
     for outcome in
         [Outcome::Failed, Outcome::TimedOut, Outcome::Crashed, Outcome::Cancelled, Outcome::Aborted, Outcome::Skipped]
@@ -34,12 +33,12 @@ pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, us
 }
 
 /// Returns the sum of the wall times of all attempts, in milliseconds.
-pub(crate) fn sequential_ms(state: &RunState) -> u64 {
+pub(crate) fn session_total_ms(state: &RunState) -> u64 {
     let attempts = state.session_results().flat_map(|(_, result)| &result.attempts);
     attempts.fold(0, |sum, attempt| sum + attempt.end.saturating_sub(attempt.start))
 }
 
-/// Returns the totals in one sentence: `11 sessions: 9 passed, 1 failed, 1 skipped in 37.2s (sequential 56.1s, 1.5×)`.
+/// Returns the totals in one sentence: `11 sessions: 9 passed, 1 failed, 1 skipped in 37.2s (sum of sessions 56.1s, 1.5×)`.
 pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Option<usize>) -> String {
     let all = state.sessions().len();
     let mut parts: Vec<String> = outcome_counts(state)
@@ -61,10 +60,11 @@ pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Optio
         parts.join(", "),
         format_duration(state.elapsed_ms()),
     );
-    let sequential = sequential_ms(state);
+    let session_total = session_total_ms(state);
     let cause = state.interrupt_cause().map(|cause| format!(", {}", describe_interrupt(cause))).unwrap_or_default();
-    if let Some(gain) = format_speedup(sequential, state.elapsed_ms()) {
-        let speedup = format!(" (sequential {}, {gain}{})", format_duration(sequential), theme.pick_glyph("×", "x"));
+    if let Some(gain) = format_speedup(session_total, state.elapsed_ms()) {
+        let speedup =
+            format!(" (sum of sessions {}, {gain}{})", format_duration(session_total), theme.pick_glyph("×", "x"));
         let plain = sanitize_line(text.as_bytes(), false) + &speedup + &cause;
         if width.is_none_or(|width| measure_text_width(&plain) < width) {
             text.push_str(&theme.style_text(TextStyle::Dim, &speedup));
@@ -80,15 +80,15 @@ pub(crate) fn describe_interrupt(cause: &str) -> String {
         "SIGTERM" => "terminated (SIGTERM)".to_owned(),
         "SIGHUP" => "terminal closed (SIGHUP)".to_owned(),
         "fail-fast" => "stopped at the first failure (fail-fast)".to_owned(),
-        "host" => "stopped because the noxfile host ended".to_owned(),
+        "nox-process" => "stopped because the process that loaded the noxfile ended".to_owned(),
         "killed" => "noxide was killed".to_owned(),
         other => format!("interrupted ({other})"),
     }
 }
 
 /// Returns the speedup over running one by one, such as `1.5`; `None` if there is none.
-pub(crate) fn format_speedup(sequential: u64, wall: u64) -> Option<String> {
-    let tenths = (sequential * 10 + wall / 2).checked_div(wall)?;
+pub(crate) fn format_speedup(session_total: u64, wall: u64) -> Option<String> {
+    let tenths = (session_total * 10 + wall / 2).checked_div(wall)?;
     (tenths > 10).then(|| format!("{}.{}", tenths / 10, tenths % 10))
 }
 
@@ -232,7 +232,7 @@ mod tests {
             Outcome::Failed,
             "command pytest -x failed with exit code 1",
         );
-        builder.finish_session(12_346, "docs", Outcome::Replayed, "");
+        builder.start_session(12_346, "docs").finish_session(14_345, "docs", Outcome::Cancelled, "");
         builder.finish_session(12_346, "tests-3.9", Outcome::Skipped, "Python interpreter 3.9 not found");
         builder.finish_session(56_000, "coverage_report", Outcome::Aborted, "tests-3.12(db='postgres') did not pass");
         builder.finish_run(56_100, 1);
@@ -242,13 +242,13 @@ mod tests {
     #[test]
     fn a_wide_table_has_all_columns() {
         insta::assert_snapshot!(summary_table(&sample_run().run_state(), PLAIN, Some(140), false).join("\n"), @r"
-                    session                     time  vs usual   cpu  memory
-        ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
-        ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB  passed on attempt 2 · left processes running
-        ✗ failed    tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB  command pytest -x failed with exit code 1
-        ↻ replayed  docs
-        – skipped   tests-3.9                                                 Python interpreter 3.9 not found
-        ○ aborted   coverage_report                                           tests-3.12(db='postgres') did not pass
+                     session                     time  vs usual   cpu  memory
+        ✓ passed     lint                        3.2s     −0.2s  1.5s  64 MiB
+        ✓ flaky      unit_tests                 56.0s    +16.0s  3.0s  64 MiB  passed on attempt 2 · left processes running
+        ✗ failed     tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB  command pytest -x failed with exit code 1
+        ■ cancelled  docs                        2.0s       ±0s  1.5s  64 MiB
+        – skipped    tests-3.9                                                 Python interpreter 3.9 not found
+        ○ aborted    coverage_report                                           tests-3.12(db='postgres') did not pass
         ");
     }
 
@@ -256,29 +256,29 @@ mod tests {
     fn a_narrow_table_drops_columns_and_never_wraps() {
         let state = sample_run().run_state();
         insta::assert_snapshot!(summary_table(&state, PLAIN, Some(80), false).join("\n"), @r"
-                    session                     time  vs usual   cpu  memory
-        ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
-        ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB
+                     session                     time  vs usual   cpu  memory
+        ✓ passed     lint                        3.2s     −0.2s  1.5s  64 MiB
+        ✓ flaky      unit_tests                 56.0s    +16.0s  3.0s  64 MiB
             passed on attempt 2 · left processes running
-        ✗ failed    tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB
+        ✗ failed     tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB
             command pytest -x failed with exit code 1
-        ↻ replayed  docs
-        – skipped   tests-3.9
+        ■ cancelled  docs                        2.0s       ±0s  1.5s  64 MiB
+        – skipped    tests-3.9
             Python interpreter 3.9 not found
-        ○ aborted   coverage_report
+        ○ aborted    coverage_report
             tests-3.12(db='postgres') did not pass
         ");
         insta::assert_snapshot!(summary_table(&state, OutputTheme { color: false, unicode: false }, Some(40), false).join("\n"), @r"
-                    session                time
-        + passed    lint                   3.2s
-        + flaky     unit_tests            56.0s
+                     session               time
+        + passed     lint                  3.2s
+        + flaky      unit_tests           56.0s
             passed on attempt 2, left proces...
-        x failed    tests-3.12(db='po...   9.0s
+        x failed     tests-3.12(db='p...   9.0s
             command pytest -x failed with ex...
-        = replayed  docs
-        - skipped   tests-3.9
+        ! cancelled  docs                  2.0s
+        - skipped    tests-3.9
             Python interpreter 3.9 not found
-        o aborted   coverage_report
+        o aborted    coverage_report
             tests-3.12(db='postgres') did no...
         ");
         for width in 1..150 {
@@ -292,7 +292,7 @@ mod tests {
     fn skipped_and_flaky_are_not_counted_as_passed() {
         assert_eq!(
             totals_sentence(&sample_run().run_state(), PLAIN, None),
-            "6 sessions: 1 passed, 1 flaky, 1 replayed, 1 failed, 1 aborted, 1 skipped in 56.1s (sequential 1m 08s, 1.2×)"
+            "6 sessions: 1 passed, 1 flaky, 1 failed, 1 cancelled, 1 aborted, 1 skipped in 56.1s (sum of sessions 1m 10s, 1.3×)"
         );
         assert!(totals_sentence(&sample_run().run_state(), PLAIN, Some(80)).ends_with("1 skipped in 56.1s"));
         let mut builder = RunEventBuilder::new(&["a", "b"]);

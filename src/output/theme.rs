@@ -38,7 +38,7 @@ impl TextStyle {
     pub(crate) fn for_outcome(outcome: Outcome, flaky: bool) -> Self {
         match outcome {
             Outcome::Passed if flaky => Self::Warning,
-            Outcome::Passed | Outcome::Replayed => Self::Success,
+            Outcome::Passed => Self::Success,
             Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => Self::Failure,
             Outcome::Cancelled | Outcome::Aborted | Outcome::Skipped => Self::Warning,
         }
@@ -69,14 +69,7 @@ impl OutputTheme {
 
     /// Returns the glyph of an outcome, one column wide.
     pub(crate) fn outcome_mark(self, outcome: Outcome) -> &'static str {
-        let (unicode, ascii) = match outcome {
-            Outcome::Passed => ("✓", "+"),
-            Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => ("✗", "x"),
-            Outcome::Cancelled => ("■", "!"),
-            Outcome::Replayed => ("↻", "="),
-            Outcome::Skipped => ("–", "-"),
-            Outcome::Aborted => ("○", "o"),
-        };
+        let (unicode, ascii) = outcome.mark();
         self.pick_glyph(unicode, ascii)
     }
 

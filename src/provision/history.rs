@@ -17,7 +17,7 @@ impl CacheProvisioner {
         }
         let mut warnings = Vec::new();
         let project = self.load_session_keys(&mut warnings).project_name().to_owned();
-        let folder = FolderSpec::for_run_history(runs.history_dir(), &project, names);
+        let folder = FolderSpec::for_run_history(runs.restored_records_dir(), &project, names);
         if let Some(remote) = &mut self.remote {
             remote.download_versioned(&[folder.versioned_key()], &self.store, &NoProgress);
         }
@@ -80,7 +80,7 @@ impl CacheProvisioner {
         let Some(folder) = self.history_folder.as_ref().filter(|_| history.has_significant_change(record)) else {
             return;
         };
-        let saved = match runs.add_history_record(record) {
+        let saved = match runs.add_restored_record(record) {
             Ok(()) => self.store.save_folder(folder, &NoProgress).map_err(|failure| failure.reason),
             Err(error) => Err(error.to_string()),
         };

@@ -1,4 +1,4 @@
-//! Explanation of cache keys: the inputs of each session, and what changed since its last install.
+//! Explanation of cache keys: the inputs of each session, and how they differ from the most similar stored inputs.
 
 use std::fmt::Write as _;
 
@@ -30,8 +30,10 @@ impl SessionKeys {
             let comparison = self.compare_key(session);
             let verdict = match &comparison {
                 KeyComparison::Hit(stored) => format!("hit: same as installed at {}", format_time(stored)),
-                KeyComparison::Changed(stored, _) => format!("miss: changed since {}", format_time(stored)),
-                KeyComparison::New => "miss: never installed here".to_owned(),
+                KeyComparison::Changed(stored, _) => {
+                    format!("miss: differs from the inputs installed at {}", format_time(stored))
+                }
+                KeyComparison::New => "miss: no earlier install on this machine".to_owned(),
             };
             let (name, key) = (&session.dependencies.session, self.combined_key(&[session]));
             let _ = write!(text, "\n{name}  {verdict}\n  key {key}\n");

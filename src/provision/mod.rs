@@ -1,9 +1,9 @@
 //! Dependencies of a session: restored before it starts, saved after it ends.
 
 mod constraints;
+mod directories;
 mod environment_lock;
 mod environments;
-mod folders;
 mod history;
 mod key_report;
 mod options;
@@ -24,5 +24,5 @@ pub(crate) use provisioner::{CacheProvisioner, ProvisionError, ProvisionInputs};
 pub use queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
 pub(crate) use session_keys::SessionKeys;
 pub(crate) use summary::SessionCacheStats;
-pub(crate) use uv::{UvCacheError, UvCacheForm};
+pub(crate) use uv::{UvCacheError, UvCacheForm, find_project_uv};
 pub use worker::{ProvisionReport, ProvisionWorker};

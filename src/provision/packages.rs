@@ -133,7 +133,7 @@ pub(super) fn key_change_reason(keys: &SessionKeys, key: &SessionKeyInputs) -> S
         return String::new();
     }
     match index.find_nearest(&key.dependencies) {
-        None => "never installed here".to_owned(),
+        None => "no earlier install on this machine".to_owned(),
         Some((_, changes)) => {
             let listed = changes.iter().take(MAX_LISTED_REASONS).map(|d| format!("{} {}", d.kind.as_str(), d.name));
             format!("changed: {}", format_truncated(listed.collect(), changes.len()))

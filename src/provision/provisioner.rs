@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
+use super::directories::{CachedDirectories, is_pip_session};
 use super::environments::{EnvironmentCache, PublishedBytecode};
-use super::folders::{CachedFolders, is_pip_session};
 use super::options::{CacheMode, ProvisionOptions};
 use super::packages::{RequiredPackages, is_locked, key_change_reason};
 use super::queue::{FinishedSession, ProvisionResult, Provisioner};
@@ -73,7 +73,7 @@ pub(crate) struct CacheProvisioner {
     pub(super) store: Store,
     /// uv's cache; `None` if no session uses uv.
     pub(super) uv_cache: Option<UvCache>,
-    pub(super) folders: CachedFolders,
+    pub(super) directories: CachedDirectories,
     /// The directory with records of past runs, once they were restored.
     pub(super) history_folder: Option<FolderSpec>,
     /// The directory with results of traces, once they were looked for.
@@ -138,7 +138,7 @@ impl CacheProvisioner {
             shares_history: inputs.shares_history,
             store,
             uv_cache,
-            folders: CachedFolders::default(),
+            directories: CachedDirectories::default(),
             history_folder: None,
             trace_folder: None,
             session_keys: None,
@@ -255,7 +255,7 @@ impl CacheProvisioner {
         let is_uv_session = self.is_uv_session(id);
         self.load_session_keys(notices);
         let keys = self.session_keys.as_mut()?;
-        self.folders.resolve_folders(&self.manifest, keys, &self.store);
+        self.directories.resolve_directories(&self.manifest, keys, &self.store);
         if !is_uv_session {
             return None;
         }
@@ -272,11 +272,11 @@ impl CacheProvisioner {
     }
 
     /// Restores the cached directories, on the first call, and returns warnings.
-    fn restore_folders(&mut self, progress: &dyn ProgressReporter) -> Vec<String> {
+    fn restore_directories(&mut self, progress: &dyn ProgressReporter) -> Vec<String> {
         if let Some(remote) = &mut self.remote {
-            remote.download_versioned(&self.folders.pending_keys(), &self.store, progress);
+            remote.download_versioned(&self.directories.pending_keys(), &self.store, progress);
         }
-        let (used, warnings) = self.folders.restore(&self.store, progress);
+        let (used, warnings) = self.directories.restore(&self.store, progress);
         self.mark_used(used);
         warnings
     }
@@ -375,7 +375,7 @@ impl Provisioner for CacheProvisioner {
         let started_at = Instant::now();
         let mut notices = Vec::new();
         let required = self.required_packages(id, &mut notices);
-        notices.extend(self.restore_folders(progress));
+        notices.extend(self.restore_directories(progress));
         let Some((mut packages, key_change)) = required else {
             return ProvisionResult { notices, ..ProvisionResult::default() };
         };
@@ -416,7 +416,7 @@ impl ProvisionInputs<'_> {
         // A session may install packages by code that noxide cannot analyze; a remote cache knows what its environment
         // had.
         let by_uv = session.backend == "uv" && (self.remote.is_some() || !session.installs.is_empty());
-        let has_folders = session.backend != "none" && !self.store.folders.is_empty();
-        by_uv || is_pip_session(self.manifest, id) || has_folders
+        let has_directories = session.backend != "none" && !self.store.directories.is_empty();
+        by_uv || is_pip_session(self.manifest, id) || has_directories
     }
 }

@@ -16,8 +16,8 @@ use crate::project::dependencies::normalize_name;
 
 impl CacheProvisioner {
     /// Saves the cached directories, at the end of a run.
-    pub(crate) fn save_folders(&mut self, progress: &dyn ProgressReporter) {
-        let (new, warnings) = self.folders.save(&self.store, progress);
+    pub(crate) fn save_directories(&mut self, progress: &dyn ProgressReporter) {
+        let (new, warnings) = self.directories.save(&self.store, progress);
         self.warnings.extend(warnings.into_iter().chain(self.unverifiable_warning()));
         self.mark_used(new);
     }
@@ -40,7 +40,7 @@ impl CacheProvisioner {
         let to_package = |wheel: UvCachedWheel| SelectedPackage { name: wheel.name, digests: [wheel.digest].into() };
         let selection = PackageSelection::Only(wheels.map(to_package).collect());
         self.save_wheels_and_keys(&ids, &selection, progress);
-        self.save_folders(progress);
+        self.save_directories(progress);
     }
 
     /// Saves some wheels that running sessions have downloaded, and returns whether there were any.

@@ -1,4 +1,4 @@
-//! The uv that sessions use, or that of PATH for `noxide cache`, and its cache.
+//! The uv that sessions or `noxide cache` use, and its cache.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::cache::store::{FolderSpec, RestorePlan, RestoreReport, SaveReport};
 use crate::cache::uv::{UvCachedWheel, UvError, UvLayoutSupport};
 use crate::cache::{PackageSelection, ProgressReporter, Store, StoreError, Uv, UvCache};
 use crate::fs::Sha256Digest;
-use crate::project::NoxfileManifest;
+use crate::project::{NoxSearch, NoxfileManifest};
 
 /// Number of wheels saved in one step; small, because more urgent tasks wait for the step to end.
 const WHEEL_BATCH_SIZE: usize = 4;
@@ -21,7 +21,7 @@ const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UvCacheError {
     /// There is no uv.
-    #[error("uv was not found, neither next to nox nor on PATH")]
+    #[error("uv was not found: neither on PATH nor installed with nox")]
     NotFound,
     /// uv failed or printed unexpected output.
     #[error(transparent)]
@@ -54,12 +54,16 @@ pub(crate) enum UvCacheForm {
 }
 
 impl UvCacheForm {
-    /// Opens the cache of the uv on PATH, at `cache_dir` or at the path that uv reports.
+    /// Opens the cache of the project's uv, at `cache_dir` or at the path that uv reports.
     ///
     /// # Errors
     /// When uv is not found or fails.
-    pub(crate) fn open(cache_dir: Option<&Path>, store: &Store) -> Result<Self, UvCacheError> {
-        let uv = Uv::find_in_path(std::env::var_os("PATH"))?;
+    pub(crate) fn open(
+        cache_dir: Option<&Path>,
+        store: &Store,
+        user_cache_dir: Option<PathBuf>,
+    ) -> Result<Self, UvCacheError> {
+        let uv = find_project_uv(user_cache_dir).ok_or(UvCacheError::NotFound)?;
         let dir = match cache_dir {
             Some(dir) => dir.to_path_buf(),
             None => uv.cache_dir(Path::new("."), &|name| std::env::var_os(name))?,
@@ -96,7 +100,7 @@ impl UvCacheForm {
         selection: &PackageSelection,
         progress: &dyn ProgressReporter,
     ) -> RestoreReport {
-        let mut folders = store.configured_folders();
+        let mut folders = store.configured_directories();
         let mut report = match self {
             Self::PerWheel(cache) => store.restore_wheels(selection, &cache, progress),
             Self::WholeFolder { folder, .. } => {
@@ -115,7 +119,7 @@ impl UvCacheForm {
     /// # Errors
     /// When something is new and the store is read-only.
     pub(crate) fn save(self, store: &Store, progress: &dyn ProgressReporter) -> Result<SaveReport, StoreError> {
-        let mut folders = store.configured_folders();
+        let mut folders = store.configured_directories();
         let mut report = match self {
             Self::PerWheel(cache) => store.save_wheels(&PackageSelection::All, &cache, progress)?,
             Self::WholeFolder { folder, .. } => {
@@ -128,6 +132,13 @@ impl UvCacheForm {
         }
         Ok(report)
     }
+}
+
+/// Returns the uv for a project whose noxfile is not loaded: the first on PATH, else one installed with a nox that
+/// noxide uses, such as in its private environment.
+pub(crate) fn find_project_uv(user_cache_dir: Option<PathBuf>) -> Option<Uv> {
+    let beside_nox = || NoxSearch::from_environment(None, Path::new("."), user_cache_dir).find_uv_beside_nox();
+    Uv::find_in_path(std::env::var_os("PATH")).or_else(|| beside_nox().map(Uv::from_path))
 }
 
 /// Returns the uv that sessions use: the one next to nox, which nox itself prefers, else the first on PATH.

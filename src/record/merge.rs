@@ -158,7 +158,6 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
         None => 4,
         Some(outcome) if outcome.is_failure() => 3,
         Some(Outcome::Passed) => 2,
-        Some(Outcome::Replayed) => 1,
         Some(_) => 0,
     };
     match sessions.iter_mut().find(|known| known.spec.name == session.spec.name) {

@@ -18,8 +18,6 @@ pub enum Outcome {
     Crashed,
     /// Stopped because the run was interrupted or failed fast.
     Cancelled,
-    /// Reserved for cached results: not run, a stored result was shown instead. Nothing produces it yet.
-    Replayed,
     /// Skipped by nox: no interpreter, or `session.skip`.
     Skipped,
     /// Not started because a session it requires did not pass or the run was interrupted first; or ended by
@@ -29,25 +27,28 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Passed,
-        Self::Failed,
-        Self::TimedOut,
-        Self::Crashed,
-        Self::Cancelled,
-        Self::Replayed,
-        Self::Skipped,
-        Self::Aborted,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Passed, Self::Failed, Self::TimedOut, Self::Crashed, Self::Cancelled, Self::Skipped, Self::Aborted];
 
     /// Returns whether sessions that require this one may start; as in nox, a skipped session does not prevent that.
     pub fn allows_dependents(self) -> bool {
-        matches!(self, Self::Passed | Self::Replayed | Self::Skipped)
+        matches!(self, Self::Passed | Self::Skipped)
     }
 
     /// Returns whether this outcome makes the exit code of the run 1.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut | Self::Crashed | Self::Cancelled | Self::Aborted)
+    }
+
+    /// Returns the mark shown before the word, one column wide, and its form for terminals without Unicode.
+    pub(crate) fn mark(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Passed => ("✓", "+"),
+            Self::Failed | Self::TimedOut | Self::Crashed => ("✗", "x"),
+            Self::Cancelled => ("■", "!"),
+            Self::Skipped => ("–", "-"),
+            Self::Aborted => ("○", "o"),
+        }
     }
 
     /// Returns the word shown to people and stored in records.
@@ -58,7 +59,6 @@ impl Outcome {
             Self::TimedOut => "timed-out",
             Self::Crashed => "crashed",
             Self::Cancelled => "cancelled",
-            Self::Replayed => "replayed",
             Self::Skipped => "skipped",
             Self::Aborted => "aborted",
         }

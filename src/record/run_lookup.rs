@@ -40,6 +40,14 @@ pub(crate) enum RunLookupError {
         /// Number of matching runs.
         count: usize,
     },
+    /// A directory to search cannot be read.
+    #[error("cannot read directory {}: {source}", dir.display())]
+    UnreadableDirectory {
+        /// The directory.
+        dir: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
     /// A record cannot be read.
     #[error("cannot read the record of a run: {0}")]
     Unreadable(#[from] io::Error),
@@ -100,7 +108,8 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
     let mut found: Vec<PathBuf> = Vec::new();
     for dir in dirs {
         // Fails if the directory does not exist: a missing artifact must not go unnoticed.
-        fs_err::read_dir(dir)?;
+        let unreadable = |source| RunLookupError::UnreadableDirectory { dir: dir.clone(), source };
+        std::fs::read_dir(dir).map_err(unreadable)?;
         let walk = WalkDir::new(dir).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
         let records = walk.filter_entry(may_contain_runs).flatten().filter(|entry| entry.file_name() == "record.json");
         let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();

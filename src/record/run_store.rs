@@ -92,7 +92,7 @@ impl RunStore {
         // A damaged import must not prevent a run.
         let imported = ImportedRuns::read(&self.path).unwrap_or_default();
         let mut records = self.newest_records(SessionHistory::MAX_RUNS);
-        records.extend(self.history_record_paths().iter().filter_map(|path| RunRecord::read(path).ok()));
+        records.extend(self.restored_record_paths().iter().filter_map(|path| RunRecord::read(path).ok()));
         // Identifiers begin with the time.
         records.sort_by(|one, other| other.run_id.cmp(&one.run_id));
         records.dedup_by(|one, other| one.run_id == other.run_id);
@@ -101,25 +101,28 @@ impl RunStore {
     }
 
     /// Returns the directory of records from other machines, which provide usual times to a fresh checkout.
-    pub(crate) fn history_dir(&self) -> PathBuf {
-        self.path.join("history")
+    pub(crate) fn restored_records_dir(&self) -> PathBuf {
+        self.path.join("restored")
     }
 
-    /// Adds a record to the history and removes all but the newest [`SessionHistory::MAX_RUNS`].
+    /// Adds a record from another machine and removes all but the newest [`SessionHistory::MAX_RUNS`].
     ///
     /// # Errors
     /// When the directory is not writable.
-    pub(crate) fn add_history_record(&self, record: &RunRecord) -> io::Result<()> {
-        fs_err::create_dir_all(self.history_dir())?;
-        write_atomic(&self.history_dir().join(format!("{}.json", record.run_id)), &serde_json::to_vec(record)?)?;
-        let paths = self.history_record_paths();
+    pub(crate) fn add_restored_record(&self, record: &RunRecord) -> io::Result<()> {
+        fs_err::create_dir_all(self.restored_records_dir())?;
+        write_atomic(
+            &self.restored_records_dir().join(format!("{}.json", record.run_id)),
+            &serde_json::to_vec(record)?,
+        )?;
+        let paths = self.restored_record_paths();
         let excess = paths.len().saturating_sub(SessionHistory::MAX_RUNS);
         paths.iter().take(excess).try_for_each(fs_err::remove_file)
     }
 
-    /// Returns the files of the history, oldest first.
-    fn history_record_paths(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.history_dir()).into_iter().flatten().flatten();
+    /// Returns the record files from other machines, oldest first.
+    fn restored_record_paths(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.restored_records_dir()).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))

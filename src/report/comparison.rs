@@ -30,7 +30,7 @@ pub(crate) struct RunTimings {
 }
 
 impl RunTimings {
-    /// Extracts the times of a record. The total counts only if every session passed, was skipped or replayed: a failed
+    /// Extracts the times of a record. The total counts only if every session passed or was skipped: a failed
     /// run may have stopped before its longest session.
     pub(crate) fn from_record(record: &RunRecord) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;

@@ -70,8 +70,10 @@ impl WaitReason {
 /// Lower bounds for the duration of the run, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LowerBounds {
-    /// The longest chain of dependencies.
+    /// The longest chain of dependencies; a session without dependencies is a chain.
     pub needs: u64,
+    /// The longest session.
+    pub longest_session: u64,
     /// The largest sum of sessions that share a lock, and that lock.
     pub lock: Option<(String, u64)>,
     /// CPU time divided by the number of slots, if measured.
@@ -83,8 +85,13 @@ pub struct LowerBounds {
 impl LowerBounds {
     /// Returns the largest bound and its description.
     pub fn largest_bound(&self) -> (u64, String) {
-        let mut all = vec![(self.needs + self.exclusive, "the longest chain of dependencies".to_owned())];
-        all.extend(self.lock.as_ref().map(|(lock, sum)| (sum + self.exclusive, format!("sessions that share {lock}"))));
+        let chain =
+            if self.needs > self.longest_session { "the longest chain of dependencies" } else { "the longest session" };
+        let also = if self.exclusive > 0 { ", plus the exclusive sessions" } else { "" };
+        let mut all = vec![(self.needs + self.exclusive, format!("{chain}{also}"))];
+        all.extend(
+            self.lock.as_ref().map(|(lock, sum)| (sum + self.exclusive, format!("sessions that share {lock}{also}"))),
+        );
         all.extend(self.cpu.map(|cpu| (cpu, "CPU time".to_owned())));
         all.into_iter().max_by_key(|(ms, _)| *ms).unwrap_or_default()
     }
@@ -194,6 +201,7 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
         needs: longest_need_chain(&shared),
         lock,
         cpu: cpu.map(|cpu| cpu / record.slots.max(1) as u64),
+        longest_session: shared.iter().map(|ran| wall(ran)).max().unwrap_or(0),
         exclusive: ran.iter().filter(|ran| ran.session.spec.exclusive).map(wall).sum(),
     }
 }

@@ -145,7 +145,7 @@ fn failed_attempt_rerun(attempt: &AttemptResult, run_dir: &Path) -> TestRerun {
 /// Returns whether an outcome is a failure (found by the session) or an error (the session could not do its work).
 fn failure_kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
     match outcome {
-        Outcome::Passed | Outcome::Replayed | Outcome::Skipped => None,
+        Outcome::Passed | Outcome::Skipped => None,
         Outcome::Failed => Some(NonSuccessKind::Failure),
         // `session.error`, by which noxfiles report a failure.
         Outcome::Aborted if started => Some(NonSuccessKind::Failure),

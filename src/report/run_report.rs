@@ -44,7 +44,7 @@ pub struct RunTotals {
     /// Duration in milliseconds.
     pub(crate) wall: u64,
     /// Sum of the sessions' durations.
-    pub(crate) sequential: u64,
+    pub(crate) session_total: u64,
     /// CPU time of all sessions, if measured.
     pub(crate) cpu: Option<u64>,
     /// Sum of the times during which sessions were ready but not running, in milliseconds.
@@ -150,7 +150,7 @@ impl RunReport {
             project: project.unwrap_or_else(|| "project".to_owned()),
             time: record.started_at.clone(),
             wall: record.wall_ms,
-            sequential: sum(|session| session.wall).unwrap_or(0),
+            session_total: sum(|session| session.wall).unwrap_or(0),
             cpu: sum(|session| session.cpu),
             waited: sum(|session| session.waited).unwrap_or(0),
             install: sum(|session| session.install),
@@ -194,7 +194,7 @@ impl RunReport {
 
     /// Returns the speedup over running one session after another, or `None` if nothing ran.
     pub fn parallel_speedup(&self) -> Option<f64> {
-        (self.run.wall > 0 && self.run.sequential > 0).then(|| self.run.sequential as f64 / self.run.wall as f64)
+        (self.run.wall > 0 && self.run.session_total > 0).then(|| self.run.session_total as f64 / self.run.wall as f64)
     }
 
     /// Returns the average number of busy CPUs, if measured.

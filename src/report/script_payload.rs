@@ -140,7 +140,6 @@ fn outcome_letter(past: &Option<PastSession>) -> char {
     let Some(past) = past else { return '.' };
     match past.outcome {
         Some(Outcome::Passed) => 'p',
-        Some(Outcome::Replayed) => 'r',
         Some(Outcome::Skipped) => 's',
         Some(Outcome::Failed) => 'f',
         Some(Outcome::TimedOut) => 't',

@@ -35,8 +35,9 @@ pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
 /// Returns the figures of the run.
 pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     let run = &report.run;
-    let speedup_note =
-        report.parallel_speedup().map(|gain| format!("sequential {}: {gain:.1}×", format_duration(run.sequential)));
+    let speedup_note = report
+        .parallel_speedup()
+        .map(|gain| format!("sum of sessions {}: {gain:.1}×", format_duration(run.session_total)));
     let mut cards = vec![SummaryCard {
         name: "wall time",
         value: format_duration(run.wall),
@@ -66,7 +67,7 @@ pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
         note: note.unwrap_or_else(|| "no session waited".to_owned()),
     });
     if let Some(install) = run.install {
-        let percent = install as f64 * 100.0 / run.sequential.max(1) as f64;
+        let percent = install as f64 * 100.0 / run.session_total.max(1) as f64;
         cards.push(SummaryCard {
             name: "installs",
             value: format_duration(install),

@@ -21,15 +21,9 @@ const MAX_TAIL_LINES: usize = 40;
 /// Maximum bytes of logs in Markdown, since comments are limited in size.
 const MAX_LOG_BYTES: usize = 40 * 1024;
 
-/// Returns the symbol of an outcome, one column wide.
+/// Returns the mark of an outcome; `?` if noxide was killed before the session ended.
 pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
-    match outcome {
-        Some(Outcome::Passed) => "✓",
-        Some(Outcome::Replayed) => "↻",
-        Some(Outcome::Skipped) => "–",
-        Some(Outcome::Failed | Outcome::TimedOut | Outcome::Crashed) => "✗",
-        Some(Outcome::Cancelled | Outcome::Aborted) | None => "!",
-    }
+    outcome.map_or("?", |outcome| outcome.mark().0)
 }
 
 /// Formats the totals in one line.
@@ -38,13 +32,13 @@ fn format_totals(report: &RunReport) -> String {
     let slots = pluralize(run.slots, "slot");
     let mut parts = vec![format!("{} in {} on {slots}", report.format_verdict(), format_duration(run.wall))];
     if let Some(gain) = report.parallel_speedup().filter(|_| report.sessions.len() > 1) {
-        parts.push(format!("sequential {} ({gain:.1}×)", format_duration(run.sequential)));
+        parts.push(format!("sum of sessions {} ({gain:.1}×)", format_duration(run.session_total)));
     }
     if let Some(busy) = report.busy_cpus() {
         parts.push(format!("{busy:.1} CPUs busy"));
     }
     if let Some(install) = run.install {
-        parts.push(format!("installs {}", format_duration(install)));
+        parts.push(format!("{} of installs in total", format_duration(install)));
     }
     parts.join(" · ")
 }

@@ -1,4 +1,4 @@
-//! Artifacts: files that settings name as a session's `outputs`, copied into the run's record.
+//! Artifacts: files that settings name as a session's `artifacts`, copied into the run's record.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,7 +38,7 @@ impl ArtifactCollector {
     /// Stops before the next file once `cancelled` is set.
     pub(super) fn collect_artifacts(&self, cancelled: &AtomicBool) -> Vec<String> {
         let mut notices = Vec::new();
-        let describe = |glob: &str| format!("outputs of {}: {glob}", self.session);
+        let describe = |glob: &str| format!("artifacts of {}: {glob}", self.session);
         let mut matches: Vec<PathBuf> = Vec::new();
         for glob in &self.globs {
             match self.find_matches(glob) {

@@ -134,7 +134,7 @@ impl ExecutedRun {
         let worker = self.worker.filter(|_| !is_signal_exit(self.exit_code));
         let mut provisioner = worker.and_then(ProvisionWorker::join_worker);
         if let Some(provisioner) = &mut provisioner {
-            provisioner.save_folders(&NoProgress);
+            provisioner.save_directories(&NoProgress);
             if let Some(record) = record {
                 provisioner.save_history(store, &self.history, record);
             }

@@ -132,7 +132,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
 /// Returns the status of a required session as nox expects it.
 fn to_nox_status(outcome: Outcome) -> NoxStatus {
     match outcome {
-        Outcome::Passed | Outcome::Replayed => NoxStatus::Success,
+        Outcome::Passed => NoxStatus::Success,
         Outcome::Skipped => NoxStatus::Skipped,
         Outcome::Aborted => NoxStatus::Aborted,
         Outcome::Failed | Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled => NoxStatus::Failed,

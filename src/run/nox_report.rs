@@ -46,7 +46,7 @@ fn sort_shortest_first(signatures: &[String]) -> Vec<&String> {
 
 fn to_nox_result(outcome: Outcome) -> (&'static str, i32) {
     match outcome {
-        Outcome::Passed | Outcome::Replayed => ("success", 1),
+        Outcome::Passed => ("success", 1),
         Outcome::Skipped => ("skipped", 2),
         Outcome::Aborted => ("aborted", -1),
         Outcome::Failed | Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled => ("failed", 0),

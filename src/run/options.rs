@@ -35,8 +35,8 @@ pub struct RunOptions {
     pub flaky_mode: FlakyMode,
     /// How sessions' output is printed; `None` means grouped.
     pub output_style: Option<OutputStyle>,
-    /// Maximum number of runs that are kept.
-    pub history_limit: NonZeroUsize,
+    /// Maximum number of runs in `.nox/.noxide/runs`.
+    pub keep_runs: NonZeroUsize,
     /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
     pub secret_patterns: Vec<String>,
     /// A directory for a second copy of each session's log.
@@ -66,7 +66,7 @@ impl Default for RunOptions {
             retries: RetryPolicy::default(),
             flaky_mode: FlakyMode::Pass,
             output_style: None,
-            history_limit: NonZeroUsize::MIN.saturating_add(99),
+            keep_runs: NonZeroUsize::MIN.saturating_add(99),
             secret_patterns: Vec::new(),
             log_folder: None,
             log_name_template: "{session}.log".to_owned(),
@@ -93,7 +93,7 @@ impl RunOptions {
 
     /// Returns the options of one session: those of the run, then every matching rule; later rules win.
     ///
-    /// Lists (`after`, `locks`, `outputs`) add up without duplicates; `env` adds up by name.
+    /// Lists (`after`, `locks`, `artifacts`) add up without duplicates; `env` adds up by name.
     pub fn session_options(&self, base: &str, signatures: &[String]) -> SessionOptions {
         let mut session = SessionOptions {
             timeout: self.timeout,
@@ -134,7 +134,7 @@ pub struct SessionRule {
     /// Environment variables for each.
     pub env: Vec<(String, String)>,
     /// Globs of files to store with the run's record.
-    pub outputs: Vec<String>,
+    pub artifacts: Vec<String>,
 }
 
 impl SessionRule {
@@ -205,7 +205,7 @@ pub struct SessionOptions {
     /// Environment variables from settings.
     pub env: Vec<(String, String)>,
     /// Globs of files to store with the run's record.
-    pub outputs: Vec<String>,
+    pub artifacts: Vec<String>,
 }
 
 impl SessionOptions {
@@ -216,7 +216,7 @@ impl SessionOptions {
             }
         }
         extend_unique(&mut self.locks, &rule.locks);
-        extend_unique(&mut self.outputs, &rule.outputs);
+        extend_unique(&mut self.artifacts, &rule.artifacts);
         for (name, value) in &rule.env {
             self.env.retain(|(known, _)| known != name);
             self.env.push((name.clone(), value.clone()));

@@ -42,7 +42,7 @@ pub struct PlannedSession {
     /// Environment variables from settings.
     pub env: Vec<(String, String)>,
     /// Globs of files to store with the run's record.
-    pub outputs: Vec<String>,
+    pub artifacts: Vec<String>,
     /// Stem of its log files, unique in the run.
     pub log_stem: String,
     /// Number of CPUs for which it should start workers.
@@ -298,7 +298,7 @@ impl PlannedSession {
             idle_timeout: options.idle_timeout,
             retries: options.retries,
             env: options.env.clone(),
-            outputs: options.outputs.clone(),
+            artifacts: options.artifacts.clone(),
             log_stem,
             worker_share: cpus,
             cache: None,

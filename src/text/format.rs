@@ -32,6 +32,16 @@ pub(crate) fn format_size(bytes: u64) -> String {
     }
 }
 
+/// Formats a limit as it is set: decimal if it is a whole number of GB or MB, such as `20 GB`, otherwise binary.
+pub(crate) fn format_size_limit(bytes: u64) -> String {
+    match bytes {
+        0 => format_size(0),
+        _ if bytes.is_multiple_of(1_000_000_000) => format!("{} GB", bytes / 1_000_000_000),
+        _ if bytes.is_multiple_of(1_000_000) => format!("{} MB", bytes / 1_000_000),
+        _ => format_size(bytes),
+    }
+}
+
 /// Formats a duration in milliseconds, with a precision that depends on its length: `35ms`, `12.3s`, `4m 05s`, `1h 02m`.
 pub(crate) fn format_duration(ms: u64) -> String {
     match ms {
@@ -118,6 +128,12 @@ mod tests {
         assert_eq!(nouns.map(|noun| pluralize(1, noun)), ["1 wheel", "1 entry", "1 fix", "1 day", "1 branch"]);
         let many = ["0 wheels", "0 entries", "0 fixes", "0 days", "0 branches"];
         assert_eq!(nouns.map(|noun| pluralize(0_usize, noun)), many);
+    }
+
+    #[test]
+    fn limits_are_formatted_as_they_are_set() {
+        let limits = [0, 20_000_000_000, 1_500_000_000, 500_000_000, 10 << 30, 1_234_567];
+        assert_eq!(limits.map(format_size_limit), ["0 B", "20 GB", "1500 MB", "500 MB", "10 GiB", "1.1 MiB"]);
     }
 
     #[test]

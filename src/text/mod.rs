@@ -6,8 +6,8 @@ mod nearest_name;
 mod terminal;
 
 pub(crate) use format::{
-    encode_hex, format_age, format_delta, format_duration, format_size, format_whole_seconds, is_hex, pluralize,
-    shorten_text,
+    encode_hex, format_age, format_delta, format_duration, format_size, format_size_limit, format_whole_seconds,
+    is_hex, pluralize, shorten_text,
 };
 pub(crate) use markdown::{escape_markdown_cell, fenced_block};
 pub(crate) use nearest_name::{closest_matches, did_you_mean, join_quoted};

@@ -71,7 +71,7 @@ pub(crate) enum ChangeError {
 pub struct Fix {
     /// What the fix does, as a lower-case imperative.
     pub title: String,
-    /// Whether the fix cannot change what the workflow does.
+    /// Whether the fix does not change which sessions run or what they do.
     pub safe: bool,
     /// The edited file.
     pub source: SharedSource,

@@ -6,5 +6,5 @@ mod validate;
 
 pub use edit::{Fix, SemanticChange, TextEdit, YamlPathSegment};
 pub use plan::{AppliedFix, FileChange, FixLevel, FixPlan, RejectedFix, plan_fixes};
-pub(crate) use validate::COMMENT_PREFIX;
 pub use validate::FixError;
+pub(crate) use validate::{CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, is_noxide_comment};

@@ -17,7 +17,7 @@ const MAX_FIX_ROUNDS: usize = 2000;
 /// Which fixes to apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FixLevel {
-    /// Only fixes that cannot change what a workflow does.
+    /// Only fixes that do not change which sessions run or what they do.
     Safe,
     /// All fixes.
     All,

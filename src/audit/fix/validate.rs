@@ -117,12 +117,20 @@ fn check_removed_comments(source: &SourceFile, fix: &Fix) -> Result<(), FixError
     }
 }
 
-/// Prefix of every comment that noxide writes; a fix may rewrite or remove only such comments.
-pub(crate) const COMMENT_PREFIX: &str = "# noxide: ";
+/// Comment of the step that caches downloads.
+pub(crate) const CACHE_STEP_COMMENT: [&str; 2] = [
+    "# One cache for all jobs that install the same packages: the downloads of uv and pip, keyed by platform, Python, uv",
+    "# and the files that decide what is installed. Without an exact hit, the latest entry of the same platform is restored.",
+];
 
-/// Whether noxide wrote the comment.
-fn is_noxide_comment(line: &str) -> bool {
-    line.trim_start().starts_with(COMMENT_PREFIX)
+/// Comment of the step that caches environments.
+pub(crate) const ENVIRONMENTS_STEP_COMMENT: &str =
+    "# Environments of the sessions, restored only on an exact hit: they contain absolute paths.";
+
+/// Whether noxide wrote the comment: a fix may rewrite or remove only such comments.
+pub(crate) fn is_noxide_comment(line: &str) -> bool {
+    let line = line.trim();
+    line == ENVIRONMENTS_STEP_COMMENT || CACHE_STEP_COMMENT.contains(&line)
 }
 
 /// Checks that every comment still precedes the same line, unless that line is edited.

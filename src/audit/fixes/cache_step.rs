@@ -1,7 +1,9 @@
 //! Fixes of cache steps: recommended paths and key, and missing steps.
 
 use super::super::dialect::Dialect;
-use super::super::fix::{COMMENT_PREFIX, Fix, SemanticChange, TextEdit};
+use super::super::fix::{
+    CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, Fix, SemanticChange, TextEdit, is_noxide_comment,
+};
 use super::super::job_cache::{JobCache, JobCacheKind, is_uv_cache_path};
 use super::super::project::JobView;
 use super::super::shell::PackageInstaller;
@@ -13,17 +15,6 @@ use super::text_edit::{
     self, indent_at, insert_lines_after, insert_lines_at, leading_comments_start, quote_scalar, safe_fix, unsafe_fix,
 };
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
-
-fn cache_step_comment() -> [String; 2] {
-    [
-        format!(
-            "{COMMENT_PREFIX}downloads of uv and pip, keyed by job group, platform, Python and uv version, and the files that"
-        ),
-        format!(
-            "{COMMENT_PREFIX}decide what is installed; without an exact hit, the latest entry of the same platform is restored."
-        ),
-    ]
-}
 
 /// Rewrites the paths, key and prefixes of a cache step to the recommended inputs, and adds a comment.
 pub(crate) fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix> {
@@ -72,9 +63,9 @@ pub(crate) fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix
     }
     let at = leading_comments_start(source, step.span.start);
     let above = source.slice(Span::new(at, step.span.start));
-    if !above.contains(COMMENT_PREFIX) {
+    if !above.lines().any(is_noxide_comment) {
         let dash_indent = step_indent(view)?;
-        let lines = cache_step_comment().map(|line| format!("{dash_indent}{line}"));
+        let lines = CACHE_STEP_COMMENT.map(|line| format!("{dash_indent}{line}"));
         edits.push(insert_lines_at(source, source.line_start(source.line_index(step.span.start)), &lines));
     }
     Some(unsafe_fix(view, "cache the directories in use, with a complete key", edits, changes))
@@ -122,7 +113,7 @@ pub(crate) fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
     let inputs = recommend_cache_inputs(view);
     let dash_indent = step_indent(view)?;
     let uses = choose_cache_action(view)?;
-    let mut lines: Vec<String> = cache_step_comment().iter().map(|line| format!("{dash_indent}{line}")).collect();
+    let mut lines: Vec<String> = CACHE_STEP_COMMENT.iter().map(|line| format!("{dash_indent}{line}")).collect();
     lines.push(format!("{dash_indent}- name: Restore Python packages"));
     lines.push(format!("{dash_indent}  uses: {uses}"));
     lines.push(format!("{dash_indent}  with:"));
@@ -168,9 +159,7 @@ pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
         let uses = choose_cache_action(view)?;
         let key = format!("{}-${{{{ github.workspace }}}}", inputs.key.replacen("uv-", "nox-", 1));
         let lines = [
-            format!(
-                "{dash_indent}{COMMENT_PREFIX}environments of the sessions, restored only on an exact hit: they contain absolute paths."
-            ),
+            format!("{dash_indent}{ENVIRONMENTS_STEP_COMMENT}"),
             format!("{dash_indent}- name: Restore environments"),
             format!("{dash_indent}  uses: {uses}"),
             format!("{dash_indent}  with:"),
@@ -228,7 +217,7 @@ fn add_no_cache_comment(view: &JobView, install: Span) -> Option<Fix> {
             span: Span::new(end, end),
             text: "  # noxide: ignore[NX101] releases are built without a cache".to_owned(),
         })
-        .map(|edit| unsafe_fix(view, "note that the missing cache is intended", vec![edit], vec![]))
+        .map(|edit| unsafe_fix(view, "add an ignore comment: the missing cache is intended", vec![edit], vec![]))
 }
 
 /// Recommended inputs of a cache step.

@@ -1,6 +1,6 @@
 //! Fix that merges jobs with the same setup into one job, whose sessions run in parallel in one `noxide run`.
 
-use super::super::fix::{COMMENT_PREFIX, Fix, SemanticChange, TextEdit, YamlPathSegment};
+use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment, is_noxide_comment};
 use super::super::project::JobView;
 use super::super::source::{SourceFile, Span};
 use super::super::workflow::WorkflowStep;
@@ -48,8 +48,7 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
         let start = leading_comments_start(source, view.job.id.span.start);
         let all = source.slice(Span::new(start, region.end));
         // No comment of the user may be lost.
-        let mut comments =
-            all.lines().map(str::trim).filter(|line| line.starts_with('#') && !line.starts_with(COMMENT_PREFIX));
+        let mut comments = all.lines().map(str::trim).filter(|line| line.starts_with('#') && !is_noxide_comment(line));
         if comments.any(|line| !merged_lines.iter().any(|merged_line| merged_line.trim() == line))
             || !all.ends_with('\n')
         {

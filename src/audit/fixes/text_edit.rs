@@ -82,12 +82,12 @@ pub(super) fn quote_scalar(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Builds a fix that cannot change what the workflow does.
+/// Builds a fix that does not change which sessions run or what they do.
 pub(super) fn safe_fix(view: &JobView, title: &str, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
     build_fix(view, title, true, edits, changes)
 }
 
-/// Builds a fix that may change what the workflow does.
+/// Builds a fix that may change which sessions run or what they do.
 pub(super) fn unsafe_fix(view: &JobView, title: &str, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
     build_fix(view, title, false, edits, changes)
 }

@@ -24,7 +24,7 @@ pub(crate) fn add_concurrency(workflow: &Workflow) -> Option<Fix> {
     let value =
         format!("{{group: \"${{{{ github.workflow }}}}-${{{{ github.ref }}}}\", cancel-in-progress: {cancel}}}");
     Some(Fix {
-        title: if cancel { "cancel older runs" } else { "wait for older runs" }.to_owned(),
+        title: if cancel { "cancel older runs" } else { "let a newer run wait for the older one" }.to_owned(),
         safe: true,
         source: source.clone(),
         edits: vec![insert_lines_after(source, workflow.triggers.span.end, &lines)],

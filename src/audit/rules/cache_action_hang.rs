@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "Use version 5, which runs on Node 24; version 4 runs on a Node version that GitHub is retiring.",
+    advice: "Use version 5, which runs on Node 24; version 4 runs on a Node version that GitHub is retiring. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,

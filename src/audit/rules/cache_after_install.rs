@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A package cache is restored after the first install.",
     },
     rationale: "Packages installed before the restore never come from the cache: the setup downloads them in every run.",
-    evidence: "All nine jobs with a cache in parcelbook's `ci.yml`.",
+    evidence: "All nine jobs with a cache in `ci.yml` of the example project (parcelbook).",
     advice: "Move the cache step before the first install, and cache pip's downloads too if pip installs.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "Jobs that install different packages share one cache key.",
     },
     rationale: "Cache entries are immutable: the first job to finish decides the content, and the hits of the other jobs contain only part of their packages, forever.",
-    evidence: "On parcelbook, the entry that `lint` saves first holds 22 of 207 archives, 11 % of those that the other jobs need.",
+    evidence: "On the example project (parcelbook), the entry that `lint` saves first holds 22 of 207 archives, 11 % of those that the other jobs need.",
     advice: "Use a different key for each set of packages; jobs that install the same packages share one.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache saves a directory that the job does not use.",
     },
     rationale: "The restored files are never read and the downloaded files never saved: the cache costs time and saves none.",
-    evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit in host mode, because the path is part of the cache version.",
+    evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit on runners without containers, because the path is part of the cache version.",
     advice: "Cache the directory that UV_CACHE_DIR names, or set UV_CACHE_DIR to the cached directory.",
     severity: Severity::High,
     confidence: Confidence::High,

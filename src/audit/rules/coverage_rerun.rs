@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The second run is usually the slower one, and on the critical path.",
     evidence: "10 to 15 minutes of every run of a real pipeline, about 228 runner-hours in 14 days; requested in 11 issues.",
-    advice: "Measure coverage in the first run, keep the data, and let the coverage session only report it, after the tests (`requires`). Where several sessions, workers or runners measure coverage, `noxide merge --coverage --fail-under N` combines their data and checks the threshold. The fix edits the noxfile: review it, since measured tests may run slower.",
+    advice: "Measure coverage in the first run, keep the data, and let the coverage session only report it, after the tests (`requires`). Where several sessions, workers or runners measure coverage, `noxide merge --coverage --fail-under N` combines their data and fails below N percent. The fix edits the noxfile: review it, since measured tests may run slower.",
     severity: Severity::High,
     confidence: Confidence::Medium,
     persona: Persona::Regular,

@@ -43,7 +43,7 @@ jobs:
     runs-on: docker
     steps:
       - uses: actions/checkout@v4
-      - run: pip install nox noxide
+      - run: pip install "git+<URL of noxide>@<commit>"  # brings nox and uv
       - run: noxide run -s a b c
 "#,
     )],

@@ -35,7 +35,7 @@ jobs:
   checks:
     runs-on: docker
     steps:
-      - run: pip install nox noxide
+      - run: pip install "git+<URL of noxide>@<commit>"  # brings nox and uv
       - run: noxide run -s a b c d
 "#,
     )],

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job needs other jobs but uses nothing from them.",
     },
     rationale: "The wait extends the critical path of every run.",
-    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a gate can be a deliberate policy.",
+    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate.",
     advice: "Remove the `needs`, unless the wait saves runner time when a cheap check fails; in that case, add an ignore comment.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,

@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
     rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
     evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there.",
-    advice: "Add `concurrency` with a group made of workflow and ref, and `cancel-in-progress`.",
+    advice: "Add `concurrency` with a group made of workflow and ref, and `cancel-in-progress: true`. Runs that must finish, such as those for tags, schedules and deployments, get `cancel-in-progress: false`: a newer run then waits for the older one.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job installs Python packages without caching them.",
     },
     rationale: "Every run downloads and unpacks the same packages again.",
-    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. The eleven sessions of parcelbook take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
+    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. The eleven sessions of the example project (parcelbook) take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
     advice: "Restore a cache of uv's downloads before the first install, with a key made of the lock file, the noxfile, the Python version and the platform.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,

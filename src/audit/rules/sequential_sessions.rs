@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The job takes as long as the sum of its sessions instead of the longest one, and a failure hides the sessions after it.",
     evidence: "18 % of sampled nox jobs, in 37 % of repositories; a manual review found about two thirds of them independent.",
-    advice: "Run them in parallel with one command: `noxide run -s …`. With `--runner-capacity N`, the fix is a matrix instead if N runners can run every job of the workflow and each session at once.",
+    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the fix is a matrix instead.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,

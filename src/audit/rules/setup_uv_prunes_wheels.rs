@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "`setup-uv` removes downloaded wheels from its cache before saving it.",
     },
     rationale: "Up to version 8, `prune-cache` is on by default: wheels that the index offers are removed from the cache and downloaded again in every run. With a slow index this is most of the install time.",
-    evidence: "On parcelbook, `uv cache prune --ci` leaves 7.9 of 193.7 MB: a later hit downloads everything else again.",
+    evidence: "On the example project (parcelbook), `uv cache prune --ci` leaves 7.9 of 193.7 MB: a later hit downloads everything else again.",
     advice: "Set `prune-cache: false` or use version 9 or newer, unless the index is faster than the cache.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

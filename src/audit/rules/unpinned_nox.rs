@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX401", name: "unpinned-nox", summary: "nox is installed without a pinned version." },
-    rationale: "A new release of nox can change every session on an arbitrary day, and a cache key made of file hashes does not change with it.",
+    rationale: "A new release of nox can change every session at any time, and a cache key made of file hashes does not change with it.",
     evidence: "45 % of sampled repositories; unpinned nox next to a pinned uv.",
     advice: "Pin it: `nox==…`.",
     severity: Severity::Low,

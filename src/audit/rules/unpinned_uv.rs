@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX402", name: "unpinned-uv", summary: "uv is installed without a pinned version." },
-    rationale: "The resolver and the cache layout can change on an arbitrary day; `setup-uv` without a version also queries the network for the latest one.",
+    rationale: "The resolver and the cache layout can change at any time; `setup-uv` without a version also queries the network for the latest one.",
     evidence: "Observed: `pip install uv nox` in nightly, 0.8.0 in all other jobs. 64 % of sampled repositories with setup-uv set no version.",
     advice: "Pin it: `uv==…`, or set `version:` of setup-uv.",
     severity: Severity::Low,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A test session starts one worker per CPU of the machine, and the job does not limit it.",
     },
     rationale: "A container sees the CPUs of its host: 32 workers share the time of two cores, or hundreds of processes start when sessions run in parallel.",
-    evidence: "Forks on 32 cores hang on overlayfs; two issues request contrary numbers (32, and a limit of 4). The variable that would limit it is set only in a job that does not use it.",
+    evidence: "Observed: 32 forked workers hung on overlayfs; the variable that limits them was set in a job that does not run the tests.",
     advice: "Set the variable in the job, or use `noxide run`, which gives each session its share of the CPUs.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

@@ -22,13 +22,13 @@ pub enum EntryKind {
     /// An environment of a session. ID: a digest of its path, interpreter and inputs.
     Environment,
     /// A directory from the settings. ID: a digest of its path.
-    Folder,
+    Directory,
 }
 
 impl EntryKind {
     /// All kinds, in display order.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Wheel, Self::BuiltWheel, Self::Bytecode, Self::UvCache, Self::Environment, Self::Folder];
+        [Self::Wheel, Self::BuiltWheel, Self::Bytecode, Self::UvCache, Self::Environment, Self::Directory];
 
     /// Returns its name, which is also the name of its directory in the store.
     pub fn as_str(self) -> &'static str {
@@ -38,7 +38,7 @@ impl EntryKind {
             Self::Bytecode => "bytecode",
             Self::UvCache => "uv-cache",
             Self::Environment => "environment",
-            Self::Folder => "folder",
+            Self::Directory => "directory",
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) struct EnvironmentLayout {
     /// Targets of symbolic links, by path.
     pub(super) links: BTreeMap<String, String>,
     /// Empty directories.
-    pub(super) empty_folders: BTreeSet<String>,
+    pub(super) empty_directories: BTreeSet<String>,
     /// Modification times of its own files and of `.dist-info` directories, in nanoseconds since 1970.
     pub(super) modified_times: BTreeMap<String, i64>,
 }
@@ -76,7 +76,7 @@ impl EnvironmentLayout {
             site_packages: site.to_owned(),
             wheels: Vec::new(),
             links: BTreeMap::new(),
-            empty_folders: BTreeSet::new(),
+            empty_directories: BTreeSet::new(),
             modified_times: BTreeMap::new(),
         }
     }
@@ -125,7 +125,7 @@ impl EnvironmentLayout {
             }));
         }
         nodes.extend(
-            self.empty_folders.iter().map(|directory| EnvironmentNode {
+            self.empty_directories.iter().map(|directory| EnvironmentNode {
                 path: directory.clone(),
                 source: EnvironmentNodeSource::EmptyFolder,
             }),
@@ -238,13 +238,13 @@ mod tests {
         assert_eq!(link("pyvenv.cfg", "lib"), Damage::DuplicatePath);
         assert_eq!(
             resolve_error(&|layout| {
-                layout.empty_folders.insert("lib64/x".to_owned());
+                layout.empty_directories.insert("lib64/x".to_owned());
             }),
             Damage::InvalidPath
         );
         assert_eq!(
             resolve_error(&|layout| {
-                layout.empty_folders.insert("/x".to_owned());
+                layout.empty_directories.insert("/x".to_owned());
             }),
             Damage::InvalidPath
         );

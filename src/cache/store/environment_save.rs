@@ -177,7 +177,7 @@ fn split_environment_files(
         layout.wheels.push(EnvironmentWheel { entry: wheel.id.to_string(), excluded: not_restored });
     }
     layout.links.clone_from(&contents.symlinks);
-    layout.empty_folders.clone_from(&contents.empty_folders);
+    layout.empty_directories.clone_from(&contents.empty_directories);
     layout.modified_times.clone_from(&contents.dist_info_times);
     // Installers and Python rely on the modification times of these files.
     let times = loose_files.iter().filter_map(|path| Some((path.clone(), contents.files.get(path)?.mtime_ns)));

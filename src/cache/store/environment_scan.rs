@@ -25,7 +25,7 @@ pub(crate) struct ScannedEnvironment {
 pub(super) struct EnvironmentContents {
     pub(super) files: HashMap<String, FileStat>,
     pub(super) symlinks: BTreeMap<String, String>,
-    pub(super) empty_folders: BTreeSet<String>,
+    pub(super) empty_directories: BTreeSet<String>,
     /// `.dist-info` directories with their modification times, in nanoseconds since 1970.
     pub(super) dist_info_times: BTreeMap<String, i64>,
     pub(super) site_packages: String,
@@ -110,10 +110,10 @@ fn read_environment_contents(root: &Path) -> Result<EnvironmentContents, SaveErr
             if in_site_packages && text.ends_with(".dist-info") {
                 contents.dist_info_times.insert(text.clone(), stat.mtime_ns);
             }
-            contents.empty_folders.insert(text);
+            contents.empty_directories.insert(text);
         }
     }
-    contents.empty_folders.retain(|directory| !non_empty.contains(Path::new(directory)));
+    contents.empty_directories.retain(|directory| !non_empty.contains(Path::new(directory)));
     if contents.site_packages.is_empty() { Err(SaveError::NoSitePackages) } else { Ok(contents) }
 }
 

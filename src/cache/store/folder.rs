@@ -17,9 +17,9 @@ use super::tree_listing::TreeNodeKind;
 
 impl Store {
     /// Returns the directories that settings add to the store.
-    pub(crate) fn configured_folders(&self) -> Vec<FolderSpec> {
+    pub(crate) fn configured_directories(&self) -> Vec<FolderSpec> {
         let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
-        self.options().folders.iter().filter_map(absolute).collect()
+        self.options().directories.iter().filter_map(absolute).collect()
     }
 }
 
@@ -42,7 +42,7 @@ impl FolderSpec {
     pub(crate) fn from_settings(path: PathBuf) -> Self {
         let key = blake3_hex(path.as_os_str().as_encoded_bytes())[..32].to_owned();
         Self {
-            kind: EntryKind::Folder,
+            kind: EntryKind::Directory,
             key,
             fallback_prefix: String::new(),
             name: path.display().to_string(),
@@ -71,7 +71,7 @@ impl FolderSpec {
         let short = |digest: &str| digest.get(..16).unwrap_or(digest).to_owned();
         let fallback_prefix = format!("pip-{}-", short(pythons));
         let (key, name) = (format!("{fallback_prefix}{}", short(installs)), "pip's cache".to_owned());
-        Self { kind: EntryKind::Folder, key, fallback_prefix, name, path, top_level_prefixes: &["http", "wheels"] }
+        Self { kind: EntryKind::Directory, key, fallback_prefix, name, path, top_level_prefixes: &["http", "wheels"] }
     }
 
     /// Describes the records of past runs of these sessions of a project.
@@ -79,7 +79,7 @@ impl FolderSpec {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
         let key = format!("history-{}-{}", short(project), short(&sessions.join("\n")));
         let name = "session timing history".to_owned();
-        Self { kind: EntryKind::Folder, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
+        Self { kind: EntryKind::Directory, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
     }
 
     /// Describes the results of traces of these sessions of a project. If there are none for these sessions, the newest
@@ -88,7 +88,7 @@ impl FolderSpec {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
         let fallback_prefix = format!("trace-{}-", short(project));
         let key = format!("{fallback_prefix}{}", short(&sessions.join("\n")));
-        let (kind, name) = (EntryKind::Folder, "results of traces".to_owned());
+        let (kind, name) = (EntryKind::Directory, "results of traces".to_owned());
         Self { kind, key, fallback_prefix, name, path, top_level_prefixes: &["conflicts.json", "sessions"] }
     }
 

@@ -13,7 +13,7 @@ use super::restore_plan::{CacheMiss, RestorePlan};
 use super::save::SaveReport;
 use super::status::StoreStatus;
 use super::verify::VerifyReport;
-use crate::text::{format_age, format_duration, format_size, pluralize};
+use crate::text::{format_age, format_duration, format_size, format_size_limit, pluralize};
 
 impl RestorePlan {
     /// Returns the plan as JSON.
@@ -177,7 +177,7 @@ impl StoreStatus {
             text,
             "{} of {} ({share} %), entries are removed after {} without use",
             format_size(self.bytes),
-            format_size(self.max_size),
+            format_size_limit(self.max_size),
             pluralize(self.max_unused_seconds / 86_400, "day"),
         );
         if self.unreadable > 0 {

@@ -13,9 +13,6 @@ use crate::fs::FileStat;
 /// Why uv cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum UvError {
-    /// There is no uv on `PATH`.
-    #[error("no uv on PATH")]
-    NotFound,
     /// uv could not be started, or failed.
     #[error("{program} {arguments} failed: {reason}")]
     Failed {
@@ -35,18 +32,15 @@ pub struct Uv {
 }
 
 impl Uv {
-    /// Finds the first uv in a value of `PATH`.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub(crate) fn find_in_path(path: Option<OsString>) -> Result<Self, UvError> {
+    /// Returns the first uv in a value of `PATH`.
+    pub(crate) fn find_in_path(path: Option<OsString>) -> Option<Self> {
         let search_path = path.unwrap_or_default();
         let is_executable = |path: &PathBuf| {
             std::fs::metadata(path)
                 .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
         };
         let found = std::env::split_paths(&search_path).map(|directory| directory.join("uv")).find(is_executable);
-        found.map(|path| Self { path }).ok_or(UvError::NotFound)
+        found.map(|path| Self { path })
     }
 
     /// Uses the executable at a path.

@@ -46,7 +46,7 @@ pub(crate) struct CacheKeyArgs {
     /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    /// Print each input of the key, and changes since the last install
+    /// Print each session's own key and its inputs, and how they differ from the most similar stored inputs
     #[arg(long, help_heading = "Output")]
     pub(crate) explain: bool,
     /// Print the report as text or json
@@ -59,6 +59,7 @@ pub(crate) struct CacheKeyArgs {
 
 /// Flags of `noxide cache restore`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(mut_arg("sessions", |flag| flag.help("Restore what these sessions install [default: all packages of uv.lock]")))]
 pub struct CacheRestoreArgs {
     /// Flags that select sessions; without any, the packages of uv.lock are restored.
     #[command(flatten)]
@@ -97,6 +98,7 @@ pub struct CacheRestoreArgs {
 
 /// Flags of `noxide cache save`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(mut_arg("sessions", |flag| flag.help("Save what these sessions installed [default: everything in uv's cache]")))]
 pub struct CacheSaveArgs {
     /// Flags that select sessions; without any, all of uv's cache is saved.
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `noxide cache key`: the cache key of sessions, its inputs, and changes since the last install.
+//! `noxide cache key`: the cache key of sessions, its inputs, and how they differ from stored ones.
 
 use super::args::CacheKeyArgs;
 use crate::cli::error::CliError;

@@ -7,12 +7,14 @@ use serde_json::json;
 
 use super::args::{CachePruneArgs, CacheStatusArgs, CacheVerifyArgs};
 use super::store_context::{load_store_options, open_store, print_damage, print_report};
+use crate::cache::Store;
 use crate::cache::store::RepairContext;
-use crate::cache::{Store, Uv};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
+use crate::config::user_cache_dir;
 use crate::output::OutputContext;
+use crate::provision::find_project_uv;
 
 /// Prints the content of the store.
 ///
@@ -32,7 +34,7 @@ pub(super) fn verify(args: &CacheVerifyArgs, output: &OutputContext) -> Result<E
     let store = open_store()?;
     let report = store.verify_entries(&*output.transfer_progress());
     let repaired = if args.repair {
-        let uv = Uv::find_in_path(std::env::var_os("PATH")).ok();
+        let uv = find_project_uv(user_cache_dir());
         store.repair_entries(&report.damaged, &RepairContext { uv: uv.as_ref(), project: Path::new(".") })
     } else {
         Vec::new()

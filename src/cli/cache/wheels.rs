@@ -8,6 +8,7 @@ use crate::cache::{LockParts, PackageSelection};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
+use crate::config::user_cache_dir;
 use crate::output::OutputContext;
 use crate::project::dependencies::UvLock;
 use crate::project::{Interpreter, default_interpreter};
@@ -20,7 +21,7 @@ use crate::provision::UvCacheForm;
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let selection = select_packages(args)?;
     let store = open_store()?;
-    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store)?;
+    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     if args.dry_run {
         let plan = uv_cache.plan_restore(&store, &selection);
@@ -41,7 +42,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
 /// When the store or uv cannot be used, or there is something new and the store is read-only.
 pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let store = open_store()?;
-    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store)?;
+    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     let report = uv_cache.save(&store, &*output.transfer_progress())?;
     print_report(output, args.format, &report, || report.to_text());

@@ -29,7 +29,7 @@ impl FindingCounts {
             let safe = findings.iter().filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.safe)).count();
             let fixable = match (fixable, safe) {
                 (0, _) => String::new(),
-                (all, 0) => format!("; {all} fixable with --unsafe-fixes"),
+                (all, 0) => format!("; {all} fixable with --fix --unsafe-fixes"),
                 (all, safe) if all == safe => format!("; {all} fixable with --fix"),
                 (all, safe) => format!("; {safe} fixable with --fix, {} more with --unsafe-fixes", all - safe),
             };

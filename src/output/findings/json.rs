@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::counts::FindingCounts;
-use crate::audit::finding::{Finding, FindingLocation};
+use crate::audit::finding::{Finding, FindingLocation, Persona};
 
 /// Renders the document, with a final line ending.
 pub(crate) fn render_json(findings: &[Finding], counts: FindingCounts) -> String {
@@ -32,7 +32,7 @@ fn finding_json(finding: &Finding) -> Value {
         "name": finding.rule.name,
         "severity": finding.severity,
         "confidence": finding.confidence,
-        "persona": finding.persona,
+        "pedantic": finding.persona == Persona::Pedantic,
         "message": finding.message,
         "advice": finding.advice,
         "location": location_json(&finding.location),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::output::options::{OutputOptions, OutputStreams};
-use crate::output::run_summary::{outcome_counts, sequential_ms};
+use crate::output::run_summary::{outcome_counts, session_total_ms};
 use crate::output::{BestEffortWriter, EventReporter, RunState};
 use crate::record::{AttemptResult, EventKind, Outcome, RunEvent, SessionNeed, SessionResult};
 
@@ -37,7 +37,7 @@ pub(crate) struct RunDocument<'a> {
     /// Wall time in milliseconds.
     wall_ms: u64,
     /// Sum of the sessions' wall times in milliseconds.
-    sequential_ms: u64,
+    session_total_ms: u64,
     /// Number of sessions by outcome; flaky ones are not counted as passed.
     totals: serde_json::Map<String, serde_json::Value>,
     /// Notices shown during the run.
@@ -106,7 +106,7 @@ impl<'a> RunDocument<'a> {
             exit_code: state.exit_code(),
             interrupt_cause: state.interrupt_cause(),
             wall_ms: state.elapsed_ms(),
-            sequential_ms: sequential_ms(state),
+            session_total_ms: session_total_ms(state),
             totals: outcome_counts(state).into_iter().map(|(word, _, count)| (word.to_owned(), count.into())).collect(),
             notices: state.notices(),
             sessions: sessions.collect(),

@@ -89,15 +89,25 @@ impl HostError {
 }
 
 impl LoadFailure {
-    /// Returns hints about a failed selection: the nearest session for each unknown one in nox's message.
+    /// Returns whether the selection is valid, but no session matches it.
+    pub(crate) fn selects_nothing(&self) -> bool {
+        // nox's messages, the same in all its versions; its exit code does not tell them from other errors.
+        const MESSAGES: [&str; 3] =
+            ["caused no sessions to be selected", "No sessions selected after filtering", "No sessions found in"];
+        self.stage == LoadStage::Selection && MESSAGES.iter().any(|message| self.message.contains(message))
+    }
+
+    /// Returns hints about a failed selection: the nearest session for each name that nox did not find.
     pub(crate) fn selection_hints(&self) -> Vec<String> {
-        let words = self.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
+        // Only what follows are names that the user wrote: `Sessions not found: lnit, tets`.
+        let unknown =
+            self.message.split_once("not found: ").map_or("", |(_, names)| names.lines().next().unwrap_or(""));
         let known: Vec<&str> = self.session_names.iter().map(String::as_str).collect();
-        let mut hints: Vec<String> = words
-            .map(str::trim)
-            .filter(|word| !word.is_empty() && !known.contains(word))
-            .filter_map(|word| closest_matches(word, known.iter().copied()).first().map(|near| (word, *near)))
-            .map(|(word, near)| format!("did you mean `{near}` instead of `{word}`?"))
+        let mut hints: Vec<String> = unknown
+            .split(", ")
+            .filter(|name| !name.is_empty() && !known.contains(name))
+            .filter_map(|name| closest_matches(name, known.iter().copied()).first().map(|near| (name, *near)))
+            .map(|(name, near)| format!("did you mean `{near}` instead of `{name}`?"))
             .collect();
         if hints.is_empty() && !known.is_empty() {
             hints.push("list all sessions with `noxide list`".to_owned());

@@ -99,6 +99,17 @@ impl NoxPython {
     }
 }
 
+impl NoxSearch {
+    /// Returns the uv next to a nox that this search may find, without starting or installing anything: in the
+    /// project's `.venv`, beside noxide, or in noxide's private environment.
+    pub(crate) fn find_uv_beside_nox(&self) -> Option<PathBuf> {
+        let project = to_absolute(&self.root).join(".venv/bin");
+        let private = self.cache.as_deref().map(private_install::programs_dir);
+        let directories = [Some(project), self.sibling_folder.clone(), private];
+        directories.into_iter().flatten().map(|directory| directory.join("uv")).find(|uv| is_executable(uv))
+    }
+}
+
 /// Finds the interpreter that runs nox for a project.
 pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
     if let Some(explicit) = &search.explicit {

@@ -35,12 +35,21 @@ fn last_line_suffix(output: &str) -> String {
     output.lines().rfind(|line| !line.trim().is_empty()).map(|line| format!(": {}", line.trim())).unwrap_or_default()
 }
 
+/// Returns the directory of the environment's programs; it exists once the environment was created.
+pub(super) fn programs_dir(cache: &Path) -> PathBuf {
+    environment_dir(cache).join("bin")
+}
+
+fn environment_dir(cache: &Path) -> PathBuf {
+    cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}"))
+}
+
 /// Returns the environment's interpreter, and whether the environment was created by this call.
 ///
 /// It is built in a temporary directory and renamed, so that no process uses an incomplete one. If two processes build
 /// it at once, the second uses the environment of the first.
 pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathBuf, bool), NoxInstallError> {
-    let home = cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}"));
+    let home = environment_dir(cache);
     let python = home.join("bin/python");
     if python.is_file() {
         return Ok((python, false));

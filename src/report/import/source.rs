@@ -15,8 +15,16 @@ pub(crate) enum ImportSourceError {
     #[error("cannot read SSL_CERT_FILE: {0}")]
     Certificates(#[source] io::Error),
     /// The file cannot be read.
-    #[error("cannot import: {0}")]
-    Read(#[source] io::Error),
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// There is no such file.
+    #[error("no such file: {0}")]
+    NotFound(String),
     /// The path is not that of a file.
     #[error("cannot import {0}: not a file")]
     NotFile(String),
@@ -63,12 +71,17 @@ fn read_source(source: &str) -> Result<Vec<(String, Vec<u8>)>, ImportSourceError
         let pages = fetch_pages(source, token.as_deref(), certificates.as_deref())?;
         return Ok(pages.into_iter().map(|page| (page.url, page.body)).collect());
     }
-    let metadata = fs_err::metadata(source).map_err(ImportSourceError::Read)?;
+    // `std::fs`: the message names the file itself.
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => ImportSourceError::NotFound(source.to_owned()),
+        _ => ImportSourceError::Read { path: source.to_owned(), source: error },
+    };
+    let metadata = std::fs::metadata(source).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(ImportSourceError::NotFile(source.to_owned()));
     }
     if metadata.len() > MAX_IMPORT_BYTES {
         return Err(ImportSourceError::TooLarge { path: source.to_owned(), bytes: metadata.len() });
     }
-    Ok(vec![(source.to_owned(), fs_err::read(source).map_err(ImportSourceError::Read)?)])
+    Ok(vec![(source.to_owned(), std::fs::read(source).map_err(unreadable)?)])
 }

@@ -103,11 +103,11 @@ impl Dispatcher<'_> {
     /// Cleans up after a session's last attempt; its result is reported afterwards.
     pub(super) fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
         let planned = &self.context.plan[session];
-        let has_artifacts = !planned.outputs.is_empty() && attempt.outcome != Outcome::Skipped;
+        let has_artifacts = !planned.artifacts.is_empty() && attempt.outcome != Outcome::Skipped;
         let artifacts = has_artifacts.then(|| ArtifactCollector {
             session: planned.spec.name.as_str().to_owned(),
             root: self.context.manifest.root.clone(),
-            globs: planned.outputs.clone(),
+            globs: planned.artifacts.clone(),
             folder: ArtifactList::session_dir(self.context.run_dir, &planned.log_stem),
         });
         let copy = log_copy_path(self.context.options, &planned.log_stem).filter(|copy| !copy.exists());
@@ -235,7 +235,7 @@ impl Dispatcher<'_> {
 
     pub(super) fn handle_host_exit(&mut self) {
         let status = self.launcher.exit_description().map_or(String::new(), |status| format!(" ({status})"));
-        let reason = format!("the nox host process died{status}");
+        let reason = format!("the process that loaded the noxfile died{status}");
         for (session, attempt) in &self.running {
             if !attempt.has_exited() {
                 let report = ExitReport::crashed(self.session_id(*session), reason.clone());
@@ -244,7 +244,7 @@ impl Dispatcher<'_> {
         }
         if !self.stopping {
             self.emit_event(EventKind::Notice { text: format!("{reason}: no more sessions can start") });
-            self.stop_scheduling("host", &reason);
+            self.stop_scheduling("nox-process", &reason);
         }
     }
 }

@@ -149,6 +149,14 @@ fn a_baseline_ignores_known_findings() {
 fn fixes_are_shown_or_written() {
     let root = small();
     let path = root.path().join(".forgejo/workflows/ci.yml");
+    // As in ruff, --unsafe-fixes only widens what --fix and --diff do.
+    let shown = noxide(root.path(), "audit --unsafe-fixes");
+    assert!(
+        out(&shown).contains("(--fix --unsafe-fixes)") && out(&shown).contains("more with --unsafe-fixes"),
+        "{}",
+        out(&shown)
+    );
+    assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
     let shown = noxide(root.path(), "audit --diff --unsafe-fixes");
     assert!(
         out(&shown).contains("+++ b/.forgejo/workflows/ci.yml") && out(&shown).contains("+    timeout-minutes: 60")
@@ -245,7 +253,7 @@ fn audit_settings_come_from_flags_variables_and_files() {
     let root = small();
     let say = |toml: &str| fs_err::write(root.path().join("noxide.toml"), toml).unwrap();
     say(
-        "[audit]\npersona = 'pedantic'\nforge-version = '14'\n[audit.rules.no-dependency-cache]\ndisable = true\n[audit.rules.NX301]\nseverity = 'high'\nignore = ['other.yml']\n",
+        "[audit]\npedantic = true\nforge-version = '14'\n[audit.rules.no-dependency-cache]\ndisable = true\n[audit.rules.NX301]\nseverity = 'high'\nignore = ['other.yml']\n",
     );
     let text = out(&noxide(root.path(), "audit --format forgejo"));
     assert!(!text.contains("NX101") && text.contains("high[NX301]") && text.contains("NX4"), "{text}");

@@ -69,7 +69,7 @@ fn bytes_outside_the_fixes_stay() {
         assert!(remaining.any(|other| other == line), "{line:?} is gone or moved in\n{new}");
     }
     assert!(
-        new.contains("\r\n    # install\r\n    - run: pip install nox==") && new.contains("\r\n\r\n    # noxide: "),
+        new.contains("\r\n    # install\r\n    - run: pip install nox==") && new.contains("\r\n\r\n    # One cache "),
         "{new}"
     );
 }

@@ -134,9 +134,11 @@ fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> AuditProje
 
 /// The comment lines of a workflow, without those of noxide.
 fn comments(text: &str) -> Vec<String> {
+    const GENERATED: [&str; 3] =
+        ["# One cache for all jobs", "# and the files that decide what", "# Environments of the sessions, restored"];
     text.lines()
         .map(str::trim)
-        .filter(|line| line.starts_with('#') && !line.starts_with("# noxide:"))
+        .filter(|line| line.starts_with('#') && !GENERATED.iter().any(|start| line.starts_with(start)))
         .map(str::to_owned)
         .collect()
 }

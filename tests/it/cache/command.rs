@@ -86,7 +86,15 @@ fn missing_tools_are_reported_with_advice() {
     assert!(code == 3 && err.contains("uv.lock") && err.contains("--all"), "{err}");
     let mut command = fixture.noxide("first", &["save"]);
     let (code, _, err) = ended(command.env("PATH", "/nonexistent"));
-    assert!(code == 3 && err.contains("no uv on PATH"), "{err}");
+    assert!(code == 3 && err.contains("uv was not found") && err.contains("install uv"), "{err}");
+    // A uv in the project's `.venv` or in noxide's private environment counts, as it does for sessions.
+    let mut command = fixture.noxide("first", &["save"]);
+    let local = fixture.project.root().join(".venv/bin");
+    fs_err::create_dir_all(&local).unwrap();
+    crate::support::write_script(&local.join("uv"), "#!/bin/sh\necho 'error: the one in .venv' >&2\nexit 2\n");
+    let (code, _, err) = ended(command.env("PATH", "/nonexistent"));
+    assert!(code == 3 && err.contains("the one in .venv"), "{err}");
+    std::fs::remove_file(local.join("uv")).unwrap();
     let bin = fixture.project.outer_dir().join("bin");
     crate::support::write_script(&bin.join("uv"), "#!/bin/sh\necho 'error: not today' >&2\nexit 2\n");
     let mut command = fixture.noxide("first", &["save"]);
@@ -136,7 +144,7 @@ fn directories_of_the_settings_are_cached() {
     fs_err::create_dir_all(tool.join("empty")).unwrap();
     fs_err::write(tool.join("bin/node"), "one").unwrap();
     std::os::unix::fs::symlink("bin/node", tool.join("node")).unwrap();
-    let settings = format!("[cache]\nfolders = [{tool:?}, \"~/not-there\"]\nmax-size = \"1GB\"\n");
+    let settings = format!("[cache]\ndirectories = [{tool:?}, \"~/not-there\"]\nmax-size = \"1GB\"\n");
     fixture.project.write("noxide.toml", settings);
     let run = |arguments: &[&str]| {
         let mut command = fixture.noxide("first", arguments);
@@ -146,6 +154,7 @@ fn directories_of_the_settings_are_cached() {
     };
     assert!(run(&["save"]).starts_with("saved 5 wheels"));
     assert!(run(&["save"]).starts_with("nothing new"));
+    assert!(run(&["status"]).contains(" of 1 GB ("), "the limit is shown as it is set");
     fs_err::write(tool.join("bin/node"), "changed in place").unwrap();
     assert!(fixture.store().verify_entries(&noxide::cache::NoProgress).is_clean(), "nothing is shared with its owner");
     assert!(run(&["save"]).starts_with("saved 1 directory"));
@@ -158,7 +167,7 @@ fn directories_of_the_settings_are_cached() {
     std::fs::remove_dir_all(&tool).unwrap();
     run(&["restore"]);
     assert!(tool.join("empty").is_dir() && tool.join("node").is_symlink());
-    let id = fixture.store().entry_ids().into_iter().find(|id| id.to_string().starts_with("folder/")).unwrap();
+    let id = fixture.store().entry_ids().into_iter().find(|id| id.to_string().starts_with("directory/")).unwrap();
     let kept = fixture.store().open_entry(&id).unwrap().unwrap().tree_path().join("bin/node");
     fs_err::write(kept, "harm").unwrap();
     std::fs::remove_dir_all(&tool).unwrap();

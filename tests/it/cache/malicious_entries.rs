@@ -98,7 +98,7 @@ impl Read for Broken {
 #[test]
 fn links_stay_inside_and_nothing_is_written_through_them() {
     let store = Own::new();
-    let id = EntryId::new(EntryKind::Folder, "some-folder").unwrap();
+    let id = EntryId::new(EntryKind::Directory, "some-folder").unwrap();
     let mut incoming = store.store.stage_entry(&id, "folder").unwrap();
     for target in ["/etc", "../../x", "a/../../x", ""] {
         assert_eq!(incoming.add_symlink("l", target).unwrap_err().damage, Damage::EscapingSymlink(target.to_owned()));

@@ -49,20 +49,20 @@ fn the_pip_cache_is_restored_on_the_next_machine() {
             .map(|id| format!("{} {}", id.kind.as_str(), store.entry_meta(id).unwrap().name))
             .collect()
     };
-    assert_eq!(entries(), ["folder pip's cache"]);
+    assert_eq!(entries(), ["directory pip's cache"]);
 
     // Another machine: nothing is built again and no file is fetched.
     let before = bytes_sent(&fixture);
     let (_, log) = run(&fixture, "pip-2", &[]);
     assert!(!log.contains("Building wheel for source") && log.contains("Successfully installed"), "{log}");
     assert_eq!(bytes_sent(&fixture), before, "{log}");
-    assert_eq!(entries(), ["folder pip's cache"], "nothing new: nothing written");
+    assert_eq!(entries(), ["directory pip's cache"], "nothing new: nothing written");
 
     // Other installs have another key; the cache of the same interpreter is used for them.
     noxfile("'alpha', 'source', 'many'");
     let (_, log) = run(&fixture, "pip-3", &[]);
     assert!(!log.contains("Building wheel for source"), "{log}");
-    assert_eq!(entries(), ["folder pip's cache", "folder pip's cache"]);
+    assert_eq!(entries(), ["directory pip's cache", "directory pip's cache"]);
     // Without the cache, pip does everything itself.
     let (_, log) = run(&fixture, "pip-4", &["--cache", "off"]);
     assert!(log.contains("Building wheel for source"), "{log}");

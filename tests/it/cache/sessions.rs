@@ -44,7 +44,11 @@ fn each_session_restores_its_packages_and_so_does_a_notified_one() {
     let first = run(&fixture, "first", &[]);
     // Their packages are in the lock file and in uv's cache.
     for (name, hits) in [("one", 2), ("two", 1), ("later", 1)] {
-        assert_eq!(used(&first, name), Some((hits, 0, false, "never installed here".to_owned())), "{name}");
+        assert_eq!(
+            used(&first, name),
+            Some((hits, 0, false, "no earlier install on this machine".to_owned())),
+            "{name}"
+        );
     }
     assert_eq!(used(&first, "plain"), None);
 
@@ -128,7 +132,8 @@ fn sessions_are_restored_and_saved_by_name() {
 
     // A session that was never saved, and one whose wheel is missing.
     let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
-    let expected = "later  0 of 1 package cached; never installed here; missing: source 0.3 (not in the store)\n";
+    let expected =
+        "later  0 of 1 package cached; no earlier install on this machine; missing: source 0.3 (not in the store)\n";
     assert_eq!((code, out.as_str()), (1, expected));
     let store = fixture.store();
     let many = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "many 1.5").unwrap();

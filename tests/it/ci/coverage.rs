@@ -80,7 +80,7 @@ fn shards_of_other_checkouts_add_up() {
         std::fs::create_dir(&checkout).unwrap();
         let checkout = project.below(&checkout);
         checkout.write("app.py", SOURCE);
-        checkout.write("noxide.toml", "[sessions.tests]\noutputs = ['cov.json']\n");
+        checkout.write("noxide.toml", "[sessions.tests]\nartifacts = ['cov.json']\n");
         let app = checkout.root().join("app.py");
         let run = format!("'-m', 'slipcover', '--json', '--out', 'cov.json', {:?}, '{half}'", app.to_string_lossy());
         checkout.write("noxfile.py", format!(

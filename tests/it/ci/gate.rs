@@ -44,7 +44,7 @@ fn failed_jobs_are_named() {
     ] {
         assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
-    assert!(ran.stdout.ends_with("4 of 5 jobs failed\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("4 of 5 jobs did not pass\n"), "{}", ran.stdout);
     let lint = r#"{"lint": {"result": "success"}}"#;
     let ran = gate(lint, &["--workflow", "ci.yml", "--job", "gate", "--format", "json"]);
     assert_eq!(ran.exit, Some(1));

@@ -22,7 +22,7 @@ fn shards() -> (Project, Vec<String>) {
         std::fs::create_dir(&checkout).unwrap();
         let checkout = whole.below(&checkout);
         checkout.write("noxfile.py", NOXFILE);
-        checkout.write("noxide.toml", "[sessions.lint]\noutputs = ['*.xml']\n");
+        checkout.write("noxide.toml", "[sessions.lint]\nartifacts = ['*.xml']\n");
         checkout.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
         checkout.noxide(&["run", "--shard", &format!("{index}/3")]);
         folders.push(checkout.root().display().to_string());
@@ -52,7 +52,7 @@ fn cases(xml: &str) -> BTreeMap<String, String> {
 #[test]
 fn shards_merged_are_one_run() {
     let (whole, folders) = shards();
-    whole.write("noxide.toml", "[sessions.lint]\noutputs = ['*.xml']\n");
+    whole.write("noxide.toml", "[sessions.lint]\nartifacts = ['*.xml']\n");
     whole.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
     let one = whole.noxide(&["run", "--junit", "one.xml"]);
     let merged = merge(&whole, &folders, &["--junit", "merged.xml"]);
@@ -123,9 +123,12 @@ fn directories_without_a_run_are_rejected() {
     project.write("odd/record.json", "{}");
     let record = r#"{"version": 9}"#;
     project.write("new/record.json", record);
-    for (folder, expected) in
-        [("empty", "no run is recorded"), ("none", "none"), ("odd", "record.json"), ("new", "record.json")]
-    {
+    for (folder, expected) in [
+        ("empty", "no run is recorded"),
+        ("none", "cannot read directory none: "),
+        ("odd", "record.json"),
+        ("new", "record.json"),
+    ] {
         let ran = merge(&project, &[folder.to_owned()], &[]);
         assert!(ran.exit == Some(2) && ran.stderr.contains(expected), "{folder}: {ran:?}");
     }

@@ -158,7 +158,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
         fixture.project.write("noxfile.py", noxfile.replace("TOOL", &format!("{:?}", tool.display().to_string())));
     };
     write(STATES);
-    fixture.project.write("noxide.toml", format!("[cache]\nfolders = [{:?}]\n", folder.display().to_string()));
+    fixture.project.write("noxide.toml", format!("[cache]\ndirectories = [{:?}]\n", folder.display().to_string()));
     let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let remote = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--output", "stream"];
     let run = |name: &'static str, arguments: &[&str]| {
@@ -243,7 +243,7 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
     assert!(ran.stdout.contains("usually"), "{}", ran.stdout);
-    assert!(other.join(".nox/.noxide/history").is_dir());
+    assert!(other.join(".nox/.noxide/restored").is_dir());
     assert_eq!((&cache["uploaded"]["bytes"], ran.stdout.contains("not restored")), (&0.into(), false), "{cache:#}");
     // Everything else that is new is uploaded, with the path of the project.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();

@@ -23,6 +23,23 @@ fn help_of_each_subcommand() {
     }
 }
 
+/// Without `-s`, these do not select the noxfile's default sessions.
+#[test]
+fn cache_subcommands_have_their_own_default_selection() {
+    let help = help_of_nested("cache", "restore");
+    assert!(help.contains("[default: all packages of uv.lock]") && !help.contains("default sessions"), "{help}");
+    let help = help_of_nested("cache", "save");
+    assert!(help.contains("[default: everything in uv's cache]") && !help.contains("default sessions"), "{help}");
+    assert!(help_of_nested("cache", "key").contains("[default: the noxfile's default sessions]"));
+}
+
+fn help_of_nested(command: &str, subcommand: &str) -> String {
+    let mut root = Cli::command().term_width(300);
+    root.build();
+    let command = root.find_subcommand_mut(command).unwrap().find_subcommand_mut(subcommand).unwrap();
+    command.render_long_help().to_string()
+}
+
 /// Every flag has a heading and a help text.
 #[test]
 fn every_flag_has_a_heading_and_a_word_of_help() {

@@ -51,7 +51,7 @@ proptest! {
         grace in duration(),
         retries in policy(),
         kill in any::<bool>(),
-        history in 1_usize..1000,
+        keep_runs in 1_usize..1000,
         secrets in proptest::collection::vec(".{0,8}", 0..3),
         pattern in "[a-z(='*.) \\-\u{e4}]{1,12}",
         locks in proptest::collection::vec(".{0,8}", 0..4),
@@ -63,7 +63,7 @@ proptest! {
         let jobs_text = jobs.map_or("\"auto\"".to_owned(), |jobs| jobs.to_string());
         let cpus_text = cpus.map_or("\"all\"".to_owned(), |cpus| cpus.to_string());
         let mut text = format!(
-            "jobs = {jobs_text}\ntimeout = {}\ngrace = {}\nretries = {}\nfail-fast = \"{}\"\nhistory = {history}\nsecrets = {}\n",
+            "jobs = {jobs_text}\ntimeout = {}\ngrace = {}\nretries = {}\nfail-fast = \"{}\"\nkeep-runs = {keep_runs}\nsecrets = {}\n",
             written(timeout), written(grace), written_policy(retries), if kill { "kill" } else { "wait" }, list(&secrets),
         );
         write!(
@@ -80,7 +80,7 @@ proptest! {
         prop_assert_eq!(options.grace_period, grace);
         prop_assert_eq!(options.retries, retries);
         prop_assert_eq!(options.fail_fast, Some(if kill { FailFast::Kill } else { FailFast::Wait }));
-        prop_assert_eq!(options.history_limit.get(), history);
+        prop_assert_eq!(options.keep_runs.get(), keep_runs);
         prop_assert_eq!(&options.secret_patterns, &secrets);
         let rule = &options.session_rules[0];
         prop_assert_eq!(&rule.pattern, &pattern);

@@ -78,7 +78,7 @@ retries = { count = 2, delay = "3s", backoff = "exponential" }
 flaky = "fail"
 trace = "always"
 output = "labelled"
-history = 7
+keep-runs = 7
 secrets = ["PYPI_*"]
 logs = "build"
 log-name = "nox-{session}-output.log"
@@ -89,7 +89,7 @@ locked = true
 max-age = "1h"
 max-size = "1GB"
 max-unused = "8w"
-folders = ["~/.cache/pyright-python"]
+directories = ["~/.cache/pyright-python"]
 
 [sessions.unit_tests]
 after = ["lint"]
@@ -101,7 +101,7 @@ timeout = "20m"
 idle-timeout = 0
 retries = 1
 env = { DB = "test", "A.B" = "" }
-outputs = ["build/*.xml"]
+artifacts = ["build/*.xml"]
 
 [sessions."tests-*"]
 cpus = 2
@@ -160,7 +160,7 @@ fn all_errors_are_reported_at_once() {
     insta::assert_snapshot!(
         "wrong_kinds",
         wrong(concat!(
-            "jobs = true\nfail-fast = 3\ntimeout = 1.5\nretries = 'two'\nflaky = false\nhistory = 'all'\nsecrets = 'A'\n",
+            "jobs = true\nfail-fast = 3\ntimeout = 1.5\nretries = 'two'\nflaky = false\nkeep-runs = 'all'\nsecrets = 'A'\n",
             "logs = 1979-05-27\nlog-name = 3\n[sessions]\na = 1\n[sessions.b]\nafter = 'lint'\nlocks = [1, 'x', true]\n",
             "exclusive = 'yes'\ncpus = []\nmemory = 800\nenv = ['A']\nretries = { count = '1', delay = {} }\n",
             "[sessions.c.env]\nPORT = 8080\n",
@@ -170,8 +170,8 @@ fn all_errors_are_reported_at_once() {
         "wrong_values",
         wrong(concat!(
             "jobs = 'all'\nfail-fast = 'soon'\ntimeout = 'soon'\nidle-timeout = -1\ngrace = '-5s'\nretries = -1\n",
-            "flaky = 'maybe'\noutput = 'loud'\nhistory = 0\nlog-name = 'all.log'\n[sessions.a]\ncpus = 0\n",
-            "memory = '1 GX'\ntimeout = '5 parsecs'\nretries = { backoff = 'wild', count = -1 }\noutputs = ['../x', '/y']\n",
+            "flaky = 'maybe'\noutput = 'loud'\nkeep-runs = 0\nlog-name = 'all.log'\n[sessions.a]\ncpus = 0\n",
+            "memory = '1 GX'\ntimeout = '5 parsecs'\nretries = { backoff = 'wild', count = -1 }\nartifacts = ['../x', '/y']\n",
             "env = { 'A=B' = 'x' }\n[sessions.b]\nretries = { delay = '1s' }\ncpus = '4'\nmemory = '0B'\n",
             "timeout = 0xffffffffffffffffffff\n",
         ))
@@ -318,7 +318,7 @@ fn flag_over_variable_over_file_over_default() {
             "NOXIDE_FLAKY" => "pass",
             "NOXIDE_TRACE" => "auto",
             "NOXIDE_OUTPUT" => "stream",
-            "NOXIDE_HISTORY" => "13",
+            "NOXIDE_KEEP_RUNS" => "13",
             "NOXIDE_LOGS" => "var",
             "NOXIDE_LOG_NAME" => "{session}.txt",
             "NOXIDE_NOX" => "/usr/bin/nox",
@@ -335,7 +335,7 @@ fn flag_over_variable_over_file_over_default() {
                 writeln!(text, "{:14} {value:?} · {origin}", stringify!($field)).unwrap();
             )*};
         }
-        row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky trace output history logs log_name nox);
+        row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky trace output keep_runs logs log_name nox);
         text
     };
     let resolve = |flags: &SettingsFlags, variables: &dyn Fn(&str) -> Option<OsString>, file: SettingsFile| {
@@ -386,9 +386,9 @@ fn a_flag_overrides_the_settings_of_single_sessions() {
 fn rules_fold_in_file_order() {
     let options = resolved(concat!(
         "timeout = '1h'\nretries = 1\n",
-        "[sessions.tests]\nlocks = ['db']\nafter = ['lint']\ncpus = 2\nenv = { A = '1', B = '1' }\ntimeout = 0\noutputs = ['a']\n",
+        "[sessions.tests]\nlocks = ['db']\nafter = ['lint']\ncpus = 2\nenv = { A = '1', B = '1' }\ntimeout = 0\nartifacts = ['a']\n",
         "[sessions.'tests-*']\nlocks = ['db', 'net']\nafter = ['lint', 'build']\nexclusive = true\nenv = { A = '2' }\nmemory = '1GB'\n",
-        "[sessions.\"tests-3.12(db='pg')\"]\nexclusive = false\ncpus = 'all'\nretries = 0\noutputs = ['a', 'b']\n",
+        "[sessions.\"tests-3.12(db='pg')\"]\nexclusive = false\ncpus = 'all'\nretries = 0\nartifacts = ['a', 'b']\n",
     ))
     .run_options();
     let signatures = ["tests-3.12(db='pg')".to_owned(), "tests-3.12".to_owned()];

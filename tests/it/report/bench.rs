@@ -143,7 +143,7 @@ def lint(session):
 fn nox_and_noxide_in_clean_copies_write_the_table() {
     let project = Project::new(NOXFILE);
     project.write("untracked", "");
-    project.write("docs/development/ci-cd.md", "# CI\n\nMine.\n");
+    project.write("docs/bench.md", "# CI\n\nMine.\n");
     project.write("sub/link-me", "x");
     std::os::unix::fs::symlink("sub/link-me", project.root().join("link")).unwrap();
     git(project.root(), &["init", "-q"]);
@@ -151,7 +151,8 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     git(project.root(), &["commit", "-q", "-m", "one"]);
     let scratch = project.outer_dir().join("scratch");
     let scratch_dir = scratch.to_str().unwrap();
-    let output = noxide(&project, &["--rounds", "2", "--format", "json", "--scratch", scratch_dir]);
+    let output =
+        noxide(&project, &["--rounds", "2", "--format", "json", "--scratch", scratch_dir, "--write", "docs/bench.md"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&str> =
@@ -163,7 +164,7 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
         json["environment"]["commit"].is_string() && json["environment"]["versions"].as_array().unwrap().len() == 3
     );
     assert_eq!(json["samples"][0]["install"], 0.0, "nox said that it installs nothing");
-    let page = project.read("docs/development/ci-cd.md");
+    let page = project.read("docs/bench.md");
     assert!(page.starts_with("# CI\n\nMine.\n\n<!-- noxide bench: begin -->\n| caches |"), "{page}");
     assert_eq!(fs_err::read_dir(&scratch).unwrap().count(), 0, "nothing is left");
     assert!(err(&output).contains("12/12 round 2"), "{}", err(&output));
@@ -173,8 +174,8 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
 #[test]
 fn any_commands_can_be_compared() {
     let project = Project::empty();
-    let quiet = ["--rounds", "2", "--caches", "warm", "--warmup", "1", "-q", "--no-write", "--format", "md"];
-    let output = noxide(&project, &[&quiet[..], &["--after", "test -e mark", "--", "touch", "mark"]].concat());
+    let quiet = ["--rounds", "2", "--caches", "warm", "--warmup", "1", "-q", "--format", "md"];
+    let output = noxide(&project, &[&quiet[..], &["--candidate", "test -e mark", "--", "touch", "mark"]].concat());
     // Each command has its own copy without the file `mark`.
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("test -e mark failed with exit code 1"), "{}", err(&output));
@@ -182,19 +183,20 @@ fn any_commands_can_be_compared() {
     project.write(".nox/left", "but what tools left");
     let output = noxide(
         &project,
-        &[&quiet[..], &["--after", "test -e mark && test ! -e .nox && test \"$HOME\" != /root", "--", "true"]].concat(),
+        &[&quiet[..], &["--candidate", "test -e mark && test ! -e .nox && test \"$HOME\" != /root", "--", "true"]]
+            .concat(),
     );
     assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.starts_with("| caches | command |") && !table.contains("cold |"), "{table}");
+    assert!(!project.root().join("docs").exists(), "without --write no file is written");
 }
 
 #[test]
 fn leaked_processes_do_not_block_the_bench() {
     let project = Project::empty();
     let leak = "setsid sleep 600 & sleep 600 & echo left";
-    let output =
-        noxide(&project, &["--rounds", "1", "--caches", "cold", "-q", "--no-write", "--after", leak, "--", "true"]);
+    let output = noxide(&project, &["--rounds", "1", "--caches", "cold", "-q", "--candidate", leak, "--", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }
 
@@ -206,7 +208,7 @@ fn a_signal_ends_a_bench_and_its_commands() {
     let command = format!("echo $$ > '{}'; exec sleep 600", pipe.display());
     let mut child = project
         .command(env!("CARGO_BIN_EXE_noxide"))
-        .args(["bench", "-q", "--no-write", "--", "sh", "-c", &command])
+        .args(["bench", "-q", "--", "sh", "-c", &command])
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -229,22 +231,18 @@ fn failing_commands_are_reported_by_bench() {
         assert_eq!(output.status.code(), Some(code), "{}", err(&output));
     };
     code(&["--rounds", "0"], 2, "--rounds 0 measures nothing");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run `no-such-program`");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run `./no-such-program`");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "kill -9 $$"], 1, "was ended by a signal");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "echo words; exit 3"], 1, "words");
-    code(
-        &["--rounds", "1", "--scratch", "/dev/null/x", "--no-write", "--", "true"],
-        3,
-        "directory for copies of the project",
-    );
-    project.write("docs/development/ci-cd.md", "<!-- noxide bench: end -->");
-    code(&["--rounds", "1", "--", "true"], 2, "must each appear once");
+    code(&["--rounds", "1", "-q", "--", "no-such-program"], 3, "cannot run `no-such-program`");
+    code(&["--rounds", "1", "-q", "--", "./no-such-program"], 3, "cannot run `./no-such-program`");
+    code(&["--rounds", "1", "-q", "--", "sh", "-c", "kill -9 $$"], 1, "was ended by a signal");
+    code(&["--rounds", "1", "-q", "--", "sh", "-c", "echo words; exit 3"], 1, "words");
+    code(&["--rounds", "1", "--scratch", "/dev/null/x", "--", "true"], 3, "directory for copies of the project");
+    project.write("docs/bench.md", "<!-- noxide bench: end -->");
+    code(&["--rounds", "1", "--write", "docs/bench.md", "--", "true"], 2, "must each appear once");
     code(&["--rounds", "1", "--write", ".", "--", "true"], 3, "cannot read the document");
     let empty = project.outer_dir().join("bin");
     fs_err::create_dir(&empty).unwrap();
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
-    let output = command.args(["bench", "--no-write"]).env("PATH", &empty).finish();
+    let output = command.args(["bench"]).env("PATH", &empty).finish();
     assert!(err(&output).contains("nox is not on PATH"), "{}", err(&output));
     write_script(&empty.join("nox"), "#!/bin/sh\ncase $1 in --version) echo 2022.1.7;; esac\n");
     let old = [empty.as_os_str(), &tool_path()].join(std::ffi::OsStr::new(":"));

@@ -101,7 +101,7 @@ fn a_file_without_a_run_is_reported() {
     write_run(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
     code(&["last", "--output=x"], "2 values");
     code(&["last", "nothing"], "a commit or a branch");
-    code(&["last", "last", "--format", "trace"], "--compare has no trace");
+    code(&["last", "last", "--format", "perfetto"], "--compare cannot be written as perfetto");
     fs_err::write(root.join("bad.json"), "{").unwrap();
     code(&["bad.json", "last"], "bad.json");
     git(root, &["init", "-q", "-b", "main"]);

@@ -69,12 +69,16 @@ fn the_critical_path_and_the_lower_bounds_are_right() {
     assert_eq!(expected[3], &WaitReason::Exclusive { session: "ship".to_owned() });
     let bounds = &report.lower_bounds;
     assert_eq!((bounds.needs, bounds.lock.as_ref().unwrap().1, bounds.exclusive), (6_000, 10_000, 1_500));
-    assert_eq!(bounds.largest_bound(), (11_500, "sessions that share db".to_owned()));
+    assert_eq!(bounds.largest_bound(), (11_500, "sessions that share db, plus the exclusive sessions".to_owned()));
     assert_eq!(report.sessions[4].waited, Some(180));
     assert_eq!((report.sessions[4].ready, report.sessions[4].on_critical_path), (10_020, true));
     let slot = record(1, 1, vec![session("a", 0, 100, 0), session("b", 110, 100, 0)]);
     let report = RunReport::from_record(&slot, &[]);
     assert_eq!(report.critical_path[1].reason, WaitReason::Slot { session: "a".to_owned() });
+    assert_eq!(report.lower_bounds.largest_bound().1, "CPU time");
+    let alone = record(1, 2, vec![session("a", 0, 100, 0), session("b", 0, 300, 0)]);
+    let report = RunReport::from_record(&alone, &[]);
+    assert_eq!(report.lower_bounds.largest_bound(), (300, "the longest session".to_owned()));
     let nothing = RunReport::from_record(&record(1, 1, Vec::new()), &[]);
     assert!(nothing.critical_path.is_empty() && nothing.parallel_speedup().is_none());
     assert_eq!((nothing.format_verdict(), nothing.lower_bounds.largest_bound().0), ("0 sessions".to_owned(), 0));
@@ -125,7 +129,7 @@ fn json_is_one_document_and_the_trace_format_loads() {
     assert_eq!((&json["version"], &json["run"]["wall"]), (&2.into(), &12_250.into()));
     assert_eq!(json["sessions"][0]["history"].as_array().unwrap().len(), 2);
     assert_eq!((&json["run"]["install"], &json["run"]["cache"]["misses"]), (&500.into(), &1.into()));
-    let trace: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "trace"]))).unwrap();
+    let trace: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "perfetto"]))).unwrap();
     assert_eq!(trace, build_perfetto_trace(&RunReport::from_record(&one(), &[])));
     let events = trace["traceEvents"].as_array().unwrap();
     let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).count();

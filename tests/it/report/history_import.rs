@@ -211,7 +211,7 @@ fn import_failures_are_reported_and_import_nothing() {
         assert!(err(&output).contains(parse_error), "{}", err(&output));
         assert_eq!(output.status.code(), Some(3));
     };
-    code(&["good.log", "missing.log"], "missing.log");
+    code(&["good.log", "missing.log"], "error: no such file: missing.log");
     code(&["."], "not a file");
     code(&[&forge.at("nothing")], "the forge returned HTTP status 404: no such page");
     code(&[&forge.at("cut")], "/cut: ");

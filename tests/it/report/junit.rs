@@ -61,7 +61,7 @@ def leaks(session):
 #[test]
 fn sessions_are_cases_and_their_own_reports_are_merged() {
     let project = Project::with_sessions(SESSIONS);
-    let settings = "leak-timeout = '20ms'\n[sessions.flaky]\nretries = 2\n[sessions.good]\noutputs = ['*.xml']\n";
+    let settings = "leak-timeout = '20ms'\n[sessions.flaky]\nretries = 2\n[sessions.good]\nartifacts = ['*.xml']\n";
     project.write("noxide.toml", settings);
     let ran = run(&project, "--junit j.xml");
     assert_eq!(ran.code(), 1, "{}", ran.text);

@@ -32,13 +32,13 @@ fn crash_host(signal: Signal, how: &str, mark: &str) {
         let session = result.session(session);
         assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", result.text);
         // With core dumps enabled, the reason says so as well.
-        assert!(session.reason.starts_with(&format!("the nox host process died ({how})")));
+        assert!(session.reason.starts_with(&format!("the process that loaded the noxfile died ({how})")));
     }
     let later = result.session("later");
     assert_eq!(later.outcome, Outcome::Aborted);
-    assert!(later.reason.contains("the nox host process died"), "{later:?}");
+    assert!(later.reason.contains("the process that loaded the noxfile died"), "{later:?}");
     let record = result.record();
-    assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("host")));
+    assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("nox-process")));
     assert!(
         result.text.contains(&format!("died ({how})")) && result.text.contains(": no more sessions can start"),
         "{}",

@@ -1,4 +1,4 @@
-//! Artifacts (`outputs`): collected after each session, on failure too, before dependent sessions start.
+//! Files that `artifacts` names: collected after each session, on failure too, before dependent sessions start.
 
 use std::process::Stdio;
 
@@ -22,14 +22,14 @@ fn artifacts_survive_deletion_by_the_next_session() {
         "{WRITES}@nox.session\ndef tests(session):\n    write('build/report.xml', '<r/>' * 100000)\n    write('build/html/index.html', 'x')\n\
          @nox.session(requires=['tests'])\ndef cleans(session): shutil.rmtree('build'); print('gone')\n"
     ));
-    project.write("noxide.toml", "[sessions.tests]\noutputs = ['build/*.xml', 'build/html']\n");
+    project.write("noxide.toml", "[sessions.tests]\nartifacts = ['build/*.xml', 'build/html']\n");
     let ran = run(&project, "");
     assert_eq!(ran.code(), 0, "{}", ran.text);
     assert!(project.session_log("cleans").contains("gone") && !project.root().join("build").exists());
     let (files, dir) = gathered(&project, "tests");
     assert_eq!(files, ["build/html/index.html", "build/report.xml"]);
     assert_eq!(fs_err::metadata(dir.join("build/report.xml")).unwrap().len(), 400_000);
-    assert!(!ArtifactList::session_dir(&project.newest_run_dir(), "cleans").exists(), "it has no outputs");
+    assert!(!ArtifactList::session_dir(&project.newest_run_dir(), "cleans").exists(), "it has no artifacts");
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn artifacts_of_a_failed_session_come_from_the_last_attempt() {
     ));
     project.write(
         "noxide.toml",
-        "[sessions.tests]\nretries = 1\noutputs = ['out.txt', 'missing-*']\n[sessions.skips]\noutputs = ['out.txt']\n",
+        "[sessions.tests]\nretries = 1\nartifacts = ['out.txt', 'missing-*']\n[sessions.skips]\nartifacts = ['out.txt']\n",
     );
     let ran = run(&project, "");
     assert_eq!(ran.code(), 1, "{}", ran.text);
-    assert!(ran.text.contains("outputs of tests: missing-* matches nothing"), "{}", ran.text);
+    assert!(ran.text.contains("artifacts of tests: missing-* matches nothing"), "{}", ran.text);
     let (files, dir) = gathered(&project, "tests");
     assert_eq!(files, ["out.txt"]);
     assert_eq!(fs_err::read_to_string(dir.join("out.txt")).unwrap(), "attempt 1");
@@ -57,7 +57,7 @@ fn artifacts_of_a_timed_out_session_are_collected() {
     let project = Project::with_sessions(&format!(
         "{WRITES}@nox.session\ndef tests(session):\n    write('build/part.txt', 'half')\n    print('before', flush=True)\n    time.sleep(1000)\n"
     ));
-    project.write("noxide.toml", "grace = '100ms'\n[sessions.tests]\ntimeout = '1s'\noutputs = ['build']\n");
+    project.write("noxide.toml", "grace = '100ms'\n[sessions.tests]\ntimeout = '1s'\nartifacts = ['build']\n");
     assert_eq!(run(&project, "").code(), 1);
     assert_eq!(gathered(&project, "tests").0, ["build/part.txt"]);
 }
@@ -112,7 +112,7 @@ fn a_second_interrupt_skips_artifacts() {
         "@nox.session\ndef tests(session):\n    pathlib.Path('out').write_text('x')\n    \
          session.run('sh', '-c', 'trap \"\" INT; touch up; sleep 1000', external=True)\n",
     );
-    project.write("noxide.toml", "[sessions.tests]\noutputs = ['out']\n");
+    project.write("noxide.toml", "[sessions.tests]\nartifacts = ['out']\n");
     let mut command = noxide_command(&project, "run");
     let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("session", || project.root().join("up").exists().then_some(()));

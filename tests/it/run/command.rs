@@ -237,6 +237,13 @@ fn bad_input_gets_one_message_and_its_exit_code() {
             4,
             vec!["no session is selected"],
         ),
+        // nox's own sentences are not searched for names: `by` is not a misspelt session.
+        (project(&sh("b", "true")), vec!["run", "-k", "zzz"], 4, vec!["filtering by keyword", "`noxide list`"]),
+        (project(&sh("be", "true")), vec!["list", "-k", "zzz"], 4, vec!["filtering by keyword", "`noxide list`"]),
+        (project(&sh("b", "true")), vec!["run", "-t", "zzz"], 4, vec!["Tag selection", "`noxide list`"]),
+        (project(&sh("b", "true")), vec!["run", "-p", "3.1"], 4, vec!["Python version selection", "`noxide list`"]),
+        (project(&sh("b", "true")), vec!["run", "-k", "not ("], 2, vec!["must be a Python expression"]),
+        (project(""), vec!["run"], 4, vec!["No sessions found"]),
         (project(&sh("lint", "true")), vec!["run", "--no-such-flag"], 2, vec!["--no-such-flag"]),
         (project(&sh("lint", "true")), vec!["-C", "nowhere", "run"], 2, vec!["nowhere"]),
         (project(&sh("lint", "true")), vec!["run", "--nox", "/bin/true"], 2, vec!["neither a nox command"]),
@@ -249,6 +256,8 @@ fn bad_input_gets_one_message_and_its_exit_code() {
         for words in expected {
             assert!(ran.stderr.contains(words), "{arguments:?}: {words} is not in\n{}", ran.stderr);
         }
+        let is_misspelt = arguments.contains(&"lnit");
+        assert_eq!(ran.stderr.contains("did you mean"), is_misspelt, "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.len() < 6_000, "{arguments:?}: {} bytes", ran.stderr.len());
         assert!(!ran.stderr.contains("nox/"), "nox's own frames are left out: {}", ran.stderr);
     }

@@ -128,9 +128,9 @@ fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     let outcomes = ["runs", "done", "waits"].map(|name| ran.outcome(name));
     assert_eq!((ran.exit, outcomes), (1, [Outcome::Crashed, Outcome::Passed, Outcome::Aborted]));
     assert!(ran.session("done").attempts[0].leaky, "its output is still open");
-    let notice = "the nox host process died (signal: 11 (SIGSEGV)): no more sessions can start";
+    let notice = "the process that loaded the noxfile died (signal: 11 (SIGSEGV)): no more sessions can start";
     assert_eq!(ran.record.notices, ["a notice", notice]);
-    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("host"));
+    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("nox-process"));
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_plan_serializes() {
         timeout: Some(Duration::from_secs(9)),
         memory: Some(1 << 30),
         env: vec![("A".to_owned(), "1".to_owned())],
-        outputs: vec!["dist/*".to_owned()],
+        artifacts: vec!["dist/*".to_owned()],
         ..rule("wide")
     };
     let two = SessionRule { cpus: NonZeroUsize::new(64).map(CpuCount::Count), exclusive: Some(false), ..rule("alone") };

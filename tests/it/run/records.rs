@@ -197,7 +197,6 @@ fn outcomes_have_names_and_properties() {
         (Outcome::TimedOut, "timed-out", false, true),
         (Outcome::Crashed, "crashed", false, true),
         (Outcome::Cancelled, "cancelled", false, true),
-        (Outcome::Replayed, "replayed", true, false),
         (Outcome::Skipped, "skipped", true, false),
         (Outcome::Aborted, "aborted", false, true),
     ];

@@ -122,7 +122,7 @@ fn temp_dir_of(project: &Project, session: &str) -> PathBuf {
 #[test]
 fn each_session_has_a_folder_for_temporary_files() {
     let project = Project::with_sessions(TEMPORARY);
-    project.write("noxide.toml", "history = 1\n");
+    project.write("noxide.toml", "keep-runs = 1\n");
     assert_eq!(run(&project, "").code(), 1);
     let (good, empty, bad) =
         (temp_dir_of(&project, "good"), temp_dir_of(&project, "empty"), temp_dir_of(&project, "bad"));

@@ -67,7 +67,7 @@ fn advice_is_written_into_the_settings_file_and_verified() {
 
         report: requires=["unit"]  # made.txt
 
-    4 sessions traced: 2 races
+    4 sessions traced: 2 conflicts
     "#);
     assert_eq!(project.read("pyproject.toml"), before, "--check writes nothing");
     let graph = project.noxide(&["graph"]);
@@ -88,7 +88,11 @@ fn advice_is_written_into_the_settings_file_and_verified() {
     let ran = project.noxide(&["trace", "--check"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("unit and integration  (lock log-txt)"), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with("4 sessions traced: no races; 1 race already separated\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with("4 sessions traced: no new conflicts; 1 conflict is already prevented\n"),
+        "{}",
+        ran.stdout
+    );
     let again = project.noxide(&["trace", "--apply", "-v"]);
     assert!(again.stderr.contains("no settings to write"), "{}", again.stderr);
     assert_eq!(project.read("pyproject.toml"), after);
