@@ -105,7 +105,7 @@ pub(crate) fn execute_run(
         run_dir,
         metadata,
         terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run_id.to_owned()), ("NOXIDE_MARK".to_owned(), tag.as_str().to_owned())],
+        env: run_env(run_id, tag.as_str(), terminal.is_some()),
         process_tag: tag.as_str().to_owned(),
         notices,
         resources: &resources,
@@ -140,6 +140,16 @@ impl ExecutedRun {
         let Self { exit_code, accesses, run_dir, .. } = self;
         (RunResult { exit_code, run_dir, accesses, provisioner }, warnings)
     }
+}
+
+/// Returns the environment variables of all sessions.
+fn run_env(run_id: &str, tag: &str, has_terminal: bool) -> Vec<(String, String)> {
+    let mut env = vec![("NOXIDE_RUN", run_id), ("NOXIDE_MARK", tag)];
+    if has_terminal {
+        // A pager would wait for keys, and sessions' terminals have no input.
+        env.extend([("PAGER", "cat"), ("GIT_PAGER", "cat")]);
+    }
+    env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn spawn_worker(

@@ -61,7 +61,6 @@ impl SessionLauncher for HostLauncher<'_> {
             posargs: request.posargs.clone(),
             env: request.env.iter().cloned().chain(env).collect(),
             nice: request.nice,
-            tty: request.terminal,
             leak_timeout_ms: request.leak_timeout_ms,
             remaining_sessions: request.remaining_sessions,
             trace,

@@ -19,8 +19,6 @@ pub struct LaunchRequest {
     pub env: Vec<(String, String)>,
     /// Niceness to add, as in `nice`.
     pub nice: i32,
-    /// Whether its output is a terminal.
-    pub terminal: bool,
     /// How long to wait for processes that a command left running with its output open, in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many sessions have not started yet.

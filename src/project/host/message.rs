@@ -39,8 +39,6 @@ pub struct HostRunRequest {
     pub env: Vec<(String, String)>,
     /// Added to its niceness.
     pub nice: i32,
-    /// Whether its output is a terminal, which becomes its controlling terminal.
-    pub tty: bool,
     /// How long to wait for processes that a command left running with output open that nox reads, in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many sessions have not started yet: the host prepares processes for them.
@@ -71,7 +69,6 @@ impl HostRunRequest {
             posargs: None,
             env: Vec::new(),
             nice: 0,
-            tty: false,
             leak_timeout_ms: 200,
             remaining_sessions: 0,
             trace: None,
@@ -194,7 +191,7 @@ mod tests {
         let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"required_outcomes":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_timeout_ms":200,"remaining_sessions":0}"#
+            r#"{"type":"run","id":3,"required_outcomes":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"leak_timeout_ms":200,"remaining_sessions":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

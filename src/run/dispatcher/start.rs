@@ -126,7 +126,6 @@ impl Dispatcher<'_> {
             posargs: progress.and_then(|progress| progress.posargs.clone()),
             env,
             nice: progress.map_or(0, |progress| progress.nice),
-            terminal: self.context.terminal.is_some(),
             leak_timeout_ms: to_millis(self.context.options.leak_timeout),
             remaining_sessions: self.scheduler.count_waiting() + self.retries.len(),
         };

@@ -11,3 +11,4 @@ mod records;
 mod rerun;
 mod schedule;
 mod session_resources;
+mod terminal;

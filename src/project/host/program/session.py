@@ -96,14 +96,6 @@ def apply_request(request, out, err):
     sys.stderr.flush()
     os.dup2(out, 1)
     os.dup2(err, 2)
-    if request.get("tty"):
-        import fcntl
-        import termios
-
-        try:
-            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-        except OSError:
-            pass  # the output is still a terminal, but not the controlling one
     for fd in (out, err):
         if fd > 2:
             os.close(fd)
