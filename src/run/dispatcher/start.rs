@@ -140,7 +140,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Handles `session.notify`: adds the session to the run if it is not part of it, and starts it after all others.
+    /// Handles `session.notify`: adds the session to the run, after all others, if it is not part of it.
     pub(super) fn handle_notify(
         &mut self,
         by: SessionId,
@@ -148,14 +148,8 @@ impl Dispatcher<'_> {
         matches: &[SessionId],
         posargs: Option<Vec<String>>,
     ) {
-        let planned: Vec<SessionIndex> = matches.iter().filter_map(|id| self.session_index(*id)).collect();
-        if !planned.is_empty() {
-            // nox ignores the call if a session of that name is queued, running or finished. In a parallel run a queued
-            // one must be postponed, or it could start before the session that notifies it has finished.
-            for session in planned {
-                self.postpone_session(session);
-            }
-        } else if !self.stopping {
+        // nox ignores the call if a session of that name is queued, running or finished.
+        if !self.stopping && matches.iter().all(|id| self.session_index(*id).is_none()) {
             let declared = &self.context.manifest.sessions[target.0];
             let session = self.context.plan.add_session(declared, target, self.context.options, self.context.history);
             self.scheduler.add_task(self.context.plan[session].task.clone());
