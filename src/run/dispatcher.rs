@@ -12,6 +12,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use signal_hook::consts::SIGINT;
+
 use super::attempt::RunningAttempt;
 use super::capacity::{MemoryPressure, available_memory};
 use super::deadlines::{RetryQueue, RunClock};
@@ -172,6 +174,8 @@ impl<'a> Dispatcher<'a> {
             self.handle_tick();
         }
         let exit = match self.ending_signal {
+            // As in nox, Ctrl-C in a server that then exits with 0 is its normal end.
+            Some(SIGINT) if !self.failed => 0,
             Some(signal) => SignalEvent::exit_code(signal),
             None => u8::from(self.failed),
         };
@@ -191,6 +195,8 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Notified { id, target, matches, posargs }) => {
                 self.handle_notify(id, target, &matches, posargs);
             }
+            RunMessage::Launch(LaunchEvent::Interrupted { id, timeout_ms }) => self.extend_grace(id, timeout_ms),
+            RunMessage::Launch(LaunchEvent::Answered { id }) => self.answer_interrupt(id),
             RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use super::crash_recovery::RunTag;
 use super::dispatcher::{Dispatcher, RunContext, RunMessage};
 use super::host_launcher::HostLauncher;
+use super::nox_report::NoxResults;
 use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::prepared_run::PreparedRun;
@@ -55,6 +56,7 @@ pub(crate) struct RunStartError {
 pub(crate) struct ExecutedRun {
     pub(crate) exit_code: u8,
     accesses: BTreeMap<SessionId, SessionAccesses>,
+    nox_results: NoxResults,
     worker: Option<ProvisionWorker<CacheProvisioner>>,
     options: RunOptions,
     history: SessionHistory,
@@ -68,6 +70,8 @@ pub(crate) struct RunResult {
     pub(crate) run_dir: PathBuf,
     /// Files and sockets that traced sessions accessed.
     pub(crate) accesses: BTreeMap<SessionId, SessionAccesses>,
+    /// The results of the sessions as nox reports them.
+    pub(crate) nox_results: NoxResults,
     /// The provisioner of the run; `None` after a signal.
     pub(crate) provisioner: Option<CacheProvisioner>,
 }
@@ -112,12 +116,12 @@ pub(crate) fn execute_run(
         provision_queue: worker.as_ref().map(ProvisionWorker::queue),
     };
     let exit_code = Dispatcher::new(context, &mut launcher, subscriber, (sender, messages)).run();
-    let accesses = launcher.into_accesses();
+    let (accesses, nox_results) = launcher.into_accesses_and_results();
     kill_run_processes(Some(&tag.env_entry()), Some(host_pid));
     // The host can exit while the record is written.
     host.request_exit();
     resources.clean_up();
-    Ok(ExecutedRun { exit_code, accesses, worker, options, history, run_dir: run_dir.to_path_buf() })
+    Ok(ExecutedRun { exit_code, accesses, nox_results, worker, options, history, run_dir: run_dir.to_path_buf() })
 }
 
 impl ExecutedRun {
@@ -137,8 +141,8 @@ impl ExecutedRun {
             }
             warnings.extend(provisioner.take_warnings());
         }
-        let Self { exit_code, accesses, run_dir, .. } = self;
-        (RunResult { exit_code, run_dir, accesses, provisioner }, warnings)
+        let Self { exit_code, accesses, nox_results, run_dir, .. } = self;
+        (RunResult { exit_code, run_dir, accesses, nox_results, provisioner }, warnings)
     }
 }
 

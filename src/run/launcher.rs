@@ -33,6 +33,9 @@ pub trait SessionLauncher {
     /// When the host has exited.
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
+    /// Tells a session whose interrupted command exited with 0 whether it goes on.
+    fn answer_interrupt(&mut self, _: SessionId, _allowed: bool) {}
+
     /// Called when a session's attempt has ended and its processes have exited.
     fn on_attempt_finished(&mut self, _: SessionId) {}
 
@@ -78,6 +81,18 @@ pub enum LaunchEvent {
         matches: Vec<SessionId>,
         /// Arguments for the notified session.
         posargs: Option<Vec<String>>,
+    },
+    /// A command was interrupted for which the session sets nox's own timeouts: nox stops it after them.
+    Interrupted {
+        /// The session.
+        id: SessionId,
+        /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
+        timeout_ms: Option<u64>,
+    },
+    /// An interrupted command exited with 0; the session waits for [`SessionLauncher::answer_interrupt`].
+    Answered {
+        /// The session.
+        id: SessionId,
     },
     /// Its process has exited.
     Exited(ExitReport),

@@ -95,6 +95,13 @@ pub(super) enum HostCommand<'a> {
     WarmUp,
     /// Run a session; the descriptors of its stdout and stderr are sent with the message.
     Run(&'a HostRunRequest),
+    /// Tell a session that sent [`HostMessage::Answered`] whether it goes on.
+    Continue {
+        /// The session.
+        id: SessionId,
+        /// Whether it goes on; otherwise it counts as interrupted.
+        allowed: bool,
+    },
     /// Stop all sessions and exit.
     Exit,
 }
@@ -137,6 +144,18 @@ pub enum HostMessage {
         /// Positional arguments for the target, if any.
         posargs: Option<Vec<String>>,
     },
+    /// A command was interrupted for which the session sets nox's own timeouts: nox stops it after them.
+    Interrupted {
+        /// The session.
+        id: SessionId,
+        /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
+        timeout_ms: Option<u64>,
+    },
+    /// An interrupted command exited with 0. The session waits until it is told whether to go on.
+    Answered {
+        /// The session.
+        id: SessionId,
+    },
     /// A session's process has exited.
     Finished(FinishedMessage),
 }
@@ -163,6 +182,9 @@ pub struct FinishedMessage {
     /// Whether a command whose output nox captured left a process running that had the output open.
     #[serde(default)]
     pub leaked: bool,
+    /// Its entry in nox's report as nox writes it: a JSON object; `None` if nox has no result.
+    #[serde(default)]
+    pub entry: Option<String>,
     /// Totals of its installs; `None` if it made none or they were not counted.
     #[serde(default)]
     pub installs: Option<InstallTotals>,

@@ -60,7 +60,7 @@ fn the_timeout_of_a_session_overrides_that_of_the_run() {
 }
 
 #[test]
-fn an_interrupted_session_with_exit_code_0_has_not_passed() {
+fn a_timed_out_session_with_exit_code_0_has_not_passed() {
     let polite = "trap 'echo bye; exit 0' INT TERM; echo up > up; while :; do sleep 0.05; done";
     let project = Project::with_grace("20s", &shell_session("polite", polite));
     let result = RunningNoxide::run(&project, &["--timeout", "900ms"]);

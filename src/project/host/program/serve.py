@@ -88,6 +88,8 @@ class Host:
                 self.ended = True
             elif message["type"] == "warm-up":
                 self.warm_up()
+            elif message["type"] == "continue":
+                self.answer_interrupt(message["id"], message["allowed"])
             elif message["type"] == "run":
                 count = 3 if message.get("trace") else 2
                 self.received = self.channel.descriptors[:count]
@@ -103,6 +105,15 @@ class Host:
                 finally:
                     while self.received:
                         os.close(self.received.pop())
+
+    def answer_interrupt(self, session, allowed):
+        """Tells a session whether it goes on; it waits for this after a command that exited with 0 on an interrupt."""
+        for running in self.running.values():
+            if running.id == session:
+                try:
+                    os.write(running.pipe, b"1" if allowed else b"0")
+                except OSError:
+                    pass  # it has exited
 
     def start(self, request, descriptors):
         if self.mode == "fork":
@@ -181,6 +192,10 @@ class Host:
             if "ready" in message:
                 self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
                 running.started = True
+            elif "interrupted" in message:
+                self.channel.send({"type": "interrupted", "id": running.id, "timeout_ms": message["interrupted"]})
+            elif "answered" in message:
+                self.channel.send({"type": "answered", "id": running.id})
             elif "notify" in message:
                 self.channel.send({"type": "notify", "id": running.id, "target": message["notify"],
                                    "matches": message["matches"], "posargs": message["posargs"]})
@@ -232,6 +247,7 @@ class Host:
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
             "installs": answer.get("installs"),
             "leaked": answer.get("leaked", False),
+            "entry": answer.get("entry"),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 
