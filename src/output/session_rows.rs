@@ -46,7 +46,7 @@ pub(crate) fn to_single_line(text: &str) -> String {
 
 /// Returns the column width of session names.
 pub(crate) fn session_name_width(state: &RunState) -> usize {
-    let widths = state.sessions().iter().map(|view| measure_text_width(view.spec.name.as_str()));
+    let widths = state.sessions().iter().map(|view| measure_text_width(&view.spec.name.display_name()));
     widths.max().unwrap_or(0).min(MAX_NAME_WIDTH)
 }
 
@@ -84,7 +84,7 @@ impl SessionRows {
             rest = format!("attempt {attempt}");
         }
         let rest = self.theme.style_text(TextStyle::Dim, &rest);
-        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, spec.name.as_str(), &rest)
+        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, &spec.name.display_name(), &rest)
     }
 
     /// Returns the row of a session added during the run.
@@ -116,7 +116,7 @@ impl SessionRows {
             self.theme.outcome_mark(result.outcome),
             outcome_word(result),
             style,
-            result.session.as_str(),
+            &result.session.display_name(),
             &rest,
         )
     }
@@ -152,7 +152,10 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
     for (spec, attempt) in running {
         let usual = spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
         let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(attempt.started_at));
-        text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, spec.name.as_str())));
+        text.push_str(&format!(
+            "\n  {} {elapsed}{usual}",
+            theme.style_text(TextStyle::Bold, &spec.name.display_name())
+        ));
         let tail = log_reader::read_log_tail(&run_dir.join(&attempt.log_path), u64::MAX, RUNNING_TAIL_LINES)
             .unwrap_or_default();
         for line in tail.lines {

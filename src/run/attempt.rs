@@ -365,8 +365,9 @@ impl RunningAttempt {
                 // Only the group, as a terminal does: Ctrl-C does not stop a daemon that left it.
                 StopSignal::Interrupt => signal_group(tree.group, Signal::INT),
                 StopSignal::Terminate => tree.send_signal(Signal::TERM),
-                StopSignal::Kill => tree.kill_all(),
+                StopSignal::Kill => return tree.kill_all(),
             }
+            tree.continue_stopped();
         }
     }
 

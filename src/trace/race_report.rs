@@ -126,7 +126,7 @@ impl RaceReport {
         let is_current = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
         let earlier: Vec<LearnedConflict> = cache.conflicts.iter().filter(is_current).cloned().collect();
         for (session, _) in &self.sessions {
-            cache.fingerprints.insert(session.name.to_string(), session_fingerprint(session, posargs));
+            cache.fingerprints.insert(session.name.as_str().to_owned(), session_fingerprint(session, posargs));
         }
         let mut all: Vec<(Session, SessionAccesses)> = Vec::new();
         for session in &manifest.sessions {
@@ -138,7 +138,7 @@ impl RaceReport {
         }
         let order: Vec<usize> = (0..all.len()).collect();
         let report = Self::new(all, &KnownOrdering::default(), &order, &manifest.root);
-        let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
+        let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.as_str().to_owned()).collect();
         cache.conflicts = report.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
         for learned in earlier {
             let is_same = |new: &LearnedConflict| new.first == learned.first && new.second == learned.second;

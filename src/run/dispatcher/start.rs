@@ -149,7 +149,13 @@ impl Dispatcher<'_> {
         posargs: Option<Vec<String>>,
     ) {
         // nox ignores the call if a session of that name is queued, running or finished.
-        if !self.stopping && matches.iter().all(|id| self.session_index(*id).is_none()) {
+        if matches.iter().any(|id| self.session_index(*id).is_some()) {
+            return;
+        }
+        if self.stopping {
+            // It would have run, so the run is not complete.
+            self.failed = true;
+        } else {
             let declared = &self.context.manifest.sessions[target.0];
             let session = self.context.plan.add_session(declared, target, self.context.options, self.context.history);
             self.scheduler.add_task(self.context.plan[session].task.clone());

@@ -72,6 +72,16 @@ fn a_timed_out_session_with_exit_code_0_has_not_passed() {
     assert!(!polite.attempts[0].leaky);
 }
 
+#[test]
+fn a_stopped_process_is_ended_without_waiting_for_its_grace_period() {
+    let frozen = "trap 'echo bye; exit 3' INT; (kill -STOP $$) ; sleep 621.21";
+    let project = Project::with_grace("20s", &shell_session("frozen", frozen));
+    let result = RunningNoxide::run(&project, &["--timeout", "2s"]);
+    assert_eq!(result.outcome("frozen"), Outcome::TimedOut, "{}", result.text);
+    assert!(result.elapsed < Duration::from_secs(15), "{:?}", result.elapsed);
+    assert!(String::from_utf8_lossy(&result.log("frozen", 1)).contains("bye"), "it handled the signal");
+}
+
 /// A session that passes at its third attempt.
 const THIRD_TIME: &str = "echo x >> tries; test $(wc -l < tries) -ge 3";
 

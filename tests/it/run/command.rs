@@ -141,6 +141,45 @@ def report(session):
 }
 
 #[test]
+fn odd_names_break_no_row() {
+    let body = "
+@nox.session(name='two\\nlines \\x1b[31mred')
+def odd(session):
+    pass
+@nox.session(name='x' * 300)
+def long(session):
+    pass
+@nox.session
+def short(session):
+    pass
+";
+    let project = project(body);
+    for arguments in
+        [&["run"][..], &["run", "--output", "labelled", "-v"], &["list"], &["graph"], &["run", "--dry-run"]]
+    {
+        let ran = project.noxide(arguments);
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+        assert!(!ran.text.contains("\x1b"), "{:?}", ran.text);
+        assert!(ran.text.contains(r"two\nlines \x1b[31mred"), "{}", ran.text);
+        let widest = ran.text.lines().filter(|line| !line.contains("xxx")).map(|line| line.chars().count()).max();
+        assert!(widest < Some(150), "{}", ran.text);
+    }
+    let ran = project.noxide(&["run", "-s", "two\nlines \x1b[31mred"]);
+    assert_eq!((ran.exit, ran.outcomes().len()), (Some(0), 1), "{}", ran.text);
+}
+
+#[test]
+fn many_slots_are_used_or_refused() {
+    let project = project(&sh("one", "true"));
+    project.write("noxide.toml", "[sessions.one]\ncpus = 'all'\n");
+    let ran = project.noxide(&["run", "-j", "10000"]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    let refused = project.noxide(&["run", "-j", "1000000000"]);
+    assert_eq!(refused.exit, Some(2), "{}", refused.text);
+    assert!(refused.text.contains("must be a number from 1 to 10000, or `auto`"), "{}", refused.text);
+}
+
+#[test]
 fn settings_order_lock_and_isolate_sessions() {
     let names = ["a", "b", "c", "d"];
     let body: String = names.iter().map(|name| sh(name, "echo $ONLY; sleep 0.2")).collect();

@@ -70,6 +70,13 @@ fn the_run_is_interrupted_if_a_session_did_not_start() {
     let result = run.finish();
     assert_eq!(result.code(), 130, "{}", result.text);
     assert_eq!((result.outcome("serve"), result.outcome("later")), (Outcome::Passed, Outcome::Aborted));
+    let notifies = "    session.notify('later')\n@nox.session(default=False)\ndef later(session): pass\n";
+    let project = Project::with_sessions(&format!("{SERVE}{notifies}"));
+    let run = RunningNoxide::start(&project, &[]);
+    run.wait_for_file("up");
+    run.signal(Signal::INT);
+    let result = run.finish();
+    assert_eq!((result.code(), result.outcomes().len()), (130, 1), "{}", result.text);
 }
 
 #[test]
@@ -103,7 +110,9 @@ fn only_an_interrupt_by_the_user_lets_a_session_go_on() {
         let project = Project::with_sessions(SERVE);
         let run = RunningNoxide::start(&project, flags);
         run.wait_for_file("up");
-        signal.map(|signal| run.signal(signal));
+        if let Some(signal) = signal {
+            run.signal(signal);
+        }
         let result = run.finish();
         let outcome = if signal.is_some() { Outcome::Cancelled } else { Outcome::TimedOut };
         assert_eq!(result.outcome("serve"), outcome, "{}", result.text);

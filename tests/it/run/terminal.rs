@@ -59,6 +59,13 @@ fn a_prompt_fails_at_once() {
     assert!(log.contains("\ncat\n"), "git needs no key to show more than a page");
 }
 
+#[test]
+fn a_prompt_of_the_noxfile_fails_at_once() {
+    let project = Project::new("import getpass\ngetpass.getpass()\n");
+    let said = type_keys(&project, &["run"], "wait EOFError");
+    assert!(said.ends_with("after line echo 3\n"), "{said}");
+}
+
 /// A session whose process ends at the first signal; its server saves its data at SIGTERM.
 const SERVES: &str = "
 SERVER = '''trap '' INT; trap 'sleep 1; echo saved > saved; exit' TERM; echo up > up; while :; do sleep 0.05; done'''

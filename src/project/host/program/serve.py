@@ -302,11 +302,29 @@ def prepare_process():
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
+    leave_terminal()
     sys.path[:] = [entry for entry in sys.path if entry != ""]
     sys.argv[0] = os.path.join(os.path.dirname(sys.executable), "nox")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
     return fd
+
+
+def leave_terminal():
+    """Gives up the controlling terminal: a background process that asks there would be stopped, not answered."""
+    import fcntl
+    import termios
+
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return  # it has none
+    try:
+        fcntl.ioctl(fd, termios.TIOCNOTTY)
+    except OSError:
+        pass  # not supported by this system
+    finally:
+        os.close(fd)
 
 
 def exit_process():
