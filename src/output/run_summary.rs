@@ -2,7 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::session_rows::{outcome_word, result_notes};
+use super::session_rows::{outcome_word, result_notes, shorten_middle};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};
@@ -192,12 +192,12 @@ fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, r
         let notes_fit = notes_width >= MIN_NOTES_WIDTH || measure_text_width(&line.notes) <= notes_width;
         if !line.notes.is_empty() && notes_fit {
             row.push_str("  ");
-            row.push_str(&truncate_str(&line.notes, notes_width, theme.ellipsis()));
+            row.push_str(&shorten_middle(&line.notes, notes_width, theme));
         }
         rows.push(row.trim_end().to_owned());
         if !line.notes.is_empty() && !notes_fit {
             let indent = outcome_width.min(4);
-            let note = truncate_str(&line.notes, max_width.saturating_sub(indent), theme.ellipsis()).into_owned();
+            let note = shorten_middle(&line.notes, max_width.saturating_sub(indent), theme).into_owned();
             rows.push(format!("{}{note}", " ".repeat(indent)));
         }
     }
@@ -274,14 +274,14 @@ mod tests {
                     session                time
         + passed    lint                   3.2s
         + flaky     unit_tests            56.0s
-            passed on attempt 2, left proces...
+            passed on attempt 2, lef... running
         x failed    tests-3.12(db='po...   9.0s
-            command pytest -x failed with ex...
+            command pytest ... with exit code 1
         = replayed  docs
         - skipped   tests-3.9
             Python interpreter 3.9 not found
         o aborted   coverage_report
-            tests-3.12(db='postgres') did no...
+            tests-3.12(db='post... did not pass
         ");
         for width in 1..150 {
             for row in summary_table(&state, PLAIN, Some(width), false) {

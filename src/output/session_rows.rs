@@ -1,8 +1,9 @@
 //! Session rows: started, added, retried, finished, and running sessions on request.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use console::{Alignment, measure_text_width, pad_str};
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState, log_reader};
@@ -13,6 +14,8 @@ use crate::text::{format_duration, format_whole_seconds, sanitize_line};
 const RUNNING_TAIL_LINES: usize = 4;
 /// Maximum padding of session names.
 const MAX_NAME_WIDTH: usize = 36;
+/// How much of the end of a shortened text is kept: ` failed with exit code -11 (SIGSEGV)`.
+const MAX_TAIL_WIDTH: usize = 36;
 /// Width of the longest outcome word.
 const OUTCOME_WIDTH: usize = 9;
 
@@ -42,6 +45,28 @@ pub(crate) fn result_notes(result: &SessionResult) -> Vec<String> {
 pub(crate) fn to_single_line(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
     lines.join(" ").trim().to_owned()
+}
+
+/// Cuts the middle out of a plain text that is too wide: the end of a reason has the exit code.
+pub(crate) fn shorten_middle(text: &str, max_width: usize, theme: OutputTheme) -> Cow<'_, str> {
+    let ellipsis_width = measure_text_width(theme.ellipsis());
+    let tail_width = (max_width / 2).min(MAX_TAIL_WIDTH);
+    if measure_text_width(text) <= max_width || max_width <= 2 * ellipsis_width {
+        return truncate_str(text, max_width, theme.ellipsis());
+    }
+    let (mut start, mut used_width) = (text.len(), 0);
+    for (at, c) in text.char_indices().rev() {
+        used_width += measure_text_width(&text[at..at + c.len_utf8()]);
+        if used_width > tail_width {
+            break;
+        }
+        start = at;
+    }
+    // Whole words, if there are any.
+    start += text[start..].find(' ').unwrap_or(0);
+    let tail = &text[start..];
+    let head = truncate_str(text, max_width - measure_text_width(tail), theme.ellipsis());
+    Cow::Owned(format!("{head}{tail}"))
 }
 
 /// Returns the column width of session names.
@@ -169,6 +194,19 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
 mod tests {
     use super::*;
     use crate::output::event_builder::{RunEventBuilder, session_spec, session_spec_with_usual};
+
+    #[test]
+    fn the_exit_code_of_a_long_command_stays_visible() {
+        let theme = OutputTheme { color: false, unicode: true };
+        let shorten = |text: &'static str, width: usize| shorten_middle(text, width, theme).into_owned();
+        let reason = "Command sh -c 'a long script with many words' failed with exit code 3";
+        assert_eq!(shorten(reason, 69), reason);
+        assert_eq!(shorten(reason, 40), "Command sh -c 'a long … with exit code 3");
+        assert_eq!(shorten(reason, 60), "Command sh -c 'a long script with m… failed with exit code 3");
+        for width in 1..80 {
+            assert!(measure_text_width(&shorten("漢字 is wide: 漢字漢字漢字漢字漢字漢字", width)) <= width, "{width}");
+        }
+    }
 
     #[test]
     fn rows_are_aligned_and_complete() {
