@@ -202,7 +202,7 @@ fn create_events_file(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Cli
 fn write_reports(args: &OutputArgs, manifest: &NoxfileManifest, result: &RunResult, record: &RunRecord) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(path) = args.report.as_ref().or(manifest.report.as_ref()) {
-        let written = write_nox_report(path, manifest, record);
+        let written = write_nox_report(path, manifest, record, &result.nox_results);
         warnings.extend(written.err().map(|error| format!("cannot write nox's report: {error}")));
     }
     if let Some(path) = &args.junit {

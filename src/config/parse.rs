@@ -22,6 +22,9 @@ const MEMORY_UNITS: &[(&str, u64)] = &[
     ("b", 1),
 ];
 
+/// Maximum number of slots: more would only cost time and memory.
+pub(super) const MAX_JOBS: usize = 10_000;
+
 /// Why a value is invalid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ValueParseError {
@@ -38,7 +41,7 @@ pub enum ValueParseError {
     #[error("must be greater than 0")]
     Zero,
     /// Not a number of slots, or `auto`.
-    #[error("must be a number of at least 1, or `auto`")]
+    #[error("must be a number from 1 to {MAX_JOBS}, or `auto`")]
     Jobs,
     /// Not a number of slots, or `all`.
     #[error("must be a number of at least 1, or `all`")]
@@ -141,7 +144,10 @@ pub(crate) fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
 pub(crate) fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
     match text.trim() {
         auto if auto.eq_ignore_ascii_case("auto") => Ok(JobCount::Auto),
-        number => number.parse().map(JobCount::Count).map_err(|_| ValueParseError::Jobs),
+        number => match number.parse::<NonZeroUsize>() {
+            Ok(count) if count.get() <= MAX_JOBS => Ok(JobCount::Count(count)),
+            _ => Err(ValueParseError::Jobs),
+        },
     }
 }
 
@@ -252,7 +258,10 @@ mod tests {
         assert_eq!(parse_jobs("2"), Ok(JobCount::Count(two)));
         assert_eq!(parse_jobs("AUTO").map(JobCount::count), Ok(None));
         assert_eq!(parse_jobs("2").map(JobCount::count), Ok(Some(two)));
-        assert_eq!(parse_jobs("0"), Err(ValueParseError::Jobs));
+        assert_eq!(parse_jobs("10000").map(|jobs| jobs.count().map(usize::from)), Ok(Some(10_000)));
+        for wrong in ["0", "10001", "1000000000", "99999999999999999999999", "1e9"] {
+            assert_eq!(parse_jobs(wrong), Err(ValueParseError::Jobs));
+        }
         assert_eq!(parse_cpus("all"), Ok(CpuCount::All));
         assert_eq!(parse_cpus("2"), Ok(CpuCount::Count(two)));
         assert_eq!(parse_cpus("-1"), Err(ValueParseError::Cpus));

@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
+use super::parse::MAX_JOBS;
 use crate::run::NamedChoice;
 
 /// Returns the keys of a table, from its schema.
@@ -76,7 +77,7 @@ value_schemas! {
     /// `"30d"`, `"8w"`, a duration, or seconds.
     AgeSchema = { "type": ["string", "integer"], "minimum": 0, "examples": ["30d", "8w", "36h"] };
     /// A number of at least 1, or `"auto"`.
-    JobsSchema = { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }] };
+    JobsSchema = { "anyOf": [{ "type": "integer", "minimum": 1, "maximum": MAX_JOBS }, { "const": "auto" }] };
     /// A number of at least 1, or `"all"`.
     CpusSchema = { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "all" }] };
     /// `"800MiB"`.

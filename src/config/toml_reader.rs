@@ -137,7 +137,7 @@ impl TomlReader {
     }
 
     pub(super) fn read_jobs(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<JobCount>> {
-        self.read_value(key, "a number of at least 1 or \"auto\"", node, |value| match string_value(value) {
+        self.read_value(key, "a number from 1 to 10000 or \"auto\"", node, |value| match string_value(value) {
             Some(text) => Some(parse_jobs(&text).and_then(|jobs| match jobs {
                 JobCount::Auto => Ok(jobs),
                 JobCount::Count(_) => Err(ValueParseError::Jobs),

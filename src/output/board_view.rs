@@ -74,7 +74,7 @@ struct BoardColumns {
 impl BoardColumns {
     fn for_sessions(active: &[&SessionView], max_width: usize, now: u64) -> Self {
         let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
-        let name = widest(&mut active.iter().map(|view| measure_text_width(view.spec.name.as_str())));
+        let name = widest(&mut active.iter().map(|view| measure_text_width(&view.spec.name.display_name())));
         let time = widest(&mut active.iter().map(|view| measure_text_width(&session_time(view, max_width, now))));
         let max_name_width = if max_width < COMPACT_WIDTH { max_width.saturating_sub(time + 6) } else { max_width / 3 };
         let bar = max_width >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.spec.usual_ms.is_some());
@@ -103,7 +103,8 @@ fn session_time(view: &SessionView, max_width: usize, now: u64) -> String {
 
 fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, max_width: usize, now: u64) -> String {
     let theme = board.theme;
-    let name = pad_str(view.spec.name.as_str(), columns.name_width, Alignment::Left, Some(theme.ellipsis()));
+    let name = view.spec.name.display_name();
+    let name = pad_str(&name, columns.name_width, Alignment::Left, Some(theme.ellipsis()));
     let time = session_time(view, max_width, now);
     let elapsed = match &view.status {
         SessionStatus::Running(running) => now.saturating_sub(running.started_at),

@@ -8,18 +8,21 @@ use serde_json::{Value, json};
 use super::list::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
 use super::{ListedSession, OutputTheme};
+use crate::project::SessionName;
 use crate::text::format_duration;
 
 /// Renders the graph for people: each session with its needs, and the critical path.
 pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) -> String {
     let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
-    let name_width = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
+    let name_width =
+        widest(&mut sessions.iter().map(|listed| measure_text_width(&listed.spec.name.display_name()))).min(40);
     let usual =
         |listed: &ListedSession| listed.spec.usual_ms.map_or(String::new(), |ms| format!("~{}", format_duration(ms)));
     let time_width = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
     let mut text = String::new();
     for listed in sessions {
-        let padded = pad_str(listed.spec.name.as_str(), name_width, Alignment::Left, None);
+        let name = listed.spec.name.display_name();
+        let padded = pad_str(&name, name_width, Alignment::Left, None);
         let mut line = theme.style_text(if listed.selected { TextStyle::Bold } else { TextStyle::Dim }, &padded);
         if time_width > 0 {
             line.push_str(&format!("  {}", pad_str(&usual(listed), time_width, Alignment::Right, None)));
@@ -45,6 +48,7 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) 
         text.push('\n');
     }
     if let Some((chain, ms)) = critical_path(sessions) {
+        let chain: Vec<String> = chain.into_iter().map(ToString::to_string).collect();
         let arrow = theme.pick_glyph(" → ", " -> ");
         text.push_str(&format!("\ncritical path: {} (~{})\n", chain.join(arrow), format_duration(ms)));
     }
@@ -52,7 +56,7 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) 
 }
 
 /// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are omitted.
-fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
+fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&SessionName>, u64)> {
     let index: HashMap<_, _> =
         sessions.iter().enumerate().map(|(session, listed)| (&listed.spec.name, session)).collect();
     let needs =
@@ -81,7 +85,7 @@ fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
     let mut chain = Vec::new();
     let mut next = Some(last);
     while let Some(session) = next {
-        chain.push(sessions[session].spec.name.as_str());
+        chain.push(&sessions[session].spec.name);
         next = chain_ends[session].and_then(|(_, longest)| longest);
     }
     chain.reverse();
@@ -122,7 +126,7 @@ fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
 pub(crate) fn render_graph_dot(sessions: &[ListedSession]) -> String {
     let mut text = "digraph noxide {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
     for (number, listed) in sessions.iter().enumerate() {
-        let mut label = listed.spec.name.as_str().to_owned();
+        let mut label = listed.spec.name.to_string();
         if let Some(usual) = listed.spec.usual_ms {
             label.push_str(&format!("\n~{}", format_duration(usual)));
         }
@@ -164,7 +168,7 @@ fn quote_dot_string(text: &str) -> String {
 pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     for (number, listed) in sessions.iter().enumerate() {
-        let mut label = escape_mermaid_text(listed.spec.name.as_str());
+        let mut label = escape_mermaid_text(&listed.spec.name.display_name());
         if let Some(usual) = listed.spec.usual_ms {
             label.push_str(&format!("<br/>~{}", format_duration(usual)));
         }

@@ -27,7 +27,8 @@ pub(crate) struct ListedSession {
 pub(crate) fn render_list_text(sessions: &[ListedSession], theme: OutputTheme, width: Option<usize>) -> String {
     let max_width = width.map_or(usize::MAX, |width| width.saturating_sub(1));
     let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
-    let name_width = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
+    let name_width =
+        widest(&mut sessions.iter().map(|listed| measure_text_width(&listed.spec.name.display_name()))).min(40);
     let times: Vec<String> =
         sessions.iter().map(|listed| listed.spec.usual_ms.map_or(String::new(), approximate_duration)).collect();
     let time_width = widest(&mut times.iter().map(|time| measure_text_width(time)));
@@ -36,7 +37,8 @@ pub(crate) fn render_list_text(sessions: &[ListedSession], theme: OutputTheme, w
     let mut text = String::new();
     for ((listed, time_text), version) in sessions.iter().zip(&times).zip(&pythons) {
         let style = if listed.selected { TextStyle::Bold } else { TextStyle::Dim };
-        let padded = pad_str(listed.spec.name.as_str(), name_width, Alignment::Left, None);
+        let name = listed.spec.name.display_name();
+        let padded = pad_str(&name, name_width, Alignment::Left, None);
         let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, theme.style_text(style, &padded));
         let mut used_width = 2 + measure_text_width(&padded);
         if time_width > 0 {

@@ -25,7 +25,7 @@ pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, 
     let sorted = sort_by_start(sessions);
     let all_known = sorted.iter().all(|session| session.spec.usual_ms.is_some());
     let name_width =
-        sorted.iter().map(|session| measure_text_width(session.spec.name.as_str())).max().unwrap_or(0).min(40);
+        sorted.iter().map(|session| measure_text_width(&session.spec.name.display_name())).max().unwrap_or(0).min(40);
     let slots = pluralize(slots, "slot");
     let count = pluralize(sorted.len(), "session");
     let mut text = theme.style_text(TextStyle::Bold, &format!("would run {count} on {slots}, in this order:"));
@@ -33,7 +33,7 @@ pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, 
     for session in sorted {
         let start = if all_known { format!("{:>8}  ", format_duration(session.start_ms)) } else { "  ".to_owned() };
         let mut line = theme.style_text(TextStyle::Dim, &start);
-        line.push_str(&pad_str(session.spec.name.as_str(), name_width, Alignment::Left, None));
+        line.push_str(&pad_str(&session.spec.name.display_name(), name_width, Alignment::Left, None));
         if all_known {
             line.push_str(&format!("  ~{:<7}", format_duration(session.end_ms.saturating_sub(session.start_ms))));
         }

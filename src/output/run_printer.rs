@@ -166,7 +166,7 @@ impl RunPrinter {
         let rule_width = self.terminal_width.unwrap_or(80).min(80);
         // On a terminal a long reason would wrap; log and record have it in full.
         let title = match self.terminal_width {
-            Some(width) => console::truncate_str(&title, width.saturating_sub(6), theme.ellipsis()).into_owned(),
+            Some(width) => session_rows::shorten_middle(&title, width.saturating_sub(6), theme).into_owned(),
             None => title,
         };
         let dash_count = rule_width.saturating_sub(console::measure_text_width(&title) + 5).max(2);

@@ -2,12 +2,14 @@
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::session_rows::{outcome_word, result_notes};
+use super::session_rows::{outcome_word, result_notes, shorten_middle};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};
 use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
+/// Maximum width of the column of names; where the terminal does not limit rows, longer names exceed it.
+const MAX_NAME_WIDTH: usize = 60;
 /// With more sessions than this, the table omits sessions that passed without notes.
 const MAX_COMPLETE_ROWS: usize = 40;
 /// Notes that have fewer columns than this get their own line.
@@ -151,7 +153,7 @@ fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, r
     const COLUMN_HEADINGS: [&str; 4] = ["time", "vs usual", "cpu", "memory"];
     let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(measure_text_width).max().unwrap_or(0);
     let outcome_width = widest(&mut lines.iter().map(|line| line.outcome.as_str())).max(7);
-    let mut name_width = widest(&mut lines.iter().map(|line| line.name.as_str())).max(7);
+    let mut name_width = widest(&mut lines.iter().map(|line| line.name.as_str())).clamp(7, MAX_NAME_WIDTH);
     let mut columns: Vec<(usize, usize)> = (0..COLUMN_HEADINGS.len())
         .map(|at| (at, widest(&mut lines.iter().map(|line| line.figures[at].as_str()))))
         .filter(|(_, column_width)| *column_width > 0)
@@ -181,7 +183,7 @@ fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, r
         let mut row =
             theme.style_text(line.style, pad_str(&line.outcome, outcome_width, Alignment::Left, None).as_ref());
         row.push_str("  ");
-        row.push_str(&pad_str(&line.name, name_width, Alignment::Left, Some(theme.ellipsis())));
+        row.push_str(&pad_str(&line.name, name_width, Alignment::Left, width.map(|_| theme.ellipsis())));
         for (at, column_width) in &columns {
             let cell = pad_str(&line.figures[*at], *column_width, Alignment::Right, None).into_owned();
             row.push_str("  ");
@@ -190,12 +192,12 @@ fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, r
         let notes_fit = notes_width >= MIN_NOTES_WIDTH || measure_text_width(&line.notes) <= notes_width;
         if !line.notes.is_empty() && notes_fit {
             row.push_str("  ");
-            row.push_str(&truncate_str(&line.notes, notes_width, theme.ellipsis()));
+            row.push_str(&shorten_middle(&line.notes, notes_width, theme));
         }
         rows.push(row.trim_end().to_owned());
         if !line.notes.is_empty() && !notes_fit {
             let indent = outcome_width.min(4);
-            let note = truncate_str(&line.notes, max_width.saturating_sub(indent), theme.ellipsis()).into_owned();
+            let note = shorten_middle(&line.notes, max_width.saturating_sub(indent), theme).into_owned();
             rows.push(format!("{}{note}", " ".repeat(indent)));
         }
     }

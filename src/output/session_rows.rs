@@ -1,8 +1,9 @@
 //! Session rows: started, added, retried, finished, and running sessions on request.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use console::{Alignment, measure_text_width, pad_str};
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState, log_reader};
@@ -13,6 +14,8 @@ use crate::text::{format_duration, format_whole_seconds, sanitize_line, to_singl
 const RUNNING_TAIL_LINES: usize = 4;
 /// Maximum padding of session names.
 const MAX_NAME_WIDTH: usize = 36;
+/// How much of the end of a shortened text is kept: ` failed with exit code -11 (SIGSEGV)`.
+const MAX_TAIL_WIDTH: usize = 36;
 /// Width of the longest outcome word.
 const OUTCOME_WIDTH: usize = 9;
 
@@ -38,9 +41,31 @@ pub(crate) fn result_notes(result: &SessionResult) -> Vec<String> {
     notes
 }
 
+/// Cuts the middle out of a plain text that is too wide: the end of a reason has the exit code.
+pub(crate) fn shorten_middle(text: &str, max_width: usize, theme: OutputTheme) -> Cow<'_, str> {
+    let ellipsis_width = measure_text_width(theme.ellipsis());
+    let tail_width = (max_width / 2).min(MAX_TAIL_WIDTH);
+    if measure_text_width(text) <= max_width || max_width <= 2 * ellipsis_width {
+        return truncate_str(text, max_width, theme.ellipsis());
+    }
+    let (mut start, mut used_width) = (text.len(), 0);
+    for (at, c) in text.char_indices().rev() {
+        used_width += measure_text_width(&text[at..at + c.len_utf8()]);
+        if used_width > tail_width {
+            break;
+        }
+        start = at;
+    }
+    // Whole words, if there are any.
+    start += text[start..].find(' ').unwrap_or(0);
+    let tail = &text[start..];
+    let head = truncate_str(text, max_width - measure_text_width(tail), theme.ellipsis());
+    Cow::Owned(format!("{head}{tail}"))
+}
+
 /// Returns the column width of session names.
 pub(crate) fn session_name_width(state: &RunState) -> usize {
-    let widths = state.sessions().iter().map(|view| measure_text_width(view.spec.name.as_str()));
+    let widths = state.sessions().iter().map(|view| measure_text_width(&view.spec.name.display_name()));
     widths.max().unwrap_or(0).min(MAX_NAME_WIDTH)
 }
 
@@ -78,7 +103,7 @@ impl SessionRows {
             rest = format!("attempt {attempt}");
         }
         let rest = self.theme.style_text(TextStyle::Dim, &rest);
-        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, spec.name.as_str(), &rest)
+        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, &spec.name.display_name(), &rest)
     }
 
     /// Returns the row of a session added during the run.
@@ -110,7 +135,7 @@ impl SessionRows {
             self.theme.outcome_mark(result.outcome),
             outcome_word(result),
             style,
-            result.session.as_str(),
+            &result.session.display_name(),
             &rest,
         )
     }
@@ -146,7 +171,10 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
     for (spec, attempt) in running {
         let usual = spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
         let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(attempt.started_at));
-        text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, spec.name.as_str())));
+        text.push_str(&format!(
+            "\n  {} {elapsed}{usual}",
+            theme.style_text(TextStyle::Bold, &spec.name.display_name())
+        ));
         let tail = log_reader::read_log_tail(&run_dir.join(&attempt.log_path), u64::MAX, RUNNING_TAIL_LINES)
             .unwrap_or_default();
         for line in tail.lines {
@@ -160,6 +188,19 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
 mod tests {
     use super::*;
     use crate::output::event_builder::{RunEventBuilder, session_spec, session_spec_with_usual};
+
+    #[test]
+    fn the_exit_code_of_a_long_command_stays_visible() {
+        let theme = OutputTheme { color: false, unicode: true };
+        let shorten = |text: &'static str, width: usize| shorten_middle(text, width, theme).into_owned();
+        let reason = "Command sh -c 'a long script with many words' failed with exit code 3";
+        assert_eq!(shorten(reason, 69), reason);
+        assert_eq!(shorten(reason, 40), "Command sh -c 'a long … with exit code 3");
+        assert_eq!(shorten(reason, 60), "Command sh -c 'a long script with m… failed with exit code 3");
+        for width in 1..80 {
+            assert!(measure_text_width(&shorten("漢字 is wide: 漢字漢字漢字漢字漢字漢字", width)) <= width, "{width}");
+        }
+    }
 
     #[test]
     fn rows_are_aligned_and_complete() {

@@ -46,6 +46,9 @@ pub struct NoxfileManifest {
     /// Absolute path of nox's own report, if one is requested.
     #[serde(default, with = "path_serde::optional")]
     pub report: Option<PathBuf>,
+    /// What nox's report says of each session, in order: the keys that this version of nox writes.
+    #[serde(default)]
+    pub report_keys: Vec<String>,
     /// uv's cache directory, if the environment of sessions sets one.
     #[serde(default)]
     pub uv_cache: Option<PathBuf>,
@@ -106,7 +109,7 @@ pub struct Session {
     pub name: SessionName,
     /// Name of the session function, shared by all its variants (`tests` of `tests-3.12`).
     pub base: String,
-    /// All names that nox accepts for it, longest first.
+    /// The names that nox accepts for it besides `base`, in nox's order; empty if its parametrization is empty.
     pub signatures: Vec<String>,
     /// First line of its docstring, or empty.
     pub description: String,
@@ -134,6 +137,9 @@ pub struct Session {
     pub allow_parallel: Option<bool>,
     /// Names and values of its parameters; values as Python prints them.
     pub parameters: Vec<(String, String)>,
+    /// Its parameters as nox's report has them: a JSON object with the key `args`; `None` without parameters.
+    #[serde(default)]
+    pub call_spec: Option<String>,
     /// How it uses coverage data, according to its source.
     pub coverage: CoverageUse,
     /// Names that its source passes to `session.notify` as constants; at run time there may be others.

@@ -1,5 +1,6 @@
 //! Session names, as nox prints them and users type them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,24 @@ impl SessionName {
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the name as one line of text: control characters and those that change the direction of text are escaped
+    /// as in Python.
+    pub fn display_name(&self) -> Cow<'_, str> {
+        let is_unsafe = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if !self.0.contains(is_unsafe) {
+            return Cow::Borrowed(&self.0);
+        }
+        let escape = |c: char| match c {
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\t' => "\\t".to_owned(),
+            c if !is_unsafe(c) => c.to_string(),
+            c if u32::from(c) < 256 => format!("\\x{:02x}", u32::from(c)),
+            c => format!("\\u{:04x}", u32::from(c)),
+        };
+        Cow::Owned(self.0.chars().map(escape).collect())
     }
 
     /// Returns the name with characters that are unsafe in file names replaced by `-`, as in `tests-3.12-db-pg`.
@@ -39,7 +58,7 @@ impl SessionName {
 
 impl fmt::Display for SessionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.display_name())
     }
 }
 
@@ -61,5 +80,13 @@ mod tests {
         assert_eq!(slug("()"), "session");
         assert_eq!(slug(&"x".repeat(500)).len(), 80);
         assert_eq!(SessionName::from("a b").to_string(), "a b");
+    }
+
+    #[test]
+    fn a_name_is_shown_on_one_line() {
+        assert_eq!(
+            SessionName::from("a\n\t\x1b[31m\u{7f}\u{85}\u{202e}é").to_string(),
+            r"a\n\t\x1b[31m\x7f\x85\u202eé"
+        );
     }
 }

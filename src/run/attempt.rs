@@ -90,6 +90,8 @@ pub(super) struct StopReason {
     pub(super) outcome: Outcome,
     /// The reason in words.
     pub(super) reason: String,
+    /// Whether a session that nox reports as passed or skipped has that outcome nevertheless: as in nox, after Ctrl-C.
+    pub(super) may_pass: bool,
 }
 
 /// Limits of one attempt.
@@ -203,12 +205,51 @@ impl RunningAttempt {
         }
     }
 
+    /// Whether it was sent a signal.
+    pub(super) fn is_stopping(&self) -> bool {
+        !matches!(self.phase, AttemptPhase::Working | AttemptPhase::Draining { last_signal: None, .. })
+    }
+
+    /// Waits longer for an interrupted attempt: nox itself stops its command after `timeout_ms`.
+    ///
+    /// Without such a limit it waits until the next signal of the user; if it has a time limit, that applies.
+    pub(super) fn extend_grace(&mut self, timeout_ms: Option<u64>, now: u64, grace_ms: u64) {
+        let may_pass = self.stop_reason.as_ref().is_some_and(|stop| stop.may_pass);
+        if let AttemptPhase::Stopping { last_signal: StopSignal::Interrupt, deadline } = &mut self.phase {
+            let end = |timeout_ms: u64| now.saturating_add(timeout_ms).saturating_add(grace_ms);
+            *deadline = (*deadline).max(timeout_ms.map_or(if may_pass { u64::MAX } else { 0 }, end));
+        }
+    }
+
+    /// Lets an interrupted attempt go on, unless it was stopped for another reason than Ctrl-C or sent another signal.
+    pub(super) fn resume(&mut self) -> bool {
+        let may_resume = match self.phase {
+            AttemptPhase::Working => true,
+            AttemptPhase::Stopping { last_signal: StopSignal::Interrupt, .. } => {
+                self.stop_reason.as_ref().is_none_or(|stop| stop.may_pass)
+            }
+            _ => false,
+        };
+        if may_resume {
+            (self.phase, self.stop_reason) = (AttemptPhase::Working, None);
+        }
+        may_resume
+    }
+
     /// Records that its process has exited; returns false if that was recorded before.
-    pub(super) fn set_exited(&mut self, exit_report: ExitReport, now: u64, leak_timeout_ms: u64) -> bool {
+    pub(super) fn set_exited(
+        &mut self,
+        exit_report: ExitReport,
+        now: u64,
+        leak_timeout_ms: u64,
+        grace_ms: u64,
+    ) -> bool {
         let (deadline, last_signal) = match self.phase {
             AttemptPhase::Working => (now.saturating_add(leak_timeout_ms), None),
             // Its other processes keep the rest of the grace period: test fixtures may need the time.
-            AttemptPhase::Stopping { deadline, last_signal } => (deadline, Some(last_signal)),
+            AttemptPhase::Stopping { deadline, last_signal } => {
+                (deadline.min(now.saturating_add(grace_ms)), Some(last_signal))
+            }
             AttemptPhase::Draining { .. } => return false,
         };
         self.phase = AttemptPhase::Draining { exit_report, ended_at: now, deadline, last_signal };
@@ -248,7 +289,7 @@ impl RunningAttempt {
                 // The host does not respond, or the process is stuck in the kernel.
                 self.abandoned = true;
                 let report = ExitReport::crashed(self.id, "it was killed, but its exit was never reported".to_owned());
-                self.set_exited(report, now, 0);
+                self.set_exited(report, now, 0, limits.grace_ms);
                 self.drain(now, limits.grace_ms)
             }
             AttemptPhase::Stopping { deadline, .. } => {
@@ -327,8 +368,9 @@ impl RunningAttempt {
                 // Only the group, as a terminal does: Ctrl-C does not stop a daemon that left it.
                 StopSignal::Interrupt => signal_group(tree.group, Signal::INT),
                 StopSignal::Terminate => tree.send_signal(Signal::TERM),
-                StopSignal::Kill => tree.kill_all(),
+                StopSignal::Kill => return tree.kill_all(),
             }
+            tree.continue_stopped();
         }
     }
 
@@ -346,7 +388,7 @@ impl RunningAttempt {
     pub(super) fn conclude(mut self) -> Option<ConcludedAttempt> {
         let phase = std::mem::replace(&mut self.phase, AttemptPhase::Working);
         let AttemptPhase::Draining { exit_report, ended_at, .. } = phase else { return None };
-        let failed = self.stop_reason.as_ref().map_or(exit_report.outcome, |stop| stop.outcome).is_failure();
+        let failed = self.outcome(&exit_report).0.is_failure();
         // A passed session may have started a service for other sessions: one that closed the output runs until the run
         // ends.
         if let Some(tree) = self.process_tree().filter(|_| failed || exit_report.leaked || !self.output_closed) {
@@ -373,15 +415,20 @@ impl RunningAttempt {
         self.process_tree().is_none_or(|tree| tree.is_gone())
     }
 
+    /// Returns the outcome and its reason.
+    fn outcome<'a>(&'a self, exit_report: &'a ExitReport) -> (Outcome, &'a str) {
+        match &self.stop_reason {
+            Some(stop) if !stop.may_pass || exit_report.outcome.is_failure() => (stop.outcome, &stop.reason),
+            _ => (exit_report.outcome, &exit_report.reason),
+        }
+    }
+
     fn to_result(&self, exit_report: &ExitReport, end: u64, log_bytes: u64) -> AttemptResult {
-        let (outcome, reason) = match &self.stop_reason {
-            Some(stop) => (stop.outcome, stop.reason.clone()),
-            None => (exit_report.outcome, exit_report.reason.clone()),
-        };
+        let (outcome, reason) = self.outcome(exit_report);
         AttemptResult {
             number: self.number,
             outcome,
-            reason: if outcome == Outcome::Passed { String::new() } else { reason },
+            reason: if outcome == Outcome::Passed { String::new() } else { reason.to_owned() },
             exit_status: exit_report.exit,
             signal: exit_report.signal,
             start: self.start,

@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use signal_hook::consts::SIGINT;
+
 use super::attempt::RunningAttempt;
 use super::capacity::{MemoryPressure, available_memory};
 use super::deadlines::{RetryQueue, RunClock};
@@ -103,6 +105,8 @@ pub struct Dispatcher<'a> {
     last_tick: u64,
     ending_signal: Option<i32>,
     stopping: bool,
+    /// Whether a session was notified too late to be added.
+    misses_sessions: bool,
 }
 
 /// State of a session that outlives its attempts.
@@ -145,6 +149,7 @@ impl<'a> Dispatcher<'a> {
             last_tick: 0,
             ending_signal: None,
             stopping: false,
+            misses_sessions: false,
             context,
         }
     }
@@ -179,9 +184,12 @@ impl<'a> Dispatcher<'a> {
             self.handle_tick();
         }
         self.save_remaining_environments();
+        let failed = self.misses_sessions || self.scheduler.has_failures();
         let exit = match self.ending_signal {
+            // As in nox, Ctrl-C in a server that then exits with 0 is its normal end.
+            Some(SIGINT) if !failed => 0,
             Some(signal) => SignalEvent::exit_code(signal),
-            None => u8::from(self.scheduler.has_failures()),
+            None => u8::from(failed),
         };
         self.emit_event(EventKind::RunFinished { exit_code: exit });
         exit
@@ -199,6 +207,8 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Notified { id, target, matches, posargs }) => {
                 self.handle_notify(id, target, &matches, posargs);
             }
+            RunMessage::Launch(LaunchEvent::Interrupted { id, timeout_ms }) => self.extend_grace(id, timeout_ms),
+            RunMessage::Launch(LaunchEvent::Answered { id }) => self.answer_interrupt(id),
             RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use super::crash_recovery::RunTag;
 use super::dispatcher::{Dispatcher, RunContext, RunMessage};
 use super::host_launcher::HostLauncher;
+use super::nox_report::NoxResults;
 use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::prepared_run::PreparedRun;
@@ -56,6 +57,7 @@ pub(crate) struct RunStartError {
 pub(crate) struct ExecutedRun {
     pub(crate) exit_code: u8,
     tracing: RunTracing,
+    nox_results: NoxResults,
     worker: Option<ProvisionWorker<CacheProvisioner>>,
     options: RunOptions,
     history: SessionHistory,
@@ -69,6 +71,8 @@ pub(crate) struct RunResult {
     pub(crate) run_dir: PathBuf,
     /// Files and sockets that traced sessions accessed.
     pub(crate) accesses: BTreeMap<SessionId, SessionAccesses>,
+    /// The results of the sessions as nox reports them.
+    pub(crate) nox_results: NoxResults,
     /// The provisioner of the run; `None` after a signal.
     pub(crate) provisioner: Option<CacheProvisioner>,
 }
@@ -106,19 +110,19 @@ pub(crate) fn execute_run(
         run_dir,
         metadata,
         terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run_id.to_owned()), ("NOXIDE_RUN_TAG".to_owned(), tag.as_str().to_owned())],
+        env: run_env(run_id, tag.as_str(), terminal.is_some()),
         run_tag: tag.as_str().to_owned(),
         notices,
         resources: &resources,
         provision_queue: worker.as_ref().map(ProvisionWorker::queue),
     };
     let exit_code = Dispatcher::new(context, &mut launcher, subscriber, (sender, messages)).run();
-    let tracing = launcher.into_tracing();
+    let (tracing, nox_results) = launcher.into_tracing_and_results();
     kill_run_processes(Some(&tag.env_entry()), Some(host_pid));
     // The host can exit while the record is written.
     host.request_exit();
     resources.clean_up();
-    Ok(ExecutedRun { exit_code, tracing, worker, options, history, run_dir: run_dir.to_path_buf() })
+    Ok(ExecutedRun { exit_code, tracing, nox_results, worker, options, history, run_dir: run_dir.to_path_buf() })
 }
 
 impl ExecutedRun {
@@ -143,10 +147,20 @@ impl ExecutedRun {
             }
             warnings.extend(provisioner.take_warnings());
         }
-        let Self { exit_code, tracing, run_dir, .. } = self;
+        let Self { exit_code, tracing, nox_results, run_dir, .. } = self;
         let accesses = tracing.into_accesses();
-        (RunResult { exit_code, run_dir, accesses, provisioner }, warnings)
+        (RunResult { exit_code, run_dir, accesses, nox_results, provisioner }, warnings)
     }
+}
+
+/// Returns the environment variables of all sessions.
+fn run_env(run_id: &str, tag: &str, has_terminal: bool) -> Vec<(String, String)> {
+    let mut env = vec![("NOXIDE_RUN", run_id), ("NOXIDE_MARK", tag)];
+    if has_terminal {
+        // A pager would wait for keys, and sessions' terminals have no input.
+        env.extend([("PAGER", "cat"), ("GIT_PAGER", "cat")]);
+    }
+    env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn spawn_worker(

@@ -142,19 +142,18 @@ impl SessionGraph {
         }
     }
 
-    /// Orders a selected session that another selected one may notify after all that do not wait for it.
+    /// Orders a selected session after those before it in nox's order that may notify it.
+    ///
+    /// For nox such a call has no effect: the session is queued already. But in nox's order it follows the session that
+    /// notifies it, and the noxfile says that the two belong together.
     fn add_notify_needs(&mut self, sessions: &[&Session]) {
         for target in 0..self.nodes.len() {
             let is_target =
                 |name: &String| *name == sessions[target].base || sessions[target].signatures.contains(name);
-            let notified = sessions
-                .iter()
-                .enumerate()
-                .any(|(index, other)| index != target && other.notifies.iter().any(is_target));
-            if notified {
-                let waits_for_target = self.transitive_dependents(target);
-                for other in (0..self.nodes.len()).filter(|&other| other != target && !waits_for_target[other]) {
-                    self.add_need(target, other, NeedOrigin::Notify);
+            let waits_for_target = self.transitive_dependents(target);
+            for notifier in (0..target).filter(|&notifier| !waits_for_target[notifier]) {
+                if sessions[notifier].notifies.iter().any(is_target) {
+                    self.add_need(target, notifier, NeedOrigin::Notify);
                 }
             }
         }

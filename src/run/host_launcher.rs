@@ -3,9 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dispatcher::RunMessage;
 use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
+use super::nox_report::NoxResults;
 use super::run_tracing::RunTracing;
 use crate::project::{FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
 use crate::record::{InstallStats, Outcome};
@@ -15,6 +17,7 @@ use crate::record::{InstallStats, Outcome};
 pub(crate) struct HostLauncher<'a> {
     host: &'a mut Host,
     tracing: RunTracing,
+    nox_results: Arc<Mutex<NoxResults>>,
 }
 
 impl<'a> HostLauncher<'a> {
@@ -24,18 +27,27 @@ impl<'a> HostLauncher<'a> {
     /// When no thread can be started.
     pub(crate) fn new(host: &'a mut Host, tracing: RunTracing, sender: Sender<RunMessage>) -> io::Result<Self> {
         let messages = host.take_messages();
-        std::thread::Builder::new().name("host".to_owned()).spawn(move || forward_messages(messages, &sender))?;
-        Ok(Self { host, tracing })
+        let nox_results = Arc::<Mutex<NoxResults>>::default();
+        let results = Arc::clone(&nox_results);
+        std::thread::Builder::new()
+            .name("host".to_owned())
+            .spawn(move || forward_messages(messages, &results, &sender))?;
+        Ok(Self { host, tracing, nox_results })
     }
 
-    /// Returns the traces of the sessions.
-    pub(crate) fn into_tracing(self) -> RunTracing {
-        self.tracing
+    /// Returns the traces of the sessions, and nox's results.
+    pub(crate) fn into_tracing_and_results(self) -> (RunTracing, NoxResults) {
+        let results = std::mem::take(&mut *self.nox_results.lock().unwrap_or_else(PoisonError::into_inner));
+        (self.tracing, results)
     }
 }
 
-fn forward_messages(messages: HostMessages, sender: &Sender<RunMessage>) {
+fn forward_messages(messages: HostMessages, results: &Mutex<NoxResults>, sender: &Sender<RunMessage>) {
     for message in messages {
+        if let HostMessage::Finished(finished) = &message {
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results.record(finished.id, to_outcome(finished.status), finished.entry.clone());
+        }
         if sender.send(RunMessage::Launch(to_launch_event(message))).is_err() {
             return;
         }
@@ -59,7 +71,6 @@ impl SessionLauncher for HostLauncher<'_> {
             posargs: request.posargs.clone(),
             env: request.env.iter().cloned().chain(env).collect(),
             nice: request.nice,
-            tty: request.terminal,
             leak_timeout_ms: request.leak_timeout_ms,
             remaining_sessions: request.remaining_sessions,
             seccomp,
@@ -68,6 +79,10 @@ impl SessionLauncher for HostLauncher<'_> {
             Some(socket) => self.host.run_session_traced(&host_request, output.as_fd(), output.as_fd(), socket.as_fd()),
             None => self.host.run_session(&host_request, output.as_fd(), output.as_fd()),
         }
+    }
+
+    fn answer_interrupt(&mut self, id: SessionId, allowed: bool) {
+        self.host.answer_interrupt(id, allowed);
     }
 
     fn on_attempt_finished(&mut self, id: SessionId, outcome: Outcome) {
@@ -99,22 +114,16 @@ fn to_launch_event(message: HostMessage) -> LaunchEvent {
     match message {
         HostMessage::Started { id, pid } => LaunchEvent::Started { id, pid },
         HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
+        HostMessage::Interrupted { id, timeout_ms } => LaunchEvent::Interrupted { id, timeout_ms },
+        HostMessage::Answered { id } => LaunchEvent::Answered { id },
         HostMessage::Finished(finished) => LaunchEvent::Exited(to_exit_report(finished)),
     }
 }
 
 fn to_exit_report(finished: FinishedMessage) -> ExitReport {
-    let outcome = match finished.status {
-        NoxStatus::Success => Outcome::Passed,
-        NoxStatus::Failed => Outcome::Failed,
-        NoxStatus::Skipped => Outcome::Skipped,
-        NoxStatus::Aborted => Outcome::Aborted,
-        NoxStatus::Interrupted => Outcome::Cancelled,
-        NoxStatus::Crashed => Outcome::Crashed,
-    };
     ExitReport {
         id: finished.id,
-        outcome,
+        outcome: to_outcome(finished.status),
         reason: finished.reason,
         exit: finished.exit_code,
         signal: finished.signal,
@@ -126,6 +135,17 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
             commands: totals.commands,
             skipped: totals.skipped,
         }),
+    }
+}
+
+fn to_outcome(status: NoxStatus) -> Outcome {
+    match status {
+        NoxStatus::Success => Outcome::Passed,
+        NoxStatus::Failed => Outcome::Failed,
+        NoxStatus::Skipped => Outcome::Skipped,
+        NoxStatus::Aborted => Outcome::Aborted,
+        NoxStatus::Interrupted => Outcome::Cancelled,
+        NoxStatus::Crashed => Outcome::Crashed,
     }
 }
 

@@ -19,8 +19,6 @@ pub struct LaunchRequest {
     pub env: Vec<(String, String)>,
     /// Niceness to add, as in `nice`.
     pub nice: i32,
-    /// Whether its output is a terminal.
-    pub terminal: bool,
     /// How long to wait for processes that a command left running with its output open, in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many sessions have not started yet.
@@ -34,6 +32,9 @@ pub trait SessionLauncher {
     /// # Errors
     /// When the host has exited.
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
+
+    /// Tells a session whose interrupted command exited with 0 whether it goes on.
+    fn answer_interrupt(&mut self, _: SessionId, _allowed: bool) {}
 
     /// Called when a session's attempt has ended and its processes have exited.
     fn on_attempt_finished(&mut self, _: SessionId, _: Outcome) {}
@@ -108,6 +109,18 @@ pub enum LaunchEvent {
         matches: Vec<SessionId>,
         /// Arguments for the notified session.
         posargs: Option<Vec<String>>,
+    },
+    /// A command was interrupted for which the session sets nox's own timeouts: nox stops it after them.
+    Interrupted {
+        /// The session.
+        id: SessionId,
+        /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
+        timeout_ms: Option<u64>,
+    },
+    /// An interrupted command exited with 0; the session waits for [`SessionLauncher::answer_interrupt`].
+    Answered {
+        /// The session.
+        id: SessionId,
     },
     /// Its process has exited.
     Exited(ExitReport),

@@ -112,7 +112,7 @@ impl Scheduler {
     /// share a lock with it. If a session does not fit, no less urgent session takes the slots or locks that it waits
     /// for, so that neither a session with many slots nor an exclusive one starves.
     pub fn start_ready(&mut self) -> Vec<SessionStart> {
-        let mut free: Vec<usize> = (0..self.slots).filter(|slot| !self.is_slot_used(*slot)).collect();
+        let mut free = self.free_slots();
         let mut running = self.count_running();
         let mut memory = self.running_tasks().map(|task| task.memory).sum::<u64>();
         let mut unavailable_locks: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
@@ -252,8 +252,14 @@ impl Scheduler {
         states.filter(|(_, state)| matches!(state, SchedulingState::Running { .. })).map(|(task, _)| task)
     }
 
-    fn is_slot_used(&self, slot: usize) -> bool {
-        self.states.iter().any(|state| matches!(state, SchedulingState::Running { slots } if slots.contains(&slot)))
+    fn free_slots(&self) -> Vec<usize> {
+        let mut is_free = vec![true; self.slots];
+        for state in &self.states {
+            if let SchedulingState::Running { slots } = state {
+                slots.iter().for_each(|&slot| is_free[slot] = false);
+            }
+        }
+        (0..self.slots).filter(|&slot| is_free[slot]).collect()
     }
 
     /// Returns the waiting sessions whose needs have finished, most urgent first; equal ones in the plan's order. On one

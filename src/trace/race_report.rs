@@ -126,7 +126,7 @@ impl RaceReport {
         let mut earlier = observed.learned_conflicts(manifest);
         earlier.extend(cache.conflicts.iter().filter(is_current).cloned());
         for (session, accesses) in &self.sessions {
-            let name = session.name.to_string();
+            let name = session.name.as_str().to_owned();
             match &accesses.unprivileged_program {
                 Some(program) => _ = cache.untraceable.insert(name.clone(), program.clone()),
                 None => _ = cache.untraceable.remove(&name),
@@ -147,7 +147,7 @@ impl RaceReport {
         }
         let order: Vec<usize> = (0..all.len()).collect();
         let report = Self::new(all, &PlannedOrdering::default(), &order, &manifest.root);
-        let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
+        let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.as_str().to_owned()).collect();
         cache.conflicts = report.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
         for learned in earlier {
             let is_same = |new: &LearnedConflict| new.first == learned.first && new.second == learned.second;

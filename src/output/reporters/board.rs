@@ -124,11 +124,11 @@ impl BoardReporter {
                 self.printer.print_run_start(metadata, estimate_remaining(&self.state))?;
             }
             EventKind::SessionAdded { session, notified_by: by } => {
-                self.printer.print_line(&rows.added_row(session.name.as_str(), by.as_str()))?;
+                self.printer.print_line(&rows.added_row(&session.name.display_name(), &by.display_name()))?;
             }
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.remove_last_line(session);
-                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)?;
+                self.printer.print_retry(&self.state, &session.display_name(), attempt, *delay, &self.run_dir)?;
             }
             EventKind::SessionFinished(result) => {
                 self.remove_last_line(&result.session);
@@ -138,7 +138,7 @@ impl BoardReporter {
             EventKind::Notice { text } => self.printer.print_notice(text)?,
             EventKind::RunFinished { .. } => self.print_summary()?,
             EventKind::SessionRestored { session, cache } => {
-                self.printer.print_cache_restore(session.as_str(), cache)?;
+                self.printer.print_cache_restore(&session.display_name(), cache)?;
             }
             EventKind::SessionRestoring { .. } | EventKind::SessionStarted { .. } | EventKind::OutputGrew { .. } => {}
         }

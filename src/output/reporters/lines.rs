@@ -73,7 +73,7 @@ impl LineReporter {
                 self.printer.print_run_start(metadata, estimate_remaining(&self.state))
             }
             EventKind::SessionAdded { session, notified_by: by } if !self.is_quiet() => {
-                self.print_line(&self.session_rows().added_row(session.name.as_str(), by.as_str()))
+                self.print_line(&self.session_rows().added_row(&session.name.display_name(), &by.display_name()))
             }
             EventKind::SessionStarted { session, attempt, log, .. } => {
                 let path = self.run_dir.join(log);
@@ -87,13 +87,13 @@ impl LineReporter {
                 }
             }
             EventKind::SessionRestored { session, cache } if !self.is_quiet() => {
-                self.printer.print_cache_restore(session.as_str(), cache)
+                self.printer.print_cache_restore(&session.display_name(), cache)
             }
             EventKind::OutputGrew { session, to_offset: to, .. } => self.print_log_growth(session, *to),
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.print_log_end(session, attempt.log_bytes)?;
                 self.last_output_at = self.state.elapsed_ms();
-                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)
+                self.printer.print_retry(&self.state, &session.display_name(), attempt, *delay, &self.run_dir)
             }
             EventKind::SessionFinished(result) => self.print_session_end(result),
             EventKind::RunInterrupted { cause } => {
@@ -162,7 +162,8 @@ impl LineReporter {
     fn session_prefix(&self, session: &SessionName) -> String {
         let theme = self.printer.options.theme;
         let width = session_rows::session_name_width(&self.state);
-        let padded = console::pad_str(session.as_str(), width, console::Alignment::Left, None);
+        let name = session.display_name();
+        let padded = console::pad_str(&name, width, console::Alignment::Left, None);
         format!("{} {} ", theme.style_session_name(session.as_str(), &padded), theme.style_text(TextStyle::Dim, "|"))
     }
 

@@ -70,7 +70,7 @@ fn render_markdown(state: &RunState, run_dir: &Path, theme: OutputTheme) -> Stri
         let time = |ms: Option<u64>| ms.filter(|_| ran).map(format_duration).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} {} | {} | {} | {} | {} |\n",
-            escape_markdown_cell(result.session.as_str()),
+            escape_markdown_cell(&result.session.display_name()),
             theme.outcome_mark(result.outcome),
             outcome_word(result),
             time(Some(result.wall_time())),
@@ -101,7 +101,7 @@ fn failed_log_details(result: &SessionResult, run_dir: &Path) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let name = escape_markdown_cell(result.session.as_str());
+    let name = escape_markdown_cell(&result.session.display_name());
     let block = fenced_block(&lines.join("\n"));
     format!("\n<details><summary>{name}: last lines</summary>\n\n{block}\n</details>\n")
 }

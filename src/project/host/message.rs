@@ -39,8 +39,6 @@ pub struct HostRunRequest {
     pub env: Vec<(String, String)>,
     /// Added to its niceness.
     pub nice: i32,
-    /// Whether its output is a terminal, which becomes its controlling terminal.
-    pub tty: bool,
     /// How long to wait for leaked processes that still hold a captured output open (the leak timeout), in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many sessions have not started yet: the host prepares processes for them.
@@ -71,7 +69,6 @@ impl HostRunRequest {
             posargs: None,
             env: Vec::new(),
             nice: 0,
-            tty: false,
             leak_timeout_ms: 200,
             remaining_sessions: 0,
             seccomp: None,
@@ -98,6 +95,13 @@ pub(super) enum HostCommand<'a> {
     WarmUp,
     /// Run a session; the descriptors of its stdout and stderr are sent with the message.
     Run(&'a HostRunRequest),
+    /// Tell a session that sent [`HostMessage::Answered`] whether it goes on.
+    Continue {
+        /// The session.
+        id: SessionId,
+        /// Whether it goes on; otherwise it counts as interrupted.
+        allowed: bool,
+    },
     /// Stop all sessions and exit.
     Exit,
 }
@@ -140,6 +144,18 @@ pub enum HostMessage {
         /// Positional arguments for the target, if any.
         posargs: Option<Vec<String>>,
     },
+    /// A command was interrupted for which the session sets nox's own timeouts: nox stops it after them.
+    Interrupted {
+        /// The session.
+        id: SessionId,
+        /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
+        timeout_ms: Option<u64>,
+    },
+    /// An interrupted command exited with 0. The session waits until it is told whether to go on.
+    Answered {
+        /// The session.
+        id: SessionId,
+    },
     /// A session's process has exited.
     Finished(FinishedMessage),
 }
@@ -166,6 +182,9 @@ pub struct FinishedMessage {
     /// Whether a command whose output nox captured left a process running that had the output open.
     #[serde(default)]
     pub leaked: bool,
+    /// Its entry in nox's report as nox writes it: a JSON object; `None` if nox has no result.
+    #[serde(default)]
+    pub entry: Option<String>,
     /// Totals of its installs; `None` if it made none or they were not counted.
     #[serde(default)]
     pub installs: Option<InstallTotals>,
@@ -194,7 +213,7 @@ mod tests {
         let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"required_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_timeout_ms":200,"remaining_sessions":0}"#
+            r#"{"type":"run","id":3,"required_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"leak_timeout_ms":200,"remaining_sessions":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

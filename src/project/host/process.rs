@@ -21,7 +21,7 @@ use super::error::{HostError, TracebackFrame, parse_faulthandler_frames};
 use super::message::{HostCommand, HostMessage, HostRunRequest, LoadMessage};
 use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
-use crate::project::{NoxPython, NoxfileManifest};
+use crate::project::{NoxPython, NoxfileManifest, SessionId};
 
 /// Credentials of noxide itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote
 /// cache of other branches.
@@ -209,6 +209,11 @@ impl Host {
     /// Errors are reported when the first session is started.
     pub(crate) fn warm_up(&self) {
         self.send_command(&HostCommand::WarmUp);
+    }
+
+    /// Tells a session whose interrupted command exited with 0 whether it goes on.
+    pub(crate) fn answer_interrupt(&self, id: SessionId, allowed: bool) {
+        self.send_command(&HostCommand::Continue { id, allowed });
     }
 
     /// Asks the host to stop its sessions and exit, without waiting; [`Host::close`] waits.

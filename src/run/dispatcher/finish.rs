@@ -14,9 +14,11 @@ use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 impl Dispatcher<'_> {
     pub(super) fn handle_exited(&mut self, report: ExitReport) {
         let Some(session) = self.session_index(report.id) else { return };
-        let (now, leak_timeout_ms) = (self.clock.now(), to_millis(self.context.options.leak_timeout));
+        let now = self.clock.now();
+        let options = &self.context.options;
+        let (leak_timeout_ms, grace_ms) = (to_millis(options.leak_timeout), to_millis(options.grace_period));
         let Some(attempt) = self.running.get_mut(&session) else { return };
-        if attempt.set_exited(report, now, leak_timeout_ms) {
+        if attempt.set_exited(report, now, leak_timeout_ms, grace_ms) {
             self.drain_attempt(session, now);
         }
     }
@@ -180,7 +182,7 @@ impl Dispatcher<'_> {
         if let Some(fail_fast) = self.context.options.fail_fast.filter(|_| outcome.is_failure() && !self.stopping) {
             self.stop_scheduling("fail-fast", "the run stopped at the first failure");
             if fail_fast == FailFast::Kill {
-                self.stop_all_attempts("another session failed (--fail-fast=kill)");
+                self.stop_all_attempts("another session failed (--fail-fast=kill)", false);
             }
         }
     }
@@ -224,11 +226,11 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Sends SIGINT to all running attempts.
-    pub(super) fn stop_all_attempts(&mut self, reason: &str) {
+    /// Sends SIGINT to all running attempts; `may_pass` says whether those that succeed nevertheless have passed.
+    pub(super) fn stop_all_attempts(&mut self, reason: &str, may_pass: bool) {
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
         for attempt in self.running.values_mut() {
-            let reason = StopReason { outcome: Outcome::Cancelled, reason: reason.to_owned() };
+            let reason = StopReason { outcome: Outcome::Cancelled, reason: reason.to_owned(), may_pass };
             attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
         }
     }

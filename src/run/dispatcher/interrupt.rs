@@ -1,8 +1,10 @@
 //! Signals and time: interruptions, pauses, deadlines, growing logs.
 
 use rustix::process::Signal;
+use signal_hook::consts::SIGINT;
 
 use super::{Dispatcher, TICK_INTERVAL};
+use crate::project::SessionId;
 use crate::record::{EventKind, Outcome};
 use crate::run::attempt::{AttemptLimits, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
@@ -26,13 +28,37 @@ impl Dispatcher<'_> {
             let name = SignalEvent::signal_name(signal);
             let reason = format!("interrupted by {name}");
             self.stop_scheduling(&name, &reason);
-            return self.stop_all_attempts(&reason);
+            return self.stop_all_attempts(&reason, signal == SIGINT);
         }
         self.cleanups.cancel();
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
         for attempt in self.running.values_mut() {
-            attempt.escalate_stop(now, grace_ms);
+            if attempt.is_stopping() {
+                attempt.escalate_stop(now, grace_ms);
+            } else {
+                // It went on after the first signal.
+                let reason = format!("interrupted by {}", SignalEvent::signal_name(signal));
+                let reason = StopReason { outcome: Outcome::Cancelled, reason, may_pass: signal == SIGINT };
+                attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
+            }
         }
+    }
+
+    /// Gives a session the time that nox itself waits for the interrupted command, on top of the grace period.
+    pub(super) fn extend_grace(&mut self, id: SessionId, timeout_ms: Option<u64>) {
+        let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
+        let session = self.session_index(id);
+        if let Some(attempt) = session.and_then(|session| self.running.get_mut(&session)) {
+            attempt.extend_grace(timeout_ms, now, grace_ms);
+        }
+    }
+
+    /// Lets a session go on after a command that exited with 0 on Ctrl-C, as nox does; not after its timeout.
+    pub(super) fn answer_interrupt(&mut self, id: SessionId) {
+        let session = self.session_index(id);
+        let attempt = session.and_then(|session| self.running.get_mut(&session));
+        let allowed = attempt.is_some_and(RunningAttempt::resume);
+        self.launcher.answer_interrupt(id, allowed);
     }
 
     fn pause_run(&mut self) {
@@ -95,7 +121,8 @@ impl Dispatcher<'_> {
             DeadlineAction::Conclude => self.conclude_attempt(session),
             DeadlineAction::TimedOut(limit) => {
                 let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.run_dir));
-                let reason = StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}") };
+                let reason =
+                    StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}"), may_pass: false };
                 attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
             }
         }

@@ -151,7 +151,6 @@ impl Dispatcher<'_> {
             posargs: progress.and_then(|progress| progress.posargs.clone()),
             env,
             nice: progress.map_or(0, |progress| progress.nice),
-            terminal: self.context.terminal.is_some(),
             leak_timeout_ms: to_millis(self.context.options.leak_timeout),
             remaining_sessions: self.scheduler.count_waiting() + self.retries.len(),
         };
@@ -166,7 +165,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Handles `session.notify`: adds the session to the run if it is not part of it, and starts it after all others.
+    /// Handles `session.notify`: adds the session to the run, after all others, if it is not part of it.
     pub(super) fn handle_notify(
         &mut self,
         by: SessionId,
@@ -174,14 +173,14 @@ impl Dispatcher<'_> {
         matches: &[SessionId],
         posargs: Option<Vec<String>>,
     ) {
-        let planned: Vec<SessionIndex> = matches.iter().filter_map(|id| self.session_index(*id)).collect();
-        if !planned.is_empty() {
-            // nox ignores the call if a session of that name is queued, running or finished. In a parallel run a queued
-            // one must be postponed, or it could start before the session that notifies it has finished.
-            for session in planned {
-                self.postpone_session(session);
-            }
-        } else if !self.stopping {
+        // nox ignores the call if a session of that name is queued, running or finished.
+        if matches.iter().any(|id| self.session_index(*id).is_some()) {
+            return;
+        }
+        if self.stopping {
+            // It would have run, so the run is not complete.
+            self.misses_sessions = true;
+        } else {
             let declared = &self.context.manifest.sessions[target.0];
             let session = self.context.plan.add_session(declared, target, self.context.options, self.context.history);
             self.scheduler.add_task(self.context.plan[session].task.clone());

@@ -3,9 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, fchmod};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
+};
 
 /// Both ends of a session's output.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub struct OutputChannel {
 
 /// Opens a pipe, or a pseudo-terminal of this size (columns, rows) whose output arrives byte for byte.
 ///
+/// Nobody can answer a question asked on the pseudo-terminal, so it cannot be read: a prompt fails at once. It must not
+/// become a controlling terminal either. When a session leader exits, the kernel hangs up its controlling terminal,
+/// which would kill the other processes of the session before their grace period is over.
+///
 /// # Errors
 /// When the system has no descriptors or no pseudo-terminals left.
 pub(crate) fn open_output_channel(terminal: Option<(u16, u16)>) -> io::Result<OutputChannel> {
@@ -29,10 +35,16 @@ pub(crate) fn open_output_channel(terminal: Option<(u16, u16)>) -> io::Result<Ou
     grantpt(&read)?;
     unlockpt(&read)?;
     let name = ptsname(&read, Vec::new())?;
-    let write = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let write = rustix::fs::open(name.as_c_str(), OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    // For programs that open it again by name. Fails only where the owner of terminals is another user.
+    let _ = fchmod(&write, Mode::WUSR);
     let mut modes = tcgetattr(&write)?;
     // Otherwise the kernel turns each \n into \r\n, and logs would differ from those of a pipe.
     modes.output_modes.remove(OutputModes::OPOST);
+    // root may open it for reading anyway: it then reads the end of the file.
+    modes.local_modes.remove(LocalModes::ICANON);
+    modes.special_codes[SpecialCodeIndex::VMIN] = 0;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     tcsetattr(&write, OptionalActions::Now, &modes)?;
     tcsetwinsize(&read, Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 })?;
     Ok(OutputChannel { read, write })
@@ -51,6 +63,18 @@ mod tests {
         let mut bytes = [0; 16];
         let count = rustix::io::read(&channel.read, &mut bytes).unwrap();
         assert_eq!(&bytes[..count], b"a\nb\n");
+    }
+
+    #[test]
+    fn a_terminal_cannot_be_read() {
+        let channel = open_output_channel(Some((100, 30))).unwrap();
+        let mut bytes = [0; 16];
+        assert_eq!(rustix::io::read(&channel.write, &mut bytes), Err(rustix::io::Errno::BADF));
+        let name = ptsname(&channel.read, Vec::new()).unwrap();
+        match fs_err::File::open(name.to_str().unwrap()) {
+            Ok(mut reopened) => assert_eq!(io::Read::read(&mut reopened, &mut bytes).unwrap(), 0, "root may open it"),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied),
+        }
     }
 
     #[test]

@@ -45,6 +45,13 @@ impl ProcessTree {
         }
     }
 
+    /// Continues its stopped processes: they handle no other signal until then.
+    pub(crate) fn continue_stopped(&self) {
+        for entry in self.live_members().into_iter().filter(|entry| entry.stopped) {
+            let _ = kill_process(entry.pid, Signal::CONT);
+        }
+    }
+
     /// Kills all its processes; repeats that until none is left, because they may fork in the meantime.
     pub(crate) fn kill_all(&self) {
         let deadline = Instant::now() + KILL_TIMEOUT;
@@ -184,6 +191,8 @@ struct ProcessEntry {
     parent: i32,
     group: i32,
     zombie: bool,
+    /// Whether it was stopped by a signal.
+    stopped: bool,
 }
 
 /// Whether the system lists its processes.
@@ -209,10 +218,11 @@ fn read_process(process: Pid) -> Option<ProcessEntry> {
     let stat = String::from_utf8_lossy(&stat);
     // The name in parentheses may contain parentheses and spaces: take what follows the last one.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let zombie = matches!(fields.next()?, "Z" | "X");
+    let state = fields.next()?;
+    let (zombie, stopped) = (matches!(state, "Z" | "X"), state == "T");
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    Some(ProcessEntry { pid: process, parent, group, zombie })
+    Some(ProcessEntry { pid: process, parent, group, zombie, stopped })
 }
 
 fn is_alive(process: Pid) -> bool {

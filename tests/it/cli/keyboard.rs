@@ -1,77 +1,6 @@
 //! Keys on the board, typed into a real terminal: they show the status, and the terminal is restored.
 
-use std::process::Command;
-
-use crate::support::{Project, python, run_checked, tool_path};
-
-/// Runs noxide on a new terminal, follows the steps, and prints what the test checks.
-///
-/// `wait TEXT` until the screen shows it, `key K` types, `signal S` signals noxide's group, `modes` prints the
-/// terminal's, `touch F`.
-const TYPIST: &str = r#"
-import fcntl, os, pty, select, signal, sys, termios, time
-program, steps = sys.argv[1], sys.argv[2].split(';')
-screen, other = pty.openpty()  # we hold both ends, so that its modes can be seen to the last
-pid = os.fork()
-if pid == 0:
-    os.setsid()
-    fcntl.ioctl(other, termios.TIOCSCTTY, 0)
-    for standard in range(3): os.dup2(other, standard)
-    os.closerange(3, 99)
-    os.environ['TERM'] = 'xterm'
-    os.execv(program, [program, 'run'])
-shown = b''
-def look(seconds):
-    global shown
-    if select.select([screen], [], [], seconds)[0]:
-        try: got = os.read(screen, 65536)
-        except OSError: got = b''
-        shown += got
-        return bool(got)
-    return True
-def modes():
-    flags = termios.tcgetattr(screen)[3]
-    return ('raw' if not flags & termios.ICANON else 'line') + (' silent' if not flags & termios.ECHO else ' echo')
-print('before', modes())
-for step in steps:
-    word, _, rest = step.partition(' ')
-    until = time.time() + 60
-    if word == 'wait':
-        while rest.encode() not in shown:
-            assert time.time() < until, (rest, shown)
-            look(0.05)
-        shown = shown.split(rest.encode(), 1)[1]
-    elif word == 'until':
-        while modes() != rest:
-            assert time.time() < until, (rest, modes(), shown)
-            look(0.01)
-        print('modes', modes())
-    elif word == 'key': os.write(screen, rest.encode().decode('unicode_escape').encode())
-    elif word == 'touch': open(rest, 'w').close()
-    elif word == 'stopped':
-        while os.waitpid(pid, os.WUNTRACED | os.WNOHANG)[0] == 0:
-            assert time.time() < until, shown
-            look(0.01)
-        print('stopped', modes())
-    elif word == 'continue': os.kill(pid, signal.SIGCONT)
-until = time.time() + 60
-while True:
-    look(0.01)
-    done, status = os.waitpid(pid, os.WNOHANG)
-    if done: break
-    assert time.time() < until, shown
-print('after', modes(), os.waitstatus_to_exitcode(status))
-"#;
-
-fn type_keys(project: &Project, steps: &str) -> String {
-    let mut command = Command::new(python());
-    command.args(["-c", TYPIST, env!("CARGO_BIN_EXE_noxide"), steps]).current_dir(project.root());
-    command.env("PATH", tool_path()).env("NOX_DOWNLOAD_PYTHON", "never").env("UV_PYTHON_DOWNLOADS", "never");
-    for name in ["CI", "NO_COLOR", "GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITEA_ACTIONS", "NOXSESSION"] {
-        command.env_remove(name);
-    }
-    run_checked(&mut command)
-}
+use crate::support::{Project, type_keys};
 
 const WAITS: &str = "@nox.session\ndef works(session):\n    print('stdin', sys.stdin.read() == '', flush=True)\n    \
                      while not os.path.exists('over'): time.sleep(0.01)\n";
@@ -81,6 +10,7 @@ fn a_key_press_shows_the_status_and_the_terminal_is_restored() {
     let project = Project::with_sessions(WAITS);
     let output = type_keys(
         &project,
+        &["run"],
         "wait stdin True;until raw silent;key x;key t;wait 1 running, 0 done;key \\n;wait 1 running, 0 done;touch over",
     );
     assert_eq!(output, "before line echo\nmodes raw silent\nafter line echo 0\n");
@@ -89,7 +19,7 @@ fn a_key_press_shows_the_status_and_the_terminal_is_restored() {
 #[test]
 fn an_interrupt_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
-    let output = type_keys(&project, "wait stdin True;until raw silent;key \\x03");
+    let output = type_keys(&project, &["run"], "wait stdin True;until raw silent;key \\x03");
     assert_eq!(output, "before line echo\nmodes raw silent\nafter line echo 130\n");
 }
 
@@ -98,6 +28,6 @@ fn a_stopped_noxide_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
     let steps =
         "wait stdin True;until raw silent;key \\x1a;stopped;continue;until raw silent;key t;wait 1 running;touch over";
-    let output = type_keys(&project, steps);
+    let output = type_keys(&project, &["run"], steps);
     assert_eq!(output, "before line echo\nmodes raw silent\nstopped line echo\nmodes raw silent\nafter line echo 0\n");
 }

@@ -1,7 +1,6 @@
 //! A session as a process of the host: signals, process groups, terminals, environment, and its end.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,8 +11,7 @@ use noxide::project::{
 };
 
 use crate::support::{
-    ChildDeadline as _, CommandDeadline as _, HostArgs, NOXFILE_HEAD, Project, has_ended, next_message, send_signal,
-    wait_until,
+    ChildDeadline as _, CommandDeadline as _, HostArgs, Project, has_ended, next_message, send_signal, wait_until,
 };
 
 /// A host whose first session has started.
@@ -168,36 +166,6 @@ fn cpu_time_of_what_a_session_waited_for_is_counted() {
     );
     let finished = started.finished();
     assert!((400..5_000).contains(&finished.cpu_ms), "{finished:?}");
-}
-
-#[test]
-fn a_session_gets_a_controlling_terminal() {
-    let project = Project::new(&format!(
-        "{NOXFILE_HEAD}@nox.session\ndef one(session):\n    print('tty', sys.stdout.isatty(), sys.stdin.isatty())\n    \
-         print('own', os.tcgetpgrp(1) == os.getpgrp(), os.ttyname(1) == os.ttyname(os.open('/dev/tty', os.O_RDONLY))\
-         or open('/dev/tty').isatty())\n"
-    ));
-    let (mut host, _) = start(&project);
-    let mut master =
-        File::from(rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap());
-    rustix::pty::grantpt(&master).unwrap();
-    rustix::pty::unlockpt(&master).unwrap();
-    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
-    let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let mut request = HostRunRequest::new(SessionId(0));
-    request.tty = true;
-    host.run_session(&request, slave.as_fd(), slave.as_fd()).unwrap();
-    let finished = host.take_messages().find_map(|message| match message {
-        HostMessage::Finished(finished) => Some(finished),
-        _ => None,
-    });
-    drop(slave);
-    let mut shown = vec![0; 4096];
-    let size = master.read(&mut shown).unwrap();
-    let shown = String::from_utf8_lossy(&shown[..size]).into_owned();
-    assert_eq!(finished.unwrap().status, NoxStatus::Success, "{shown}");
-    assert!(shown.contains("tty True False\r\n"), "{shown}");
-    assert!(shown.contains("own True True\r\n"), "{shown}");
 }
 
 const STUBBORN: &str = "@nox.session\ndef one(session):\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    \

@@ -60,7 +60,7 @@ fn the_timeout_of_a_session_overrides_that_of_the_run() {
 }
 
 #[test]
-fn an_interrupted_session_with_exit_code_0_has_not_passed() {
+fn a_timed_out_session_with_exit_code_0_has_not_passed() {
     let polite = "trap 'echo bye; exit 0' INT TERM; echo up > up; while :; do sleep 0.05; done";
     let project = Project::with_grace("20s", &shell_session("polite", polite));
     let result = RunningNoxide::run(&project, &["--timeout", "900ms"]);
@@ -70,6 +70,16 @@ fn an_interrupted_session_with_exit_code_0_has_not_passed() {
         result.elapsed < Duration::from_secs(15) && String::from_utf8_lossy(&result.log("polite", 1)).contains("bye")
     );
     assert!(!polite.attempts[0].leaky);
+}
+
+#[test]
+fn a_stopped_process_is_ended_without_waiting_for_its_grace_period() {
+    let frozen = "trap 'echo bye; exit 3' INT; (kill -STOP $$) ; sleep 621.21";
+    let project = Project::with_grace("20s", &shell_session("frozen", frozen));
+    let result = RunningNoxide::run(&project, &["--timeout", "2s"]);
+    assert_eq!(result.outcome("frozen"), Outcome::TimedOut, "{}", result.text);
+    assert!(result.elapsed < Duration::from_secs(15), "{:?}", result.elapsed);
+    assert!(String::from_utf8_lossy(&result.log("frozen", 1)).contains("bye"), "it handled the signal");
 }
 
 /// A session that passes on its third attempt.

@@ -102,10 +102,82 @@ def late(session):
     assert!(ran.times("late").0 >= ran.times("second").1);
     let log = project.read(&format!(".nox/.noxide/runs/{}/logs/late.log", ran.record().run_id));
     assert!(log.contains("late with ['from', 'first']"), "{log}");
-    // Although it is selected and the first in the noxfile, it starts after those that notify it.
+    // Selected first, it waits for neither: nox runs sessions in the order of selection, and ignores the calls.
     let ran = project.noxide(&["run", "-j2", "-s", "late", "first", "second"]);
     assert_eq!((ran.exit, ran.outcomes().len()), (Some(0), 3));
-    assert!(ran.times("late").0 >= ran.times("second").1.max(ran.times("first").1));
+    assert_eq!(ran.record().sessions[0].spec.name.as_str(), "late");
+    assert_eq!(ran.record().sessions[0].spec.needs, []);
+    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record().run_id));
+    assert!(log.contains("late with []"), "{log}");
+}
+
+#[test]
+fn notify_of_a_selected_session_delays_it_no_longer_than_its_caller() {
+    // `lint` ends once `coverage` has run, which waits for `tests` only. `report` waits for nobody.
+    let body = "
+@nox.session
+def tests(session):
+    session.notify('coverage')
+    session.notify('re' + 'port')
+    session.run('sleep', '0.3', external=True)
+@nox.session
+def lint(session):
+    session.run('sh', '-c', 'i=0; until [ -e reported ]; do sleep 0.05; i=$((i+1)); [ $i -lt 600 ] || exit 1; done', external=True)
+@nox.session
+def coverage(session):
+    session.run('touch', 'covered', external=True)
+@nox.session
+def report(session):
+    session.run('touch', 'reported', external=True)
+";
+    let project = project(body);
+    let ran = project.noxide(&["run", "-j2"]);
+    assert_eq!(ran.exit, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.times("coverage").0 >= ran.times("tests").1 && ran.times("coverage").1 <= ran.times("lint").1);
+    let needs = |name: &str| {
+        let session = ran.record().sessions.iter().find(|session| session.spec.name.as_str() == name).unwrap();
+        session.spec.needs.iter().map(|need| need.session.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!((needs("coverage"), needs("report")), (vec!["tests".to_owned()], vec![]));
+}
+
+#[test]
+fn odd_names_break_no_row() {
+    let body = "
+@nox.session(name='two\\nlines \\x1b[31mred')
+def odd(session):
+    pass
+@nox.session(name='x' * 300)
+def long(session):
+    pass
+@nox.session
+def short(session):
+    pass
+";
+    let project = project(body);
+    for arguments in
+        [&["run"][..], &["run", "--output", "labelled", "-v"], &["list"], &["graph"], &["run", "--dry-run"]]
+    {
+        let ran = project.noxide(arguments);
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+        assert!(!ran.text.contains("\x1b"), "{:?}", ran.text);
+        assert!(ran.text.contains(r"two\nlines \x1b[31mred"), "{}", ran.text);
+        let widest = ran.text.lines().filter(|line| !line.contains("xxx")).map(|line| line.chars().count()).max();
+        assert!(widest < Some(150), "{}", ran.text);
+    }
+    let ran = project.noxide(&["run", "-s", "two\nlines \x1b[31mred"]);
+    assert_eq!((ran.exit, ran.outcomes().len()), (Some(0), 1), "{}", ran.text);
+}
+
+#[test]
+fn many_slots_are_used_or_refused() {
+    let project = project(&sh("one", "true"));
+    project.write("noxide.toml", "[sessions.one]\ncpus = 'all'\n");
+    let ran = project.noxide(&["run", "-j", "10000"]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    let refused = project.noxide(&["run", "-j", "1000000000"]);
+    assert_eq!(refused.exit, Some(2), "{}", refused.text);
+    assert!(refused.text.contains("must be a number from 1 to 10000, or `auto`"), "{}", refused.text);
 }
 
 #[test]

@@ -86,18 +86,22 @@ fn declared_settings_override_derived_ones() {
 }
 
 #[test]
-fn a_notified_session_that_is_also_selected_runs_last() {
+fn a_notified_session_that_is_also_selected_waits_for_those_before_it_that_notify_it() {
     let mut tests = session("tests");
-    tests.notifies = vec!["report".to_owned(), "unknown".to_owned()];
-    let publish = Session { requires: vec![SessionId(0)], ..session("publish") };
-    let all = manifest(vec![session("report"), tests, session("lint"), publish]);
+    tests.notifies = vec!["report".to_owned(), "early".to_owned(), "unknown".to_owned()];
+    let publish = Session { requires: vec![SessionId(3)], notifies: vec!["report".to_owned()], ..session("publish") };
+    let all = manifest(vec![session("early"), tests, session("lint"), session("report"), publish]);
     let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
-    assert_eq!(needs(&graph, 0), [(1, NeedOrigin::Notify), (2, NeedOrigin::Notify)], "but not after publish");
+    assert_eq!(needs(&graph, 3), [(1, NeedOrigin::Notify)], "neither lint nor publish, which comes later");
+    assert_eq!(needs(&graph, 0), [], "it comes before tests under nox too");
     let mut each_other = manifest(vec![session("a"), session("b")]);
     each_other.sessions[0].notifies = vec!["b".to_owned()];
     each_other.sessions[1].notifies = vec!["a".to_owned()];
     let graph = SessionGraph::new(&each_other, &RunOptions::default()).unwrap();
-    assert_eq!((needs(&graph, 0), needs(&graph, 1)), (vec![(1, NeedOrigin::Notify)], Vec::new()));
+    assert_eq!((needs(&graph, 0), needs(&graph, 1)), (Vec::new(), vec![(0, NeedOrigin::Notify)]));
+    let after = with(vec![after("tests", &["report"])]);
+    let graph = SessionGraph::new(&all, &after).unwrap();
+    assert_eq!((needs(&graph, 3), needs(&graph, 1).len()), (Vec::new(), 1), "settings take precedence");
 }
 
 #[test]

@@ -137,6 +137,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
                     explicit.map(|explicit| posargs.insert(target, explicit));
                 }
             }
+            HostMessage::Interrupted { .. } | HostMessage::Answered { .. } => panic!("nothing was interrupted"),
             HostMessage::Finished(finished) => {
                 running.retain(|id| *id != finished.id);
                 results.push((finished.id, finished.status));

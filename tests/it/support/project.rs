@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{NoxideRun, noxide_in, test_environment};
 
 /// The first lines of most noxfiles of the tests.
-pub(crate) const NOXFILE_HEAD: &str = "import nox, os, pathlib, shutil, signal, socket, stat, subprocess, sys, tempfile, time\n\
+const NOXFILE_HEAD: &str = "import nox, os, pathlib, shutil, signal, socket, stat, subprocess, sys, tempfile, time\n\
      nox.options.default_venv_backend = 'none'\n";
 
 /// A project that is deleted when dropped.

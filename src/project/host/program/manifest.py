@@ -34,6 +34,7 @@ def describe(loaded, mode):
         "description": (loaded.docstring or "").strip(),
         "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
         "report": path_json(os.path.abspath(str(report))) if report else None,
+        "report_keys": report_keys(nox, loaded),
         "notices": loaded.notices,
         "uv_cache": os.environ.get("UV_CACHE_DIR") or None,
     }
@@ -46,10 +47,11 @@ def describe_session(nox, loaded, runner, numbers):
     passthrough = backend == "none" or python is False
     file, line = source_of(function)
     analysis = analyze_source(function)
+    call_spec = getattr(function, "call_spec", {})
     return {
         "name": runner.friendly_name,
         "base": runner.name,
-        "signatures": sorted(runner.signatures or [runner.name], key=len, reverse=True),
+        "signatures": list(runner.signatures),
         "description": runner.description or "",
         "python": python if isinstance(python, str) else None,
         "tags": list(getattr(function, "tags", None) or []),
@@ -60,7 +62,8 @@ def describe_session(nox, loaded, runner, numbers):
         "envdir": None if passthrough else path_json(os.path.abspath(runner.envdir)),
         "default": bool(getattr(function, "default", True)),
         "allow_parallel": getattr(function, "allow_parallel", None),
-        "parameters": [[str(name), safe_repr(value)] for name, value in getattr(function, "call_spec", {}).items()],
+        "parameters": [[str(name), safe_repr(value)[:200]] for name, value in call_spec.items()],
+        "call_spec": report_entry({"args": call_spec}) if call_spec else None,
         "coverage": coverage_facts(analysis),
         "notifies": analysis.notifies,
         "installs": analysis.installs,
@@ -68,6 +71,13 @@ def describe_session(nox, loaded, runner, numbers):
         "line": line,
         "source": analysis.source,
     }
+
+
+def report_keys(nox, loaded):
+    """Returns the keys that this version of nox writes for each session of `nox --report`, in order."""
+    if not loaded.runners:
+        return []
+    return list(nox.sessions.Result(loaded.runners[0], nox.sessions.Status.SUCCESS).serialize())
 
 
 def path_json(path):
@@ -81,7 +91,7 @@ def path_json(path):
 
 def safe_repr(value):
     try:
-        return repr(value)[:200]
+        return repr(value)
     except Exception:  # a parameter whose repr raises is still a parameter
         return "<%s>" % type(value).__name__
 

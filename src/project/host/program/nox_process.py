@@ -170,7 +170,7 @@ def result_from_report(report, name, code):
         if name in entry["signatures"] or name == entry["name"]:
             if entry["result_code"] > 0 and code not in (0, None):
                 return {"status": "FAILED", "reason": "a session that it notified failed"}
-            return {"status": entry["result"].upper(), "reason": entry.get("reason") or ""}
+            return {"status": entry["result"].upper(), "reason": entry.get("reason") or "", "entry": report_entry(entry)}
     if code == 130:
         return {"status": "INTERRUPTED", "reason": "interrupted"}
     if code is None or code == 0:

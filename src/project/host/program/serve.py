@@ -91,6 +91,8 @@ class Host:
                 self.ended = True
             elif message["type"] == "warm-up":
                 self.warm_up()
+            elif message["type"] == "continue":
+                self.answer_interrupt(message["id"], message["allowed"])
             elif message["type"] == "run":
                 count = 3 if message.get("seccomp") else 2
                 self.received = self.channel.descriptors[:count]
@@ -106,6 +108,15 @@ class Host:
                 finally:
                     while self.received:
                         os.close(self.received.pop())
+
+    def answer_interrupt(self, session, allowed):
+        """Tells a session whether it goes on; it waits for this after a command that exited with 0 on an interrupt."""
+        for running in self.running.values():
+            if running.id == session:
+                try:
+                    os.write(running.pipe, b"1" if allowed else b"0")
+                except OSError:
+                    pass  # it has exited
 
     def start(self, request, descriptors):
         if self.mode == "fork":
@@ -184,6 +195,10 @@ class Host:
             if "ready" in message:
                 self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
                 running.started = True
+            elif "interrupted" in message:
+                self.channel.send({"type": "interrupted", "id": running.id, "timeout_ms": message["interrupted"]})
+            elif "answered" in message:
+                self.channel.send({"type": "answered", "id": running.id})
             elif "notify" in message:
                 self.channel.send({"type": "notify", "id": running.id, "target": message["notify"],
                                    "matches": message["matches"], "posargs": message["posargs"]})
@@ -233,8 +248,9 @@ class Host:
             "type": "finished", "id": running.id, "status": result["status"], "reason": result["reason"],
             "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
-            "installs": result.get("installs"),
-            "leaked": result.get("leaked", False),
+            "installs": answer.get("installs"),
+            "leaked": answer.get("leaked", False),
+            "entry": answer.get("entry"),
             "duration_ms": int((time.monotonic() - running.started_at) * 1000),
         })
 
@@ -289,11 +305,29 @@ def prepare_process():
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
+    leave_terminal()
     sys.path[:] = [entry for entry in sys.path if entry != ""]
     sys.argv[0] = os.path.join(os.path.dirname(sys.executable), "nox")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
     return fd
+
+
+def leave_terminal():
+    """Gives up the controlling terminal: a background process that asks there would be stopped, not answered."""
+    import fcntl
+    import termios
+
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return  # it has none
+    try:
+        fcntl.ioctl(fd, termios.TIOCNOTTY)
+    except OSError:
+        pass  # not supported by this system
+    finally:
+        os.close(fd)
 
 
 def exit_process():

@@ -99,14 +99,6 @@ def apply_request(request, out, err):
     sys.stderr.flush()
     os.dup2(out, 1)
     os.dup2(err, 2)
-    if request.get("tty"):
-        import fcntl
-        import termios
-
-        try:
-            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-        except OSError:
-            pass  # the output is still a terminal, but not the controlling one
     for fd in (out, err):
         if fd > 2:
             os.close(fd)
@@ -173,37 +165,67 @@ def finish_interpreter():
     atexit._run_exitfuncs()
 
 
-def defer_interrupts(nox):
-    """Delays an interrupt while nox waits for a command, until that command has exited.
+def handle_interrupts(nox, answers):
+    """Handles an interrupt while nox waits for a command: nox acts on it once the command has exited.
 
-    nox kills the command within half a second of an interrupt, and continues if it exits with 0. Stopping commands is
-    left to noxide, which has its own grace periods. Python code of the session is interrupted at once, and a second
-    interrupt is handled by nox.
+    By default nox kills the command within half a second. Stopping commands is left to noxide, which has its own grace
+    periods, except where the session sets `interrupt_timeout` or `terminate_timeout`: then nox stops the command, and
+    noxide waits for it. As in nox, the session goes on if the command exits with 0, unless noxide ends the session.
+    Python code of the session is interrupted at once, and a second interrupt is handled by nox.
     """
     popen = getattr(sys.modules.get("nox.command"), "popen", None)
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
     waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__, CapturedCommand.communicate.__code__)
-    interrupts = []
+    interrupts, own_timeouts = [], []
 
     def interrupt(number, frame):
         while frame is not None and frame.f_back is not None:
             if not interrupts and frame.f_code in waits and frame.f_back.f_code is popen.__code__:
                 interrupts.append(number)
-                return
+                if not own_timeouts:
+                    return
+                send(answers, {"interrupted": own_timeouts[0]})
+                break
             frame = frame.f_back
         raise KeyboardInterrupt
 
     def interruptible_popen(*args, **kwargs):
+        own_timeouts[:] = chosen_timeouts(kwargs)
         try:
-            return popen(*args, **kwargs)
-        finally:
+            result = popen(*args, **kwargs)
+            stopped = bool(interrupts) and (result[0] != 0 or not may_continue(answers))
+        except BaseException:
             if interrupts:
-                interrupts.clear()
                 raise KeyboardInterrupt
+            raise
+        finally:
+            interrupts.clear()
+        if stopped:
+            raise KeyboardInterrupt
+        return result
 
     sys.modules["nox.command"].popen = interruptible_popen
     signal.signal(signal.SIGINT, interrupt)
+
+
+def chosen_timeouts(arguments):
+    """Returns a list with the time that nox waits for an interrupted command, in milliseconds, or None for no limit.
+
+    Empty if the session keeps nox's default.
+    """
+    popen = sys.modules.get("nox.popen")
+    defaults = getattr(popen, "DEFAULT_INTERRUPT_TIMEOUT", 0.3), getattr(popen, "DEFAULT_TERMINATE_TIMEOUT", 0.2)
+    timeouts = arguments.get("interrupt_timeout", defaults[0]), arguments.get("terminate_timeout", defaults[1])
+    if timeouts == defaults:
+        return []
+    return [None if None in timeouts else int(1000 * sum(timeouts))]
+
+
+def may_continue(answers):
+    """Asks noxide whether the session goes on after a command that answered an interrupt by exiting with 0."""
+    send(answers, {"answered": True})
+    return os.read(answers, 1) == b"1"
 
 
 def remove_exit_hooks():
@@ -232,14 +254,14 @@ def run_session(loaded, request, answers):
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
     installs = wrap_installs(nox, runner)
-    defer_interrupts(nox)
+    handle_interrupts(nox, answers)
     limit_capture_waits(request)
     since = time.monotonic()
     last = capture_last_error()
     try:
         result = nox.tasks.run_manifest([runner], config)[0]
         reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
-        answer = {"status": result.status.name, "reason": reason}
+        answer = {"status": result.status.name, "reason": reason, "entry": report_entry(result.serialize())}
     except KeyboardInterrupt:
         answer = {"status": "INTERRUPTED", "reason": "interrupted"}
     except SystemExit as error:
@@ -249,7 +271,7 @@ def run_session(loaded, request, answers):
         answer = {"status": "SUCCESS" if good else "FAILED", "reason": "" if good else text}
     except BaseException as error:
         traceback.print_exc()
-        answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
+        answer = {"status": "FAILED", "reason": describe_error(error)}
     answer["installs"] = installs.totals()
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
@@ -257,24 +279,61 @@ def run_session(loaded, request, answers):
 
 
 class LastError(logging.Handler):
-    """Stores nox's last error line: the result of a session does not name the command that failed, only the log does."""
+    """Stores what failed: the result of a session does not name the command or the exception, only nox's log does.
+
+    After a command whose output it captured nox logs that output as an error too, which is not stored.
+    """
 
     text = ""
+    output_follows = False
 
     def emit(self, record):
-        if record.levelno >= logging.ERROR and record.exc_info is None:
-            text = record.getMessage().splitlines()
-            if text and not text[0].startswith("Session "):
-                self.text = text[0]
-        elif record.exc_info and record.exc_info[1] is not None:
-            self.text = "%s: %s" % (record.exc_info[0].__name__, record.exc_info[1])
+        is_output, self.output_follows = self.output_follows, False
+        if record.exc_info and record.exc_info[1] is not None:
+            self.text = describe_error(record.exc_info[1])
+        elif record.levelno >= logging.ERROR and not (is_output and record.funcName == "run"):
+            message = " ".join(record.getMessage().split())
+            failed = re.match(r"(Command .*) failed with exit code (-?\d+)(:?)$", message)
+            if failed:
+                self.text = "%s failed with exit code %s" % (shorten(failed.group(1)), describe_code(failed.group(2)))
+                self.output_follows = bool(failed.group(3))
+            elif message and not message.startswith("Session "):
+                self.text = shorten(message)
+
+
+def describe_error(error):
+    """Returns the type of an exception and the first line of its message, which may quote a program's output."""
+    lines = str(error).strip().splitlines()
+    return shorten("%s: %s" % (type(error).__name__, lines[0]) if lines else type(error).__name__)
+
+
+def describe_code(code):
+    """Returns an exit code of `subprocess`, with the name of the signal if it is one."""
+    try:
+        return "%s (%s)" % (code, signal.Signals(-int(code)).name) if int(code) < 0 else code
+    except ValueError:
+        return code
+
+
+def shorten(text):
+    """Cuts the middle out of a long text: a script as an argument of a command would fill the screen."""
+    return text if len(text) <= 300 else "%s … %s" % (text[:200], text[-90:])
+
+
+def report_entry(entry):
+    """Returns a session's entry in the file of `nox --report`, byte for byte; nox fails on parameters without JSON form."""
+    try:
+        return json.dumps(entry, indent=2, default=safe_repr)
+    except (TypeError, ValueError):  # keys of a dictionary, or a cycle
+        arguments = {str(name): safe_repr(value) for name, value in entry["args"].items()}
+        return json.dumps(dict(entry, args=arguments), indent=2)
 
 
 LAST_ERROR = LastError()
 
 
 def capture_last_error():
-    LAST_ERROR.text = ""
+    LAST_ERROR.text, LAST_ERROR.output_follows = "", False
     logger = logging.getLogger("nox")
     if LAST_ERROR not in logger.handlers:
         logger.addHandler(LAST_ERROR)
@@ -309,7 +368,7 @@ def start_reloading(loaded, request, out, err, listener_fd=None):
     """Starts a session in a process that loads the noxfile again, for hosts that cannot fork."""
     import subprocess
 
-    reader, writer = os.pipe()
+    reader, writer = [end.detach() for end in socket.socketpair()]
     name = loaded.runners[request["id"]].friendly_name
     boot = dict(BOOT, role="session", request=request, name=name, answers=writer, listener_fd=listener_fd)
     with boot_file(boot) as stdin:
