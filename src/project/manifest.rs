@@ -39,6 +39,9 @@ pub struct NoxfileManifest {
     /// Whether nox is configured (by flag, variable or noxfile) to stop at the first failure.
     #[serde(default)]
     pub stop_on_first_error: bool,
+    /// Whether nox skips installs in environments that it reuses (`-R`, `--no-install`).
+    #[serde(default)]
+    pub no_install: bool,
     /// Absolute path of nox's own report, if one is requested.
     #[serde(default, with = "path_serde::optional")]
     pub report: Option<PathBuf>,

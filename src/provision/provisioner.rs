@@ -141,7 +141,7 @@ impl CacheProvisioner {
             session_keys: None,
             remote: remote.flatten(),
             run_dir: None,
-            venvs: VenvCache::for_posargs(inputs.posargs),
+            venvs: VenvCache::new(manifest.no_install, inputs.posargs),
             bytecode: PublishedBytecode::default(),
             present_packages: BTreeSet::new(),
             restore_report: RestoreReport::default(),

@@ -4,6 +4,7 @@ mod artifacts;
 mod command;
 mod dispatcher;
 mod graph;
+mod install_calls;
 mod memory_pressure;
 mod provisioning;
 mod real_projects;

@@ -48,6 +48,7 @@ pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
         mode: HostMode::Fork,
         description: String::new(),
         stop_on_first_error: false,
+        no_install: false,
         report: None,
         uv_cache: None,
         notices: Vec::new(),

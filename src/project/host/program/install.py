@@ -48,25 +48,32 @@ class Installs:
             return None
         return {"duration_ms": int(self.seconds * 1000), "commands": self.commands, "skipped": self.skipped}
 
-    def run_or_skip(self, install, session, words, args, kwargs):
-        """Runs or skips `install`; `words` are the arguments of pip or uv, None for another program."""
+    def run_or_skip(self, install, session, words, args, kwargs, returned):
+        """Runs or skips `install`; `words` are the arguments of pip or uv, None for another program.
+
+        `returned` is what nox returns for an install that succeeds.
+        """
         if self.is_installing or session._runner is not self.runner:  # an install within an install
             return install(session, *args, **kwargs)
         since = time.monotonic()
         self.is_installing = True
         try:
-            fingerprint = self.fingerprint(session, words, kwargs)
+            # The output of a command that nox captures is not known without running it.
+            has_output = returned is not None and kwargs.get("silent")
+            fingerprint = None if has_output else self.fingerprint(session, words, kwargs)
             if fingerprint is not None and self.is_built(fingerprint):
                 self.skipped += 1
                 self.position += 1
                 session.log("Skipped the install of %s: this environment is up to date." % " ".join(words))
                 self.add_bytecode()
-                return True if words[:2] == UV_SYNC else None  # as nox returns for a command or an install
+                return returned
             self.remove_bytecode()
             before = self.snapshot() if fingerprint is not None else None
             # A sync of a lock neither resolves nor builds: uv links faster than noxide.
-            build = self.build_or_link if self.can_share(before) and words[:2] != UV_SYNC else self.build
-            result = build(install, session, words, args, kwargs, fingerprint, before)
+            if self.can_share(before) and words[:2] != UV_SYNC:
+                result = self.build_or_link(install, session, words, args, kwargs, fingerprint, before, returned)
+            else:
+                result = self.build(install, session, words, args, kwargs, fingerprint, before)
             self.add_bytecode()
             return result
         except BaseException:
@@ -98,7 +105,7 @@ class Installs:
         return (self.shared is not None and before is not None and not before["dists"]
                 and getattr(self.runner.venv, "venv_backend", "") == "uv" and os.environ.get("UV_LINK_MODE", "") in modes)
 
-    def build_or_link(self, install, session, words, args, kwargs, fingerprint, before):
+    def build_or_link(self, install, session, words, args, kwargs, fingerprint, before, returned):
         """Builds for the first session of the run with this install; links for the others."""
         with self.shared.lock_install(self.shared_fingerprint) as note:
             if note is None:
@@ -113,7 +120,7 @@ class Installs:
         self.skipped += 1
         session.log("Linked the install of %s from session %s of this run." % (" ".join(words), note["session"]))
         self.record(fingerprint, before)
-        return None
+        return returned
 
     def run(self, install, session, words, args, kwargs, fingerprint):
         """Runs an install: offline if the index was queried for it recently; online if that fails."""
@@ -244,12 +251,12 @@ class Installs:
 
     def record(self, fingerprint, before):
         """Records a successful install in the environment."""
+        if fingerprint is None:
+            return  # whether it changed an environment, if there is one, shows in the next snapshot
         path = os.path.join(self.runner.venv.location, STATE_FILE)
         try:
             if self.state is None:
                 self.state = self.read()
-            if fingerprint is None:
-                return  # whether it changed the environment shows in the next snapshot
             snapshot = self.snapshot()
             known = self.state["look"] == before
             old = self.state["calls"] if known else []
@@ -300,17 +307,17 @@ def wrap_installs(nox, runner):
     installs = Installs(nox, runner, os.environ.pop("NOXIDE_INSTALL_MODE", "") == "skip")
     session_class = nox.sessions.Session
 
-    def wrap(name, arguments_of):
+    def wrap(name, arguments_of, returned=None):
         install = getattr(session_class, name, None)
         if install is not None:
             def counted_install(session, *args, **kwargs):
-                return installs.run_or_skip(install, session, arguments_of(args), args, kwargs)
+                return installs.run_or_skip(install, session, arguments_of(args), args, kwargs, returned)
 
             setattr(session_class, name, functools.wraps(install)(counted_install))
 
     wrap("install", lambda args: [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in args] or None)
     for name in ("run_install", "run_always"):
-        wrap(name, install_arguments)
+        wrap(name, install_arguments, True)
     wrap("conda_install", lambda args: None)
     if installs.fill_dir or installs.shared or installs.bytecode.folder:
         wrap_syncs(session_class, installs)
@@ -325,7 +332,8 @@ def wrap_syncs(session_class, installs):
     def counted_run(session, *args, **kwargs):
         install_only = getattr(installs.runner.global_config, "install_only", False)  # nox skips `session.run` then
         if not install_only and len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
-            return installs.run_or_skip(run, session, install_arguments(args) if args[1] == "sync" else None, args, kwargs)
+            words = install_arguments(args) if args[1] == "sync" else None
+            return installs.run_or_skip(run, session, words, args, kwargs, True)
         return run(session, *args, **kwargs)
 
     session_class.run = counted_run

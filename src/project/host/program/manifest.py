@@ -29,6 +29,7 @@ def describe(loaded, mode):
         "queue": [numbers[id(runner)] for runner in loaded.queue if id(runner) in numbers],
         "description": (loaded.docstring or "").strip(),
         "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
+        "no_install": bool(getattr(config, "no_install", False)),
         "report": path_json(os.path.abspath(str(report))) if report else None,
         "notices": loaded.notices,
         "uv_cache": os.environ.get("UV_CACHE_DIR") or None,
