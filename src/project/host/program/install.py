@@ -19,6 +19,9 @@ IGNORED_VARIABLES = ("UV_CACHE_DIR", "UV_OFFLINE", "UV_LINK_MODE", "UV_NO_PROGRE
                      "UV_LOCK_TIMEOUT", "PIP_CACHE_DIR", "PIP_PROGRESS_BAR", "PIP_DISABLE_PIP_VERSION_CHECK",
                      "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED",
                      "PYTHONFAULTHANDLER", "PYTHONWARNINGS", "PYTHONDEVMODE")
+# Variables with which an install changes an environment that has its result already, or builds in ways of its own.
+UNCERTAIN_VARIABLES = ("UV_UPGRADE", "UV_REINSTALL", "PIP_UPGRADE", "PIP_FORCE_REINSTALL", "PIP_IGNORE_INSTALLED",
+                       "UV_CONFIG_SETTINGS", "PIP_CONFIG_SETTINGS")
 CONSTRAINTS = ("UV_CONSTRAINT", "PIP_CONSTRAINT", "UV_OVERRIDE", "UV_BUILD_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
 
 
@@ -220,7 +223,7 @@ class Installs:
                 found[name] = [file_facts(path, []) for path in str(value).split()]
             elif name.startswith(VARIABLE_PREFIXES) or name in VARIABLE_NAMES:
                 found[name] = value
-        if found.get("UV_UPGRADE") or found.get("PIP_UPGRADE") or found.get("PIP_FORCE_REINSTALL"):
+        if any(found.get(name) for name in UNCERTAIN_VARIABLES):
             raise UncertainInstall
         return found
 

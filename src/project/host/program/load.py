@@ -4,6 +4,7 @@ noxide concatenates the files of this directory and runs the program with the Py
 BOOT has the settings that noxide sent with it.
 """
 
+import contextlib
 import io
 import json
 import logging
