@@ -6,6 +6,7 @@ mod dispatcher;
 mod graph;
 mod install_calls;
 mod memory_pressure;
+mod noxfile_import;
 mod provisioning;
 mod real_projects;
 mod records;

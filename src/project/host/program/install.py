@@ -3,7 +3,6 @@
 Part of noxide's host program. An install is skipped only if it is certain that uv or pip would change nothing.
 """
 
-import contextlib
 import functools
 
 STATE_FILE = ".noxide-installs.json"
@@ -33,7 +32,7 @@ class Installs:
         self.runner = runner
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INDEX_MAX_AGE", 0))
-        self.query_marks = os.path.join(os.getcwd(), ".noxide", "asked")
+        self.query_marks = os.path.join(project_root(runner.global_config), ".noxide", "asked")
         self.fill_dir = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
         shared = os.environ.pop("NOXIDE_INSTALLS_SHARED", "")
         self.shared = SharedInstalls(shared) if shared else None

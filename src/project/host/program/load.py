@@ -257,6 +257,23 @@ def source_of(function):
     return (code.co_filename, code.co_firstlineno) if code else (None, None)
 
 
+def project_root(config):
+    """Returns the directory of the noxfile, in which nox runs sessions even if the noxfile has changed the directory."""
+    return os.path.realpath(os.path.dirname(os.path.abspath(str(config.noxfile))))
+
+
+@contextlib.contextmanager
+def in_project_root(config):
+    """Changes to the directory of the noxfile for a while."""
+    before = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(project_root(config))
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
 def load(channel):
     """Loads nox and the noxfile and selects sessions; returns the noxfile, and the internals that this nox lacks."""
     with answering_uv_query():  # versions before 2026.7 query uv while they are imported

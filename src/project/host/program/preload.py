@@ -1,7 +1,5 @@
 """Work done before a session starts: uv's version, standby processes. Part of noxide's host program."""
 
-import contextlib
-
 UV_QUERIES = []
 
 

@@ -327,7 +327,8 @@ def run_fresh_session():
     reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
     runner = None
     try:
-        loaded, missing = load(None)
+        with showing_on_failure():  # the host has shown what the noxfile prints
+            loaded, missing = load(None)
         runner = loaded.runners[request["id"]] if not missing and request["id"] < len(loaded.runners) else None
     except HostFailure as failure:
         reason = "the noxfile could not be loaded again: %s" % failure
@@ -337,6 +338,29 @@ def run_fresh_session():
         return
     traced = [] if BOOT["trace"] is None else [BOOT["trace"]]
     run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + traced), answers)
+
+
+@contextlib.contextmanager
+def showing_on_failure():
+    """Hides the output of this process for a while, and shows it if an exception is raised."""
+    saved = [os.dup(1), os.dup(2)]
+    with tempfile.TemporaryFile() as hidden:
+        try:
+            for number in (1, 2):
+                os.dup2(hidden.fileno(), number)
+            yield
+        except BaseException:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            hidden.seek(0)
+            os.write(saved[1], hidden.read())
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, fd in zip((1, 2), saved):
+                os.dup2(fd, number)
+                os.close(fd)
 
 
 def fork_obstacle():

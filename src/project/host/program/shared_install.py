@@ -3,7 +3,6 @@
 Part of noxide's host program. If it is uncertain that linking gives the same result, a session installs itself.
 """
 
-import contextlib
 import stat
 
 # If more bytes must be copied because files cannot be linked, installing is faster.
