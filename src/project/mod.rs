@@ -16,6 +16,6 @@ pub use host::{
 };
 pub(crate) use interpreter::default_interpreter;
 pub use interpreter::{Interpreter, InterpreterError};
-pub use manifest::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId};
+pub use manifest::{CoverageUse, HostMode, MemoryUse, NoxfileManifest, Session, SessionId};
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};
 pub use session_name::SessionName;

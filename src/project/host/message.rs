@@ -166,6 +166,9 @@ pub struct FinishedMessage {
     /// Whether a command whose output nox captured left a process running that had the output open.
     #[serde(default)]
     pub leaked: bool,
+    /// Notices about its process, a sentence each: about changes of shared memory that other sessions do not see.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Totals of its installs; `None` if it made none or they were not counted.
     #[serde(default)]
     pub installs: Option<InstallTotals>,

@@ -12,8 +12,9 @@ use crate::run::options::{FailFast, FlakyMode};
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
 impl Dispatcher<'_> {
-    pub(super) fn handle_exited(&mut self, report: ExitReport) {
+    pub(super) fn handle_exited(&mut self, mut report: ExitReport) {
         let Some(session) = self.session_index(report.id) else { return };
+        self.emit_notices(std::mem::take(&mut report.notices));
         let (now, leak_timeout_ms) = (self.clock.now(), to_millis(self.context.options.leak_timeout));
         let Some(attempt) = self.running.get_mut(&session) else { return };
         if attempt.set_exited(report, now, leak_timeout_ms) {

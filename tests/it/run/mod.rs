@@ -13,3 +13,4 @@ mod records;
 mod rerun;
 mod schedule;
 mod session_resources;
+mod shared_memory;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use noxide::project::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId, SessionName};
+use noxide::project::{CoverageUse, HostMode, MemoryUse, NoxfileManifest, Session, SessionId, SessionName};
 use noxide::run::SessionRule;
 
 /// A session with nothing special about it.
@@ -23,6 +23,7 @@ pub fn session(name: &str) -> Session {
         allow_parallel: None,
         parameters: Vec::new(),
         coverage: CoverageUse::default(),
+        memory: MemoryUse::default(),
         notifies: Vec::new(),
         installs: Vec::new(),
         file: None,

@@ -94,6 +94,9 @@ class LoadedNoxfile:
     def __init__(self):
         self.config = None
         self.manifest = None
+        self.module = None
+        self.modules = None
+        self.globals = None
         self.runners = []
         self.queue = []
         self.notices = []
@@ -293,6 +296,7 @@ def load(channel):
         enter_script_environment(nox, config, channel)
     duplicates = record_duplicates(nox)
     module = load_module(nox, config, errors)
+    loaded.module = module
     loaded.docstring = module.__doc__
     loaded.config = config
     try:

@@ -14,6 +14,8 @@ class Host:
         self.channel = channel
         self.loaded = loaded
         self.mode = mode
+        # A nox process of its own neither gets nor reports changes.
+        self.memory = None if mode == "plain" else SharedMemory(loaded)
         self.is_warm = False
         self.running = {}
         self.pipes = {}
@@ -105,6 +107,8 @@ class Host:
                         os.close(self.received.pop())
 
     def start(self, request, descriptors):
+        if self.memory:
+            self.memory.add_to_request(request)
         if self.mode == "fork":
             running = self.assign_process(request, descriptors)
         elif self.mode == "fresh":
@@ -153,6 +157,7 @@ class Host:
         if self.mode == "fork" and not self.is_warm:
             self.is_warm = True
             warm_up(sys.modules["nox"], self.loaded.config)
+            self.loaded.globals = encode_globals(self.loaded)
 
     def close_pipe(self, running):
         if not running.pipe_ended:
@@ -225,6 +230,7 @@ class Host:
         if not running.started:
             self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
         answer = running.answer or {"status": "CRASHED", "reason": describe_exit(code, number)}
+        notes = self.memory.finish(running.id, answer.get("memory")) if self.memory else []
         peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
         self.channel.send({
             "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
@@ -232,6 +238,7 @@ class Host:
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
             "installs": answer.get("installs"),
             "leaked": answer.get("leaked", False),
+            "notices": notes,
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 

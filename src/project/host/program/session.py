@@ -229,6 +229,9 @@ def run_session(loaded, request, answers):
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
     installs = wrap_installs(nox, runner)
+    if request.get("memory"):
+        apply_memory(loaded, request["memory"])
+    before = MemorySnapshot(loaded, None if request.get("memory") else loaded.globals)
     defer_interrupts(nox)
     limit_capture_waits(request)
     since = time.monotonic()
@@ -250,6 +253,7 @@ def run_session(loaded, request, answers):
     answer["installs"] = installs.totals()
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
+    answer["memory"] = before.changes_until(MemorySnapshot(loaded))
     return answer
 
 
@@ -374,8 +378,8 @@ def warm_up(nox, config):
     """Prepares for the first fork: imports what each session would import, finds uv once, runs an empty session."""
     import importlib
 
-    for name in ("datetime", "glob", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
-                 "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
+    for name in ("base64", "datetime", "glob", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "pickle",
+                 "subprocess", "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
         try:
             importlib.import_module(name)
         except ImportError:
