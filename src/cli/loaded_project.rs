@@ -11,7 +11,7 @@ use crate::output::{OutputContext, is_ci};
 use crate::project::{Host, HostOptions, NoxSearch, NoxfileManifest, find_nox};
 use crate::provision::ProvisionInputs;
 use crate::record::ShardMetadata;
-use crate::run::process::{SignalGuard, become_subreaper, kill_run_processes};
+use crate::run::process::{SecretRedactor, SignalGuard, become_subreaper, kill_run_processes};
 use crate::run::{RunOptions, Shard};
 use crate::trace::{TraceCache, TraceMode};
 
@@ -141,6 +141,8 @@ impl ProjectParts {
             load_timeout: settings.run_options().load_timeout,
             cache_folder: user_cache_dir(),
         })?;
+        let redactor = SecretRedactor::from_environment([], &settings.run_options().secret_patterns);
+        output.print_noxfile_output(&redactor.redact_text(&host.loading_output()));
         let errors = settings.validate_session_names(&manifest.accepted_names());
         if !errors.is_empty() {
             return Err(CliError::Settings(errors));

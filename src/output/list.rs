@@ -115,6 +115,7 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
         NeedOrigin::Coverage { data_file } => format!("coverage {data_file}"),
+        NeedOrigin::Memory { name } => format!("shared variable {name}"),
         NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }

@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::best_effort_writer::BestEffortWriter;
 use super::cache_progress::CacheProgressBar;
 use super::diagnostic::{Diagnostic, errors_document};
 use super::options::{
     ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery,
 };
 use super::theme::OutputTheme;
+use super::workflow_command::{AllowedCommands, CommandGuard};
 use crate::cache::{NoProgress, ProgressReporter};
+use crate::record::random_u64;
+use crate::text::sanitize_line;
 
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
@@ -99,6 +103,22 @@ impl OutputContext {
         if !self.is_quiet() {
             print_stderr(text);
         }
+    }
+
+    /// Prints what the noxfile printed while it was loaded to standard error, unless `-q` was given: standard output
+    /// may be reserved for data.
+    pub(crate) fn print_noxfile_output(&self, text: &str) {
+        if self.is_quiet() || text.is_empty() {
+            return;
+        }
+        let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
+        let mut guard = CommandGuard::new(forge.map(|_| format!("noxide-{:016x}", random_u64())));
+        let mut writer = BestEffortWriter::new(Box::new(std::io::stderr()));
+        for line in text.lines() {
+            let line = sanitize_line(line.as_bytes(), self.stderr_theme.color);
+            guard.write_output_line(&mut writer, &line, AllowedCommands::AnnotationsAndMasks).ok();
+        }
+        guard.resume_commands(&mut writer).and_then(|()| writer.flush()).ok();
     }
 
     /// Prints errors: as text to standard error, or as a document to standard output.

@@ -43,6 +43,9 @@ pub struct NoxfileManifest {
     /// Whether nox is configured (by flag, variable or noxfile) to stop at the first failure.
     #[serde(default)]
     pub stop_on_first_error: bool,
+    /// Whether nox skips installs in environments that it reuses (`-R`, `--no-install`).
+    #[serde(default)]
+    pub no_install: bool,
     /// Absolute path of nox's own report, if one is requested.
     #[serde(default, with = "path_serde::optional")]
     pub report: Option<PathBuf>,
@@ -148,6 +151,9 @@ pub struct Session {
     /// Command lines of its installs according to its source; `*` stands for words that are not constant.
     #[serde(default)]
     pub installs: Vec<Vec<String>>,
+    /// The variables that it may share with other sessions, according to its source.
+    #[serde(default)]
+    pub memory: MemoryUse,
     /// The source file of its function.
     #[serde(default, with = "path_serde::optional")]
     pub file: Option<PathBuf>,
@@ -157,6 +163,18 @@ pub struct Session {
     /// Digest of the source of its function and of the functions of that file that it calls; `None` if unreadable.
     #[serde(default)]
     pub source: Option<String>,
+}
+
+/// Environment variables and global variables of the noxfile that a session uses, according to the source of its
+/// function and of the functions it calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// Those it reads.
+    pub reads: Vec<String>,
+    /// Those it sets as a whole.
+    pub sets: Vec<String>,
+    /// Those it changes in part, such as lists to which it appends.
+    pub changes: Vec<String>,
 }
 
 /// How a session uses coverage data, according to the source of its function and of the functions it calls.

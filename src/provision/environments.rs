@@ -47,6 +47,9 @@ const IGNORED_VARIABLES: [&str; 14] = [
 #[derive(Debug, Default)]
 pub(super) struct EnvironmentCache {
     posargs: Vec<OsString>,
+    /// Whether nox skips every install in an environment that exists. It must then create those that do not exist:
+    /// a session may do more in `run_install` than fill its environment.
+    no_install: bool,
     /// Environments that nox would reuse and that did not exist before: others may have packages that no known install
     /// explains.
     reusable: BTreeMap<SessionId, EnvironmentSpec>,
@@ -55,8 +58,8 @@ pub(super) struct EnvironmentCache {
 
 impl EnvironmentCache {
     /// Creates the cache for sessions that get these arguments.
-    pub(super) fn for_posargs(posargs: &[OsString]) -> Self {
-        Self { posargs: posargs.to_vec(), ..Self::default() }
+    pub(super) fn new(no_install: bool, posargs: &[OsString]) -> Self {
+        Self { posargs: posargs.to_vec(), no_install, ..Self::default() }
     }
 
     /// Restores a session's environment if nox would reuse it and it does not exist. Returns `None` if the store has
@@ -97,7 +100,7 @@ impl EnvironmentCache {
 
     fn reusable_venv(&self, session: &Session, key: &SessionKeyInputs) -> Option<EnvironmentSpec> {
         let (envdir, python) = (session.envdir.as_deref()?, key.interpreter.as_ref()?);
-        let is_reused = session.reuse && session.backend == "uv" && !session.installs.is_empty();
+        let is_reused = session.reuse && !self.no_install && session.backend == "uv" && !session.installs.is_empty();
         let is_absent = std::fs::symlink_metadata(envdir).is_err();
         let digest = || environment_digest(session, key, &self.posargs);
         (is_reused && is_absent).then(|| EnvironmentSpec::new(envdir, &python.executable, &digest())).flatten()

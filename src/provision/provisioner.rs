@@ -144,7 +144,7 @@ impl CacheProvisioner {
             session_keys: None,
             remote: remote.flatten(),
             run_dir: None,
-            environments: EnvironmentCache::for_posargs(inputs.posargs),
+            environments: EnvironmentCache::new(manifest.no_install, inputs.posargs),
             bytecode: PublishedBytecode::default(),
             present_packages: BTreeSet::new(),
             restore_report: RestoreReport::default(),

@@ -199,6 +199,11 @@ pub enum NeedOrigin {
         /// Coverage data file.
         data_file: String,
     },
+    /// It changes a variable that this session reads: under nox all sessions share one process.
+    Memory {
+        /// The variable, such as `VERSION` or `os.environ[VERSION]`.
+        name: String,
+    },
     /// `after` in settings.
     Settings {
         /// File and line, such as `pyproject.toml:41`.

@@ -174,8 +174,6 @@ fn spawn_worker(
 
 /// Redacts secrets of noxide's own environment and of the sessions' settings.
 fn run_redactor(plan: &RunPlan, options: &RunOptions) -> SecretRedactor {
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
-    SecretRedactor::new(environment.chain(settings), &options.secret_patterns)
+    SecretRedactor::from_environment(settings, &options.secret_patterns)
 }

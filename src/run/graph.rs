@@ -1,6 +1,6 @@
 //! Graph of the selected sessions: which sessions each one waits for, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::options::{RunOptions, SessionOptions, pattern_matches};
@@ -63,6 +63,7 @@ impl fmt::Display for CycleStep {
             NeedOrigin::Requires => "requires in the noxfile".to_owned(),
             NeedOrigin::Notify => "notify".to_owned(),
             NeedOrigin::Coverage { data_file } => format!("coverage data {data_file}"),
+            NeedOrigin::Memory { name } => format!("shared variable {name}"),
             NeedOrigin::Settings { location } => format!("after at {location}"),
             NeedOrigin::Trace { path } => format!("trace: {path}"),
         };
@@ -74,7 +75,7 @@ impl SessionGraph {
     /// Builds the graph of the sessions that a manifest selects.
     ///
     /// Declared needs (`requires`, settings) are added first and must be acyclic. Derived needs (coverage data,
-    /// `notify`) are added only if they do not close a cycle: declared needs take precedence.
+    /// shared variables, `notify`) are added only if they do not close a cycle: declared needs take precedence.
     ///
     /// # Errors
     /// When declared needs form a cycle; the error names it.
@@ -91,6 +92,7 @@ impl SessionGraph {
         graph.add_declared_needs(&sessions);
         graph.check_acyclic(&sessions)?;
         graph.add_coverage_needs(&sessions);
+        graph.add_memory_needs(&sessions);
         graph.add_notify_needs(&sessions);
         graph.add_locks(&sessions);
         graph.add_learned_conflicts(&sessions, &options.learned_conflicts);
@@ -137,6 +139,28 @@ impl SessionGraph {
                 let Some(data) = &sessions[writer].coverage.writes else { continue };
                 if writer != reader && !waits_for_reader[writer] {
                     self.add_need(reader, writer, NeedOrigin::Coverage { data_file: data.display().to_string() });
+                }
+            }
+        }
+    }
+
+    /// Orders sessions that share variables as nox runs them, if one reads what an earlier one changes.
+    ///
+    /// A variable that every session changes for itself orders nothing: caches and settings of their own are common.
+    fn add_memory_needs(&mut self, sessions: &[&Session]) {
+        let has = |names: &[String], name: &String| names.contains(name);
+        let writes =
+            |session: &Session, name: &String| has(&session.memory.sets, name) || has(&session.memory.changes, name);
+        let only_reads = |session: &Session, name: &String| has(&session.memory.reads, name) && !writes(session, name);
+        let written = sessions.iter().flat_map(|session| session.memory.sets.iter().chain(&session.memory.changes));
+        for name in written.collect::<BTreeSet<_>>() {
+            let Some(last) = sessions.iter().rposition(|session| only_reads(session, name)) else { continue };
+            for later in 0..=last {
+                let depends = only_reads(sessions[later], name) || has(&sessions[later].memory.changes, name);
+                for earlier in (0..later).filter(|&earlier| depends && writes(sessions[earlier], name)) {
+                    if !self.transitive_dependents(later)[earlier] {
+                        self.add_need(later, earlier, NeedOrigin::Memory { name: name.clone() });
+                    }
                 }
             }
         }

@@ -130,6 +130,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
+        notices: finished.notices,
         install: finished.installs.map(|totals| InstallStats {
             wall_ms: totals.duration_ms,
             commands: totals.commands,

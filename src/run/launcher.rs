@@ -147,6 +147,8 @@ pub struct ExitReport {
     pub install: Option<InstallStats>,
     /// Whether a command left a process running that still holds open a pipe from which nox reads its output.
     pub leaked: bool,
+    /// Notices about its process, a sentence each.
+    pub notices: Vec<String>,
 }
 
 impl ExitReport {
@@ -163,6 +165,7 @@ impl ExitReport {
             peak_memory: None,
             install: None,
             leaked: false,
+            notices: Vec::new(),
         }
     }
 }

@@ -185,6 +185,9 @@ pub struct FinishedMessage {
     /// Its entry in nox's report as nox writes it: a JSON object; `None` if nox has no result.
     #[serde(default)]
     pub entry: Option<String>,
+    /// Notices about its process, a sentence each: about changes of shared memory that other sessions do not see.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Totals of its installs; `None` if it made none or they were not counted.
     #[serde(default)]
     pub installs: Option<InstallTotals>,

@@ -124,7 +124,7 @@ impl Host {
             child,
             reader: Some(BufReader::new(ours.try_clone()?)),
             writer: Mutex::new(ours),
-            output_tail: OutputTail::follow(output),
+            output_tail: OutputTail::follow(output)?,
         };
         // If the interpreter has exited already, the next read from the socket fails.
         host.lock_writer()
@@ -270,6 +270,17 @@ impl Host {
     /// Returns the pid of the host, which is also its process group.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Returns what the noxfile and nox printed while they were loaded, without its beginning if it is long.
+    pub(crate) fn loading_output(&self) -> String {
+        let text = self.output_tail.text();
+        if !self.output_tail.is_cut() {
+            return text;
+        }
+        // The first line may be cut.
+        let rest = text.split_once('\n').map_or(text.as_str(), |(_, rest)| rest);
+        format!("... (earlier output of the noxfile is left out)\n{rest}")
     }
 
     /// Returns the last output of the host itself, such as output of the noxfile while it loaded.

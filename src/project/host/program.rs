@@ -40,15 +40,18 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The files of the program, in the order of their dependencies.
-const PROGRAM_FILES: [&str; 13] = [
+const PROGRAM_FILES: [&str; 16] = [
     include_str!("program/load.py"),
     include_str!("program/source_analysis.py"),
+    include_str!("program/memory_analysis.py"),
     include_str!("program/manifest.py"),
     include_str!("program/install_facts.py"),
+    include_str!("program/local_project.py"),
     include_str!("program/shared_install.py"),
     include_str!("program/bytecode.py"),
     include_str!("program/install.py"),
     include_str!("program/capture.py"),
+    include_str!("program/process_memory.py"),
     include_str!("program/session.py"),
     include_str!("program/preload.py"),
     include_str!("program/nox_process.py"),

@@ -12,8 +12,9 @@ use crate::run::options::{FailFast, FlakyMode};
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
 impl Dispatcher<'_> {
-    pub(super) fn handle_exited(&mut self, report: ExitReport) {
+    pub(super) fn handle_exited(&mut self, mut report: ExitReport) {
         let Some(session) = self.session_index(report.id) else { return };
+        self.emit_notices(std::mem::take(&mut report.notices));
         let now = self.clock.now();
         let options = &self.context.options;
         let (leak_timeout_ms, grace_ms) = (to_millis(options.leak_timeout), to_millis(options.grace_period));

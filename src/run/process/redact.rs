@@ -44,6 +44,13 @@ pub struct SecretRedactor {
 }
 
 impl SecretRedactor {
+    /// Collects the secrets of noxide's own environment and of other `variables`, as [`SecretRedactor::new`] does.
+    pub(crate) fn from_environment(variables: impl IntoIterator<Item = (String, String)>, patterns: &[String]) -> Self {
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::new(environment.chain(variables), patterns)
+    }
+
     /// Collects the values of variables whose names suggest a credential or match one of `patterns` (names or globs).
     ///
     /// A value of several lines is masked line by line too, since tools print keys line by line.

@@ -4,22 +4,9 @@ use std::process::Command;
 
 use noxide::record::InstallStats;
 
-use crate::support::{NoxideRun, Project, nox_release_path, nox_releases, noxide_command, python, run_checked, venv};
-
-/// Adds a wheel to `wheels`; its only module contains its version.
-fn wheel(project: &Project, name: &str, version: &str) {
-    let script = "import sys, zipfile\n\
-        folder, name, version = sys.argv[1:]\n\
-        dist = '%s-%s.dist-info' % (name, version)\n\
-        files = {name + '.py': 'VERSION = %r\\n' % version, dist + '/METADATA': 'Metadata-Version: 2.1\\nName: %s\\nVersion: %s\\n' % (name, version),\n\
-            dist + '/WHEEL': 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'}\n\
-        files[dist + '/RECORD'] = ''.join('%s,,\\n' % path for path in files) + dist + '/RECORD,,\\n'\n\
-        with zipfile.ZipFile('%s/%s-%s-py3-none-any.whl' % (folder, name, version), 'w') as file:\n\
-        \tfor path, text in files.items(): file.writestr(path, text)\n";
-    let folder = project.root().join("wheels");
-    fs_err::create_dir_all(&folder).unwrap();
-    run_checked(Command::new(python()).args(["-c", script]).arg(folder).args([name, version]));
-}
+use crate::support::{
+    NoxideRun, Project, nox_release_path, nox_releases, noxide_command, run_checked, venv, write_wheel,
+};
 
 /// A noxfile for `uv` whose installs use only `wheels`.
 fn uv_project(body: &str) -> Project {
@@ -27,7 +14,7 @@ fn uv_project(body: &str) -> Project {
         LOCAL = ['--no-index', '--find-links', 'wheels']\n\
         def tell(session, name): session.run('python', '-c', 'import %s; print(\"found\", %s.VERSION)' % (name, name))\n";
     let project = Project::new(&format!("{head}{body}"));
-    wheel(&project, "nxdemo", "1.0");
+    write_wheel(&project, "nxdemo", "1.0");
     project
 }
 
@@ -135,7 +122,7 @@ fn installs_with_changing_inputs_are_never_skipped() {
         assert_eq!(counts(&project, &format!("-- {arguments}")), (1, 0), "{arguments}");
     }
     // As with nox, a reused environment gets a new release only from an upgrade.
-    wheel(&project, "nxdemo", "1.1");
+    write_wheel(&project, "nxdemo", "1.1");
     assert_eq!(counts(&project, ""), (1, 0));
     let (text, install) = run(&project, "");
     assert!(install.unwrap().skipped == 1 && text.contains("found 1.0"), "{text}");
@@ -159,8 +146,8 @@ fn later_installs_that_replace_packages_invalidate_earlier_ones() {
          session.install(*LOCAL, 'nxdemo<2')\n    tell(session, 'nxdemo')\n    \
          session.run_install('uv', 'pip', 'install', *LOCAL, 'nxother')\n    session.run_install('python', '-c', '')\n",
     );
-    wheel(&project, "nxdemo", "2.0");
-    wheel(&project, "nxother", "1.0");
+    write_wheel(&project, "nxdemo", "2.0");
+    write_wheel(&project, "nxother", "1.0");
     let (text, install) = run(&project, "");
     assert!(text.contains("found 2.0") && text.contains("found 1.0"), "{text}");
     assert_eq!(install.unwrap().commands, 4);
@@ -232,7 +219,7 @@ fn a_lock_constrains_installs_that_ignore_it() {
         run_checked(uv.env("UV_PYTHON_DOWNLOADS", "never"))
     };
     uv(&["lock", "--quiet"]);
-    wheel(&project, "nxdemo", "1.1");
+    write_wheel(&project, "nxdemo", "1.1");
     assert!(run(&project, "").0.contains("found 1.1"), "the lock is ignored");
     let (text, install) = run(&project, "--locked");
     assert!(install.unwrap().commands == 1 && text.contains("found 1.0"), "{text}");
@@ -255,7 +242,7 @@ fn installs_are_skipped_under_old_releases_with_pip_too() {
         session.install('--no-index', '--find-links', 'wheels', 'nxdemo')\n    \
         session.run('python', '-c', 'import nxdemo; print(\"found\", nxdemo.VERSION)')\n";
     let project = Project::new(noxfile);
-    wheel(&project, "nxdemo", "1.0");
+    write_wheel(&project, "nxdemo", "1.0");
     for version in nox_releases().into_iter().step_by(2) {
         let mut command = noxide_command(&project, "run --output stream");
         command.env("PYTHONPATH", nox_release_path(version));

@@ -11,6 +11,7 @@ mod full_disks;
 mod installs;
 mod keys;
 mod kills;
+mod local_projects;
 mod lock_files;
 mod malicious_entries;
 mod pip_cache;

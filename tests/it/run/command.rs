@@ -107,7 +107,7 @@ def late(session):
     assert_eq!((ran.exit, ran.outcomes().len()), (Some(0), 3));
     assert_eq!(ran.record().sessions[0].spec.name.as_str(), "late");
     assert_eq!(ran.record().sessions[0].spec.needs, []);
-    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record().run_id));
+    let log = project.read(&format!(".nox/.noxide/runs/{}/logs/late.log", ran.record().run_id));
     assert!(log.contains("late with []"), "{log}");
 }
 

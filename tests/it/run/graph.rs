@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use noxide::project::{CoverageUse, Session, SessionId};
+use noxide::project::{CoverageUse, MemoryUse, Session, SessionId};
 use noxide::record::{NeedOrigin, SessionHistory};
 use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionIndex, SessionRule};
 
@@ -73,6 +73,33 @@ fn coverage_reports_run_last_and_writers_of_one_file_are_locked() {
     assert_eq!(graph.nodes[1].locks, ["coverage data .coverage"]);
     assert_eq!(graph.nodes[2].locks, graph.nodes[1].locks);
     assert!(graph.nodes[3].locks.is_empty() && graph.nodes[4].locks.is_empty());
+}
+
+#[test]
+fn sessions_that_share_a_variable_keep_their_order() {
+    let sharing = |name: &str, reads: &[&str], sets: &[&str], changes: &[&str]| {
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Session {
+            memory: MemoryUse { reads: names(reads), sets: names(sets), changes: names(changes) },
+            ..session(name)
+        }
+    };
+    let mut all = manifest(vec![
+        sharing("before", &["V"], &[], &[]),
+        sharing("one", &[], &["V"], &["LIST"]),
+        sharing("two", &["CACHE"], &[], &["LIST", "CACHE"]),
+        sharing("own", &["CACHE"], &["V"], &["CACHE"]),
+        sharing("reader", &["V", "LIST"], &[], &[]),
+    ]);
+    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    let memory = |name: &str| NeedOrigin::Memory { name: name.to_owned() };
+    assert!(needs(&graph, 0).is_empty() && needs(&graph, 1).is_empty(), "nothing was changed before");
+    assert_eq!(needs(&graph, 2), [(1, memory("LIST"))], "each adds to what the other left");
+    assert!(needs(&graph, 3).is_empty(), "it sets V for itself, and nobody only reads CACHE");
+    assert_eq!(needs(&graph, 4), [(1, memory("LIST")), (2, memory("LIST")), (3, memory("V"))]);
+    all.sessions[1].requires = vec![SessionId(4)];
+    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    assert_eq!(needs(&graph, 4), [(3, memory("V"))], "what is declared wins: one and then two come after it");
 }
 
 #[test]

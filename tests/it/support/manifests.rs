@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use noxide::project::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId, SessionName};
+use noxide::project::{CoverageUse, HostMode, MemoryUse, NoxfileManifest, Session, SessionId, SessionName};
 use noxide::run::SessionRule;
 
 /// A session with nothing special about it.
@@ -24,6 +24,7 @@ pub fn session(name: &str) -> Session {
         parameters: Vec::new(),
         call_spec: None,
         coverage: CoverageUse::default(),
+        memory: MemoryUse::default(),
         notifies: Vec::new(),
         installs: Vec::new(),
         file: None,
@@ -50,6 +51,7 @@ pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
         mode: HostMode::Fork,
         description: String::new(),
         stop_on_first_error: false,
+        no_install: false,
         report: None,
         uv_cache: None,
         report_keys: Vec::new(),

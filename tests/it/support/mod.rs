@@ -22,7 +22,7 @@ pub(crate) use host::{HostArgs, next_message, run_host};
 pub(crate) use manifests::{covered_session, manifest, rule, session};
 pub(crate) use noxide::{NoxideRun, RunningNoxide, noxide_command, noxide_in, run, run_flags, shell_session};
 pub(crate) use process::{has_ended, is_zombie, living_processes, send_signal};
-pub(crate) use project::{Project, write_script};
+pub(crate) use project::{Project, write_script, write_wheel};
 pub(crate) use random::Random;
 pub(crate) use server::{HttpRequest, HttpResponse, HttpServer, ServerProgram, free_port};
 pub(crate) use terminal::type_keys;

@@ -4,7 +4,6 @@ Part of noxide's host program. An install is skipped only if it is certain that 
 Names from the other parts are used without import: see load.py.
 """
 
-import contextlib
 import functools
 
 STATE_FILE = ".noxide-installs.json"
@@ -20,6 +19,9 @@ IGNORED_VARIABLES = ("UV_CACHE_DIR", "UV_OFFLINE", "UV_LINK_MODE", "UV_NO_PROGRE
                      "UV_LOCK_TIMEOUT", "PIP_CACHE_DIR", "PIP_PROGRESS_BAR", "PIP_DISABLE_PIP_VERSION_CHECK",
                      "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED",
                      "PYTHONFAULTHANDLER", "PYTHONWARNINGS", "PYTHONDEVMODE")
+# Variables with which an install changes an environment that has its result already, or builds in ways of its own.
+UNCERTAIN_VARIABLES = ("UV_UPGRADE", "UV_REINSTALL", "PIP_UPGRADE", "PIP_FORCE_REINSTALL", "PIP_IGNORE_INSTALLED",
+                       "UV_CONFIG_SETTINGS", "PIP_CONFIG_SETTINGS")
 CONSTRAINTS = ("UV_CONSTRAINT", "PIP_CONSTRAINT", "UV_OVERRIDE", "UV_BUILD_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
 
 
@@ -50,25 +52,32 @@ class Installs:
             return None
         return {"duration_ms": int(self.seconds * 1000), "commands": self.commands, "skipped": self.skipped}
 
-    def run_or_skip(self, install, session, words, args, kwargs):
-        """Runs or skips `install`; `words` are the arguments of pip or uv, None for another program."""
+    def run_or_skip(self, install, session, words, args, kwargs, returned):
+        """Runs or skips `install`; `words` are the arguments of pip or uv, None for another program.
+
+        `returned` is what nox returns for an install that succeeds.
+        """
         if self.is_installing or session._runner is not self.runner:  # an install within an install
             return install(session, *args, **kwargs)
         since = time.monotonic()
         self.is_installing = True
         try:
-            install_digest = self.compute_digest(session, words, kwargs)
+            # The output of a command that nox captures is not known without running it.
+            has_output = returned is not None and kwargs.get("silent")
+            install_digest = None if has_output else self.compute_digest(session, words, kwargs)
             if install_digest is not None and self.is_built(install_digest):
                 self.skipped += 1
                 self.position += 1
                 session.log("Skipped the install of %s: this environment is up to date." % " ".join(words))
                 self.add_bytecode()
-                return True if words[:2] == UV_SYNC else None  # as nox returns for a command or an install
+                return returned
             self.remove_bytecode()
             before = self.snapshot() if install_digest is not None else None
             # A sync of a lock neither resolves nor builds: uv links faster than noxide.
-            build = self.build_or_link if self.can_share(before) and words[:2] != UV_SYNC else self.build
-            result = build(install, session, words, args, kwargs, install_digest, before)
+            if self.can_share(before) and words[:2] != UV_SYNC:
+                result = self.build_or_link(install, session, words, args, kwargs, install_digest, before, returned)
+            else:
+                result = self.build(install, session, words, args, kwargs, install_digest, before)
             self.add_bytecode()
             return result
         except BaseException:
@@ -100,7 +109,7 @@ class Installs:
         return (self.shared is not None and before is not None and not before["dists"]
                 and getattr(self.runner.venv, "venv_backend", "") == "uv" and os.environ.get("UV_LINK_MODE", "") in modes)
 
-    def build_or_link(self, install, session, words, args, kwargs, install_digest, before):
+    def build_or_link(self, install, session, words, args, kwargs, install_digest, before, returned):
         """Builds for the first session of the run with this install; links for the others."""
         with self.shared.lock_install(self.shared_digest) as note:
             if note is None:
@@ -115,7 +124,7 @@ class Installs:
         self.skipped += 1
         session.log("Linked the install of %s from session %s of this run." % (" ".join(words), note["session"]))
         self.record(install_digest, before)
-        return None
+        return returned
 
     def run(self, install, session, words, args, kwargs, install_digest):
         """Runs an install: offline if the index was queried for it recently; online if that fails."""
@@ -218,7 +227,7 @@ class Installs:
                 found[name] = [file_facts(path, []) for path in str(value).split()]
             elif name.startswith(VARIABLE_PREFIXES) or name in VARIABLE_NAMES:
                 found[name] = value
-        if found.get("UV_UPGRADE") or found.get("PIP_UPGRADE") or found.get("PIP_FORCE_REINSTALL"):
+        if any(found.get(name) for name in UNCERTAIN_VARIABLES):
             raise UncertainInstall
         return found
 
@@ -250,12 +259,12 @@ class Installs:
 
     def record(self, install_digest, before):
         """Records a successful install in the environment."""
+        if install_digest is None:
+            return  # whether it changed an environment, if there is one, shows in the next snapshot
         path = os.path.join(self.runner.venv.location, STATE_FILE)
         try:
             if self.state is None:
                 self.state = self.read()
-            if install_digest is None:
-                return  # whether it changed the environment shows in the next snapshot
             snapshot = self.snapshot()
             known = self.state["snapshot"] == before
             old = self.state["calls"] if known else []
@@ -306,17 +315,17 @@ def wrap_installs(nox, runner):
     installs = Installs(nox, runner, os.environ.pop("NOXIDE_INSTALL_MODE", "") == "skip")
     session_class = nox.sessions.Session
 
-    def wrap(name, arguments_of):
+    def wrap(name, arguments_of, returned=None):
         install = getattr(session_class, name, None)
         if install is not None:
             def counted_install(session, *args, **kwargs):
-                return installs.run_or_skip(install, session, arguments_of(args), args, kwargs)
+                return installs.run_or_skip(install, session, arguments_of(args), args, kwargs, returned)
 
             setattr(session_class, name, functools.wraps(install)(counted_install))
 
     wrap("install", lambda args: [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in args] or None)
     for name in ("run_install", "run_always"):
-        wrap(name, install_arguments)
+        wrap(name, install_arguments, True)
     wrap("conda_install", lambda args: None)
     if installs.download_locks_dir or installs.shared or installs.bytecode.folder:
         wrap_syncs(session_class, installs)
@@ -331,7 +340,8 @@ def wrap_syncs(session_class, installs):
     def counted_run(session, *args, **kwargs):
         install_only = getattr(installs.runner.global_config, "install_only", False)  # nox skips `session.run` then
         if not install_only and len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
-            return installs.run_or_skip(run, session, install_arguments(args) if args[1] == "sync" else None, args, kwargs)
+            words = install_arguments(args) if args[1] == "sync" else None
+            return installs.run_or_skip(run, session, words, args, kwargs, True)
         return run(session, *args, **kwargs)
 
     session_class.run = counted_run

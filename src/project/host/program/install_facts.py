@@ -17,13 +17,6 @@ PLAIN_FLAGS = {
     "--link-mode": True, "--index-strategy": True, "--keyring-provider": True, "--trusted-host": True,
 }
 FILES = ("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints")
-# Build backends whose result depends only on the files, unless one of the settings below is used.
-DETERMINISTIC_BACKENDS = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api",
-                          "pdm.backend", "uv_build")
-DYNAMIC_SETTINGS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
-                    "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
-OUTPUT_DIRECTORIES = ("build", "dist", "site", "htmlcov")
-MAX_TREE_BYTES = 64 << 20
 UV_SYNC = ["uv", "sync"]
 # Flags of `uv sync` with which the result depends only on the lock and the project; True: takes a value.
 SYNC_FLAGS = {
@@ -154,54 +147,6 @@ def file_facts(path, seen):
         elif line.startswith(("-e", "--editable", ".", "/", "file:", "git+")) or "://" in line and " @ " in line:
             raise UncertainInstall
     return facts
-
-
-def project_facts(word, editable):
-    """Returns facts about a project directory: its metadata files, and all sources unless it is editable."""
-    path = re.sub(r"\[[^\]]*\]$", "", word)
-    if "://" in path or not os.path.isdir(path):
-        raise UncertainInstall
-    extras = word[len(path) :]
-    with open(os.path.join(path, "pyproject.toml"), "rb") as file:
-        text = file.read().decode("utf-8")
-    backend = re.search(r"(?m)^\s*build-backend\s*=\s*[\"']([^\"']+)[\"']", text)
-    # Comments may contain names of dynamic settings.
-    code = re.sub(r"(?m)#.*$", "", text)
-    if not backend or backend.group(1) not in DETERMINISTIC_BACKENDS or any(word in code for word in DYNAMIC_SETTINGS):
-        raise UncertainInstall
-    if os.path.exists(os.path.join(path, "setup.py")):
-        raise UncertainInstall
-    root = os.path.abspath(path)
-    if editable:
-        names = [name for name in sorted(os.listdir(root)) if os.path.splitext(name)[1] in (".toml", ".cfg", ".in", ".md",
-                 ".rst", ".txt", "") and os.path.isfile(os.path.join(root, name)) and not name.startswith(".")]
-        return [root, extras, [[name, file_digest(os.path.join(root, name))] for name in names]]
-    return [extras, tree_facts(root)]
-
-
-def tree_facts(root):
-    """Returns facts about all files of a project that may be part of its build."""
-    facts, size = [], 0
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not is_output_directory(os.path.join(folder, name), folder == root))
-        for name in sorted(files):
-            path = os.path.join(folder, name)
-            if (name.startswith(".") and name != ".gitignore") or name == "uv.lock" or os.path.islink(path):
-                continue
-            size += os.path.getsize(path)
-            if size > MAX_TREE_BYTES:
-                raise UncertainInstall
-            facts.append([os.path.relpath(path, root), os.stat(path).st_mode & 0o111, file_digest(path)])
-    return facts
-
-
-def is_output_directory(path, top):
-    """Whether a directory contains build results and not sources."""
-    name = os.path.basename(path)
-    if name.startswith(".") or name in ("__pycache__", "node_modules") or name.endswith(".egg-info"):
-        return True
-    has = lambda file: os.path.exists(os.path.join(path, file))  # noqa: E731
-    return has("pyvenv.cfg") or (top and name in OUTPUT_DIRECTORIES and not has("__init__.py"))
 
 
 def file_digest(path):

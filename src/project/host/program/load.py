@@ -5,6 +5,7 @@ program with the Python that runs nox (3.7 or newer).
 BOOT has the settings that noxide sent with it.
 """
 
+import contextlib
 import io
 import json
 import logging
@@ -94,6 +95,9 @@ class LoadedNoxfile:
     def __init__(self):
         self.config = None
         self.manifest = None
+        self.module = None
+        self.modules = None
+        self.globals = None
         self.runners = []
         self.queue = []
         self.notices = []
@@ -263,6 +267,23 @@ def source_of(function):
     return (code.co_filename, code.co_firstlineno) if code else (None, None)
 
 
+def project_root(config):
+    """Returns the directory of the noxfile, in which nox runs sessions even if the noxfile has changed the directory."""
+    return os.path.realpath(os.path.dirname(os.path.abspath(str(config.noxfile))))
+
+
+@contextlib.contextmanager
+def in_project_root(config):
+    """Changes to the directory of the noxfile for a while."""
+    before = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(project_root(config))
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
 def load(channel):
     """Loads nox and the noxfile and selects sessions; returns the noxfile, and the internals that this nox lacks."""
     with answering_uv_query():  # versions before 2026.7 query uv while they are imported
@@ -282,6 +303,7 @@ def load(channel):
         enter_script_environment(nox, config, channel)
     duplicates = record_duplicates(nox)
     module = load_module(nox, config, errors)
+    loaded.module = module
     loaded.docstring = module.__doc__
     loaded.config = config
     try:

@@ -10,12 +10,13 @@ def describe(loaded, mode):
     numbers = {}
     for number, runner in enumerate(loaded.runners):
         numbers.setdefault(id(runner), number)
+    config = loaded.config
     logging.disable(logging.CRITICAL)  # nox warns about hashed environment names when the session runs
     try:
-        sessions = [describe_session(nox, loaded, runner, numbers) for runner in loaded.runners]
+        with in_project_root(config):
+            sessions = [describe_session(nox, loaded, runner, numbers) for runner in loaded.runners]
     finally:
         logging.disable(logging.NOTSET)
-    config = loaded.config
     report = getattr(config, "report", None)
     names = [session["name"] for session in sessions]
     for name in sorted(set(name for name in names if names.count(name) > 1) if len(set(names)) < len(names) else ()):
@@ -26,13 +27,14 @@ def describe(loaded, mode):
         "python": "%d.%d.%d" % sys.version_info[:3],
         "executable": path_json(sys.executable),
         "noxfile": path_json(os.path.abspath(str(config.noxfile))),
-        "root": path_json(os.getcwd()),
+        "root": path_json(project_root(config)),
         "envdir": path_json(environments_directory(config)),
         "mode": mode,
         "sessions": sessions,
         "queue": [numbers[id(runner)] for runner in loaded.queue if id(runner) in numbers],
         "description": (loaded.docstring or "").strip(),
         "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
+        "no_install": bool(getattr(config, "no_install", False)),
         "report": path_json(os.path.abspath(str(report))) if report else None,
         "report_keys": report_keys(nox, loaded),
         "notices": loaded.notices,
@@ -67,6 +69,7 @@ def describe_session(nox, loaded, runner, numbers):
         "coverage": coverage_facts(analysis),
         "notifies": analysis.notifies,
         "installs": analysis.installs,
+        "memory": analysis.memory.facts(),
         "file": None if file is None else path_json(file),
         "line": line,
         "source": analysis.source,

@@ -29,7 +29,10 @@ def list_sessions():
         raise HostFailure(stage, "\n".join(lines[-3:]) or "nox --list failed", result.returncode)
     lines = result.stdout.decode("utf-8", "replace").strip().splitlines()
     try:
-        return ListedNoxfile(json.loads(lines[-1]) if lines else [])
+        listed = ListedNoxfile(json.loads(lines[-1]) if lines else [])
+        sys.stdout.write("".join(line + "\n" for line in lines[:-1]))  # of the noxfile
+        sys.stderr.write(err)
+        return listed
     except ValueError:
         raise HostFailure("nox", "nox --list --json printed no list of sessions")
 

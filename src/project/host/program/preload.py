@@ -3,8 +3,6 @@
 Names from the other parts are used without import: see load.py.
 """
 
-import contextlib
-
 UV_QUERIES = []
 
 

@@ -17,6 +17,8 @@ class Host:
         self.channel = channel
         self.loaded = loaded
         self.mode = mode
+        # A nox process of its own neither gets nor reports changes.
+        self.memory = None if mode == "plain" else SharedMemory(loaded)
         self.is_warm = False
         self.running = {}
         self.pipes = {}
@@ -119,6 +121,8 @@ class Host:
                     pass  # it has exited
 
     def start(self, request, descriptors):
+        if self.memory:
+            self.memory.add_to_request(request)
         if self.mode == "fork":
             running = self.assign_process(request, descriptors)
         elif self.mode == "reload":
@@ -167,6 +171,7 @@ class Host:
         if self.mode == "fork" and not self.is_warm:
             self.is_warm = True
             warm_up(sys.modules["nox"], self.loaded.config)
+            self.loaded.globals = encode_globals(self.loaded)
 
     def close_pipe(self, running):
         if not running.pipe_ended:
@@ -243,14 +248,16 @@ class Host:
         if not running.started:
             self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
         result = running.result or {"status": "CRASHED", "reason": describe_exit(code, number)}
+        notices = self.memory.finish(running.id, result.get("memory")) if self.memory else []
         peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
         self.channel.send({
             "type": "finished", "id": running.id, "status": result["status"], "reason": result["reason"],
             "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
-            "installs": answer.get("installs"),
-            "leaked": answer.get("leaked", False),
-            "entry": answer.get("entry"),
+            "installs": result.get("installs"),
+            "leaked": result.get("leaked", False),
+            "entry": result.get("entry"),
+            "notices": notices,
             "duration_ms": int((time.monotonic() - running.started_at) * 1000),
         })
 

@@ -254,6 +254,9 @@ def run_session(loaded, request, answers):
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
     installs = wrap_installs(nox, runner)
+    if request.get("memory"):
+        apply_memory(loaded, request["memory"])
+    before = MemorySnapshot(loaded, None if request.get("memory") else loaded.globals)
     handle_interrupts(nox, answers)
     limit_capture_waits(request)
     since = time.monotonic()
@@ -275,6 +278,7 @@ def run_session(loaded, request, answers):
     answer["installs"] = installs.totals()
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
+    answer["memory"] = before.changes_until(MemorySnapshot(loaded))
     return answer
 
 
@@ -389,7 +393,8 @@ def run_reloaded_session():
     reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
     runner = None
     try:
-        loaded, missing = load(None)
+        with showing_on_failure():  # the host has shown what the noxfile prints
+            loaded, missing = load(None)
         runner = loaded.runners[request["id"]] if not missing and request["id"] < len(loaded.runners) else None
     except HostFailure as failure:
         reason = "the noxfile could not be loaded again: %s" % failure
@@ -399,6 +404,29 @@ def run_reloaded_session():
         return
     listeners = [] if BOOT["listener_fd"] is None else [BOOT["listener_fd"]]
     run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + listeners), answers)
+
+
+@contextlib.contextmanager
+def showing_on_failure():
+    """Hides the output of this process for a while, and shows it if an exception is raised."""
+    saved = [os.dup(1), os.dup(2)]
+    with tempfile.TemporaryFile() as hidden:
+        try:
+            for number in (1, 2):
+                os.dup2(hidden.fileno(), number)
+            yield
+        except BaseException:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            hidden.seek(0)
+            os.write(saved[1], hidden.read())
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, fd in zip((1, 2), saved):
+                os.dup2(fd, number)
+                os.close(fd)
 
 
 def fork_obstacle():
@@ -412,8 +440,8 @@ def warm_up(nox, config):
     """Prepares for the first fork: imports what each session would import, finds uv once, runs an empty session."""
     import importlib
 
-    for name in ("datetime", "glob", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
-                 "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
+    for name in ("base64", "datetime", "glob", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "pickle",
+                 "subprocess", "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
         try:
             importlib.import_module(name)
         except ImportError:

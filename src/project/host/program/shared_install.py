@@ -4,7 +4,6 @@ Part of noxide's host program. If it is uncertain that linking gives the same re
 Names from the other parts are used without import: see load.py.
 """
 
-import contextlib
 import stat
 
 # If more bytes must be copied because files cannot be linked, installing is faster.

@@ -28,6 +28,7 @@ class SourceAnalysis:
         self.notifies = []
         self.source = None
         self.installs = []
+        self.memory = MemoryUse()
 
 
 def analyze_source(function):
@@ -108,6 +109,7 @@ def read_function(path, line, analysis):
         if node.name in seen:
             continue
         seen.add(node.name)
+        analysis.memory.add_function(node, tree, variable_prefix(path))
         source.append(statement_source(node, lines))
         for call in ast.walk(node):
             if isinstance(call, ast.Name):
@@ -126,6 +128,13 @@ def read_function(path, line, analysis):
                         set_data_file(value, analysis)
     source.extend(statement_source(values[name], lines) for name in sorted(used_names) if name in values)
     analysis.source = _imp.source_hash(0, b"".join(source)).hex()
+
+
+def variable_prefix(path):
+    """Returns what names of a module's variables begin with: nothing in the noxfile, as `noxide graph` shows them."""
+    module = sys.modules.get(NOXFILE_MODULE)
+    name = os.path.splitext(os.path.basename(path))[0]
+    return "" if os.path.abspath(path) == os.path.abspath(getattr(module, "__file__", path)) else name + "."
 
 
 def statement_source(node, lines):
