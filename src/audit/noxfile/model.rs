@@ -93,6 +93,12 @@ pub struct NoxfileSession {
     pub(crate) session_parameter: String,
     /// Whether nox expands it to several sessions: one per interpreter or parameter.
     pub(crate) is_parametrized: bool,
+    /// Value of `python` in the decorator, as written.
+    pub(crate) python: String,
+    /// Whether none of its installs and commands is conditional or in a loop.
+    pub(crate) is_straight_line: bool,
+    /// Functions that it calls, other than session methods and functions that receive the session.
+    pub(crate) foreign_calls: Vec<String>,
     /// Statements of its body, in order.
     pub(crate) statements: Vec<SessionStatement>,
 }
@@ -232,6 +238,16 @@ impl Noxfile {
             let session = self.model.sessions.iter().find(|session| session.reuse_venv)?;
             Some(self.session_span(session))
         })
+    }
+
+    /// Returns the backends that create the environments, each as nox reads it (`uv|virtualenv`).
+    pub(crate) fn backends(&self) -> Vec<String> {
+        let default = self.find_option("default_venv_backend").map_or("virtualenv", |option| option.value.as_str());
+        let of_session = |session: &NoxfileSession| session.venv_backend.clone().unwrap_or_else(|| default.to_owned());
+        let mut backends: Vec<String> = self.model.sessions.iter().map(of_session).collect();
+        backends.sort();
+        backends.dedup();
+        backends
     }
 
     /// Whether uv creates the environments, by option or in every session.

@@ -5,6 +5,7 @@ mod command;
 mod executed_workflow;
 mod expected_findings;
 mod external_validators;
+mod false_findings;
 mod fixes;
 mod generated;
 mod malformed_files;
