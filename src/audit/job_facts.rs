@@ -13,8 +13,10 @@ pub(crate) struct Downloads {
     pub(crate) pip: bool,
 }
 
-/// Parts of job ids, workflow files and environments that publish.
-const PUBLISHING_WORDS: [&str; 4] = ["publish", "release", "deploy", "pypi"];
+/// Words in the ids of jobs and the names of files that publish.
+const PUBLISHING_WORDS: [&str; 6] = ["publish", "release", "deploy", "pypi", "upload", "wheels"];
+/// Permissions of jobs that publish.
+const PUBLISHING_PERMISSIONS: [&str; 3] = ["contents", "packages", "id-token"];
 
 impl JobView<'_> {
     /// Whether the job publishes what it builds, or builds what a later job publishes.
@@ -23,12 +25,32 @@ impl JobView<'_> {
         self.is_release() || self.dependents().iter().any(publishes)
     }
 
-    /// Whether the job may publish something, by the words of its id or its file, or through a later job.
+    /// Whether the job may publish something: by the words of its id or its file, by its permissions, by releases,
+    /// tags and release branches that start it, by distributions that it uploads, or through a later job.
     pub(crate) fn may_publish(&self) -> bool {
         let file = self.source().path.rsplit('/').next().unwrap_or_default().to_lowercase();
         let id = self.job.id.value.to_lowercase();
-        let is_publishing = |text: &str| PUBLISHING_WORDS.iter().any(|word| text.contains(word));
-        self.feeds_release() || is_publishing(&file) || is_publishing(&id)
+        let is_publishing = |text: &str| {
+            let mut parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            PUBLISHING_WORDS.iter().any(|word| text.contains(word)) || parts.any(|part| part == "tag")
+        };
+        let may_write = [&self.job.node, &self.workflow.root].into_iter().any(|node| {
+            let permissions = node.get("permissions");
+            permissions.and_then(|node| node.as_str()) == Some("write-all")
+                || permissions.is_some_and(|node| {
+                    let is_write = |name: &&str| node.get(name).and_then(|node| node.as_str()) == Some("write");
+                    PUBLISHING_PERMISSIONS.iter().any(|name| is_write(&name))
+                })
+        });
+        let mut uploads = self.job.steps.iter().filter(|step| step.is_artifact_upload());
+        let uploads_distributions = uploads.any(|step| {
+            let path = step.input_value("path").map_or("", |text| text.value.as_str());
+            ["dist", "wheel", ".whl"].iter().any(|part| path.contains(part))
+        });
+        let on = &self.workflow.triggers;
+        let runs_for_releases = on.has_filter("push", "tags") || self.source().slice(on.span).contains("release");
+        let is_named = is_publishing(&file) || is_publishing(&id);
+        self.feeds_release() || runs_for_releases || is_named || may_write || uploads_distributions
     }
 
     /// Returns the jobs that need this one, directly or through others.

@@ -247,7 +247,9 @@ fn choose_cache_action(view: &JobView) -> Option<String> {
     let on_same_forge = view.project.job_views().filter(|other| other.workflow.dialect == view.workflow.dialect);
     let saves_and_restores = |step: &&WorkflowStep| {
         let action = step.action.as_ref().filter(|action| action.is_cache_restore() && action.subpath.is_empty());
-        action.is_some_and(|action| action.major_version().is_some_and(|major| major >= 4))
+        // GitHub's runners no longer have the Node version of older ones.
+        let oldest = if view.workflow.dialect == Dialect::Github { 5 } else { 4 };
+        action.is_some_and(|action| action.major_version().is_some_and(|major| major >= oldest))
     };
     let used = on_same_forge.flat_map(|view| &view.job.steps).find(saves_and_restores);
     let absolute = view.job.steps.iter().any(|step| step.action.as_ref().is_some_and(|action| action.host.is_some()));

@@ -8,6 +8,7 @@ mod external_validators;
 mod false_findings;
 mod fixes;
 mod generated;
+mod harmless_fixes;
 mod malformed_files;
 mod matrix_fixes;
 mod real_workflows;
