@@ -59,7 +59,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     // GitHub Enterprise Server, whose runners are self-hosted, supports only version 3.
                     let is_hosted = !view.is_self_hosted();
                     let is_compatible = is_hosted && keeps_artifacts(&view, step);
-                    let fix = is_compatible.then(|| fixes::step_edit::set_action_version(&view, step, "v6")).flatten();
+                    // The first versions that run on Node 24.
+                    let version = if step.is_artifact_upload() { "v6" } else { "v7" };
+                    let fix =
+                        is_compatible.then(|| fixes::step_edit::set_action_version(&view, step, version)).flatten();
                     let finding = findings.report(view.source(), uses.span, "GitHub no longer supports this version");
                     finding.set_fix(fix);
                     if !is_hosted {
