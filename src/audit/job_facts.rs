@@ -39,7 +39,7 @@ impl JobView<'_> {
             permissions.and_then(|node| node.as_str()) == Some("write-all")
                 || permissions.is_some_and(|node| {
                     let is_write = |name: &&str| node.get(name).and_then(|node| node.as_str()) == Some("write");
-                    PUBLISHING_PERMISSIONS.iter().any(|name| is_write(name))
+                    PUBLISHING_PERMISSIONS.iter().any(is_write)
                 })
         });
         let mut uploads = self.job.steps.iter().filter(|step| step.is_artifact_upload());
