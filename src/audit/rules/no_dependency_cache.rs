@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job installs Python packages without caching them.",
     },
     rationale: "Every run downloads and unpacks the same packages again.",
-    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. Not reported in jobs that publish, or that build what another job publishes; low severity on GitHub, whose hosted runners have a fast connection to the index; pedantic where a job only installs a few tools. The eleven sessions of parcelbook take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
+    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. Not reported in jobs that may publish (by their commands, names, permissions or triggers), or that build what another job publishes; low severity on GitHub, whose hosted runners have a fast connection to the index; pedantic where a job only installs a few tools. The eleven sessions of parcelbook take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
     advice: "Restore a cache of the downloads of uv or pip before the first install, with a key made of the lock file, the noxfile, the Python version and the platform. Measure it: where the index is fast, restoring can take longer than downloading.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
@@ -53,7 +53,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             || has_setup_uv
             || view.analysis.caches.iter().any(JobCache::may_have_python_content)
             // A cache could be poisoned: what is published is better built without one.
-            || view.feeds_release()
+            || view.may_publish()
         {
             continue;
         }
