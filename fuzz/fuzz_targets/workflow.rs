@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use noxide::audit::baseline::Baseline;
 use noxide::audit::fix::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
@@ -17,8 +18,8 @@ fuzz_target!(|bytes: &[u8]| {
         let source = SourceFile::new(".forgejo/workflows/ci.yml", text);
         AuditProject::from_sources(".".as_ref(), vec![source], None, files, options.clone())
     };
-    let Some(changed) = plan_fixes(load(&text), FixLevel::All).changed_files.pop() else { return };
+    let Some(changed) = plan_fixes(load(&text), FixLevel::All, &Baseline::default()).changed_files.pop() else { return };
     // A second round of fixes must change nothing.
-    let again = plan_fixes(load(&changed.new.text), FixLevel::All);
+    let again = plan_fixes(load(&changed.new.text), FixLevel::All, &Baseline::default());
     assert!(again.changed_files.is_empty(), "a second fix changes more: {:?}", again.applied);
 });

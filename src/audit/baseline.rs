@@ -11,9 +11,9 @@ use super::finding::Finding;
 const BASELINE_VERSION: u32 = 1;
 
 /// Known findings, as stored on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Baseline {
+pub struct Baseline {
     pub(crate) version: u32,
     /// Number of findings per fingerprint (rule, file, text).
     pub(crate) findings: BTreeMap<String, usize>,
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn known_findings_stay_known_when_lines_move() {
-        let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n";
+        let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: pip install uv==0.8.0 nox .\n";
         let find =
             |text: &str| run_audit(&project(&[(".forgejo/workflows/ci.yml", text)], AuditOptions::default())).findings;
         let directory = tempfile::tempdir().unwrap();
@@ -108,7 +108,8 @@ mod tests {
         let total = find(&moved).len();
         let (new, known) = Baseline::read(&path).unwrap().remove_known(find(&moved));
         assert_eq!((new.len(), known), (0, total));
-        let with_new_job = format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n");
+        let with_new_job =
+            format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install uv==0.8.0 nox .\n");
         let (new, _) = baseline.remove_known(find(&with_new_job));
         assert!(new.iter().any(|finding| finding.rule.id == "NX301") && new.len() >= 2);
         fs_err::write(&path, "{\"version\": 2, \"findings\": {}}").unwrap();

@@ -38,9 +38,7 @@ pub struct JobCache {
 impl JobCache {
     /// Whether it caches environments (`.nox`, `.venv`, `.tox`).
     pub(crate) fn caches_environments(&self) -> bool {
-        self.paths.iter().any(|path| {
-            path.value.trim_end_matches('/').rsplit('/').any(|part| matches!(part, ".nox" | ".venv" | "venv" | ".tox"))
-        })
+        self.paths.iter().any(|path| is_environment_path(&path.value))
     }
 
     /// Whether it caches uv's downloads.
@@ -50,7 +48,7 @@ impl JobCache {
 
     /// Whether it caches pip's downloads.
     pub(crate) fn caches_pip_downloads(&self) -> bool {
-        self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| path.value.contains("pip"))
+        self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| is_pip_cache_path(&path.value))
     }
 
     /// Whether it caches Python packages or environments.
@@ -59,14 +57,47 @@ impl JobCache {
             || self.caches_environments()
             || self.caches_uv_downloads()
             || self.caches_pip_downloads()
-            // An expression may be any path.
-            || self.paths.iter().any(|path| path.value.starts_with("${{"))
+    }
+
+    /// Whether it may cache Python packages: it is known to, or a path is an expression.
+    pub(crate) fn may_have_python_content(&self) -> bool {
+        self.has_python_content() || self.paths.iter().any(|path| path.value.contains("${{"))
+    }
+
+    /// Whether it caches downloads of packages and nothing else.
+    pub(crate) fn has_only_downloads(&self) -> bool {
+        let is_download = |path: &SpannedText| is_uv_cache_path(&path.value) || is_pip_cache_path(&path.value);
+        !self.paths.is_empty() && self.paths.iter().all(is_download)
     }
 }
 
 /// Whether a path is a cache directory of uv.
 pub(crate) fn is_uv_cache_path(path: &str) -> bool {
-    path.split('/').any(|part| part == "uv" || part.contains("uv-cache") || part.contains("uv_cache"))
+    is_tool_cache_path(path, "uv")
+        || path.contains("env.UV_CACHE_DIR")
+        || path.split('/').any(|part| part.contains("uv-cache") || part.contains("uv_cache"))
+}
+
+/// Whether a path is a cache directory of pip.
+pub(crate) fn is_pip_cache_path(path: &str) -> bool {
+    is_tool_cache_path(path, "pip") || path.contains("env.PIP_CACHE_DIR")
+}
+
+/// Whether a path is `cache/TOOL` or `TOOL/cache`, as on Linux, macOS and Windows.
+fn is_tool_cache_path(path: &str, tool: &str) -> bool {
+    let path = path.to_lowercase();
+    let parts: Vec<&str> = path.split(['/', '\\']).collect();
+    let is_cache = |part: &str| matches!(part, "cache" | ".cache" | "caches");
+    parts.windows(2).any(|pair| (is_cache(pair[0]) && pair[1] == tool) || (pair[0] == tool && is_cache(pair[1])))
+}
+
+/// Whether a path holds environments: `.nox`, `.venv`, or a session below `.nox`, but not nox's own `.nox/.cache`.
+pub(crate) fn is_environment_path(path: &str) -> bool {
+    let path = path.trim_end_matches(['/', '*']);
+    let mut parts = path.rsplit('/');
+    let (last, parent) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_session = matches!(parent, ".nox" | ".tox") && !last.starts_with('.');
+    matches!(last, ".nox" | ".venv" | "venv" | ".tox") || is_session
 }
 
 /// Returns the caches of a job, in the order of its steps.
@@ -195,6 +226,22 @@ pub(crate) fn has_uv_version_part(stripped: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_content_of_a_path_is_recognized() {
+        for path in [".nox", "${{ github.workspace }}/.nox/", ".nox/*", ".nox/tests", "a/.venv"] {
+            assert!(is_environment_path(path), "{path}");
+        }
+        for path in [".nox/.cache", ".nox/.tmp/x", "~/.cache/uv", "nox", ".nox_data"] {
+            assert!(!is_environment_path(path), "{path}");
+        }
+        for path in ["~/.cache/uv", "/tmp/uv-cache", "~\\AppData\\Local\\uv\\cache", "${{ env.UV_CACHE_DIR }}"] {
+            assert!(is_uv_cache_path(path), "{path}");
+        }
+        assert!(!is_uv_cache_path("vendor/uv/data") && !is_uv_cache_path("~/.local/share/uv/tools"));
+        assert!(is_pip_cache_path("~/Library/Caches/pip") && is_pip_cache_path("~\\AppData\\Local\\pip\\Cache"));
+        assert!(!is_pip_cache_path("tests/pip-data") && !is_pip_cache_path("~/.cache/pipenv"));
+    }
 
     #[test]
     fn the_parts_of_a_key_are_recognized() {

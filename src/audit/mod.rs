@@ -8,6 +8,7 @@ pub(crate) mod fixes;
 pub mod forgejo_schema;
 pub mod inventory;
 pub mod job_cache;
+pub(crate) mod job_facts;
 pub(crate) mod job_gate;
 pub mod noxfile;
 pub mod options;

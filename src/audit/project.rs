@@ -59,6 +59,8 @@ pub struct JobNoxCall {
     pub parsed: NoxCall,
     /// Sessions it runs, each with its span in the file.
     pub sessions: Vec<(String, Span)>,
+    /// Whether an expression selects the sessions, so that each job of the matrix may run others.
+    pub(crate) is_from_matrix: bool,
     /// Span of the command in the file.
     pub span: Span,
 }
@@ -159,7 +161,9 @@ impl AuditProject {
                 if let Some(nox) = parse_nox_call(command).filter(|call| call.selection != NoxCallSelection::Nothing) {
                     let sessions = self.resolve_sessions(workflow, job, step, index, &nox);
                     let span = step.file_span(command.span);
+                    let is_from_matrix = is_selected_by_expression(workflow, job, step, command, &nox);
                     analysis.nox_calls.push(JobNoxCall {
+                        is_from_matrix,
                         step_index: step.index,
                         command_index: index,
                         parsed: nox,
@@ -281,6 +285,24 @@ impl AuditProject {
     }
 }
 
+/// Whether the sessions of a call depend on an expression: in the command, or in `NOXSESSION`.
+fn is_selected_by_expression(
+    workflow: &Workflow,
+    job: &WorkflowJob,
+    step: &WorkflowStep,
+    command: &super::shell::ShellCommand,
+    call: &NoxCall,
+) -> bool {
+    let in_command = command.words.iter().take_while(|word| word.text != "--").any(|word| word.text.contains("${{"));
+    let in_variable = || {
+        let assigned =
+            command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value.as_str());
+        let variable = workflow.resolve_variable(job, Some(step), "NOXSESSION").map(|text| text.value.as_str());
+        assigned.or(variable).is_some_and(|value| value.contains('$'))
+    };
+    in_command || (call.selection == NoxCallSelection::Default && in_variable())
+}
+
 /// Replaces `${{ matrix.x }}` in a name by each literal value of `x`.
 fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
     let Some((before, rest)) = name.split_once("${{") else { return vec![name.to_owned()] };
@@ -387,8 +409,10 @@ impl<'a> JobView<'a> {
         sets_variables.then(|| "a step between the sessions sets environment variables".to_owned())
     }
 
-    /// Whether the job may run on a self-hosted runner.
+    /// Whether the job does not run on a GitHub-hosted runner, as far as its labels tell; false for a composite action,
+    /// whose jobs may run anywhere.
     pub(crate) fn is_self_hosted(&self) -> bool {
-        self.workflow.dialect != Dialect::Github || !self.job.is_github_hosted()
+        let is_unknown = self.job.runs_on.is_empty() && self.job.node.get("runs-on").is_none();
+        self.workflow.dialect != Dialect::Github || (!is_unknown && !self.job.is_github_hosted())
     }
 }

@@ -125,7 +125,8 @@ pub(super) mod tests {
         AuditProject::load(directory.path(), &[], None, options).unwrap()
     }
 
-    const TEXT: &str = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n";
+    const TEXT: &str =
+        "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: pip install uv==0.8.0 nox .\n";
 
     fn ids(text: &str, options: AuditOptions) -> (Vec<&'static str>, usize) {
         let audit = run_audit(&project(&[(".forgejo/workflows/ci.yml", text)], options));
@@ -160,7 +161,7 @@ pub(super) mod tests {
             ids(&with("  a:", "  # noxide: ignore[no-timeout, NX101] why\n  a:"), options()).0,
             ["NX101", "NX401"]
         );
-        assert_eq!(ids(&with("install nox", "install nox # noxide: ignore"), options()).0, ["NX301"]);
+        assert_eq!(ids(&with("nox .", "nox . # noxide: ignore"), options()).0, ["NX301"]);
         assert_eq!(ids(&with("  a:", "  a: # noxide: ignored"), options()).1, 0);
     }
 }

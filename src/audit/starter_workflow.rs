@@ -1,4 +1,4 @@
-//! Starter workflow of `noxide init`: all sessions in one job, in parallel, with cache, timeout and uploaded logs.
+//! Starter workflow of `noxide init`: all sessions in one job, with cache, timeout and an uploaded log.
 
 use std::path::Path;
 
@@ -8,15 +8,10 @@ use super::fixes::run_script::tested_version;
 use super::noxfile::Noxfile;
 use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
-use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 
 /// Advice that is printed with a new workflow.
-pub(crate) const REVIEW_NOTE: &str = concat!(
-    "review `runs-on`, the image and `timeout-minutes`: they are defaults\n",
-    "note: noxide is not on a package index yet; replace `noxide==",
-    env!("CARGO_PKG_VERSION"),
-    "` by an install from Git"
-);
+pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults. To run the sessions in parallel, install noxide on \
+     the runner and replace `nox` by `noxide run`";
 
 /// A workflow that was generated, not yet written.
 #[derive(Debug)]
@@ -90,8 +85,9 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
     let cache_dir = noxfile
         .and_then(|noxfile| noxfile.find_env_assignment("UV_CACHE_DIR"))
         .map_or("~/.cache/uv", |variable| variable.value.as_str());
-    let envdir = noxfile.and_then(Noxfile::envdir).unwrap_or(DEFAULT_ENVDIR);
-    let mut hashed = vec!["pyproject.toml", files.lock_file.as_deref().unwrap_or("uv.lock"), "noxfile.py"];
+    let mut hashed = vec!["noxfile.py"];
+    hashed.extend(files.has_pyproject.then_some("pyproject.toml"));
+    hashed.extend(files.lock_file.as_deref());
     hashed.extend(files.requirements_files.iter().map(String::as_str));
     let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
     let prefix = format!("uv-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-py3.13-uv{uv}-");
@@ -106,7 +102,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         "  pull_request:".to_owned(),
         String::new(),
         "concurrency:".to_owned(),
-        "  group: ${{ github.workflow }}-${{ github.ref }}".to_owned(),
+        "  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}".to_owned(),
         "  cancel-in-progress: true".to_owned(),
         String::new(),
         "jobs:".to_owned(),
@@ -133,20 +129,11 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         "          key: {prefix}${{{{ hashFiles({}) }}}}\n          restore-keys: |\n            {prefix}",
         hashed.join(", ")
     ));
-    if noxfile.is_some_and(|noxfile| noxfile.venv_reuse_span().is_some()) {
-        // A separate entry without prefixes: environments contain absolute paths, which are stable here, and must match exactly.
-        let environment_prefix = prefix.replacen("uv-", "nox-", 1);
-        let hashed = hashed.join(", ");
-        add(&format!(
-            "      - name: Restore environments\n        uses: actions/cache@{cache}\n        with:\n          path: |\n            {envdir}/*\n            !{envdir}/{RUN_DATA_DIR}"
-        ));
-        add(&format!("          key: {environment_prefix}${{{{ hashFiles({hashed}) }}}}"));
-    }
-    add(&format!(
-        "      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide=={}",
-        env!("CARGO_PKG_VERSION")
-    ));
-    add("      - name: Run all sessions\n        run: noxide run");
+    add(&format!("      - name: Install uv and nox\n        run: pip install -q uv=={uv} nox=={nox}"));
+    add("      # With noxide installed, `noxide run` in place of `nox` runs the sessions in parallel.");
+    add(
+        "      - name: Run all sessions\n        run: |\n          set -o pipefail\n          nox 2>&1 | tee nox-output.log",
+    );
     if !noxfile.is_some_and(Noxfile::has_uv_backend) {
         add("        env:\n          NOX_DEFAULT_VENV_BACKEND: uv");
     }
@@ -156,7 +143,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         Dialect::Gitea => "actions/upload-artifact@v3",
     };
     add(&format!(
-        "      - name: Upload logs and the run record\n        if: always()\n        uses: {upload}\n        with:\n          name: noxide-runs\n          path: {envdir}/{RUN_DATA_DIR}/runs/\n          include-hidden-files: true"
+        "      - name: Upload the log\n        if: always()\n        uses: {upload}\n        with:\n          name: nox-output\n          path: nox-output.log"
     ));
     lines.join("\n") + "\n"
 }
@@ -167,19 +154,6 @@ mod tests {
     use super::super::options::AuditOptions;
     use super::super::rule_runner::{run_audit, tests::project};
     use super::*;
-
-    #[test]
-    fn run_data_is_uploaded_and_not_cached_with_the_environments() {
-        for (option, envdir) in
-            [("reuse_venv = 'yes'", ".nox"), ("reuse_venv = 'yes'\nnox.options.envdir = 'envs/'", "envs")]
-        {
-            let file = noxfile(&format!("import nox\nnox.options.{option}\n"));
-            let (_, text) = generate_workflow(Dialect::Github, &ProjectFiles::default(), Some(&file), "main");
-            let cached = format!("          path: |\n            {envdir}/*\n            !{envdir}/.noxide\n");
-            assert!(text.contains(&cached), "{text}");
-            assert!(text.contains(&format!("          path: {envdir}/.noxide/runs/\n")), "{text}");
-        }
-    }
 
     #[test]
     fn the_starter_workflow_has_no_findings() {

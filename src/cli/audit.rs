@@ -148,12 +148,12 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
         print_inventory(&project, args.format, output);
         return Ok(ExitCode::SUCCESS);
     }
+    let baseline = settings.baseline.value.map(|path| root.join(path));
     if args.fix || args.diff {
         let level = if args.unsafe_fixes { FixLevel::All } else { FixLevel::Safe };
-        let findings = apply_fixes(level, args.diff, root, project, output)?;
-        return Ok(check_findings(args, &findings));
+        let known = baseline.map_or(Ok(Baseline::default()), |path| Baseline::read(&path))?;
+        return Ok(check_findings(args, &apply_fixes(level, args.diff, root, project, &known, output)?));
     }
-    let baseline = settings.baseline.value.map(|path| root.join(path));
     print_findings(args, baseline.as_deref(), &project, output)
 }
 
@@ -230,20 +230,19 @@ fn apply_fixes(
     is_dry_run: bool,
     root: &Path,
     project: AuditProject,
+    known: &Baseline,
     output: &OutputContext,
 ) -> Result<Vec<Finding>, CliError> {
-    let findings_before = run_audit(&project).findings.len();
-    let plan = plan_fixes(project, level);
+    let plan = plan_fixes(project, level, known);
     if is_dry_run {
         output.print(&plan.unified_diff());
     } else {
         plan.write(root).context("cannot write the fixes")?;
     }
-    let remaining = run_audit(&plan.project).findings;
-    let counts =
-        FixCounts { files: plan.changed_files.len(), findings_before, findings_left: remaining.len(), is_dry_run };
+    let (findings_before, findings_left) = (plan.findings_before, plan.remaining.len());
+    let counts = FixCounts { files: plan.changed_files.len(), findings_before, findings_left, is_dry_run };
     output.print_error(render_fix_summary(&fix_views(&plan), counts).trim_end());
-    Ok(remaining)
+    Ok(plan.remaining)
 }
 
 fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {
@@ -262,7 +261,7 @@ fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {
     applied.chain(rejected).collect()
 }
 
-/// Creates a workflow that runs the default sessions, or converts the workflows that run nox.
+/// Creates a workflow that runs the default sessions, or fixes the workflows that run nox.
 ///
 /// # Errors
 /// When settings are invalid, or the workflow exists or cannot be written.
@@ -272,7 +271,7 @@ pub(super) fn run_init(args: &InitArgs, output: &OutputContext) -> Result<ExitCo
         let settings = resolve_audit_settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
         let project = AuditProject::load(root, &[], None, settings.audit_options());
         if let Some(project) = project.ok().filter(AuditProject::has_nox_calls) {
-            apply_fixes(FixLevel::All, args.dry_run, root, project, output)?;
+            apply_fixes(FixLevel::All, args.dry_run, root, project, &Baseline::default(), output)?;
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -10,6 +10,20 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// An I/O error that names the path. The old content is then unchanged and no temporary file remains.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Other users may read records and settings, so use the mode of an ordinary file, not 0600.
+    write_with_permissions(path, bytes, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+}
+
+/// Replaces the content of an existing file atomically. Its mode stays, and a symbolic link stays a link.
+///
+/// # Errors
+/// An I/O error that names the path. The old content is then unchanged and no temporary file remains.
+pub(crate) fn replace_content(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = fs_err::canonicalize(path)?;
+    write_with_permissions(&target, bytes, fs_err::metadata(&target)?.permissions())
+}
+
+fn write_with_permissions(path: &Path, bytes: &[u8], permissions: std::fs::Permissions) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
@@ -17,9 +31,7 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let add_path = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
     let mut file = tempfile::Builder::new().prefix(".noxide-").tempfile_in(&directory).map_err(add_path)?;
     file.write_all(bytes).map_err(add_path)?;
-    // Other users may read records and settings, so use the mode of an ordinary file, not 0600.
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file().set_permissions(mode).map_err(add_path)?;
+    file.as_file().set_permissions(permissions).map_err(add_path)?;
     file.as_file().sync_all().map_err(add_path)?;
     file.persist(path).map_err(|error| add_path(error.error))?;
     Ok(())
@@ -50,6 +62,21 @@ mod tests {
         write_atomic(&path, b"two").unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), b"two");
         assert_eq!(fs_err::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn replaced_content_keeps_the_mode_and_the_link() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("a.yml"), directory.path().join("b.yml"));
+        fs_err::write(&path, "one").unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        fs_err::os::unix::fs::symlink("a.yml", &link).unwrap();
+        replace_content(&link, b"two").unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), b"two");
+        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
+        assert!(fs_err::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(replace_content(&directory.path().join("none"), b"x").is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod parallel;
 mod path;
 mod stat;
 
-pub(crate) use atomic::{create_parent_dir, is_rename_target_occupied, write_atomic};
+pub(crate) use atomic::{create_parent_dir, is_rename_target_occupied, replace_content, write_atomic};
 pub(crate) use beneath::RootDir;
 pub use digest::{Sha256Digest, encode_base64_url, sha256_file};
 pub(crate) use digest::{blake3_hex, copy_with_sha256, open_no_follow, sha256_open_file};

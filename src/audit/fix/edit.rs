@@ -1,5 +1,7 @@
 //! Fix of a finding: its text edits, and the semantic changes that they must make.
 
+use serde::Serialize;
+
 use super::super::source::{SharedSource, Span};
 use super::super::yaml::{YamlKind, YamlNode, parse_document};
 
@@ -57,6 +59,19 @@ pub enum SemanticChange {
     RewriteSession(String),
 }
 
+/// When a fix may be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Applicability {
+    /// It cannot change what the workflow does.
+    Safe,
+    /// It may change how the workflow does it, but every job still runs the same sessions and commands.
+    Unsafe,
+    /// It is a patch to review: whether it is harmless depends on facts that the files do not contain. noxide never
+    /// writes it.
+    DisplayOnly,
+}
+
 /// Why a change cannot be applied to a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChangeError {
@@ -71,8 +86,8 @@ pub(crate) enum ChangeError {
 pub struct Fix {
     /// What the fix does, as a lower-case imperative.
     pub title: String,
-    /// Whether the fix does not change which sessions run or what they do.
-    pub safe: bool,
+    /// When the fix may be applied.
+    pub applicability: Applicability,
     /// The edited file.
     pub source: SharedSource,
     /// Edits of the text.
@@ -82,6 +97,25 @@ pub struct Fix {
 }
 
 impl Fix {
+    /// Whether `--fix` applies it.
+    pub(crate) fn is_safe(&self) -> bool {
+        self.applicability == Applicability::Safe
+    }
+
+    /// Whether `--unsafe-fixes` applies it.
+    pub(crate) fn is_applicable(&self) -> bool {
+        self.applicability <= Applicability::Unsafe
+    }
+
+    /// Returns the flag that applies it, or that none does.
+    pub(crate) fn applied_by(&self) -> &'static str {
+        match self.applicability {
+            Applicability::Safe => "--fix",
+            Applicability::Unsafe => "--unsafe-fixes",
+            Applicability::DisplayOnly => "a patch to review: noxide does not apply it",
+        }
+    }
+
     /// Whether the fix is intended to change this session of the noxfile.
     pub(crate) fn has_session_change(&self, session: &str) -> bool {
         self.changes.iter().any(|change| matches!(change, SemanticChange::RewriteSession(name) if name == session))

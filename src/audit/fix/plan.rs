@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::super::baseline::Baseline;
 use super::super::finding::{Finding, Severity};
 use super::super::project::AuditProject;
 use super::super::rule_runner::run_audit;
 use super::super::source::SharedSource;
 use super::edit::Fix;
+use super::kept_work::find_lost_work;
 use super::validate::{FixError, validate_text_fix, validate_yaml_fix};
-use crate::fs::write_atomic;
+use crate::fs::replace_content;
 
 /// Limit of rounds, far above the number of findings of a project.
 const MAX_FIX_ROUNDS: usize = 2000;
@@ -19,8 +21,20 @@ const MAX_FIX_ROUNDS: usize = 2000;
 pub enum FixLevel {
     /// Only fixes that do not change which sessions run or what they do.
     Safe,
-    /// All fixes.
+    /// All fixes that keep every session and command.
     All,
+    /// Patches to review too. They may remove sessions, so that tests apply them to copies only.
+    Patches,
+}
+
+impl FixLevel {
+    fn includes(self, fix: &Fix) -> bool {
+        match self {
+            Self::Safe => fix.is_safe(),
+            Self::All => fix.is_applicable(),
+            Self::Patches => true,
+        }
+    }
 }
 
 /// The planned file changes, and the fixes that make them.
@@ -32,8 +46,15 @@ pub struct FixPlan {
     pub applied: Vec<AppliedFix>,
     /// Rejected fixes, each with the check it failed.
     pub rejected: Vec<RejectedFix>,
+    /// Number of findings before the fixes, without those of the baseline.
+    pub findings_before: usize,
+    /// Findings that remain.
+    pub remaining: Vec<Finding>,
     /// The project after all applied fixes.
     pub project: AuditProject,
+    /// Paths that are links to another file of the project, which is fixed instead.
+    linked_paths: BTreeSet<String>,
+    level: FixLevel,
 }
 
 impl FixPlan {
@@ -47,14 +68,20 @@ impl FixPlan {
         self.changed_files.iter().map(diff).collect()
     }
 
-    /// Writes the changed files below `root`.
+    /// Writes the changed files below `root`. File modes and symbolic links stay.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written, or is a link to a file outside of `root`.
     pub(crate) fn write(&self, root: &Path) -> std::io::Result<()> {
-        self.changed_files
-            .iter()
-            .try_for_each(|changed| write_atomic(&root.join(&changed.new.path), changed.new.text.as_bytes()))
+        let root = fs_err::canonicalize(root)?;
+        self.changed_files.iter().try_for_each(|changed| {
+            let path = root.join(&changed.new.path);
+            if fs_err::canonicalize(&path)?.starts_with(&root) {
+                return replace_content(&path, changed.new.text.as_bytes());
+            }
+            let message = format!("{} is a link to a file outside of the project; fix that file", changed.new.path);
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message))
+        })
     }
 }
 
@@ -92,15 +119,25 @@ pub struct RejectedFix {
 }
 
 /// Plans the fixes of a project without writing anything. Each round applies at most one fix per file, then audits
-/// again.
-pub fn plan_fixes(project: AuditProject, level: FixLevel) -> FixPlan {
+/// again. Findings of the baseline are not fixed.
+pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -> FixPlan {
     let before: Vec<SharedSource> = project_sources(&project);
-    let mut plan = FixPlan { changed_files: Vec::new(), applied: Vec::new(), rejected: Vec::new(), project };
+    let mut plan = FixPlan {
+        changed_files: Vec::new(),
+        applied: Vec::new(),
+        rejected: Vec::new(),
+        findings_before: 0,
+        remaining: Vec::new(),
+        linked_paths: find_linked_paths(&project),
+        level,
+        project,
+    };
     let mut rejected_keys: BTreeSet<String> = BTreeSet::new();
-    let mut findings = run_audit(&plan.project).findings;
+    let mut findings = new_findings(&plan.project, baseline);
+    plan.findings_before = findings.len();
     let mut applied_at_reset = 0;
     for _ in 0..MAX_FIX_ROUNDS {
-        let candidates = plan.collect_candidates(&findings, level, &mut rejected_keys);
+        let candidates = plan.collect_candidates(&findings, &mut rejected_keys);
         if candidates.is_empty() {
             // A rejected fix may pass after others have been applied.
             if plan.applied.len() == applied_at_reset {
@@ -111,8 +148,9 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel) -> FixPlan {
             plan.rejected.clear();
             continue;
         }
-        plan.apply_round(candidates, &mut findings, &mut rejected_keys);
+        plan.apply_round(candidates, baseline, &mut findings, &mut rejected_keys);
     }
+    plan.remaining = findings;
     let after: BTreeMap<String, SharedSource> =
         project_sources(&plan.project).into_iter().map(|source| (source.path.clone(), source)).collect();
     for old in before {
@@ -132,18 +170,16 @@ struct FixCandidate {
 
 impl FixPlan {
     /// Returns the first fix of each file that passes the checks of its file.
-    fn collect_candidates(
-        &mut self,
-        findings: &[Finding],
-        level: FixLevel,
-        rejected_keys: &mut BTreeSet<String>,
-    ) -> Vec<FixCandidate> {
+    fn collect_candidates(&mut self, findings: &[Finding], rejected_keys: &mut BTreeSet<String>) -> Vec<FixCandidate> {
         let mut candidates: BTreeMap<String, FixCandidate> = BTreeMap::new();
         let mut ordered: Vec<&Finding> = findings.iter().collect();
         ordered.sort_by_key(|finding| fix_phase(finding.rule.id));
         for finding in ordered {
-            let Some(fix) = finding.fix.as_ref().filter(|fix| level == FixLevel::All || fix.safe) else { continue };
-            if candidates.contains_key(&fix.source.path) || rejected_keys.contains(&candidate_key(finding)) {
+            let Some(fix) = finding.fix.as_ref().filter(|fix| self.level.includes(fix)) else { continue };
+            if candidates.contains_key(&fix.source.path)
+                || rejected_keys.contains(&candidate_key(finding))
+                || self.linked_paths.contains(&fix.source.path)
+            {
                 continue;
             }
             match self.validate_fix(fix) {
@@ -171,33 +207,34 @@ impl FixPlan {
         }
     }
 
-    /// Applies the candidates, audits again, and rejects those that did not resolve their finding.
+    /// Applies the candidates, audits again, and rejects those that lose a session or a command, or do not resolve
+    /// their finding.
     fn apply_round(
         &mut self,
         candidates: Vec<FixCandidate>,
+        baseline: &Baseline,
         findings: &mut Vec<Finding>,
         rejected_keys: &mut BTreeSet<String>,
     ) {
         let new: Vec<SharedSource> = candidates.iter().map(|candidate| candidate.new_source.clone()).collect();
         let mut next = self.project.with_sources(&new);
-        let mut remaining = run_audit(&next).findings;
-        let (good, bad): (Vec<FixCandidate>, Vec<FixCandidate>) = candidates
-            .into_iter()
-            .partition(|candidate| is_improvement(&candidate.finding, &candidate.new_source, findings, &remaining));
-        for candidate in &bad {
-            if let Some(fix) = &candidate.finding.fix {
-                self.reject_fix(
-                    &candidate.finding,
-                    fix,
-                    FixError::FindingRemains(candidate.finding.rule.id.to_owned()),
-                    rejected_keys,
-                );
+        let mut remaining = new_findings(&next, baseline);
+        let mut good = Vec::new();
+        let total = candidates.len();
+        for candidate in candidates {
+            match self.find_problem(&candidate, &next, findings, &remaining) {
+                None => good.push(candidate),
+                Some(error) => {
+                    if let Some(fix) = &candidate.finding.fix {
+                        self.reject_fix(&candidate.finding, fix, error, rejected_keys);
+                    }
+                }
             }
         }
-        if !bad.is_empty() {
+        if good.len() < total {
             let new: Vec<SharedSource> = good.iter().map(|candidate| candidate.new_source.clone()).collect();
             next = self.project.with_sources(&new);
-            remaining = run_audit(&next).findings;
+            remaining = new_findings(&next, baseline);
         }
         for candidate in good {
             let applied = AppliedFix {
@@ -209,6 +246,22 @@ impl FixPlan {
         }
         self.project = next;
         *findings = remaining;
+    }
+
+    /// Returns why a candidate must not be applied, if so.
+    fn find_problem(
+        &self,
+        candidate: &FixCandidate,
+        next: &AuditProject,
+        before: &[Finding],
+        after: &[Finding],
+    ) -> Option<FixError> {
+        // Patches to review may remove sessions; they are never written.
+        let lost = find_lost_work(&self.project, next, &candidate.new_source.path).map(FixError::WorkLost);
+        lost.filter(|_| self.level != FixLevel::Patches).or_else(|| {
+            let is_better = is_improvement(&candidate.finding, &candidate.new_source, before, after);
+            (!is_better).then(|| FixError::FindingRemains(candidate.finding.rule.id.to_owned()))
+        })
     }
 
     fn reject_fix(&mut self, finding: &Finding, fix: &Fix, error: FixError, rejected_keys: &mut BTreeSet<String>) {
@@ -238,6 +291,27 @@ fn fix_phase(rule: &str) -> u8 {
         "NX203" => 1,
         _ => 2,
     }
+}
+
+/// Returns the findings that the baseline does not contain.
+fn new_findings(project: &AuditProject, baseline: &Baseline) -> Vec<Finding> {
+    baseline.clone().remove_known(run_audit(project).findings).0
+}
+
+/// Returns the paths that are links to another audited file.
+fn find_linked_paths(project: &AuditProject) -> BTreeSet<String> {
+    let sources = project_sources(project);
+    let target = |path: &str| fs_err::canonicalize(project.root.join(path)).ok();
+    let is_link = |path: &str| target(path) != fs_err::canonicalize(&project.root).ok().map(|root| root.join(path));
+    let links = sources.iter().filter(|source| is_link(&source.path) && target(&source.path).is_some());
+    let has_other_name = |link: &&SharedSource| {
+        // Of several links to one file, the first is fixed.
+        sources.iter().any(|other| {
+            let is_before = !is_link(&other.path) || other.path < link.path;
+            other.path != link.path && is_before && target(&other.path) == target(&link.path)
+        })
+    };
+    links.filter(has_other_name).map(|source| source.path.clone()).collect()
 }
 
 fn candidate_key(finding: &Finding) -> String {

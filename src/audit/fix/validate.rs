@@ -28,6 +28,9 @@ pub enum FixError {
     /// The finding remains, or a new one appears.
     #[error("{0} would remain or appear again")]
     FindingRemains(String),
+    /// A session or a command would be lost.
+    #[error("{0}")]
+    WorkLost(String),
     /// Line endings or the end of the file changed.
     #[error("line endings or the end of the file would change")]
     LineEndingsChanged,
@@ -178,7 +181,7 @@ fn comment_followers(source: &SourceFile) -> Vec<(String, String, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::edit::{SemanticChange, YamlPathSegment};
+    use super::super::edit::{Applicability, SemanticChange, YamlPathSegment};
     use super::*;
 
     const TEXT: &str = "a: 1\n# about b\nb: [x, y]\nc: &c {k: v}\nd: *c\ne:\n  <<: {z: 1}\n  f: 1\n";
@@ -189,7 +192,7 @@ mod tests {
             TextEdit { span: Span::new(start, start + old.len()), text: (*new).to_owned() }
         });
         let source = SourceFile::new("x.yml", TEXT);
-        Fix { title: "t".to_owned(), safe: true, source, edits: edits.collect(), changes }
+        Fix { title: "t".to_owned(), applicability: Applicability::Safe, source, edits: edits.collect(), changes }
     }
 
     fn set(key: &str, value: &str) -> Vec<SemanticChange> {
@@ -265,7 +268,13 @@ mod tests {
         let source = SourceFile::new("x.yml", TEXT);
         let at = TEXT.find("b: [x").unwrap();
         let edit = TextEdit { span: Span::new(at, at), text: "g: 1\n".to_owned() };
-        let fix = Fix { title: String::new(), safe: true, source, edits: vec![edit], changes: set("g", "1") };
+        let fix = Fix {
+            title: String::new(),
+            applicability: Applicability::Safe,
+            source,
+            edits: vec![edit],
+            changes: set("g", "1"),
+        };
         assert_eq!(validate_yaml_fix(&fix).unwrap_err(), FixError::CommentMoved("# about b".to_owned()));
         assert!(apply_edits("é", &[TextEdit { span: Span::new(1, 1), text: String::new() }]).is_none());
     }

@@ -1,87 +1,138 @@
-//! Fixes of cache steps: recommended paths and key, and missing steps.
+//! Fixes of cache steps: repaired paths, keys and prefixes, and missing steps.
 
 use super::super::dialect::Dialect;
-use super::super::fix::{
-    CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, Fix, SemanticChange, TextEdit, is_noxide_comment,
-};
-use super::super::job_cache::{JobCache, JobCacheKind, is_uv_cache_path};
+use super::super::fix::{CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, Fix, SemanticChange, TextEdit};
+use super::super::job_cache::{self, JobCache, JobCacheKind, is_pip_cache_path, is_uv_cache_path};
+use super::super::job_facts::Downloads;
 use super::super::project::JobView;
-use super::super::shell::PackageInstaller;
-use super::super::source::Span;
-use super::super::workflow::WorkflowStep;
-use super::super::yaml::{YamlKind, YamlStyle};
+use super::super::workflow::{SpannedText, WorkflowStep};
+use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
 use super::step_edit::{insert_step, step_indent};
-use super::text_edit::{
-    self, indent_at, insert_lines_after, insert_lines_at, leading_comments_start, quote_scalar, safe_fix, unsafe_fix,
-};
+use super::text_edit::{self, mark_display_only, quote_scalar, safe_fix, unsafe_fix};
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 
-/// Rewrites the paths, key and prefixes of a cache step to the recommended inputs, and adds a comment.
-pub(crate) fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix> {
+/// Repairs a cache step: adds to its key what is missing, keeps the rest, and ends its prefixes before the hash.
+///
+/// Returns `None` if the step holds anything but downloads of packages or environments, or saves in another step.
+pub(crate) fn repair_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix> {
     let step =
-        view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::ActionsCache && !view.is_release())?;
-    let with = step.node.get("with").filter(|with| !with.is_flow && !with.aliased && !step.node.is_flow)?;
-    let inputs = recommend_cache_inputs(view);
-    let source = view.source();
-    let mut paths: Vec<String> =
-        cache.paths.iter().map(|path| path.value.clone()).filter(|path| !is_uv_cache_path(path)).collect();
-    let missing: Vec<String> = inputs.paths.iter().filter(|path| !paths.contains(path)).cloned().collect();
-    paths = missing.into_iter().chain(paths).collect();
+        view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::ActionsCache && !view.may_publish())?;
+    let saves = step.action.as_ref().is_some_and(|action| action.subpath.is_empty());
+    let with = step.node.get("with").filter(|with| !with.is_flow && !with.aliased && !step.node.is_flow && saves)?;
+    let is_download = |path: &SpannedText| is_uv_cache_path(&path.value) || is_pip_cache_path(&path.value);
+    let has_downloads = cache.paths.iter().all(is_download);
+    (has_downloads || cache.paths.iter().all(|path| job_cache::is_environment_path(&path.value))).then_some(())?;
+    let key = cache.key.as_ref()?;
+    let (prefix, new_key) = complete_key(view, cache, &key.value)?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();
     let path = text_edit::step_path(view, step, Some("with"));
-    let entries = [
-        ("path", paths.as_slice(), true),
-        ("key", std::slice::from_ref(&inputs.key), false),
-        ("restore-keys", std::slice::from_ref(&inputs.restore_key), true),
-    ];
-    for (name, lines, block) in entries {
-        let indent = indent_at(source, with.entries().first()?.0.span.start);
-        let block = block && (lines.len() > 1 || name == "restore-keys");
-        let inner = format!("{}{indent}  ", source.line_ending());
-        let written = if block { format!("|{inner}{}", lines.join(&inner)) } else { lines.join("") };
-        let value = if block { format!("{}\n", lines.join("\n")) } else { lines.join("") };
-        match with.get_entry(name) {
-            None => {
-                edits.push(insert_lines_after(source, with.span.end, &[format!("{indent}{name}: {written}")]));
-            }
-            Some((key, old)) => {
-                let YamlKind::Scalar(text, style) = &old.kind else { return None };
-                if text.trim_end() == value.trim_end() {
-                    continue;
-                }
-                let header = matches!(style, YamlStyle::Literal | YamlStyle::Folded);
-                let start = if header {
-                    block_header_start(source.slice(Span::new(key.span.end, old.span.start)), key.span.end)?
-                } else {
-                    old.span.start
-                };
-                edits.push(TextEdit { span: Span::new(start, old.span.end), text: written });
-            }
+    if new_key != key.value {
+        edits.push(replace_scalar(view, with.get("key")?, &new_key)?);
+        changes.push(SemanticChange::Set(path.clone(), "key".to_owned(), quote_scalar(&new_key)));
+    }
+    if let Some(old) = with.get("restore-keys").filter(|_| cache.restore_keys.iter().any(|old| old.value != prefix)) {
+        let value = if is_block(old) { format!("{prefix}\n") } else { prefix.clone() };
+        edits.push(replace_scalar(view, old, &prefix)?);
+        changes.push(SemanticChange::Set(path.clone(), "restore-keys".to_owned(), quote_scalar(&value)));
+    }
+    if let Some((edit, change)) = correct_uv_path(view, step, cache, with) {
+        edits.push(edit);
+        changes.push(change);
+    }
+    (!edits.is_empty()).then(|| unsafe_fix(view, "complete the key of the cache", edits, changes))
+}
+
+/// Replaces the cached directory of uv by the one that the job uses.
+pub(crate) fn correct_cache_path(view: &JobView, cache: &JobCache) -> Option<Fix> {
+    let step = view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::ActionsCache)?;
+    let saves = step.action.as_ref().is_some_and(|action| action.subpath.is_empty());
+    let with = step.node.get("with").filter(|with| !with.aliased && saves)?;
+    let (edit, change) = correct_uv_path(view, step, cache, with)?;
+    Some(unsafe_fix(view, "cache the directory that uv uses", vec![edit], vec![change]))
+}
+
+fn correct_uv_path(
+    view: &JobView,
+    step: &WorkflowStep,
+    cache: &JobCache,
+    with: &YamlNode,
+) -> Option<(TextEdit, SemanticChange)> {
+    let used = uv_cache_dir(view).filter(|used| !cache.paths.iter().any(|path| path.value == *used))?;
+    let wrong = cache.paths.iter().find(|path| is_uv_cache_path(&path.value) && !path.aliased)?;
+    let written = view.source().slice(wrong.span);
+    let at = written.find(&wrong.value).filter(|_| used.chars().all(|c| !c.is_whitespace()))?;
+    let start = wrong.span.start + at;
+    let edit = TextEdit { span: super::super::source::Span::new(start, start + wrong.value.len()), text: used.clone() };
+    let new = with.get("path")?.as_str()?.replacen(&wrong.value, &used, 1);
+    let path = text_edit::step_path(view, step, Some("with"));
+    Some((edit, SemanticChange::Set(path, "path".to_owned(), quote_scalar(&new))))
+}
+
+/// Returns the key up to its hash, and the whole key, with everything that is missing.
+fn complete_key(view: &JobView, cache: &JobCache, key: &str) -> Option<(String, String)> {
+    let (mut head, hashed, tail) = match key.split_once("${{ hashFiles(") {
+        Some((head, rest)) => {
+            let (list, tail) = rest.split_once(") }}")?;
+            (head.to_owned(), job_cache::extract_hashed_files(&format!("hashFiles({list})")), tail)
         }
-        changes.push(SemanticChange::Set(path.clone(), name.to_owned(), quote_scalar(&value)));
+        None if key.contains("hashFiles") => return None,
+        None => (format!("{key}-"), Vec::new(), ""),
+    };
+    if tail.contains("hashFiles") || key.contains('\n') || hashed.iter().any(|file| file.starts_with('$')) {
+        return None;
     }
-    let at = leading_comments_start(source, step.span.start);
-    let above = source.slice(Span::new(at, step.span.start));
-    if !above.lines().any(is_noxide_comment) {
-        let dash_indent = step_indent(view)?;
-        let lines = CACHE_STEP_COMMENT.map(|line| format!("{dash_indent}{line}"));
-        edits.push(insert_lines_at(source, source.line_start(source.line_index(step.span.start)), &lines));
+    let known = job_cache::strip_hash_files(key);
+    if is_key_shared_by_other_installs(view, key) {
+        head.push_str(&format!("{}-", cache_group_name(view)));
     }
-    Some(unsafe_fix(view, "cache the directories in use, with a complete key", edits, changes))
+    if !job_cache::has_os_part(&known) {
+        head.push_str("${{ runner.os }}-${{ runner.arch }}-");
+    }
+    if let Some(python) = python_version(view).filter(|_| !job_cache::has_python_part(&known)) {
+        head.push_str(&format!("py{python}-"));
+    }
+    let holds_uv = cache.paths.iter().any(|path| is_uv_cache_path(&path.value));
+    if let Some(uv) = uv_version(view).filter(|_| holds_uv && !job_cache::has_uv_version_part(&known)) {
+        head.push_str(&format!("uv{uv}-"));
+    }
+    let mut files = hashed.clone();
+    let is_covered = |file: &str| hashed.iter().any(|old| old == file || old.rsplit('/').next() == Some(file));
+    files.extend(dependency_files(view).into_iter().filter(|file| !is_covered(file)));
+    (!files.is_empty()).then_some(())?;
+    let files: Vec<String> = files.iter().map(|file| format!("'{file}'")).collect();
+    let key = format!("{head}${{{{ hashFiles({}) }}}}{tail}", files.join(", "));
+    Some((head, key))
 }
 
-/// Returns the offset of the `|` or `>` that starts a block scalar.
-fn block_header_start(between: &str, from: usize) -> Option<usize> {
-    let at = between.find(['|', '>'])?;
-    let comment = between.find('#').is_some_and(|comment| comment < between.trim_end().len());
-    (!comment).then_some(from + at)
+/// Whether another job of the workflow uses this key and installs other packages.
+fn is_key_shared_by_other_installs(view: &JobView, key: &str) -> bool {
+    let packages = view.installed_packages();
+    let has_key = |other: &JobView| {
+        other.analysis.caches.iter().any(|cache| cache.key.as_ref().is_some_and(|text| text.value == key))
+    };
+    let mut others = view.project.workflow_job_views(view.workflow);
+    let is_shared = others.any(|other| has_key(&other) && other.installed_packages() != packages);
+    is_shared || (view.matrix_session_expression().is_some() && !key.contains("matrix."))
 }
 
-/// Corrects a wrong path by rewriting the whole step.
-pub(crate) fn fix_cache_path(view: &JobView) -> Option<Fix> {
-    let cache = view.analysis.caches.iter().find(|cache| cache.kind == JobCacheKind::ActionsCache)?;
-    rewrite_cache_step(view, cache)
+fn is_block(node: &YamlNode) -> bool {
+    matches!(node.kind, YamlKind::Scalar(_, YamlStyle::Literal))
+}
+
+/// Replaces a scalar by one line, in its own style; `None` if that style cannot hold it.
+fn replace_scalar(view: &JobView, node: &YamlNode, text: &str) -> Option<TextEdit> {
+    let YamlKind::Scalar(_, style) = &node.kind else { return None };
+    let is_plain = !text.contains(": ") && !text.contains(" #") && text.starts_with(|c: char| c.is_alphanumeric());
+    let written = match style {
+        YamlStyle::Literal => text.to_owned(),
+        YamlStyle::Plain if is_plain => text.to_owned(),
+        YamlStyle::Plain | YamlStyle::Quoted => quote_scalar(text),
+        YamlStyle::Folded => return None,
+    };
+    let last_line = view.source().line_index(node.span.end);
+    let is_one_line = *style == YamlStyle::Literal || view.source().line_index(node.span.start) == last_line;
+    (is_one_line && !node.aliased).then_some(TextEdit { span: node.span, text: written })
 }
 
 /// Adds `restore-keys`: the key up to its first hash.
@@ -104,13 +155,11 @@ pub(crate) fn add_restore_keys(view: &JobView, cache: &JobCache) -> Option<Fix> 
     ))
 }
 
-/// Adds a cache step before the first install; in a job that publishes, adds an ignore comment instead.
-pub(crate) fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
-    if view.is_release() {
-        return add_no_cache_comment(view, install);
-    }
-    let before = first_install_step(view)?;
-    let inputs = recommend_cache_inputs(view);
+/// Adds a cache step before the first install. Returns `None` if the job may publish, may run on a system other than
+/// Linux, or downloads with tools whose cache directory is unknown.
+pub(crate) fn add_cache_step(view: &JobView) -> Option<Fix> {
+    let before = first_install_step(view).filter(|_| !view.may_publish() && view.runs_on_linux())?;
+    let inputs = recommend_cache_inputs(view)?;
     let dash_indent = step_indent(view)?;
     let uses = choose_cache_action(view)?;
     let mut lines: Vec<String> = CACHE_STEP_COMMENT.iter().map(|line| format!("{dash_indent}{line}")).collect();
@@ -141,18 +190,18 @@ fn first_install_step<'a>(view: &JobView<'a>) -> Option<&'a WorkflowStep> {
 }
 
 /// Adds a separate cache step for the sessions' environments to the jobs of the first workflow that caches uv's downloads,
-/// except to jobs that publish.
+/// except to jobs that publish. A patch to review: a restored environment keeps its old packages until the key changes.
 ///
 /// Environments contain absolute paths, so the workspace is part of the key, and they must match exactly, so there are
 /// no prefixes.
 pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
     let first = views
         .iter()
-        .find(|view| !view.is_release() && view.analysis.caches.iter().any(JobCache::caches_uv_downloads))?;
+        .find(|view| !view.may_publish() && view.analysis.caches.iter().any(JobCache::caches_uv_downloads))?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();
-    for view in views.iter().filter(|view| view.source() == first.source() && !view.is_release()) {
-        let inputs = recommend_cache_inputs(view);
+    for view in views.iter().filter(|view| view.source() == first.source() && !view.may_publish()) {
+        let inputs = recommend_cache_inputs(view)?;
         inputs.restore_key.contains("-py").then_some(())?;
         let before = first_install_step(view)?;
         let dash_indent = step_indent(view)?;
@@ -179,17 +228,24 @@ pub(crate) fn add_environment_cache_steps(views: &[JobView]) -> Option<Fix> {
         edits.extend(fix.edits);
         changes.extend(fix.changes);
     }
-    Some(unsafe_fix(first, "cache the environments that are reused", edits, changes))
+    Some(mark_display_only(unsafe_fix(first, "cache the environments that are reused", edits, changes)))
 }
 
-/// Returns the cache action that the project already uses, or the newest that the forge supports; `None` where actions
-/// are pinned by commit, since the commit is unknown.
+/// Returns the cache action that the project already uses on this forge, or the newest that the forge supports; `None`
+/// where actions are pinned by commit, since the commit is unknown.
 fn choose_cache_action(view: &JobView) -> Option<String> {
     let by_commit = |step: &WorkflowStep| step.action.as_ref().is_some_and(|action| action.version.len() == 40);
     if view.job.steps.iter().any(by_commit) {
         return None;
     }
-    let used = view.project.job_views().flat_map(|view| &view.job.steps).find(|step| step.is_cache_restore());
+    let on_same_forge = view.project.job_views().filter(|other| other.workflow.dialect == view.workflow.dialect);
+    let saves_and_restores = |step: &&WorkflowStep| {
+        let action = step.action.as_ref().filter(|action| action.is_cache_restore() && action.subpath.is_empty());
+        // GitHub's runners no longer have the Node version of older ones.
+        let oldest = if view.workflow.dialect == Dialect::Github { 5 } else { 4 };
+        action.is_some_and(|action| action.major_version().is_some_and(|major| major >= oldest))
+    };
+    let used = on_same_forge.flat_map(|view| &view.job.steps).find(saves_and_restores);
     let absolute = view.job.steps.iter().any(|step| step.action.as_ref().is_some_and(|action| action.host.is_some()));
     Some(used.and_then(|step| step.uses.as_ref()).map_or_else(
         || match view.workflow.dialect {
@@ -201,71 +257,61 @@ fn choose_cache_action(view: &JobView) -> Option<String> {
     ))
 }
 
-/// Adds an ignore comment to a job that publishes: the missing cache is intended.
-fn add_no_cache_comment(view: &JobView, install: Span) -> Option<Fix> {
-    let source = view.source();
-    let line = source.line_index(install.start);
-    let end = source.line_start(line) + source.line_text(line).len();
-    let step = view.job.steps.iter().find(|step| step.span.contains(install))?;
-    let (key, value) = step.node.get_entry("run")?;
-    let one_line = source.line_index(key.span.start) == line && source.line_index(value.span.end) == line;
-    let is_editable = !source.line_text(line).contains('#')
-        && !step.node.is_flow
-        && matches!(value.kind, YamlKind::Scalar(_, YamlStyle::Plain | YamlStyle::Quoted));
-    (one_line && is_editable)
-        .then(|| TextEdit {
-            span: Span::new(end, end),
-            text: "  # noxide: ignore[NX101] releases are built without a cache".to_owned(),
-        })
-        .map(|edit| unsafe_fix(view, "add an ignore comment: the missing cache is intended", vec![edit], vec![]))
-}
-
 /// Recommended inputs of a cache step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CacheStepInputs {
+struct CacheStepInputs {
     /// Directories to cache.
-    pub(crate) paths: Vec<String>,
-    pub(crate) key: String,
+    paths: Vec<String>,
+    key: String,
     /// The key up to its hash, as prefix for `restore-keys`.
-    pub(crate) restore_key: String,
+    restore_key: String,
 }
 
-/// Returns the recommended cache inputs of a job.
-pub(crate) fn recommend_cache_inputs(view: &JobView) -> CacheStepInputs {
-    let python = python_version(view);
-    let uv = uv_version(view);
-    let mut paths = vec![uv_cache_dir(view)];
-    if view.analysis.installs.iter().any(|job_install| job_install.install.installer == PackageInstaller::Pip) {
+/// Returns the recommended cache inputs of a job; `None` if it downloads with tools whose cache directory is unknown, or
+/// no file says what it installs.
+fn recommend_cache_inputs(view: &JobView) -> Option<CacheStepInputs> {
+    let Downloads { uv, pip } = view.downloads()?;
+    // Not `.nox`: environments contain absolute paths and break in another workspace.
+    let mut paths = Vec::new();
+    if uv {
+        paths.push(uv_cache_dir(view).unwrap_or_else(|| "~/.cache/uv".to_owned()));
+    }
+    if pip {
         paths.push("~/.cache/pip".to_owned());
     }
-    // Not `.nox`: environments contain absolute paths and break in another workspace.
-    let mut prefix = format!("uv-{}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-", cache_group_name(view));
-    if let Some(python) = python {
+    let files: Vec<String> = dependency_files(view).iter().map(|file| format!("'{file}'")).collect();
+    if paths.is_empty() || files.is_empty() {
+        return None;
+    }
+    let tool = if uv { "uv" } else { "pip" };
+    let mut prefix = format!("{tool}-{}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-", cache_group_name(view));
+    if let Some(python) = python_version(view) {
         prefix.push_str(&format!("py{python}-"));
     }
-    if let Some(uv) = uv {
-        prefix.push_str(&format!("uv{uv}-"));
+    if let Some(version) = uv_version(view).filter(|_| uv) {
+        prefix.push_str(&format!("uv{version}-"));
     }
-    let files = &view.project.files;
-    let mut hashed: Vec<&str> = Vec::new();
-    hashed.extend(files.has_pyproject.then_some("pyproject.toml"));
-    // `uv.lock` is hashed even if it is not committed: `hashFiles` ignores missing files.
-    hashed.push(files.lock_file.as_deref().unwrap_or("uv.lock"));
-    hashed.extend(files.noxfile_name.as_deref());
-    hashed.extend(files.requirements_files.iter().map(String::as_str));
-    let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
-    CacheStepInputs { paths, key: format!("{prefix}${{{{ hashFiles({}) }}}}", hashed.join(", ")), restore_key: prefix }
+    let key = format!("{prefix}${{{{ hashFiles({}) }}}}", files.join(", "));
+    Some(CacheStepInputs { paths, key, restore_key: prefix })
 }
 
-/// Returns the cache directory that uv uses in this job.
-fn uv_cache_dir(view: &JobView) -> String {
+/// Returns the project's files that decide what is installed.
+fn dependency_files(view: &JobView) -> Vec<String> {
+    let files = &view.project.files;
+    let mut names: Vec<String> = Vec::new();
+    names.extend(files.has_pyproject.then(|| "pyproject.toml".to_owned()));
+    names.extend(files.lock_file.clone());
+    names.extend(files.noxfile_name.clone().filter(|_| !view.analysis.nox_calls.is_empty()));
+    names.extend(files.requirements_files.iter().cloned());
+    names
+}
+
+/// Returns the cache directory of uv that a variable of the workflow or the noxfile sets.
+fn uv_cache_dir(view: &JobView) -> Option<String> {
     let configured = view.workflow.resolve_variable(view.job, None, "UV_CACHE_DIR").map(|text| text.value.clone());
-    let from_noxfile =
-        || view.project.noxfile.as_ref()?.find_env_assignment("UV_CACHE_DIR").map(|variable| variable.value.clone());
-    configured
-        .or_else(from_noxfile)
-        .filter(|directory| !directory.contains('<'))
-        .unwrap_or_else(|| "~/.cache/uv".to_owned())
+    let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
+    let from_noxfile = || Some(noxfile?.find_env_assignment("UV_CACHE_DIR")?.value.clone());
+    configured.or_else(from_noxfile).filter(|directory| !directory.contains('<'))
 }
 
 /// Returns the name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.
@@ -300,5 +346,5 @@ fn uv_version(view: &JobView) -> Option<String> {
         return Some("${{ env.UV_VERSION }}".to_owned());
     }
     let word = view.analysis.installs.iter().find_map(|job_install| job_install.install.find_package("uv"))?;
-    word.text.strip_prefix("uv==").map(str::to_owned)
+    word.text.strip_prefix("uv==").filter(|version| !version.contains('$')).map(str::to_owned)
 }

@@ -1,6 +1,6 @@
 //! Fix of repeated test runs: measure coverage where the tests run, and only report it in the coverage session.
 
-use super::super::fix::{Fix, SemanticChange, TextEdit};
+use super::super::fix::{Applicability, Fix, SemanticChange, TextEdit};
 use super::super::noxfile::{Noxfile, NoxfileSession, SessionStatement};
 use super::super::source::Span;
 use super::text_edit::expand_to_lines;
@@ -55,7 +55,7 @@ pub(crate) fn measure_coverage_once(
     edits.push(add_requires(noxfile, coverage_session, &test_session.name)?);
     Some(Fix {
         title: format!("measure coverage in `{}`, only report it in `{}`", test_session.name, coverage_session.name),
-        safe: false,
+        applicability: Applicability::DisplayOnly,
         source: source.clone(),
         edits: edits.into_iter().filter(|edit| edit.span.start < edit.span.end || !edit.text.is_empty()).collect(),
         changes: vec![

@@ -5,7 +5,7 @@ use super::super::project::JobView;
 use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::run_script::rewrite_script;
-use super::text_edit::{self, indent_at, insert_lines_after, unsafe_fix};
+use super::text_edit::{self, indent_at, insert_lines_after, mark_display_only, unsafe_fix};
 
 const GATE_SCRIPT: &str = "for result in ${{ join(needs.*.result, ' ') }}; do
   case \"$result\" in
@@ -19,7 +19,7 @@ done
 pub(crate) fn rewrite_gate_script(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let simple = step.commands.iter().all(|command| matches!(command.program_name(), "[" | "test" | "exit" | "echo"));
     let (edit, change) = simple.then(|| rewrite_script(view, step, GATE_SCRIPT))??;
-    Some(unsafe_fix(view, "accept skipped jobs, report the others", vec![edit], vec![change]))
+    Some(mark_display_only(unsafe_fix(view, "accept skipped jobs, report the others", vec![edit], vec![change])))
 }
 
 /// Adds jobs to the gate's `needs`.
@@ -43,5 +43,5 @@ pub(crate) fn add_gate_needs(view: &JobView, jobs: &[&str]) -> Option<Fix> {
         None => vec![TextEdit { span: needs.span, text: format!("[{}]", all.join(", ")) }],
     };
     let change = SemanticChange::Set(text_edit::job_path(view), "needs".to_owned(), format!("[{}]", all.join(", ")));
-    Some(unsafe_fix(view, "add the missing jobs to `needs`", edits, vec![change]))
+    Some(mark_display_only(unsafe_fix(view, "add the missing jobs to `needs`", edits, vec![change])))
 }

@@ -1,13 +1,13 @@
 //! Fix that joins several nox calls into one `noxide run`, with a log per session if there were logs before.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
-use super::super::project::{JobInstall, JobNoxCall, JobView};
-use super::super::shell::{ControlOperator, NoxCallSelection, PackageInstaller, ShellCommand};
+use super::super::project::{JobNoxCall, JobView};
+use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand};
 use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
 use super::run_script::{expand_to_script_lines, rewrite_script};
-use super::text_edit::{self, indent_at, quote_scalar, unsafe_fix};
+use super::text_edit::{self, indent_at, mark_display_only, quote_scalar, unsafe_fix};
 
 /// The sessions, arguments and logs of the calls of a step, combined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -191,48 +191,14 @@ fn has_only_session_flags(command: &ShellCommand) -> bool {
     words.all(|word| matches!(word, "-s" | "-e" | "--session" | "--sessions") || !word.starts_with('-'))
 }
 
-/// Returns the install command to which noxide is added: the install, the offset in its script, and the inserted text.
-pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobInstall, usize, String)> {
-    let installs = &view.analysis.installs;
-    let known = |job_install: &&JobInstall| {
-        job_install.install.installer == PackageInstaller::Pip
-            || (job_install.install.installer == PackageInstaller::Uv && job_install.install.subcommand == "pip")
-    };
-    let found = installs.iter().filter(known).find(|job_install| job_install.install.find_package("nox").is_some())?;
-    if found.install.find_package("noxide").is_some() {
-        return None;
-    }
-    let word = found.install.find_package("nox")?;
-    Some((found, word.span.end, format!(" noxide=={}", env!("CARGO_PKG_VERSION"))))
-}
-
-/// Adds noxide to the install of nox; `None` if that is in `excluded_step`, where a second edit would overlap the
-/// rewrite of its script.
-pub(super) fn install_noxide_edit(view: &JobView, excluded_step: usize) -> Option<(TextEdit, SemanticChange)> {
-    let (found, at, text) = find_noxide_insertion(view)?;
-    let step = view.step(found.step_index).filter(|step| step.index != excluded_step)?;
-    let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && !step.node.is_flow)?;
-    let mut new = script.text.clone();
-    new.insert_str(at, &text);
-    let edit = TextEdit { span: script.file_span(Span::new(at, at)), text };
-    Some((edit, SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new))))
-}
-
-/// Extends a fix to install noxide where the job installs nox in another step.
+/// Returns the fix as a patch to review where the job does not have noxide yet: a fix must not write a call of a program
+/// that is not installed.
 #[must_use]
-pub(crate) fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
-    let call_step = view.analysis.nox_calls.first().map_or(usize::MAX, |call| call.step_index);
-    if let Some((edit, change)) = install_noxide_edit(view, call_step) {
-        fix.edits.push(edit);
-        fix.changes.push(change);
-    } else if find_noxide_insertion(view).is_some() || !is_noxide_installed(view) {
-        fix.title.push_str(" (requires noxide on the runner)");
+pub(crate) fn require_noxide(view: &JobView, fix: Fix) -> Fix {
+    if view.has_noxide() {
+        return fix;
     }
-    fix
-}
-
-fn is_noxide_installed(view: &JobView) -> bool {
-    view.analysis.installs.iter().any(|job_install| job_install.install.find_package("noxide").is_some())
+    mark_display_only(Fix { title: format!("{} (requires noxide on the runner)", fix.title), ..fix })
 }
 
 /// Joins all calls of a step into one command, and uploads the new logs.
@@ -256,7 +222,7 @@ pub(crate) fn join_step_calls(view: &JobView) -> Option<Fix> {
             changes.push(change);
         }
     }
-    Some(with_noxide_installed(view, unsafe_fix(view, "run the sessions in parallel", edits, changes)))
+    Some(require_noxide(view, unsafe_fix(view, "run the sessions in parallel", edits, changes)))
 }
 
 /// Replaces the `path` of an upload.

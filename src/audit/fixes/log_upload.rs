@@ -12,6 +12,7 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
     let [call] = view.analysis.nox_calls.as_slice() else { return None };
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;
+    super::run_script::has_bash(view, step).then_some(())?;
     let text = &step.script.as_ref()?.text;
     let piped = step
         .commands

@@ -7,7 +7,9 @@ use super::super::workflow::WorkflowStep;
 use super::join_nox_calls::JoinedCalls;
 use super::merged_steps::{MovedStep, build_moved_step, merge_similar_uploads, to_flow_yaml};
 use super::step_edit::step_indent;
-use super::text_edit::{expand_to_lines, indent_at, leading_comments_start, quote_if_needed, quote_scalar, unsafe_fix};
+use super::text_edit::{
+    expand_to_lines, indent_at, leading_comments_start, mark_display_only, quote_if_needed, quote_scalar, unsafe_fix,
+};
 
 /// Id of the merged job.
 const MERGED_JOB_NAME: &str = "sessions";
@@ -23,7 +25,7 @@ struct MergedJob {
     timeout_minutes: u32,
 }
 
-/// Merges jobs of one workflow. Returns `None` if one of them does more than set up, run sessions and upload.
+/// Merges jobs of one workflow, as a patch to review. Returns `None` if one of them does more than set up, run sessions and upload.
 pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
     let (first, names) = (members.first()?, members.iter().map(|view| view.job.id.value.as_str()).collect::<Vec<_>>());
     let is_possible =
@@ -69,7 +71,8 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
         changes.push(change);
     }
     let title = format!("merge {} jobs with the same setup, run their sessions in parallel", members.len());
-    Some(unsafe_fix(first, &title, edits, changes))
+    // The checks of the merged jobs vanish, and one of them may be required.
+    Some(mark_display_only(unsafe_fix(first, &title, edits, changes)))
 }
 
 /// Whether a job has only keys that a merged job can have.

@@ -5,7 +5,7 @@ use super::super::project::JobView;
 use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
-use super::join_nox_calls::{JoinedCalls, find_noxide_insertion, replace_upload_paths};
+use super::join_nox_calls::{JoinedCalls, replace_upload_paths};
 use super::text_edit::{expand_to_lines, leading_comments_start, quote_if_needed, quote_scalar};
 
 /// A step of the merged job: its lines, and the same step as a node.
@@ -30,13 +30,6 @@ pub(super) fn build_moved_step(view: &JobView, step: &WorkflowStep, joined: &Joi
             let SemanticChange::Set(_, _, value) = change else { return None };
             set_scalar(&mut node, &["with", "path"], &serde_json::from_str::<String>(&value).ok()?)?;
         }
-    }
-    if let Some((_, at, text)) = find_noxide_insertion(view).filter(|(found, ..)| found.step_index == step.index) {
-        let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased)?;
-        let mut new = script.text.clone();
-        new.insert_str(at, &text);
-        edits.push(TextEdit { span: script.file_span(Span::new(at, at)), text });
-        set_scalar(&mut node, &["run"], &new)?;
     }
     let mut text = source.slice(lines).to_owned();
     for edit in edits.iter().rev() {

@@ -13,4 +13,4 @@ pub(crate) mod step_edit;
 pub(crate) mod text_edit;
 pub(crate) mod workflow_keys;
 
-pub(crate) use text_edit::mark_unsafe;
+pub(crate) use text_edit::{mark_display_only, mark_unsafe};

@@ -5,7 +5,7 @@ use super::super::project::{JobNoxCall, JobView};
 use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand, ShellWord};
 use super::super::source::Span;
 use super::super::workflow::{StepScript, WorkflowStep};
-use super::text_edit::{self, indent_at, quote_scalar, unsafe_fix};
+use super::text_edit::{self, indent_at, mark_display_only, quote_scalar, unsafe_fix};
 
 /// Returns the script of a step, if its words can be edited in place.
 fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
@@ -14,10 +14,9 @@ fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
 }
 
 /// Replaces a span of a script without here-documents.
-fn splice_script(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str, safe: bool) -> Option<Fix> {
+fn splice_script(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str) -> Option<Fix> {
     editable_script(step)?;
-    let fix = replace_script_range(view, step, range, text, title)?;
-    Some(Fix { safe, ..fix })
+    replace_script_range(view, step, range, text, title)
 }
 
 /// Replaces a whole script; a one-line script becomes a block.
@@ -50,7 +49,7 @@ pub(crate) fn insert_script_word(
     text: &str,
     title: &str,
 ) -> Option<Fix> {
-    splice_script(view, step, Span::new(at, at), text, title, true)
+    splice_script(view, step, Span::new(at, at), text, title)
 }
 
 /// Replaces a range of a script, even within a here-document: for a text such as a number, whose replacement does not
@@ -71,8 +70,8 @@ pub(crate) fn replace_script_range(
     Some(unsafe_fix(view, title, vec![edit], vec![change]))
 }
 
-/// Pins a tool to the first known version: in the lock file, of the nox installed here, of another job's pin, or the one
-/// that noxide was tested with.
+/// Pins a tool to a version that fits the job's Python: the one in the lock file, or of uv, which runs without Python,
+/// the one that another job pins.
 pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, tool: &str) -> Option<Fix> {
     let pinned_in_other_job = || {
         let words = view
@@ -85,18 +84,8 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
             .find(|version| !version.contains('$'))
             .map(str::to_owned)
     };
-    let installed =
-        || view.project.noxfile.as_ref().and_then(|noxfile| noxfile.nox_version.clone()).filter(|_| tool == "nox");
-    let tested = || tested_version(tool).map(str::to_owned);
-    let version = view
-        .project
-        .files
-        .locked_versions
-        .get(tool)
-        .cloned()
-        .or_else(installed)
-        .or_else(pinned_in_other_job)
-        .or_else(tested)?;
+    let locked = view.project.files.locked_versions.get(tool).cloned();
+    let version = locked.or_else(|| if tool == "uv" { pinned_in_other_job() } else { None })?;
     let is_bare_name = word.text == tool && word.span.end - word.span.start == tool.len();
     is_bare_name.then_some(())?;
     splice_script(
@@ -105,7 +94,6 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
         Span::new(word.span.end, word.span.end),
         &format!("=={version}"),
         &format!("pin {tool} to {version}"),
-        false,
     )
 }
 
@@ -120,9 +108,19 @@ pub(crate) fn tested_version(tool: &str) -> Option<&'static str> {
 
 /// Adds `set -o pipefail`, so that the script fails when a command of a pipe fails.
 pub(crate) fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
+    has_bash(view, step).then_some(())?;
     let text = &step.script.as_ref()?.text;
     let (edit, change) = rewrite_script(view, step, &format!("set -o pipefail\n{text}"))?;
     Some(unsafe_fix(view, "fail the step when its session fails", vec![edit], vec![change]))
+}
+
+/// Whether bash runs the script of a step: its shell is not another one, and its image has bash.
+pub(super) fn has_bash(view: &JobView, step: &WorkflowStep) -> bool {
+    let shell = step.node.get("shell").and_then(|node| node.as_str()).or_else(|| view.default_shell());
+    let image = view.job.container.as_ref().map_or("", |text| text.value.as_str());
+    shell.is_none_or(|shell| shell.starts_with("bash"))
+        && !(shell.is_none() && view.may_run_on_windows())
+        && !["alpine", "busybox"].iter().any(|name| image.contains(name))
 }
 
 /// Replaces a nox command, or a loop around it, by one `noxide run`.
@@ -140,7 +138,7 @@ pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
         return None;
     }
     if command.enclosing_loop.is_none() {
-        return splice_script(view, step, command.words.first()?.span, "noxide run", title, false);
+        return splice_script(view, step, command.words.first()?.span, "noxide run", title);
     }
     let text = &step.script.as_ref()?.text;
     let loop_span = enclosing_loop_span(step, command)?;
@@ -162,7 +160,7 @@ pub(super) fn enclosing_loop_span(step: &WorkflowStep, command: &ShellCommand) -
     (lines == 3 && inside == 1).then_some(Span::new(for_loop.header_span.start, done))
 }
 
-/// Removes a session: its line, or its name in a list.
+/// Removes a session: its line, or its name in a list. A patch to review: no fix removes a session.
 pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span: Span) -> Option<Fix> {
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;
@@ -176,7 +174,7 @@ pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span
     if call.sessions.len() > 1 {
         let before = text.get(..word.span.start)?;
         let start = before.trim_end_matches([' ', '\t']).len();
-        return splice_script(view, step, Span::new(start, word.span.end), "", &title, false);
+        return splice_script(view, step, Span::new(start, word.span.end), "", &title).map(mark_display_only);
     }
     let line = expand_to_script_lines(text, command.span);
     let is_only_command =
@@ -186,7 +184,7 @@ pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span
         return None;
     }
     let (edit, change) = rewrite_script(view, step, &new)?;
-    Some(unsafe_fix(view, &title, vec![edit], vec![change]))
+    Some(mark_display_only(unsafe_fix(view, &title, vec![edit], vec![change])))
 }
 
 /// Moves a session to the end of its call.
@@ -204,7 +202,7 @@ pub(crate) fn move_session_last(view: &JobView, call: &JobNoxCall, name: &str) -
     (text == words.join(" ") && words.len() == names.len() - at).then_some(())?;
     let moved = words.iter().skip(1).copied().chain([name]).collect::<Vec<_>>().join(" ");
     let range = Span::new(first.span.start, last.span.end);
-    splice_script(view, step, range, &moved, &format!("run `{name}` after the tests that it reports on"), false)
+    splice_script(view, step, range, &moved, &format!("run `{name}` after the tests that it reports on"))
 }
 
 fn is_piped(command: &ShellCommand) -> bool {

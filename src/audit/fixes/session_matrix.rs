@@ -8,7 +8,9 @@ use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
 use super::join_nox_calls::{JoinedCalls, is_plain_word, replace_upload_paths};
 use super::run_script::{enclosing_loop_span, expand_to_script_lines, rewrite_script};
-use super::text_edit::{self, indent_at, insert_lines_after, quote_if_needed, quote_scalar, unsafe_fix};
+use super::text_edit::{
+    self, indent_at, insert_lines_after, mark_display_only, quote_if_needed, quote_scalar, unsafe_fix,
+};
 
 /// Expression for the session of a matrix job.
 const MATRIX_SESSION: &str = "${{ matrix.session }}";
@@ -21,7 +23,7 @@ struct MatrixSessions {
     joined_calls: JoinedCalls,
 }
 
-/// Splits a job into one job per session. Returns `None` if the job does more than run its sessions, or if the runners
+/// Splits a job into one job per session, as a patch to review. Returns `None` if the job does more than run its sessions, or if the runners
 /// cannot run all jobs of the workflow at once.
 pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
     let step = view.step(view.analysis.nox_calls.first()?.step_index)?;
@@ -45,7 +47,8 @@ pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
         }
     }
     let title = format!("run each of the {} sessions in its own matrix job", sessions.names.len());
-    Some(unsafe_fix(view, &title, edits, changes))
+    // The check of the job gets other names, and it may be required.
+    Some(mark_display_only(unsafe_fix(view, &title, edits, changes)))
 }
 
 /// Returns the sessions of a step's calls or loop; `None` if a call has options of its own.

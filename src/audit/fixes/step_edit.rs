@@ -115,6 +115,20 @@ pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> 
     Some(unsafe_fix(view, title, edits, vec![SemanticChange::Move { path, from, to }]))
 }
 
+/// Moves a cache step before another step. Returns `None` if it uses results of a step in between, or hashes files that
+/// are not there before the checkout.
+pub(crate) fn move_cache_step(view: &JobView, from: usize, to: usize, title: &str) -> Option<Fix> {
+    let text = view.source().slice(view.step(from)?.span);
+    let is_declared = |name: &str| view.workflow.resolve_variable(view.job, None, name).is_some();
+    let variables = text.split("env.").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
+    });
+    let checkout = view.job.steps.iter().find(|step| step.uses_action("actions/checkout"))?;
+    let is_movable = !text.contains("steps.") && variables.clone().all(is_declared) && checkout.index < to;
+    is_movable.then(|| move_step(view, from, to, title))?
+}
+
 /// Inserts a step before another step and its comments.
 pub(crate) fn insert_step(
     view: &JobView,
@@ -223,7 +237,7 @@ pub(crate) fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &Spanne
     Some(safe_fix(view, &format!("add {file} to the upload"), vec![edit], vec![change]))
 }
 
-/// Sets a variable in the `env` of steps; only steps in the file of the first one are edited.
+/// Sets a variable in the `env` of steps; `None` if they are in several files.
 pub(crate) fn set_step_variable(
     steps: &[(JobView, &WorkflowStep)],
     name: &str,
@@ -233,7 +247,8 @@ pub(crate) fn set_step_variable(
     let (view, _) = steps.first()?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();
-    for (other, step) in steps.iter().filter(|(other, _)| other.source() == view.source()) {
+    steps.iter().all(|(other, _)| other.source() == view.source()).then_some(())?;
+    for (other, step) in steps {
         let source = other.source();
         if let Some(env) = step.node.get("env").filter(|env| !env.entries().is_empty()) {
             edits.push(append_mapping_entry(source, env, name, value)?);

@@ -1,6 +1,6 @@
 //! Building blocks of fixes: YAML paths, indentation, line insertion, quoting.
 
-use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
+use super::super::fix::{Applicability, Fix, SemanticChange, TextEdit, YamlPathSegment};
 use super::super::project::JobView;
 use super::super::source::{SourceFile, Span};
 use super::super::workflow::{WorkflowFileKind, WorkflowStep};
@@ -84,23 +84,35 @@ pub(super) fn quote_scalar(text: &str) -> String {
 
 /// Builds a fix that does not change which sessions run or what they do.
 pub(super) fn safe_fix(view: &JobView, title: &str, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
-    build_fix(view, title, true, edits, changes)
+    build_fix(view, title, Applicability::Safe, edits, changes)
 }
 
-/// Builds a fix that may change which sessions run or what they do.
+/// Builds a fix that may change how the workflow does it, but keeps every session and command.
 pub(super) fn unsafe_fix(view: &JobView, title: &str, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
-    build_fix(view, title, false, edits, changes)
+    build_fix(view, title, Applicability::Unsafe, edits, changes)
 }
 
 /// Returns a fix of the workflow that contains the job.
-fn build_fix(view: &JobView, title: &str, safe: bool, edits: Vec<TextEdit>, changes: Vec<SemanticChange>) -> Fix {
-    Fix { title: title.to_owned(), safe, source: view.source().clone(), edits, changes }
+fn build_fix(
+    view: &JobView,
+    title: &str,
+    applicability: Applicability,
+    edits: Vec<TextEdit>,
+    changes: Vec<SemanticChange>,
+) -> Fix {
+    Fix { title: title.to_owned(), applicability, source: view.source().clone(), edits, changes }
 }
 
 /// Returns the fix as one that is applied only with `--unsafe-fixes`.
 #[must_use]
 pub(crate) fn mark_unsafe(fix: Fix) -> Fix {
-    Fix { safe: false, ..fix }
+    Fix { applicability: fix.applicability.max(Applicability::Unsafe), ..fix }
+}
+
+/// Returns the fix as a patch to review, which noxide never applies.
+#[must_use]
+pub(crate) fn mark_display_only(fix: Fix) -> Fix {
+    Fix { applicability: Applicability::DisplayOnly, ..fix }
 }
 
 /// Appends an entry to a mapping, in the mapping's own style.

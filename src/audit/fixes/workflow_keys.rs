@@ -1,45 +1,50 @@
 //! Fixes of a workflow's top-level keys: `concurrency` and path filters.
 
-use super::super::fix::{Fix, SemanticChange, TextEdit};
+use super::super::fix::{Applicability, Fix, SemanticChange, TextEdit};
 use super::super::project::AuditProject;
-use super::super::workflow::Workflow;
+use super::super::workflow::{Workflow, WorkflowJob};
 use super::text_edit::{append_mapping_entry, indent_at, insert_lines_after};
 
-/// Adds `concurrency` after `on:`: a newer run cancels an older one; releases and scheduled runs wait instead.
+/// Group of the runs of one pull request; every other run has a group of its own, and is never cancelled.
+const PULL_REQUEST_GROUP: &str = "${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}";
+
+/// Adds `concurrency` after `on:`: a newer run of a pull request cancels the older one. Returns `None` if other runs
+/// could share the group: those of called workflows, and other events of a pull request; or if a job publishes.
 pub(crate) fn add_concurrency(workflow: &Workflow) -> Option<Fix> {
     let source = &workflow.source;
     if workflow.root.is_flow || workflow.triggers.span.end == 0 || workflow.root.aliased {
         return None;
     }
-    let cancel = can_cancel_older_runs(workflow);
+    let publishes = |job: &WorkflowJob| job.is_release_job() || job.id.value.to_lowercase().contains("deploy");
+    let on = &workflow.triggers;
+    let other_events = ["pull_request_target", "pull_request_review", "pull_request_review_comment", "workflow_call"];
+    if !on.runs_on_new_commits_only("pull_request")
+        || other_events.iter().any(|event| on.has_event(event))
+        || workflow.jobs.iter().any(|job| job.uses.is_some() || publishes(job))
+    {
+        return None;
+    }
     let mut lines = vec![
         "concurrency:".to_owned(),
-        "  group: ${{ github.workflow }}-${{ github.ref }}".to_owned(),
-        format!("  cancel-in-progress: {cancel}"),
+        format!("  group: {PULL_REQUEST_GROUP}"),
+        "  cancel-in-progress: true".to_owned(),
     ];
     let next = source.line_index(workflow.triggers.span.end) + 1;
     if next < source.line_count() && source.line_text(next).trim().is_empty() {
         lines.insert(0, String::new());
     }
-    let value =
-        format!("{{group: \"${{{{ github.workflow }}}}-${{{{ github.ref }}}}\", cancel-in-progress: {cancel}}}");
+    let value = format!("{{group: \"{PULL_REQUEST_GROUP}\", cancel-in-progress: true}}");
     Some(Fix {
-        title: if cancel { "cancel older runs" } else { "let a newer run wait for the older one" }.to_owned(),
-        safe: true,
+        title: "cancel older runs of a pull request".to_owned(),
+        applicability: Applicability::Safe,
         source: source.clone(),
         edits: vec![insert_lines_after(source, workflow.triggers.span.end, &lines)],
         changes: vec![SemanticChange::Set(vec![], "concurrency".to_owned(), value)],
     })
 }
 
-/// Whether older runs may be cancelled: a deployment or release must not be interrupted.
-pub(crate) fn can_cancel_older_runs(workflow: &Workflow) -> bool {
-    let deploys =
-        workflow.jobs.iter().any(|job| job.is_release_job() || job.id.value.to_lowercase().contains("deploy"));
-    (workflow.triggers.runs_on_branch_push() || workflow.triggers.runs_on_pull_request()) && !deploys
-}
-
-/// Adds a path filter that excludes documentation, except files that a session reads.
+/// Adds a path filter that excludes documentation, except files that a session reads. A patch to review: where a job is
+/// a required check, a run that is filtered out blocks the merge.
 pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow, events: &[&str]) -> Option<Fix> {
     project.noxfile.as_ref()?;
     let source = &workflow.source;
@@ -86,7 +91,7 @@ pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow, event
     }
     Some(Fix {
         title: "skip changes to files that no session reads".to_owned(),
-        safe: false,
+        applicability: Applicability::DisplayOnly,
         source: source.clone(),
         edits,
         changes,

@@ -1,5 +1,7 @@
 //! Noxfile as data: sessions, installs and options, read by Python's parser without running the file.
 
+mod known_work;
 pub(super) mod model;
 
+pub(crate) use known_work::{SessionEffect, contains_session, measured_test_runner, repeats_tests, session_effect};
 pub use model::{Noxfile, NoxfileSession, SessionAction, SessionStatement};

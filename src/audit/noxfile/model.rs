@@ -93,6 +93,12 @@ pub struct NoxfileSession {
     pub(crate) session_parameter: String,
     /// Whether nox expands it to several sessions: one per interpreter or parameter.
     pub(crate) is_parametrized: bool,
+    /// Value of `python` in the decorator, as written.
+    pub(crate) python: String,
+    /// Whether none of its installs and commands is conditional or in a loop.
+    pub(crate) is_straight_line: bool,
+    /// Functions that it calls, other than session methods and functions that receive the session.
+    pub(crate) foreign_calls: Vec<String>,
     /// Statements of its body, in order.
     pub(crate) statements: Vec<SessionStatement>,
 }
@@ -234,9 +240,14 @@ impl Noxfile {
         })
     }
 
-    /// Returns the directory of the environments, if an option sets it.
-    pub(crate) fn envdir(&self) -> Option<&str> {
-        self.find_option("envdir").map(|option| option.value.trim_end_matches('/')).filter(|value| !value.is_empty())
+    /// Returns the backends that create the environments, each as nox reads it (`uv|virtualenv`).
+    pub(crate) fn backends(&self) -> Vec<String> {
+        let default = self.find_option("default_venv_backend").map_or("virtualenv", |option| option.value.as_str());
+        let of_session = |session: &NoxfileSession| session.venv_backend.clone().unwrap_or_else(|| default.to_owned());
+        let mut backends: Vec<String> = self.model.sessions.iter().map(of_session).collect();
+        backends.sort();
+        backends.dedup();
+        backends
     }
 
     /// Whether uv creates the environments, by option or in every session.
@@ -358,8 +369,6 @@ pub(in super::super) mod tests {
         );
         assert_eq!(file.default_sessions().len(), 1);
         assert_eq!(file.source.slice(file.venv_reuse_span().unwrap()), "nox.options.reuse_venv = 'yes'");
-        assert_eq!(file.envdir(), None);
-        assert_eq!(noxfile("import nox\nnox.options.envdir = 'envs/'\n").envdir(), Some("envs"));
         assert!(!file.has_uv_backend());
         assert_eq!(file.sessions_calling(&file.cpu_count_functions()[0])[0].name, "t");
         assert_eq!(file.cpu_count_functions()[0].override_variable.as_deref(), Some("N"));

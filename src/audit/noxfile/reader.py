@@ -71,6 +71,35 @@ def session_actions(function, parameter, seen):
                 yield from session_actions(FUNCTIONS[name], parameters[passed[0]], seen | {name})
 
 
+QUIET_METHODS = ("log", "debug", "warn", "error", "skip")
+
+
+def foreign_calls(function, parameter, seen):
+    """Yield the names of called functions that are neither session methods nor receive the session."""
+    for call in find_calls(function.body):
+        name = dotted_name(call.func)
+        if name.startswith(parameter + "."):
+            continue
+        passed = [index for index, value in enumerate(call.args) if dotted_name(value) == parameter]
+        if name not in FUNCTIONS or not passed:
+            yield name
+        elif name not in seen and passed[0] < len(FUNCTIONS[name].args.args):
+            yield from foreign_calls(FUNCTIONS[name], FUNCTIONS[name].args.args[passed[0]].arg, seen | {name})
+
+
+def is_straight_line(function, parameter):
+    """Return whether no session method that installs, runs or changes something is in a compound statement."""
+    for statement in function.body:
+        if not isinstance(statement, (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Pass, ast.Return)):
+            for call in find_calls([statement]):
+                name = dotted_name(call.func)
+                method = name[len(parameter) + 1 :] if name.startswith(parameter + ".") else ""
+                receives = any(dotted_name(value) == parameter for value in call.args)
+                if receives or (method and method not in QUIET_METHODS):
+                    return False
+    return True
+
+
 def session_decorators(function):
     for decorator in function.decorator_list:
         call = decorator if isinstance(decorator, ast.Call) else None
@@ -112,6 +141,9 @@ def describe_session(function, decorator, call):
         "is_parametrized": len(function.decorator_list) > 1
         or isinstance(python, (ast.List, ast.Tuple, ast.Set, ast.ListComp))
         or dotted_name(python or ast.Pass()) in LISTS,
+        "python": ast.unparse(python) if python is not None else "",
+        "is_straight_line": is_straight_line(function, parameter),
+        "foreign_calls": sorted(set(foreign_calls(function, parameter, {function.name}))),
         "statements": [describe_statement(node, parameter) for node in function.body],
     }
 

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "GitHub has turned off version 3 and older. Forgejo supports the protocol of version 3, and that of version 4 only through its own forks.",
     evidence: "3 of the sampled steps; documentation of both forges.",
-    advice: "On GitHub, use version 4 or newer. On Forgejo, use `forgejo/upload-artifact@v4` or version 3 of the original action.",
+    advice: "On GitHub, use version 4 or newer. From version 4 on, an artifact has one name in a run: add the matrix values to the name of an upload in a matrix, and set `include-hidden-files` for files that start with a dot. On Forgejo, use `forgejo/upload-artifact@v4` or version 3 of the original action.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -56,11 +56,23 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             );
             match view.workflow.dialect {
                 Dialect::Github if major <= 3 => {
-                    let fix = fixes::step_edit::set_action_version(&view, step, "v6");
-                    findings.report(view.source(), uses.span, "GitHub no longer supports this version").set_fix(fix);
+                    // GitHub Enterprise Server, whose runners are self-hosted, supports only version 3.
+                    let is_hosted = !view.is_self_hosted();
+                    let is_compatible = is_hosted && keeps_artifacts(&view, step);
+                    // The first versions that run on Node 24.
+                    let version = if step.is_artifact_upload() { "v6" } else { "v7" };
+                    let fix =
+                        is_compatible.then(|| fixes::step_edit::set_action_version(&view, step, version)).flatten();
+                    let finding = findings.report(view.source(), uses.span, "GitHub no longer supports this version");
+                    finding.set_fix(fix);
+                    if !is_hosted {
+                        finding.set_confidence(Confidence::Medium).set_severity(Severity::Medium);
+                    }
                 }
                 Dialect::Forgejo if major >= 4 && action.host.is_none() => {
-                    let fix = fixes::step_edit::replace_uses(&view, step, &fork, "use Forgejo's fork");
+                    let fix = keeps_artifacts(&view, step)
+                        .then(|| fixes::step_edit::replace_uses(&view, step, &fork, "use Forgejo's fork"))
+                        .flatten();
                     findings
                         .report(view.source(), uses.span, "Forgejo does not support the protocol of this version")
                         .set_fix(fix);
@@ -69,4 +81,22 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Whether version 4 stores the same artifacts: no two uploads have one name, and no uploaded file is hidden.
+fn keeps_artifacts(view: &JobView, step: &WorkflowStep) -> bool {
+    if !step.is_artifact_upload() {
+        return true;
+    }
+    let name = step.input_value("name").map_or("artifact", |text| text.value.as_str());
+    let path = step.input_value("path").map_or("", |text| text.value.as_str());
+    let same_name = |other: &&WorkflowStep| {
+        other.is_artifact_upload() && other.input_value("name").map_or("artifact", |text| text.value.as_str()) == name
+    };
+    let uploads = view.workflow.jobs.iter().flat_map(|job| &job.steps).filter(same_name).count();
+    let has_own_name = uploads == 1 && (view.job.matrix.is_none() || name.contains("matrix."));
+    let is_hidden = |part: &str| part.starts_with('.') && part != "." && part != "..";
+    let includes_hidden = step.input_value("include-hidden-files").is_some();
+    let has_hidden = path.lines().flat_map(|line| line.trim().split('/')).any(is_hidden);
+    has_own_name && (includes_hidden || !has_hidden) && !path.contains("${{")
 }

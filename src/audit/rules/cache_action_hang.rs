@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "Use version 5, which runs on Node 24; version 4 runs on a Node version that GitHub is retiring. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
+    advice: "On GitHub, use version 5, which runs on Node 24; elsewhere use version 4, unless the runner has Node 24. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -55,7 +55,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         for step in view.job.steps.iter().filter(|step| step.is_cache_restore()) {
             let old = step.action.as_ref().and_then(ActionRef::major_version).is_some_and(|major| major <= 3);
             if let (true, Some(uses)) = (old, &step.uses) {
-                let fix = fixes::step_edit::set_action_version(&view, step, "v5");
+                // Version 5 needs a runner with Node 24, as GitHub's own are.
+                let version = if view.workflow.dialect == Dialect::Github { "v5" } else { "v4" };
+                let fix = fixes::step_edit::set_action_version(&view, step, version);
                 findings
                     .report(view.source(), uses.span, "this version hangs for minutes after saving the cache")
                     .set_fix(fix);

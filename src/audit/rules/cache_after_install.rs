@@ -57,7 +57,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 if let Some(call) = view.analysis.nox_calls.iter().find(|call| call.step_index < cache.step_index) {
                     let finding = findings.report(view.source(), cache.span, "restored after the first session");
                     finding.add_related(view.source(), call.span, "runs before the environments are restored");
-                    finding.fix = fixes::step_edit::move_step(
+                    finding.fix = fixes::step_edit::move_cache_step(
                         &view,
                         cache.step_index,
                         call.step_index,
@@ -66,9 +66,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 }
                 continue;
             }
-            let first = view.analysis.installs.iter().find(|job_install| job_install.step_index < cache.step_index);
+            let first = view.analysis.installs.iter().find(|job_install| {
+                job_install.step_index < cache.step_index && job_install.install.installer != PackageInstaller::Other
+            });
             if let Some(first) = first {
-                let pip_is_uncached = first.install.installer == PackageInstaller::Pip && !cache.caches_pip_downloads();
+                let pip_is_uncached = first.install.installer != PackageInstaller::Uv && !cache.caches_pip_downloads();
                 let message = if pip_is_uncached {
                     "restored after the first install, and pip's downloads are not cached"
                 } else {
@@ -76,7 +78,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 };
                 let finding = findings.report(view.source(), cache.span, message);
                 finding.add_related(view.source(), first.span, "installs before the cache is restored");
-                finding.fix = fixes::step_edit::move_step(
+                if pip_is_uncached {
+                    finding.set_severity(Severity::Low);
+                }
+                finding.fix = fixes::step_edit::move_cache_step(
                     &view,
                     cache.step_index,
                     first.step_index,

@@ -60,7 +60,7 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let uses_noxfile = project.noxfile.is_some() && !view.analysis.nox_calls.is_empty();
-        for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
+        for cache in view.analysis.caches.iter().filter(|cache| is_certain_content(cache)) {
             let Some(key) = &cache.key else { continue };
             let files = job_cache::extract_hashed_files(&key.value);
             let only = |part: &str| files.iter().all(|file| file.ends_with(part));
@@ -73,13 +73,24 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             {
                 missing.push(lock);
             }
-            if !files.is_empty() && !missing.is_empty() && (only("pyproject.toml") || only(".lock")) {
+            if !files.is_empty()
+                && !missing.is_empty()
+                && (only("pyproject.toml") || LOCK_FILES.iter().any(|lock| only(lock)))
+            {
                 let (hashed, missing) = (files.join(", "), missing.join(" and "));
-                let fix = fixes::cache_step::rewrite_cache_step(&view, cache);
+                let fix = fixes::cache_step::repair_cache_step(&view, cache);
                 findings
                     .report(view.source(), key.span, format!("the key hashes {hashed} but not {missing}"))
                     .set_fix(fix);
             }
         }
     }
+}
+
+const LOCK_FILES: [&str; 4] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock"];
+
+/// Whether a cache holds downloads or environments, and nothing that other files decide.
+fn is_certain_content(cache: &JobCache) -> bool {
+    cache.has_only_downloads()
+        || (!cache.paths.is_empty() && cache.paths.iter().all(|path| job_cache::is_environment_path(&path.value)))
 }

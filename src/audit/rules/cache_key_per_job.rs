@@ -58,7 +58,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 view.analysis.caches.iter().filter(|cache| cache.has_python_content() && !cache.caches_environments());
             keys.extend(caches.filter_map(|cache| Some((view, cache, cache.key.as_ref()?))));
         }
-        for (view, cache, key) in &keys {
+        for (view, _, key) in &keys {
             let job_part = format!("-{}-", view.job.id.value);
             if !key.value.contains(&job_part) {
                 continue;
@@ -76,7 +76,6 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     ),
                 );
                 finding.add_related(view.source(), other.span, "the shared key");
-                finding.fix = fixes::cache_step::rewrite_cache_step(view, cache);
             }
         }
     }

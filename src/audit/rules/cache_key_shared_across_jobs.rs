@@ -74,12 +74,12 @@ type SharedKeyGroup<'a> = Vec<(JobView<'a>, &'a JobCache, Vec<String>)>;
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let mut groups: std::collections::BTreeMap<(&str, &str), SharedKeyGroup> = std::collections::BTreeMap::new();
     for view in project.job_views() {
-        for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.has_only_downloads()) {
             let Some(key) = &cache.key else { continue };
             let jobs = count_differing_jobs(&view);
             if jobs > 1 && !key.value.contains("matrix.") {
                 report_shared_key(&view, cache, key, jobs, findings);
-            } else if let Some(set) = view.installed_packages() {
+            } else if let Some(set) = view.installed_packages().filter(|_| !view.analysis.nox_calls.is_empty()) {
                 groups.entry((view.source().path.as_str(), key.value.as_str())).or_default().push((view, cache, set));
             }
         }
@@ -100,7 +100,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 fn report_shared_key(view: &JobView, cache: &JobCache, key: &SpannedText, jobs: usize, findings: &mut FindingSink) {
     let message =
         format!("{jobs} jobs that install different packages share this key; the first to finish decides its content");
-    findings.report(view.source(), key.span, message).set_fix(fixes::cache_step::rewrite_cache_step(view, cache));
+    findings.report(view.source(), key.span, message).set_fix(fixes::cache_step::repair_cache_step(view, cache));
 }
 
 /// Returns the number of jobs of a session matrix whose sessions install different packages; 0 for any other job.

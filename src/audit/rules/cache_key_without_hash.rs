@@ -46,7 +46,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let Some(key) = &cache.key else { continue };
             let variable_parts = ["hashFiles", "steps.", "needs.", "github.run_id", "github.sha", "inputs.", "env."];
             if !variable_parts.iter().any(|part| key.value.contains(part)) {
-                let fix = fixes::cache_step::rewrite_cache_step(&view, cache);
+                let fix = fixes::cache_step::repair_cache_step(&view, cache);
                 findings
                     .report(view.source(), key.span, "this key never changes, so the cache is never updated")
                     .set_fix(fix);

@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "cache-key-without-platform",
         summary: "A cache key does not contain the platform.",
     },
-    rationale: "Built wheels depend on operating system, architecture and Python. A runner of another platform restores an entry that it cannot use, and cannot save its own because the key already exists.",
+    rationale: "Built wheels depend on operating system, architecture and Python. A runner of another platform restores an entry that it cannot use, and cannot save its own because the key already exists. Reported where jobs with different runners use the key; with low confidence on self-hosted runners, whose platforms are unknown; not in a job of one GitHub-hosted system.",
     evidence: "Reported in five issues.",
     advice: "Add the operating system, the architecture, the Python version and the uv version to the key.",
     severity: Severity::Medium,
@@ -16,22 +16,26 @@ pub(super) static RULE: Rule = Rule {
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
     bad_example: &[(
-        ".forgejo/workflows/ci.yml",
+        ".github/workflows/ci.yml",
         r#"on: push
 jobs:
-  lint:
-    runs-on: docker
+  tests:
+    runs-on: ${{ matrix.os }}
+    strategy:
+      matrix: {os: [ubuntu-latest, macos-latest]}
     steps:
       - uses: actions/cache@v4
         with: {path: ~/.cache/uv, key: "uv-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
     good_example: &[(
-        ".forgejo/workflows/ci.yml",
+        ".github/workflows/ci.yml",
         r#"on: push
 jobs:
-  lint:
-    runs-on: docker
+  tests:
+    runs-on: ${{ matrix.os }}
+    strategy:
+      matrix: {os: [ubuntu-latest, macos-latest]}
     steps:
       - uses: actions/cache@v4
         with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ runner.arch }}-${{ hashFiles('uv.lock') }}"}
@@ -48,6 +52,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if job_cache::has_os_part(&literal_parts) {
                 continue;
             }
+            let is_shared = view.has_several_platforms() || is_used_on_other_runners(&view, &key.value);
+            if !is_shared && !view.is_self_hosted() {
+                continue;
+            }
             let parts = [
                 ("operating system", true),
                 ("architecture", !job_cache::has_arch_part(&literal_parts)),
@@ -55,10 +63,23 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 ("uv version", cache.caches_uv_downloads() && !job_cache::has_uv_version_part(&literal_parts)),
             ];
             let missing: Vec<&str> = parts.into_iter().filter(|(_, missing)| *missing).map(|(name, _)| name).collect();
-            let fix = fixes::cache_step::rewrite_cache_step(&view, cache);
-            findings
-                .report(view.source(), key.span, format!("the key does not contain the {}", missing.join(", ")))
-                .set_fix(fix);
+            let fix = fixes::cache_step::repair_cache_step(&view, cache);
+            let message = format!("the key does not contain the {}", missing.join(", "));
+            let finding = findings.report(view.source(), key.span, message);
+            finding.set_fix(fix);
+            if !is_shared {
+                // Whether the runners with this label are alike is not known.
+                finding.set_severity(Severity::Low).set_confidence(Confidence::Low);
+            }
         }
     }
+}
+
+/// Whether a job with other runner labels uses the same key.
+fn is_used_on_other_runners(view: &JobView, key: &str) -> bool {
+    let labels = |view: &JobView| view.job.runs_on.iter().map(|label| label.value.clone()).collect::<Vec<_>>();
+    let has_key = |other: &JobView| {
+        other.analysis.caches.iter().any(|cache| cache.key.as_ref().is_some_and(|text| text.value == key))
+    };
+    view.project.job_views().any(|other| has_key(&other) && labels(&other) != labels(view))
 }

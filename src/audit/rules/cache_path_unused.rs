@@ -72,7 +72,7 @@ fn check_uv_cache_dir(view: &JobView, cache: &JobCache, findings: &mut FindingSi
     let wrong = cache.paths.iter().find(|path| job_cache::is_uv_cache_path(&path.value));
     let Some(wrong) = wrong.filter(|_| !cache.paths.iter().any(is_used) && !used.starts_with("${{")) else { return };
     let message = format!("the job caches {}, but uv's cache directory is {used}", wrong.value);
-    let fix = fixes::cache_step::fix_cache_path(view);
+    let fix = fixes::cache_step::correct_cache_path(view, cache);
     let finding = findings.report(view.source(), wrong.span, message);
     finding.fix = fix;
     if let Some(text) = configured {

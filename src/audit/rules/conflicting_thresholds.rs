@@ -86,7 +86,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                         number,
                         &threshold.value.to_string(),
                         "use the threshold of the noxfile",
-                    );
+                    )
+                    .map(fixes::mark_display_only);
                 }
             }
         }

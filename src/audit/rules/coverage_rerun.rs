@@ -1,6 +1,7 @@
 //! NX205: Tests run a second time only to measure coverage.
 
 use super::prelude::*;
+use crate::audit::noxfile::{measured_test_runner, repeats_tests};
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -10,8 +11,8 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The second run is usually the slower one, and on the critical path.",
     evidence: "10 to 15 minutes of every run of a real pipeline, about 228 runner-hours in 14 days; requested in 11 issues.",
-    advice: "Measure coverage in the first run, keep the data, and let the coverage session only report it, after the tests (`requires`). Where several sessions, workers or runners measure coverage, `noxide merge --coverage --fail-under N` combines their data and fails below N percent. The fix edits the noxfile: review it, since measured tests may run slower.",
-    severity: Severity::High,
+    advice: "Measure coverage in the first run, keep the data, and let the coverage session only report it, after the tests (`requires`). Where several sessions, workers or runners measure coverage, `noxide merge --coverage --fail-under N` combines their data and fails below N percent. The patch edits the noxfile: review it, since measured tests may run slower. Reported only if both sessions select the same tests with the same interpreter, installs and variables.",
+    severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
@@ -75,20 +76,18 @@ def coverage(session):
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in &project.workflows {
-        let jobs: Vec<JobView> = project.workflow_job_views(workflow).collect();
-        let job_sessions =
-            |view: &JobView| view.analysis.nox_calls.iter().flat_map(|call| call.sessions.clone()).collect::<Vec<_>>();
-        for view in &jobs {
-            for (name, rerun_span) in job_sessions(view) {
-                let Some(runner) = view.noxfile_session(&name).and_then(measured_test_runner) else { continue };
-                let first = jobs.iter().find_map(|other| {
-                    let same = job_sessions(other).into_iter().find(|(session, _)| {
-                        *session != name
-                            && other
-                                .noxfile_session(session)
-                                .is_some_and(|session| unmeasured_test_runners(session).contains(&runner))
-                    });
-                    same.map(|(session, span)| (other, session, span))
+        let views: Vec<JobView> =
+            project.workflow_job_views(workflow).filter(|view| view.job.condition.is_none()).collect();
+        for view in &views {
+            for (name, rerun_span) in plain_sessions(view) {
+                let Some(coverage) = view.noxfile_session(name) else { continue };
+                let Some(runner) = measured_test_runner(coverage) else { continue };
+                let first = views.iter().find_map(|other| {
+                    let mut sessions = plain_sessions(other).into_iter();
+                    let repeated = |name: &str| {
+                        other.noxfile_session(name).is_some_and(|tests| repeats_tests(tests, coverage, &runner))
+                    };
+                    sessions.find(|(session, _)| repeated(session)).map(|(session, span)| (other, session, span))
                 });
                 let Some((other, session, span)) = first else { continue };
                 let message = format!("`{name}` runs the tests of `{session}` again to measure coverage");
@@ -97,37 +96,26 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 if other.source() != view.source() || span != rerun_span {
                     finding.add_related(other.source(), span, "the tests already run here");
                 }
-                let first = other.noxfile_session(&session);
-                if let (Some(noxfile), Some(session), Some(first)) =
-                    (&project.noxfile, view.noxfile_session(&name), first)
-                {
-                    finding.fix = fixes::coverage_run::measure_coverage_once(noxfile, first, session, &runner);
-                    finding.add_related(&noxfile.source, noxfile.session_span(session), "this session runs them again");
+                if let (Some(noxfile), Some(first)) = (&project.noxfile, other.noxfile_session(session)) {
+                    finding.fix = fixes::coverage_run::measure_coverage_once(noxfile, first, coverage, &runner);
+                    finding.add_related(
+                        &noxfile.source,
+                        noxfile.session_span(coverage),
+                        "this session runs them again",
+                    );
                 }
             }
         }
     }
 }
 
-const COVERAGE_TOOLS: [&str; 2] = ["slipcover", "coverage"];
-
-/// Returns the test runner that a session starts with coverage measurement.
-fn measured_test_runner(session: &crate::audit::noxfile::NoxfileSession) -> Option<String> {
-    session.run_actions().find_map(|run| {
-        let words: Vec<&str> = run.args.iter().map(String::as_str).collect();
-        let wraps = words.iter().any(|word| COVERAGE_TOOLS.contains(word));
-        let last = words.iter().rposition(|word| *word == "-m")?;
-        let module = *words.get(last + 1)?;
-        (wraps && !COVERAGE_TOOLS.contains(&module)).then(|| module.to_owned())
-    })
-}
-
-/// Returns the test runners that a session starts without coverage measurement.
-fn unmeasured_test_runners(session: &crate::audit::noxfile::NoxfileSession) -> Vec<String> {
-    let runs = session.run_actions().filter(|run| {
-        !run.args.iter().any(|word| COVERAGE_TOOLS.contains(&word.as_str()) || word.starts_with("--cov"))
-    });
-    runs.flat_map(|run| run.args.iter().take(3).cloned().collect::<Vec<_>>())
-        .filter(|word| word != "python" && word != "-m")
-        .collect()
+/// Returns the sessions that the job runs in every run, without arguments and not chosen by the matrix.
+fn plain_sessions<'a>(view: &JobView<'a>) -> Vec<(&'a str, Span)> {
+    let is_unconditional = |index: usize| view.step(index).is_some_and(|step: &WorkflowStep| step.condition.is_none());
+    let calls = view
+        .analysis
+        .nox_calls
+        .iter()
+        .filter(|call| call.parsed.posargs.is_empty() && !call.is_from_matrix && is_unconditional(call.step_index));
+    calls.flat_map(|call| call.sessions.iter().map(|(name, span)| (name.as_str(), *span))).collect()
 }

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX203", name: "duplicated-setup", summary: "Several jobs repeat the same setup." },
     rationale: "Each copy costs time in every run, and copies drift apart: one is pinned, another is not.",
-    evidence: "About 40 lines in each of 12 jobs of a real pipeline; 60 % of sampled repositories install the same tools in several jobs. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
+    evidence: "About 40 lines in each of 12 jobs of a real pipeline; 60 % of sampled repositories install the same tools in several jobs. Pedantic on GitHub-hosted runners, where each job has a runner of its own. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
     advice: "Run the sessions of these jobs in one job with `noxide run`, unless a free runner is available for each job (`--runner-capacity`); then move the setup into a composite action. Sessions in one job share a checkout: declare those that must not run together with `locks` and `exclusive` in `[tool.noxide.sessions]`.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -72,6 +72,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 setup.join(", ")
             );
             let finding = findings.report(view.source(), *span, message);
+            if !view.is_self_hosted() {
+                // Each job has a runner of its own.
+                finding.set_severity(Severity::Info).set_persona(Persona::Pedantic);
+            }
             let jobs: Vec<JobView> =
                 members.iter().filter(|(other, _)| other.source() == view.source()).map(|(other, _)| *other).collect();
             for (other, span) in members.iter().filter(|(other, _)| other.source() == view.source()).skip(1) {

@@ -10,10 +10,10 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "`reuse_venv` then has no effect in CI: each run resolves and links everything again.",
     evidence: "Requested in 13 issues. On the example project (parcelbook), `.nox` adds 0.6 % to the size of uv's cache and saves 3 % of the time with a fast index: it saves resolution and network requests. Environments contain absolute paths: a `.nox` restored into another workspace failed when executed, so the workspace path must be part of the key.",
-    advice: "Cache `.nox` in its own entry, with a key that contains the Python version and `github.workspace`, and without `restore-keys`. If the path changes from run to run, the key never hits: then do not cache `.nox`, and add an ignore comment.",
-    severity: Severity::Low,
+    advice: "Cache `.nox` in its own entry, with a key that contains the Python version and `github.workspace`, and without `restore-keys`. Only where every install is pinned: a restored environment keeps its old packages until the key changes. If the path changes from run to run, the key never hits: then do not cache `.nox`, and add an ignore comment.",
+    severity: Severity::Info,
     confidence: Confidence::High,
-    persona: Persona::Regular,
+    persona: Persona::Pedantic,
     dialects: ALL_DIALECTS,
     bad_example: &[
         (
@@ -49,7 +49,9 @@ jobs:
     runs-on: docker
     steps:
       - uses: actions/cache@v4
-        with: {path: .nox, key: "uv-${{ runner.os }}-python3.13-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+        with:
+          path: .nox
+          key: nox-${{ runner.os }}-${{ runner.arch }}-py3.13-${{ hashFiles('uv.lock', 'noxfile.py') }}-${{ github.workspace }}
       - run: nox -s lint
 "#,
         ),

@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "gate-fails-on-skipped",
         summary: "The gate job treats a skipped job as failed.",
     },
-    rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored.",
+    rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored. Reported if a needed job has a condition: without one it is skipped only after a failure.",
     evidence: "Observed: the gate was removed, restored, and failed for weeks.",
     advice: "Accept `success` and `skipped`, and report jobs that failed or were cancelled.",
     severity: Severity::High,
@@ -20,6 +20,7 @@ pub(super) static RULE: Rule = Rule {
         r#"on: push
 jobs:
   a:
+    if: github.event_name == 'push'
     runs-on: docker
     steps:
       - run: nox
@@ -37,6 +38,7 @@ jobs:
         r#"on: push
 jobs:
   a:
+    if: github.event_name == 'push'
     runs-on: docker
     steps:
       - run: nox
@@ -53,7 +55,7 @@ jobs:
 };
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
-    for view in project.job_views().filter(|view| is_gate_job(view)) {
+    for view in project.job_views().filter(|view| is_gate_job(view) && needs_skippable_job(view)) {
         for step in &view.job.steps {
             let Some(script) = &step.script else { continue };
             let requires_success =
@@ -68,6 +70,21 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             finding.fix = fixes::gate_job::rewrite_gate_script(&view, step);
         }
     }
+}
+
+/// Whether a needed job, or one that it needs in turn, has a condition, so that it can be skipped on purpose.
+fn needs_skippable_job(view: &JobView) -> bool {
+    let mut pending: Vec<&str> = view.job.needs.iter().map(|need| need.value.as_str()).collect();
+    let mut seen: Vec<&str> = Vec::new();
+    while let Some(name) = pending.pop() {
+        let Some(job) = view.workflow.find_job(name).filter(|_| !seen.contains(&name)) else { continue };
+        if job.condition.is_some() && !job.runs_after_failure() {
+            return true;
+        }
+        seen.push(name);
+        pending.extend(job.needs.iter().map(|need| need.value.as_str()));
+    }
+    false
 }
 
 /// Whether a job only checks the results of other jobs.

@@ -49,6 +49,11 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for need in &view.job.needs {
+            // GitHub ignores the case of job ids.
+            let is_same = |id: &str| view.workflow.dialect == Dialect::Github && id.eq_ignore_ascii_case(&need.value);
+            if view.workflow.jobs.iter().any(|job| job.id.value != need.value && is_same(&job.id.value)) {
+                continue;
+            }
             if view.workflow.find_job(&need.value).is_none() {
                 let known = view.workflow.jobs.iter().map(|job| job.id.value.as_str());
                 let hint = did_you_mean(&need.value, known).map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -60,7 +60,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if !covered {
                 let finding = findings.report(view.source(), path.span, format!("{file} is written but not uploaded"));
                 finding.add_related(view.source(), span, "written here");
-                finding.fix = fixes::step_edit::add_upload_path(&view, step, path, &file);
+                // Another directory would change the layout of the artifact.
+                let directory = |path: &str| path.trim().rsplit_once('/').map(|(directory, _)| directory.to_owned());
+                let is_beside = path.value.lines().all(|line| directory(line) == directory(&file));
+                finding.fix = is_beside.then(|| fixes::step_edit::add_upload_path(&view, step, path, &file)).flatten();
             }
         }
     }

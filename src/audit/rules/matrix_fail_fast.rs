@@ -46,7 +46,8 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| !view.analysis.nox_calls.is_empty()) {
         if let Some(matrix) = view.job.matrix.as_ref().filter(|matrix| matrix.fail_fast.is_none()) {
-            let fix = fixes::step_edit::insert_strategy_key(&view, "fail-fast", "false", "let every session finish");
+            let fix = fixes::step_edit::insert_strategy_key(&view, "fail-fast", "false", "let every session finish")
+                .map(fixes::mark_unsafe);
             findings
                 .report(view.source(), matrix.key_span, "the first failing session cancels the others")
                 .set_fix(fix);

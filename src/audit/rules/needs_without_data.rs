@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     rationale: "The wait extends the critical path of every run.",
     evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate.",
     advice: "Remove the `needs`, unless the wait saves runner time when a cheap check fails; in that case, add an ignore comment.",
-    severity: Severity::Medium,
+    severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
@@ -76,7 +76,13 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             names.join(", "),
             if names.len() == 1 { "it" } else { "them" }
         );
-        let fix = fixes::step_edit::remove_job_key(&view, "needs", "remove the unused `needs`");
+        // A job after this one must still wait for the jobs before it.
+        let mut followers = view.dependents().into_iter();
+        let keeps_order =
+            followers.all(|job| names.iter().all(|name| job.needs.iter().any(|need| need.value == *name)));
+        let fix = keeps_order
+            .then(|| fixes::step_edit::remove_job_key(&view, "needs", "remove the unused `needs`"))
+            .flatten();
         findings.report(view.source(), span, message).set_fix(fix);
     }
 }

@@ -5,15 +5,15 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
     rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
-    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there.",
-    advice: "Add `concurrency` with a group made of workflow and ref, and `cancel-in-progress: true`. Runs that must finish, such as those for tags, schedules and deployments, get `cancel-in-progress: false`: a newer run then waits for the older one.",
+    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; pedantic where they run no session.",
+    advice: "Add `concurrency` with `cancel-in-progress` and a group for each pull request or branch. Releases, deployments and scheduled runs need groups of their own, and a reusable workflow must not have the group of the one that calls it: it would wait for itself.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
-        r#"on: push
+        r#"on: pull_request
 jobs:
   lint:
     runs-on: docker
@@ -23,9 +23,9 @@ jobs:
     )],
     good_example: &[(
         ".forgejo/workflows/ci.yml",
-        r#"on: push
+        r#"on: pull_request
 concurrency:
-  group: ${{ github.workflow }}-${{ github.ref }}
+  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}
   cancel-in-progress: true
 jobs:
   lint:
@@ -48,19 +48,18 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             Dialect::Gitea => project.options.forge_version.is_some() && !project.options.is_forge_at_least(1, 26),
             Dialect::Github => false,
         };
-        if !is_declared && !is_automatic {
-            let fix = fixes::workflow_keys::add_concurrency(workflow);
-            let message = if fixes::workflow_keys::can_cancel_older_runs(workflow) {
-                "a newer run does not cancel the older one"
-            } else {
-                "a run can start while an older one is still active"
-            };
-            let finding = findings.report(&workflow.source, workflow.triggers.key_span, message);
-            finding.set_fix(fix);
-            if workflow.dialect == Dialect::Forgejo
-                && (workflow.triggers.has_event("push") || workflow.triggers.runs_on_pull_request())
-            {
+        let on = &workflow.triggers;
+        let runs_on_every_push =
+            on.has_event("push") && !["branches", "tags", "tags-ignore"].iter().any(|key| on.has_filter("push", key));
+        if !is_declared && !is_automatic && (on.has_event("pull_request") || runs_on_every_push) {
+            let message = "a newer run of a branch or pull request does not cancel the older one";
+            let finding = findings.report(&workflow.source, on.key_span, message);
+            finding.set_fix(fixes::workflow_keys::add_concurrency(workflow));
+            if workflow.dialect == Dialect::Forgejo {
                 finding.set_confidence(Confidence::Low);
+            }
+            if project.workflow_job_views(workflow).all(|view| view.analysis.nox_calls.is_empty()) {
+                finding.set_persona(Persona::Pedantic);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! NX209: Changes to documentation alone run every session.
 
 use super::prelude::*;
+use crate::audit::workflow::Workflow;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -9,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "Changes to documentation alone run every session.",
     },
     rationale: "The whole pipeline runs for files that no session reads.",
-    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is not always safe.",
+    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is only a patch to review. Not reported where a session of the workflow builds documentation, or the workflow looks at the changed files itself.",
     advice: "Add a `paths` filter that excludes files no session reads. Where a job gates pull requests, filter only pushes: a required check must report.",
     severity: Severity::Info,
     confidence: Confidence::High,
@@ -24,7 +25,7 @@ jobs:
   a:
     runs-on: docker
     steps:
-      - run: nox
+      - run: nox -s tests
 "#,
     )],
     good_example: &[(
@@ -37,7 +38,7 @@ jobs:
   a:
     runs-on: docker
     steps:
-      - run: nox
+      - run: nox -s tests
 "#,
     )],
     check_project,
@@ -52,7 +53,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let is_gated = workflow.jobs.iter().any(|job| !job.needs.is_empty() && job.runs_after_failure());
         let pull_request_is_unfiltered = on.has_event("pull_request") && !is_filtered("pull_request") && !is_gated;
         let runs_nox = project.workflow_job_views(workflow).any(|view| !view.analysis.nox_calls.is_empty());
-        if (push_is_unfiltered || pull_request_is_unfiltered) && runs_nox {
+        if (push_is_unfiltered || pull_request_is_unfiltered)
+            && runs_nox
+            && !builds_documentation(project, workflow)
+            && !filters_inside(workflow)
+        {
             let events: Vec<&str> = [("push", push_is_unfiltered), ("pull_request", pull_request_is_unfiltered)]
                 .iter()
                 .filter(|(_, is_unfiltered)| *is_unfiltered)
@@ -63,4 +68,38 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             finding.fix = fixes::workflow_keys::add_path_filter(project, workflow, &events);
         }
     }
+}
+
+/// Whether a job builds the documentation, or may: then a change of it must run the workflow.
+fn builds_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
+    let tools = ["mkdocs", "sphinx", "zensical", "pdoc", "jupyter-book", "doc"];
+    let is_documentation = |text: &str| tools.iter().any(|tool| text.to_lowercase().contains(tool));
+    project.workflow_job_views(workflow).any(|view| {
+        let names_docs = |name: &String| is_documentation(name) || name.contains('$');
+        let runs_tool = |name: &String| {
+            view.noxfile_session(name).is_some_and(|session| {
+                session.run_actions().any(|run| run.args.iter().any(|word| is_documentation(word)))
+            })
+        };
+        let in_scripts = || {
+            view.job
+                .steps
+                .iter()
+                .flat_map(|step| &step.commands)
+                .any(|command| is_documentation(&command.command_line()))
+        };
+        let selects_unknown = view.analysis.nox_calls.iter().any(|call| call.sessions.is_empty());
+        selects_unknown
+            || view.session_names().iter().any(|name| names_docs(name) || runs_tool(name))
+            || is_documentation(&view.job.id.value)
+            || in_scripts()
+    })
+}
+
+/// Whether a job looks at the changed files and decides what runs.
+fn filters_inside(workflow: &Workflow) -> bool {
+    let text = &workflow.source.text;
+    ["paths-filter", "changed-files", "changed_files", "git diff", "should_run", "has_changes"]
+        .iter()
+        .any(|part| text.contains(part))
 }

@@ -44,8 +44,7 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for cache in &view.analysis.caches {
-            let is_download_cache =
-                cache.kind == JobCacheKind::ActionsCache && cache.has_python_content() && !cache.caches_environments();
+            let is_download_cache = cache.kind == JobCacheKind::ActionsCache && cache.has_only_downloads();
             let hashed_key = cache.key.as_ref().filter(|key| key.value.contains("hashFiles"));
             if let (true, true, Some(key)) = (is_download_cache, cache.restore_keys.is_empty(), hashed_key) {
                 let fix = fixes::cache_step::add_restore_keys(&view, cache);

@@ -49,7 +49,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 .commands
                 .get(call.command_index + 1)
                 .filter(|next| next.preceding_operator == ControlOperator::Pipe);
-            if let Some(next) = piped.filter(|_| !sets_pipefail && !is_pipefail_set(step, call.command_index)) {
+            let is_other_shell = !sets_pipefail && (shell.or(default).is_some() || view.may_run_on_windows());
+            if let Some(next) =
+                piped.filter(|_| !is_other_shell && !sets_pipefail && !is_pipefail_set(step, call.command_index))
+            {
                 let finding =
                     findings.report(view.source(), call.span, "a failure of this session does not fail the step");
                 finding.add_related(

@@ -1,6 +1,8 @@
 //! NX211: A session repeats commands that another session already runs.
 
 use super::prelude::*;
+use crate::audit::noxfile::contains_session;
+use crate::audit::project::JobNoxCall;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -10,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The same commands are executed twice in every run of the workflow.",
     evidence: "Observed: `dead_code` is the last command of `security_scan`, and both run in the same job.",
-    advice: "Remove the smaller session from this job.",
+    advice: "Remove the smaller session from this job. Reported only if every command, install and variable of both sessions is written out and equal.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -40,7 +42,7 @@ def security(session):
 
 @nox.session
 def dead_code(session):
-    session.install("vulture")
+    session.install("bandit", "vulture")
     session.run("vulture")
 "#,
         ),
@@ -73,48 +75,46 @@ def security(session):
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        let names = view.session_names();
-        for call in &view.analysis.nox_calls {
-            for (name, span) in &call.sessions {
-                let Some(larger) = find_containing_session(&view, name, names) else { continue };
-                let finding = findings.report(
-                    view.source(),
-                    *span,
-                    format!("`{name}` runs only commands that `{larger}` runs in the same job"),
-                );
-                if let (Some(noxfile), Some(session)) = (&project.noxfile, view.noxfile_session(name)) {
-                    finding.add_related(
-                        &noxfile.source,
-                        noxfile.session_span(session),
-                        format!("`{larger}` runs all of these commands"),
-                    );
-                }
-                finding.fix = fixes::run_script::remove_session(&view, call, name, *span);
+        for (call, name, span) in certain_sessions(&view) {
+            let Some(larger) = find_containing_session(&view, name) else { continue };
+            let message = format!("`{name}` runs only commands that `{larger}` runs in the same job");
+            let finding = findings.report(view.source(), span, message);
+            if let (Some(noxfile), Some(session)) = (&project.noxfile, view.noxfile_session(name)) {
+                let label = format!("`{larger}` runs all of these commands");
+                finding.add_related(&noxfile.source, noxfile.session_span(session), label);
             }
+            finding.fix = fixes::run_script::remove_session(&view, call, name, span);
         }
     }
 }
 
-/// Returns the session among `names` that runs all commands of this one, and more.
-pub(super) fn find_containing_session<'a>(view: &JobView, name: &str, names: &'a [String]) -> Option<&'a str> {
-    let session = view.noxfile_session(name)?;
-    let commands: Vec<&Vec<String>> = session.run_actions().map(|run| &run.args).collect();
-    let has_posargs = |session: &str| {
-        view.analysis
-            .nox_calls
-            .iter()
-            .any(|call| !call.parsed.posargs.is_empty() && call.sessions.iter().any(|(other, _)| other == session))
-    };
-    if commands.is_empty() || has_posargs(name) {
-        return None;
-    }
-    names.iter().map(String::as_str).find(|other| {
-        let Some(other) = view.noxfile_session(other).filter(|other| other.name != session.name) else { return false };
-        let other_commands: Vec<&Vec<String>> = other.run_actions().map(|run| &run.args).collect();
-        let fails_on_error =
-            other.run_actions().all(|run| !commands.contains(&&run.args) || run.success_codes.is_empty());
-        fails_on_error
-            && other_commands.len() > commands.len()
-            && commands.iter().all(|run| other_commands.contains(run))
-    })
+/// Returns the sessions that every run of the job runs in the same way: named literally, without conditions, arguments
+/// or options.
+fn certain_sessions<'a>(view: &JobView<'a>) -> Vec<(&'a JobNoxCall, &'a str, Span)> {
+    let calls = view.analysis.nox_calls.iter().filter(|call| is_certain_call(view, call));
+    calls.flat_map(|call| call.sessions.iter().map(move |(name, span)| (call, name.as_str(), *span))).collect()
+}
+
+/// Whether a call runs its sessions in every job of the matrix, without conditions, arguments, options or variables.
+pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
+    let Some(step) = view.step(call.step_index) else { return false };
+    let Some(command) = step.commands.get(call.command_index) else { return false };
+    let is_option = |word: &str| word.starts_with('-') && !matches!(word, "-s" | "-e" | "--session" | "--sessions");
+    let mut options = command.words.iter().skip_while(|word| word.span.start <= call.parsed.program_span.start);
+    step.condition.is_none()
+        && !command.is_conditional
+        && command.assignments.is_empty()
+        && call.parsed.posargs.is_empty()
+        && matches!(command.preceding_operator, ControlOperator::Sequence | ControlOperator::And)
+        && !options.any(|word| is_option(&word.text))
+        && call.sessions.iter().all(|(name, _)| !name.contains('$'))
+        && !call.is_from_matrix
+}
+
+/// Returns the session that runs all commands of this one, and more, in the same job.
+pub(super) fn find_containing_session<'a>(view: &JobView<'a>, name: &str) -> Option<&'a str> {
+    let session = view.noxfile_session(name).filter(|session| session.name == name)?;
+    let others = certain_sessions(view).into_iter().map(|(_, other, _)| other);
+    let mut others = others.filter(|other| view.noxfile_session(other).is_some_and(|known| known.name == *other));
+    others.find(|other| view.noxfile_session(other).is_some_and(|larger| contains_session(larger, session)))
 }

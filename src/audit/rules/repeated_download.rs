@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX210", name: "repeated-download", summary: "Several jobs download the same tool." },
     rationale: "Each job repeats the download and the index update, and depends on the slowest mirror.",
-    evidence: "Observed: Node with apt, 20 to 30 s in each of 12 jobs; Helm, 15 to 25 s in each of 3 jobs.",
+    evidence: "Observed: Node with apt, 20 to 30 s in each of 12 jobs; Helm, 15 to 25 s in each of 3 jobs. One finding for a download of a workflow; pedantic on GitHub-hosted runners, and in two jobs.",
     advice: "Download it once per run: use an image that has it, one job with `noxide run`, or a cache keyed by its version.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -20,6 +20,10 @@ jobs:
     steps:
       - run: apt-get install -y nodejs
   b:
+    runs-on: docker
+    steps:
+      - run: apt-get install -y nodejs
+  c:
     runs-on: docker
     steps:
       - run: apt-get install -y nodejs
@@ -39,24 +43,42 @@ jobs:
 };
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
-    let mut downloads: std::collections::BTreeMap<&str, Vec<(JobView, Span)>> = std::collections::BTreeMap::new();
-    for view in project.job_views() {
-        for (_, fetch, span) in &view.analysis.network_fetches {
-            let locations = downloads.entry(fetch.resource.as_str()).or_default();
-            if !locations.iter().any(|(other, _)| std::ptr::eq(other.job, view.job)) {
-                locations.push((view, *span));
+    for workflow in &project.workflows {
+        // Only jobs of the same image and runner could share what they download.
+        let mut downloads: std::collections::BTreeMap<(&str, String), Vec<(JobView, Span)>> =
+            std::collections::BTreeMap::new();
+        for view in project.workflow_job_views(workflow) {
+            for (_, fetch, span) in &view.analysis.network_fetches {
+                let locations = downloads.entry((fetch.resource.as_str(), describe_runner(&view))).or_default();
+                if !locations.iter().any(|(other, _)| std::ptr::eq(other.job, view.job)) {
+                    locations.push((view, *span));
+                }
             }
         }
-    }
-    // Workflows run separately, so only a download in several jobs of one workflow is repeated within a run.
-    let is_repeated = |locations: &[(JobView, Span)]| {
-        locations
-            .iter()
-            .any(|(view, _)| locations.iter().filter(|(other, _)| other.source() == view.source()).count() > 1)
-    };
-    for (resource, locations) in downloads.iter().filter(|(_, locations)| is_repeated(locations)) {
-        for (view, span) in locations {
-            findings.report(view.source(), *span, format!("`{resource}` is downloaded in {} jobs", locations.len()));
+        let mut reported: Vec<Vec<Span>> = Vec::new();
+        for ((resource, _), locations) in downloads.iter().filter(|(_, locations)| locations.len() > 1) {
+            let spans: Vec<Span> = locations.iter().map(|(_, span)| *span).collect();
+            // One command can download several packages.
+            if reported.contains(&spans) {
+                continue;
+            }
+            let [(view, first), others @ ..] = locations.as_slice() else { continue };
+            let message = format!("`{resource}` is downloaded in {} jobs", locations.len());
+            let finding = findings.report(view.source(), *first, message);
+            for (other, span) in others {
+                finding.add_related(other.source(), *span, format!("again in job `{}`", other.job.id.value));
+            }
+            if locations.len() < 3 || !view.is_self_hosted() {
+                finding.set_severity(Severity::Info).set_persona(Persona::Pedantic);
+            }
+            reported.push(spans);
         }
     }
+}
+
+/// Returns the image and the labels of a job's runner.
+fn describe_runner(view: &JobView) -> String {
+    let image = view.job.container.as_ref().map_or("", |text| text.value.as_str());
+    let labels = view.job.runs_on.iter().map(|label| label.value.as_str());
+    format!("{image} {}", labels.collect::<Vec<_>>().join(" "))
 }

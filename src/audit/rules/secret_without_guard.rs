@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "It fails for a reason that the author of the pull request cannot fix.",
     evidence: "Reported in two issues.",
-    advice: "Add `if: github.event.pull_request.head.repo.full_name == github.repository` to it, or skip the session if the secret is missing.",
+    advice: "Add `if: github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository` to it, or skip the session if the secret is missing.",
     severity: Severity::Low,
     confidence: Confidence::Low,
     persona: Persona::Regular,
@@ -31,7 +31,7 @@ jobs:
         r#"on: pull_request
 jobs:
   e2e:
-    if: github.event.pull_request.head.repo.full_name == github.repository
+    if: github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository
     runs-on: docker
     steps:
       - run: nox -s e2e

@@ -1,6 +1,9 @@
 //! NX201: Independent sessions run one after another in a job.
 
 use super::prelude::*;
+use crate::audit::noxfile::{SessionEffect, session_effect};
+use crate::audit::project::JobNoxCall;
+use crate::audit::shell::NoxCallSelection;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -10,77 +13,115 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The job takes as long as the sum of its sessions instead of the longest one, and a failure hides the sessions after it.",
     evidence: "18 % of sampled nox jobs, in 37 % of repositories; a manual review found about two thirds of them independent.",
-    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the fix is a matrix instead.",
+    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the patch is a matrix instead. Reported for sessions whose commands are known not to interfere: linters and type checkers, and one session each that runs tests, builds documentation or builds distributions.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
-    bad_example: &[(
-        ".forgejo/workflows/ci.yml",
-        r#"on: push
+    bad_example: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
 jobs:
   checks:
     runs-on: docker
     steps:
       - run: nox -s lint typecheck
 "#,
-    )],
-    good_example: &[(
-        ".forgejo/workflows/ci.yml",
-        r#"on: push
+        ),
+        ("noxfile.py", EXAMPLE_NOXFILE),
+    ],
+    good_example: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
 jobs:
   checks:
     runs-on: docker
     steps:
       - run: noxide run -s lint typecheck
 "#,
-    )],
+        ),
+        ("noxfile.py", EXAMPLE_NOXFILE),
+    ],
     check_project,
 };
 
+const EXAMPLE_NOXFILE: &str = r#"import nox
+
+@nox.session
+def lint(session):
+    session.install("ruff")
+    session.run("ruff", "check", "src")
+
+@nox.session
+def typecheck(session):
+    session.install("mypy")
+    session.run("mypy", "src")
+"#;
+
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
-    for view in project.job_views() {
-        let order_matters = view.required_order_reason().is_some();
-        let mut seen: Vec<(&str, Span)> = Vec::new();
-        let mut known = std::collections::HashSet::new();
-        for call in view.analysis.nox_calls.iter().filter(|call| !call.parsed.is_noxide) {
-            for (name, span) in &call.sessions {
-                if !is_matrix_session(&view, call, name) && known.insert(name.as_str()) {
-                    seen.push((name, *span));
-                }
-            }
-        }
-        let names: Vec<String> = seen.iter().map(|(name, _)| (*name).to_owned()).collect();
-        seen.retain(|(name, _)| super::redundant_session::find_containing_session(&view, name, &names).is_none());
-        if seen.len() < 2 || order_matters || is_dependency_chain(&view, &seen) {
+    for view in project.job_views().filter(|view| view.required_order_reason().is_none()) {
+        let calls: Vec<&JobNoxCall> = view.analysis.nox_calls.iter().filter(|call| !call.parsed.is_noxide).collect();
+        let all = calls.iter().flat_map(|call| &call.sessions).count();
+        let independent = find_independent_sessions(&view, &calls);
+        let [(first_name, first), others @ ..] = independent.as_slice() else { continue };
+        if others.is_empty() || is_dependency_chain(&view, &independent) {
             continue;
         }
-        let (_, first) = seen[0];
-        let message = format!(
-            "{} sessions run one after another: {}",
-            seen.len(),
-            seen.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-        );
-        let finding = findings.report(view.source(), first, message);
-        for (name, span) in seen.iter().skip(1).filter(|(_, span)| *span != first) {
+        let names = std::iter::once(first_name).chain(others.iter().map(|(name, _)| name));
+        let names = names.copied().collect::<Vec<_>>().join(", ");
+        let message = format!("{} sessions run one after another: {names}", independent.len());
+        let finding = findings.report(view.source(), *first, message);
+        for (name, span) in others.iter().filter(|(_, span)| span != first) {
             finding.add_related(view.source(), *span, format!("`{name}` waits for the sessions before it"));
         }
-        finding.fix = fixes::session_matrix::split_into_matrix(&view)
-            .or_else(|| fixes::join_nox_calls::join_step_calls(&view))
-            .or_else(|| {
-                fixes::run_script::use_noxide_run(&view)
-                    .map(|fix| fixes::join_nox_calls::with_noxide_installed(&view, fix))
-            });
+        // Of a session that is not known to be independent, the place in the order may matter.
+        if independent.len() == all {
+            finding.fix = fixes::session_matrix::split_into_matrix(&view)
+                .or_else(|| fixes::join_nox_calls::join_step_calls(&view))
+                .or_else(|| {
+                    fixes::run_script::use_noxide_run(&view)
+                        .map(|fix| fixes::join_nox_calls::require_noxide(&view, fix))
+                });
+        }
     }
 }
 
-/// Whether the name comes from the job's matrix, so that each job of the matrix runs one session.
-fn is_matrix_session(view: &JobView, call: &crate::audit::project::JobNoxCall, name: &str) -> bool {
-    let values = view.job.matrix.iter().flat_map(|matrix| matrix.axes.iter().flat_map(|(_, values)| values));
-    let from_matrix = values.clone().any(|value| name.contains(value.as_str()));
-    from_matrix
-        && call.sessions.len() > 1
-        && call.sessions.iter().all(|(other, _)| values.clone().any(|value| other.contains(value.as_str())))
+/// Returns the sessions whose commands are known not to interfere, each once. Of sessions that run tests, write
+/// documentation or write distributions, only one of each kind is certain not to interfere with the others.
+fn find_independent_sessions<'a>(view: &JobView<'a>, calls: &[&'a JobNoxCall]) -> Vec<(&'a str, Span)> {
+    let mut found: Vec<(&str, Span)> = Vec::new();
+    let mut effects: Vec<SessionEffect> = Vec::new();
+    for call in calls {
+        if !is_plain_call(view, call) {
+            continue;
+        }
+        for (name, span) in &call.sessions {
+            let session = view.noxfile_session(name);
+            let Some(effect) = session.and_then(|session| session_effect(session, &call.parsed.posargs)) else {
+                continue;
+            };
+            let is_repeated = effect != SessionEffect::ReadOnly && effects.contains(&effect);
+            let contained = super::redundant_session::find_containing_session(view, name).is_some();
+            if !is_repeated && !contained && !found.iter().any(|(known, _)| known == name) {
+                found.push((name, *span));
+                effects.push(effect);
+            }
+        }
+    }
+    found
+}
+
+/// Whether the names of a call's sessions are literal, and no option changes how they run.
+fn is_plain_call(view: &JobView, call: &JobNoxCall) -> bool {
+    let command = view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));
+    let has_option = |names: &[&str]| command.is_some_and(|command| names.iter().any(|name| command.has_word(name)));
+    !call.is_from_matrix
+        && !call.parsed.reuses_environments
+        && !matches!(call.parsed.selection, NoxCallSelection::Keywords(_))
+        && call.parsed.noxfile.is_none()
+        && !has_option(&["-j", "--parallel", "--install-only", "-P", "-p", "--python", "--extra-pythons"])
 }
 
 /// Whether each session requires another one of them: a chain gains nothing from running in parallel.

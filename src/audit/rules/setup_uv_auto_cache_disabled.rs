@@ -54,7 +54,17 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             };
             let fix =
                 fixes::step_edit::set_action_input(&view, step, "enable-cache", "true", "enable the cache of setup-uv");
-            findings.report(view.source(), uses.span, "`setup-uv` does not cache anything on this runner").set_fix(fix);
+            let is_certain = view.is_certainly_self_hosted();
+            let message = if is_certain {
+                "`setup-uv` does not cache anything on this runner"
+            } else {
+                "`setup-uv` does not cache anything unless GitHub hosts the runners with this label"
+            };
+            let finding = findings.report(view.source(), uses.span, message);
+            finding.set_fix(fix);
+            if !is_certain {
+                finding.set_severity(Severity::Low).set_confidence(Confidence::Low);
+            }
         }
     }
 }

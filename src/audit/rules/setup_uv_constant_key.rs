@@ -52,13 +52,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let constant = (major <= 4 && !lock) || (major == 5 && !lock && files.requirements_files.is_empty());
             if constant && step.input_value("cache-dependency-glob").is_none() {
                 let value = "\"**/pyproject.toml\"";
-                let fix = fixes::step_edit::set_action_input(
-                    &view,
-                    step,
-                    "cache-dependency-glob",
-                    value,
-                    "hash pyproject.toml in the cache key",
-                );
+                let title = "hash pyproject.toml in the cache key";
+                let fix = files
+                    .has_pyproject
+                    .then(|| fixes::step_edit::set_action_input(&view, step, "cache-dependency-glob", value, title))
+                    .flatten();
                 findings
                     .report(view.source(), cache.span, "the cache key hashes no file of this project and never changes")
                     .set_fix(fix);

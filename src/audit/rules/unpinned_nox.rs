@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX401", name: "unpinned-nox", summary: "nox is installed without a pinned version." },
     rationale: "A new release of nox can change every session at any time, and a cache key made of file hashes does not change with it.",
-    evidence: "45 % of sampled repositories; unpinned nox next to a pinned uv.",
+    evidence: "45 % of sampled repositories; unpinned nox next to a pinned uv. Pedantic unless the same command pins another tool, or another job pins nox.",
     advice: "Pin it: `nox==…`.",
     severity: Severity::Low,
     confidence: Confidence::High,

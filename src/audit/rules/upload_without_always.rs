@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "upload-without-always",
         summary: "A report or log is uploaded only when all earlier steps succeed.",
     },
-    rationale: "It is missing exactly when it is needed.",
+    rationale: "It is missing exactly when it is needed. Not reported for data that a later job downloads, which runs only after a success; for steps with a condition or `if-no-files-found: error`; or where the sessions may fail (`continue-on-error`).",
     evidence: "57 steps in 35 % of sampled repositories.",
     advice: "Add `if: always()`, or `if: ${{ !cancelled() }}`.",
     severity: Severity::Medium,
@@ -51,12 +51,39 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let is_report = ["log", "report", "coverage", "htmlcov", "junit", "results", ".xml", "output"]
                 .iter()
                 .any(|part| path.contains(part));
-            if is_report && !step.runs_after_failure() {
-                let fix =
-                    if step.condition.is_none() { fixes::step_edit::add_always_condition(&view, step) } else { None };
+            // Missing files would fail the step again, and where sessions may fail, it runs anyway.
+            let asserts_files = step.input_value("if-no-files-found").is_some_and(|text| text.value == "error");
+            let before = view.job.steps.iter().take(step.index);
+            let mut sessions =
+                before.filter(|step| view.analysis.nox_calls.iter().any(|call| call.step_index == step.index));
+            let may_fail = |step: &WorkflowStep| {
+                let value = step.node.get("continue-on-error").and_then(|node| node.as_str());
+                value.is_some_and(|value| value != "false")
+            };
+            let is_reached_anyway = sessions.all(may_fail) || view.job.continue_on_error.is_some();
+            if is_report
+                && !step.runs_after_failure()
+                && step.condition.is_none()
+                && !asserts_files
+                && !is_reached_anyway
+                && !is_downloaded(&view, step)
+            {
+                let fix = fixes::step_edit::add_always_condition(&view, step);
                 let finding = findings.report(view.source(), step.span, "not uploaded when a session fails");
                 finding.set_fix(fix);
             }
         }
     }
+}
+
+/// Whether a later job, or a workflow that this one starts, downloads artifacts, and so possibly this one.
+fn is_downloaded(view: &JobView, step: &WorkflowStep) -> bool {
+    let downloads = |text: &str| text.contains("download-artifact") || text.contains("gh run download");
+    let name = step.input_value("name").map_or("", |text| text.value.as_str());
+    let is_log = name.to_lowercase().contains("log");
+    let in_workflow = view.workflow.jobs.iter().filter(|job| job.id.value != view.job.id.value);
+    let mut in_workflow = in_workflow.map(|job| view.source().slice(job.node.span));
+    let calls_workflow = view.workflow.jobs.iter().any(|job| job.uses.is_some());
+    // Coverage data is combined by another job; logs are for people.
+    (in_workflow.any(downloads) || calls_workflow) && !is_log
 }

@@ -41,7 +41,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let is_mirrored = action.name.starts_with("actions/") || action.name.starts_with("forgejo/");
             if !is_mirrored && action.needs_node() && action.host.is_none() && action.name.contains('/') {
                 let url = format!("https://github.com/{}", uses.value);
-                let fix = fixes::step_edit::replace_uses(&view, step, &url, "add the host");
+                let fix = fixes::step_edit::replace_uses(&view, step, &url, "add the host").map(fixes::mark_unsafe);
                 findings
                     .report(
                         view.source(),

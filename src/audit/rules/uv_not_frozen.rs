@@ -77,7 +77,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let is_exempt = ["--locked", "--frozen", "--no-project", "--isolated", "--no-sync", "--script"]
                 .iter()
                 .any(|flag| command.has_word(flag));
-            if !is_configured && !is_exempt {
+            // Elsewhere than in the root, uv reads another lock file.
+            let is_in_root = !["--directory", "--project"].iter().any(|flag| command.has_word(flag))
+                && step.node.get("working-directory").is_none()
+                && !step.commands.iter().any(|other| other.program_name() == "cd");
+            if !is_configured && !is_exempt && is_in_root {
                 let fix = command.words.get(1).and_then(|word| {
                     fixes::run_script::insert_script_word(&view, step, word.span.end, " --locked", "add `--locked`")
                 });

@@ -98,7 +98,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             calls.iter().filter_map(|(view, call)| Some((*view, view.step(call.step_index)?))).collect();
         let value = format!("\"{}\"", find_variable_value(project, variable).unwrap_or("2"));
         let title = "set the number of workers";
-        finding.fix = fixes::step_edit::set_step_variable(&steps, variable, &value, title);
+        let fix = fixes::step_edit::set_step_variable(&steps, variable, &value, title);
+        // A number that nobody chose may slow the tests down.
+        let is_chosen = find_variable_value(project, variable).is_some();
+        finding.fix = if is_chosen { fix } else { fix.map(fixes::mark_display_only) };
         for (view, call) in calls {
             finding.add_related(view.source(), call.span, format!("{variable} is not set here"));
         }

@@ -49,6 +49,12 @@ impl PackageInstall {
     }
 }
 
+/// Whether a program is a Python interpreter: `python`, `python3.12`, `py`.
+pub(super) fn is_python(program: &str) -> bool {
+    let version = program.strip_prefix("python").unwrap_or(if program == "py" { "" } else { "-" });
+    version.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
 /// Returns the package name of a requirement.
 fn requirement_name(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(text.len());
@@ -60,7 +66,7 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
     let text = |index: usize| command.words.get(index).map_or("", |word| word.text.as_str());
     let (installer, subcommand, first_argument) = match (command.program_name(), text(1), text(2), text(3)) {
         ("pip" | "pip3", "install", ..) => (PackageInstaller::Pip, "install", 2),
-        ("python" | "python3" | "py", "-m", "pip", "install") => (PackageInstaller::Pip, "install", 4),
+        (python, "-m", "pip", "install") if is_python(python) => (PackageInstaller::Pip, "install", 4),
         ("uv", "pip", "install" | "sync", _) => (PackageInstaller::Uv, "pip", 3),
         ("uv", "tool", "install" | "run", _) => (PackageInstaller::Uv, "tool", 3),
         ("uv", verb @ ("sync" | "run"), ..) => (PackageInstaller::Uv, verb, 2),
@@ -69,15 +75,25 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
         ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync" | "env"), ..) => (PackageInstaller::Other, verb, 2),
         _ => return None,
     };
+    // Of a program that is installed to be run, the words after its name are its own arguments.
+    let runs_program = command.program_name() == "uvx" || text(1) == "run" || text(2) == "run";
     let mut packages = Vec::new();
     let mut words = command.words.iter().skip(first_argument);
     while let Some(word) = words.next() {
         match word.text.as_str() {
+            "--from" | "--spec" | "--with" if runs_program => packages.extend(words.next().cloned()),
             "-r" | "-c" | "--requirement" | "--constraint" | "--index-url" | "-i" | "--extra-index-url"
             | "--python" | "-p" | "--group" | "--extra" | "--target" | "-t" => {
                 words.next();
             }
             text if text.starts_with('-') => {}
+            _ if runs_program => {
+                // `uv run` takes the program from the project, and `--from` names another package than the program.
+                let is_package = subcommand != "run" || installer == PackageInstaller::Pipx;
+                let has_source = command.has_word("--from") || command.has_word("--spec");
+                packages.extend((is_package && !has_source).then(|| word.clone()));
+                break;
+            }
             _ => packages.push(word.clone()),
         }
     }
@@ -137,6 +153,10 @@ mod tests {
             ("uvx nox", PackageInstaller::Uv, 1),
             ("uv tool install nox", PackageInstaller::Uv, 1),
             ("pipx run nox", PackageInstaller::Pipx, 1),
+            ("python3.9 -m pip install x", PackageInstaller::Pip, 1),
+            ("uvx --from build pyproject-build --installer uv", PackageInstaller::Uv, 1),
+            ("uv run --with x pytest uv nox", PackageInstaller::Uv, 1),
+            ("pipx run --spec nox==1 nox -s uv", PackageInstaller::Pipx, 1),
             ("poetry install", PackageInstaller::Other, 0),
         ] {
             let found = install(script).unwrap();
@@ -146,6 +166,8 @@ mod tests {
         let found = install("pip install 'nox[uv]>=2' uv").unwrap();
         assert_eq!(found.find_package("nox").unwrap().text, "nox[uv]>=2");
         assert!(install("pip install -c x.txt nox").unwrap().has_constraints && !found.has_constraints);
+        assert!(install("uvx --from build pyproject-build --installer uv").unwrap().find_package("uv").is_none());
+        assert!(install("pythonista -m pip install x").is_none());
         assert!(found.find_package("pip").is_none() && install("pip list").is_none());
     }
 

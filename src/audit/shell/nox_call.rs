@@ -2,6 +2,7 @@
 
 use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
+use super::downloads::is_python;
 
 /// Sessions selected by a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +123,7 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
     match name {
         "nox" => Some((0, false, None)),
         "noxide" if text(1) == "run" => Some((0, true, None)),
-        "python" | "python3" | "py" if text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
+        _ if is_python(name) && text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
         "xvfb-run" | "sudo" | "env" | "coverage" => {
             let (index, is_noxide, launcher) = locate_nox(words.get(1..)?)?;
             Some((index + 1, is_noxide, launcher))

@@ -30,6 +30,21 @@ pub struct WorkflowJob {
     pub(crate) node: YamlNode,
 }
 
+/// Actions that publish.
+const PUBLISHING_ACTIONS: [&str; 4] =
+    ["pypa/gh-action-pypi-publish", "softprops/action-gh-release", "ncipollo/release-action", "actions/deploy-pages"];
+/// Commands that publish.
+const PUBLISHING_COMMANDS: [&str; 8] = [
+    "twine upload",
+    "uv publish",
+    "gh release create",
+    "flit publish",
+    "poetry publish",
+    "hatch publish",
+    "pdm publish",
+    "maturin upload",
+];
+
 impl WorkflowJob {
     pub(super) fn from_node(source: &SourceFile, key: &YamlNode, node: &YamlNode) -> Option<Self> {
         let text = |key: &str| node.get(key).and_then(SpannedText::from_node);
@@ -70,15 +85,14 @@ impl WorkflowJob {
     pub(crate) fn is_release_job(&self) -> bool {
         is_tag_only(self.condition.as_ref().map(|text| text.value.as_str()))
             || self.node.get("environment").is_some_and(|node| {
-                node.get("name")
-                    .unwrap_or(node)
-                    .as_str()
-                    .is_some_and(|name| name.contains("pypi") || name.contains("release"))
+                let name = node.get("name").unwrap_or(node).as_str();
+                name.is_some_and(|name| ["pypi", "release", "publish"].iter().any(|word| name.contains(word)))
             })
             || self.steps.iter().any(|step| {
-                step.uses_action("pypa/gh-action-pypi-publish")
+                PUBLISHING_ACTIONS.iter().any(|action| step.uses_action(action))
                     || step.commands.iter().any(|command| {
-                        command.starts_with(&["twine", "upload"]) || command.starts_with(&["uv", "publish"])
+                        let line = command.command_line();
+                        PUBLISHING_COMMANDS.iter().any(|start| line.contains(start))
                     })
             })
     }

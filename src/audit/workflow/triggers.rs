@@ -53,6 +53,16 @@ impl WorkflowTriggers {
         self.has_event("pull_request") || self.has_event("pull_request_target")
     }
 
+    /// Whether an event starts the workflow only for new commits: its `types` name no other activity, such as `closed`.
+    pub(crate) fn runs_on_new_commits_only(&self, event: &str) -> bool {
+        let known = ["opened", "synchronize", "reopened", "ready_for_review"];
+        let mut found = self.events.iter().filter(|(name, ..)| name == event).map(|(.., node)| node.as_ref());
+        found.next().is_some_and(|node| {
+            let types = node.and_then(|node| node.get("types")).map(YamlNode::one_or_many).unwrap_or_default();
+            types.iter().all(|name| name.as_str().is_some_and(|name| known.contains(&name)))
+        })
+    }
+
     /// Whether only releases, tags and manual runs start the workflow.
     pub(crate) fn is_release_only(&self) -> bool {
         let is_release_event = |name: &str| {

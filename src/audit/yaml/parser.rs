@@ -14,8 +14,12 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// Largest number of nodes, with aliases expanded.
 pub(crate) const MAX_NODES: usize = 200_000;
 
+/// Largest file, and largest number of its lines, that are joined with the line above.
+const MAX_JOINED_BYTES: usize = 256 << 10;
+const MAX_JOINED_LINES: usize = 200;
+
 /// Error of parsing a YAML document, with the byte offset of its cause.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum YamlError {
     /// The file is larger than `MAX_BYTES`.
     #[error("the file is larger than {MAX_BYTES} bytes")]
@@ -80,9 +84,64 @@ pub(crate) fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
     if let Some(at) = text.find('\u{fffd}') {
         return Err(YamlError::NotUtf8(at));
     }
+    let mut error = match build_tree(text, text) {
+        Err(error @ YamlError::Syntax(..)) if text.len() <= MAX_JOINED_BYTES => error,
+        result => return result,
+    };
+    let original = error.clone();
+    let mut joined = text.to_owned();
+    for _ in 0..MAX_JOINED_LINES {
+        let YamlError::Syntax(message, at) = &error else { break };
+        if !message.contains("invalid indentation") || !join_with_line_above(&mut joined, *at) {
+            break;
+        }
+        match build_tree(text, &joined) {
+            Err(next @ YamlError::Syntax(..)) if next != error => error = next,
+            Err(_) => break,
+            Ok(root) => return Ok(root),
+        }
+    }
+    Err(original)
+}
+
+/// Joins the line of a byte with the one above, without moving any other byte; `false` if there is none.
+///
+/// The scanner rejects a line of a flow collection that is not indented more than the block around it, as a closing `]`
+/// often is. Forges accept it.
+fn join_with_line_above(text: &mut String, at: usize) -> bool {
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let Some(newline) = start.checked_sub(1) else { return false };
+    let above_start = text.get(..newline).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let above = text.get(above_start..newline).unwrap_or_default();
+    let comment = above_start + find_comment(above).unwrap_or(above.len());
+    // A comment would take up the joined line.
+    let spaces = " ".repeat(newline + 1 - comment);
+    let is_only_comment = text.get(above_start..comment).is_some_and(|line| line.trim().is_empty());
+    text.replace_range(comment..=newline, &spaces);
+    !is_only_comment || above_start == 0 || join_with_line_above(text, above_start)
+}
+
+/// Returns the start of a line's comment.
+fn find_comment(line: &str) -> Option<usize> {
+    let mut quote = None;
+    let mut previous = ' ';
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') if previous.is_whitespace() => return Some(at),
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+        previous = c;
+    }
+    None
+}
+
+/// Parses `scanned`, which has the bytes of `text` except for line endings and comments, into nodes of `text`.
+fn build_tree(text: &str, scanned: &str) -> Result<YamlNode, YamlError> {
     let mut tree = YamlTreeBuilder::new(text);
     let mut documents = 0;
-    for event in Parser::new_from_str(text) {
+    for event in Parser::new_from_str(scanned) {
         let (event, range) = event.map_err(|error| tree.syntax_error(&error))?;
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
@@ -348,6 +407,26 @@ mod tests {
             assert!(error.byte_offset() <= text.len());
             assert!(start.elapsed() < Duration::from_secs(1), "{head:?} took {:?}", start.elapsed());
         }
+    }
+
+    #[test]
+    fn flow_collections_are_read_at_any_indentation() {
+        for text in [
+            "a:\n  py: [\n    '3.12', # one [ 'x\n    é,\n  ]\n  b: 1\n",
+            "a:\n  py: [\n'3.12',\n\n# one\né,\n]\n  b: 1\n",
+            "a:\r\n  py: [\r\n  '3.12', # one\r\n  é,\r\n  ]\r\n  b: 1\r\n",
+        ] {
+            let root = parse_document(text).unwrap();
+            let values = root.get("a").unwrap().get("py").unwrap();
+            let words: Vec<&str> = values.items().iter().map(|item| slice(text, item)).collect();
+            assert_eq!(words, ["'3.12'", "é"], "{text}");
+            assert!(slice(text, values).starts_with('[') && slice(text, values).ends_with(']'), "{text}");
+            assert_eq!(root.get("a").unwrap().get("b").unwrap().as_str(), Some("1"));
+        }
+        let mapping = parse_document("a:\n  m: {\n  b: 1\n  }\n").unwrap();
+        assert_eq!(mapping.get("a").unwrap().get("m").unwrap().get("b").unwrap().as_str(), Some("1"));
+        let error = parse_document("a:\n  py: [\n  1\n  b: 2\n").unwrap_err();
+        assert!(matches!(error, YamlError::Syntax(..)), "{error}");
     }
 
     #[test]

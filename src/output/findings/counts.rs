@@ -25,8 +25,9 @@ impl FindingCounts {
             let counts = Severity::ALL.into_iter().rev().map(|severity| (count(severity), severity));
             let counts: Vec<String> =
                 counts.filter(|(count, _)| *count > 0).map(|(count, severity)| format!("{count} {severity}")).collect();
-            let fixable = findings.iter().filter(|finding| finding.fix.is_some()).count();
-            let safe = findings.iter().filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.safe)).count();
+            let fixes = || findings.iter().filter_map(|finding| finding.fix.as_ref());
+            let (fixable, safe) =
+                (fixes().filter(|fix| fix.is_applicable()).count(), fixes().filter(|fix| fix.is_safe()).count());
             let fixable = match (fixable, safe) {
                 (0, _) => String::new(),
                 (all, 0) => format!("; {all} fixable with --fix --unsafe-fixes"),

@@ -1,4 +1,4 @@
-//! Findings as a JSON document, version 2: locations in lines, columns and bytes, and the edits of fixes.
+//! Findings as a JSON document, version 3: locations in lines, columns and bytes, and the edits of fixes.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::audit::finding::{Finding, FindingLocation, Persona};
 pub(crate) fn render_json(findings: &[Finding], counts: FindingCounts) -> String {
     let findings: Vec<Value> = findings.iter().map(finding_json).collect();
     let document = json!({
-        "version": 2,
+        "version": 3,
         "findings": findings,
         "workflow_files": counts.workflow_files,
         "ignored": counts.ignored,
@@ -25,7 +25,7 @@ fn finding_json(finding: &Finding) -> Value {
             .iter()
             .map(|edit| json!({ "start": edit.span.start, "end": edit.span.end, "text": edit.text }))
             .collect();
-        json!({ "title": fix.title, "safe": fix.safe, "path": fix.source.path, "edits": edits })
+        json!({ "title": fix.title, "applicability": fix.applicability, "path": fix.source.path, "edits": edits })
     });
     json!({
         "id": finding.rule.id,

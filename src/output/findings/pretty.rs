@@ -68,8 +68,7 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
     first = first.element(Level::HELP.message(wrap_message(&finding.advice, width)));
     let mut groups = vec![first];
     if let Some(fix) = finding.fix.as_ref().filter(|fix| !fix.edits.is_empty()) {
-        let how = if fix.safe { "--fix" } else { "--fix --unsafe-fixes" };
-        let title = Level::HELP.secondary_title(format!("{} ({how})", fix.title));
+        let title = Level::HELP.secondary_title(format!("{} ({})", fix.title, fix.applied_by()));
         let mut source = Snippet::source(fix.source.text.as_str()).path(fix.source.path.as_str());
         for edit in &fix.edits {
             source = source.patch(Patch::new(edit.span.start..edit.span.end, edit.text.as_str()));

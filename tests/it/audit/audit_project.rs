@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use noxide::audit::baseline::Baseline;
 use noxide::audit::finding::Finding;
 use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
@@ -47,7 +48,7 @@ pub(super) fn find(root: &Path, pedantic: bool) -> Vec<Finding> {
 
 /// Plans and writes the fixes of a project.
 pub(super) fn apply_fixes(root: &Path, level: FixLevel) -> FixPlan {
-    let plan = plan_fixes(read(root, AuditOptions::default()), level);
+    let plan = plan_fixes(read(root, AuditOptions::default()), level, &Baseline::default());
     for changed in &plan.changed_files {
         fs_err::write(root.join(&changed.new.path), &changed.new.text).unwrap();
     }

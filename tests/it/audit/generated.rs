@@ -1,6 +1,10 @@
 //! Generated workflows of every shape: fixes pass their checks, keep the rest, and a second round changes nothing.
 
+use std::sync::LazyLock;
+
+use noxide::audit::baseline::Baseline;
 use noxide::audit::fix::{FixLevel, plan_fixes};
+use noxide::audit::noxfile::Noxfile;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
 use noxide::audit::source::SourceFile;
@@ -41,7 +45,7 @@ impl Shape {
     }
 }
 
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 18] = [
     "uses: actions/checkout@v4",
     "run: pip install nox",
     "run: pip install -q uv==0.8.0 nox  # tools",
@@ -56,6 +60,10 @@ const STEPS: [&str; 14] = [
     "run: >-\n  nox -s\n  lint",
     "run: |\n  cat <<EOF\n  nox -s x\n  EOF\n  nox -s docs",
     "if: always()\nuses: forgejo/upload-artifact@v4\nwith:\n  name: a\n  path: |\n    build/a.log\n    build/b.log",
+    "run: pip install nox noxide .",
+    "run: |\n  nox -s lint types\n  nox -s types docs -- -x",
+    "run: nox -s lint lint types",
+    "run: nox -s unused types tests",
 ];
 
 /// Renders the workflow of a shape.
@@ -121,15 +129,68 @@ fn shapes() -> impl Strategy<Value = Shape> {
     })
 }
 
+const NOXFILE: &str = "import nox\n@nox.session\ndef lint(s):\n    s.run('ruff', 'check')\n@nox.session\ndef types(s):\n    s.run('mypy')\n    s.run('vulture')\n@nox.session\ndef unused(s):\n    s.run('vulture')\n@nox.session\ndef tests(s):\n    s.run('pytest', 'tests')\n@nox.session\ndef docs(s):\n    s.run('mkdocs', 'build')\n";
+
+fn noxfile() -> Option<Noxfile> {
+    static READ: LazyLock<Option<Noxfile>> = LazyLock::new(|| {
+        let root = super::audit_project::folder(&[("noxfile.py", NOXFILE)]);
+        Noxfile::read(root.path(), "noxfile.py")
+    });
+    READ.clone()
+}
+
 fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> AuditProject {
     let options = AuditOptions { pedantic: true, runner_capacity, ..AuditOptions::default() };
     AuditProject::from_sources(
         ".".as_ref(),
         vec![SourceFile::new(path, text)],
-        None,
-        noxide::audit::project_files::ProjectFiles::default(),
+        noxfile(),
+        noxide::audit::project_files::ProjectFiles { has_pyproject: true, ..Default::default() },
         options,
     )
+}
+
+/// The sessions and the other commands of each job, read line by line: independent of the program's own parsers.
+fn work(text: &str) -> (Vec<String>, Vec<String>) {
+    let (mut job, mut sessions, mut commands) = (String::new(), Vec::new(), Vec::new());
+    let mut values: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_suffix(':').filter(|name| name.starts_with("job") && *name != "jobs") {
+            job = name.to_owned();
+        }
+        let line = line.trim_start_matches("- ").trim_start_matches('{').trim_start_matches("run: ");
+        let line = line.trim_end_matches('}').trim_matches(['\'', '"']).split("  #").next().unwrap_or_default();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["for", _, "in", rest @ ..] => {
+                values =
+                    rest.iter().map(|word| word.trim_end_matches(';').to_owned()).filter(|word| word != "do").collect();
+            }
+            ["nox", ..] | ["noxide", "run", ..] if words.contains(&"-s") => {
+                let names = words.iter().skip_while(|word| **word != "-s").skip(1);
+                let posargs: Vec<&str> = words.iter().skip_while(|word| **word != "--").copied().collect();
+                for name in names.take_while(|word| !word.starts_with(['-', '2', '|'])) {
+                    let names = if *name == "$s" { values.clone() } else { vec![(*name).to_owned()] };
+                    sessions.extend(names.iter().map(|name| format!("{job} {name} {}", posargs.join(" "))));
+                }
+            }
+            ["pip", "install", packages @ ..] => {
+                let packages = packages.iter().map(|word| word.split("==").next().unwrap_or_default());
+                commands.push(format!("{job} pip {}", packages.collect::<Vec<_>>().join(" ")));
+            }
+            ["uvx" | "printf" | "cat", ..] => {
+                commands.push(format!("{job} {}", line.split(" 2>&1 | tee").next().unwrap_or_default()));
+            }
+            ["uses:", action] => commands.push(format!(
+                "{job} {}",
+                action.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default()
+            )),
+            _ => {}
+        }
+    }
+    sessions.sort();
+    commands.sort();
+    (sessions, commands)
 }
 
 /// The comment lines of a workflow, without those of noxide.
@@ -152,7 +213,7 @@ proptest! {
         let text = workflow(&shape);
         let first = project(path, &text, runners);
         prop_assert!(first.parse_failures.is_empty(), "{:?}\n{}", first.parse_failures, text);
-        let plan_one = plan_fixes(first, FixLevel::All);
+        let plan_one = plan_fixes(first, FixLevel::All, &Baseline::default());
         let new = plan_one.changed_files.first().map_or(text.clone(), |changed| changed.new.text.clone());
         // Endings and the end of the file.
         prop_assert_eq!(text.ends_with('\n'), new.ends_with('\n'));
@@ -163,15 +224,21 @@ proptest! {
         old.sort();
         now.sort();
         prop_assert_eq!(old, now, "{}\n----\n{}", text, new);
+        // Every job runs the same sessions, and every other command as often as before.
+        let ((sessions, commands), (new_sessions, new_commands)) = (work(&text), work(&new));
+        prop_assert_eq!(sessions, new_sessions, "{}\n----\n{}", text, new);
+        let count = |all: &[String], one: &String| all.iter().filter(|other| *other == one).count();
+        let lost = commands.iter().find(|command| count(&commands, command) > count(&new_commands, command));
+        prop_assert!(lost.is_none(), "{:?}\n{}\n----\n{}", lost, text, new);
         // A second round changes nothing.
-        let again = plan_fixes(project(path, &new, runners), FixLevel::All);
+        let again = plan_fixes(project(path, &new, runners), FixLevel::All, &Baseline::default());
         prop_assert!(again.changed_files.is_empty(), "{:?}\n{}", again.applied, new);
     }
 
     #[test]
     fn any_text_is_audited_without_a_panic(text in "[ -~\n\t#:&*|>{}\\[\\]'\"é-]{0,200}") {
         let project = project(".forgejo/workflows/a.yml", &text, None);
-        plan_fixes(project, FixLevel::All);
+        plan_fixes(project, FixLevel::All, &Baseline::default());
     }
 
     #[test]

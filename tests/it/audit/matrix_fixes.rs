@@ -1,5 +1,6 @@
 //! Fixes of matrices: a job for each session if there are enough runners, else one command for all.
 
+use noxide::audit::baseline::Baseline;
 use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
@@ -7,7 +8,7 @@ use noxide::audit::rule_runner::run_audit;
 use super::audit_project::{folder, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
-const NOXFILE: &str = "import nox\n@nox.session\ndef a(s):\n    s.install('x')\n    s.run('a')\n@nox.session\ndef b(s):\n    s.install('y')\n    s.run('b')\n";
+const NOXFILE: &str = "import nox\n@nox.session\ndef a(s):\n    s.install('x')\n    s.run('mypy')\n@nox.session\ndef b(s):\n    s.install('y')\n    s.run('vulture')\n";
 const HEAD: &str = "on: push\nconcurrency: x\njobs:\n  checks:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox==1\n";
 const CALLS: &str = "      - run: |\n          set -o pipefail\n          nox -s a 2>&1 | tee build/a.log\n          nox -s b 2>&1 | tee build/b.log\n";
 const UPLOAD: &str = "      - if: always()\n        uses: actions/upload-artifact@v3\n        with:\n          name: logs\n          path: |\n            build/a.log\n            build/b.log\n            report.xml\n";
@@ -15,7 +16,7 @@ const UPLOAD: &str = "      - if: always()\n        uses: actions/upload-artifac
 fn fixed(text: &str, capacity: usize) -> (String, FixPlan) {
     let root = folder(&[(FILE, text), ("noxfile.py", NOXFILE)]);
     let options = AuditOptions { runner_capacity: Some(capacity), ..AuditOptions::default() };
-    let plan = plan_fixes(read(root.path(), options), FixLevel::All);
+    let plan = plan_fixes(read(root.path(), options), FixLevel::Patches, &Baseline::default());
     let new = plan.changed_files.iter().find(|changed| changed.new.path == FILE);
     (new.map_or_else(|| text.to_owned(), |changed| changed.new.text.clone()), plan)
 }
@@ -30,7 +31,7 @@ fn sessions_are_split_into_a_matrix_with_enough_runners() {
             "    runs-on: docker\n    strategy:\n      fail-fast: false\n      matrix:\n        session: [a, b]\n    timeout-minutes: 3\n",
             "          set -o pipefail\n          nox -s ${{ matrix.session }} 2>&1 | tee build/nox-${{ matrix.session }}-output.log\n",
             "          name: logs-${{ matrix.session }}\n          path: |\n            build/nox-${{ matrix.session }}-output.log\n            report.xml\n",
-            "key: uv-${{ matrix.session }}-",
+            "-${{ matrix.session }}-${{ hashFiles('noxfile.py') }}",
         ] {
             assert!(lines.contains(part), "{part}\n{new}\n{:?}", plan.rejected);
         }
@@ -82,5 +83,8 @@ fn steps_shared_by_all_sessions_prevent_a_split() {
     }
     let cached = "      - uses: actions/cache@v4\n        with:\n          path: ~/.cache/uv\n          key: uv-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}\n";
     let (new, _) = fixed(&format!("{HEAD}{cached}{CALLS}{UPLOAD}"), 4);
-    assert!(new.contains("key: uv-${{ matrix.session }}-") && new.matches("actions/cache").count() == 1, "{new}");
+    assert!(
+        new.contains("key: uv-${{ runner.os }}-${{ matrix.session }}-") && new.matches("actions/cache").count() == 1,
+        "{new}"
+    );
 }

@@ -1,0 +1,166 @@
+//! Facts of a job that decide whether a finding is certain and whether a fix is harmless: publishing, system, installs.
+
+use super::dialect::Dialect;
+use super::noxfile::Noxfile;
+use super::project::JobView;
+use super::shell::PackageInstaller;
+use super::workflow::WorkflowJob;
+
+/// Tools whose download caches a job fills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Downloads {
+    pub(crate) uv: bool,
+    pub(crate) pip: bool,
+}
+
+/// Words in the ids of jobs and the names of files that publish.
+const PUBLISHING_WORDS: [&str; 6] = ["publish", "release", "deploy", "pypi", "upload", "wheels"];
+/// Permissions of jobs that publish.
+const PUBLISHING_PERMISSIONS: [&str; 3] = ["contents", "packages", "id-token"];
+
+impl JobView<'_> {
+    /// Whether the job publishes what it builds, or builds what a later job publishes.
+    pub(crate) fn feeds_release(&self) -> bool {
+        let publishes = |job: &&WorkflowJob| job.is_release_job();
+        self.is_release() || self.dependents().iter().any(publishes)
+    }
+
+    /// Whether the job may publish something: by the words of its id or its file, by its permissions, by releases,
+    /// tags and release branches that start it, by distributions that it uploads, or through a later job.
+    pub(crate) fn may_publish(&self) -> bool {
+        let file = self.source().path.rsplit('/').next().unwrap_or_default().to_lowercase();
+        let id = self.job.id.value.to_lowercase();
+        let is_publishing = |text: &str| {
+            let mut parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            PUBLISHING_WORDS.iter().any(|word| text.contains(word)) || parts.any(|part| part == "tag")
+        };
+        let may_write = [&self.job.node, &self.workflow.root].into_iter().any(|node| {
+            let permissions = node.get("permissions");
+            permissions.and_then(|node| node.as_str()) == Some("write-all")
+                || permissions.is_some_and(|node| {
+                    let is_write = |name: &&str| node.get(name).and_then(|node| node.as_str()) == Some("write");
+                    PUBLISHING_PERMISSIONS.iter().any(is_write)
+                })
+        });
+        let mut uploads = self.job.steps.iter().filter(|step| step.is_artifact_upload());
+        let uploads_distributions = uploads.any(|step| {
+            let path = step.input_value("path").map_or("", |text| text.value.as_str());
+            ["dist", "wheel", ".whl"].iter().any(|part| path.contains(part))
+        });
+        let on = &self.workflow.triggers;
+        let runs_for_releases = on.has_filter("push", "tags") || self.source().slice(on.span).contains("release");
+        let is_named = is_publishing(&file) || is_publishing(&id);
+        self.feeds_release() || runs_for_releases || is_named || may_write || uploads_distributions
+    }
+
+    /// Returns the jobs that need this one, directly or through others.
+    pub(crate) fn dependents(&self) -> Vec<&WorkflowJob> {
+        let mut found: Vec<&WorkflowJob> = Vec::new();
+        let mut pending = vec![self.job.id.value.as_str()];
+        while let Some(id) = pending.pop() {
+            for job in self.workflow.jobs.iter().filter(|job| job.needs.iter().any(|need| need.value == id)) {
+                if !found.iter().any(|known| known.id.value == job.id.value) {
+                    found.push(job);
+                    pending.push(&job.id.value);
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether every runner of the job is known to run Linux.
+    pub(crate) fn runs_on_linux(&self) -> bool {
+        let is_linux = |label: &str| {
+            let label = label.to_lowercase();
+            let other = label.contains("windows") || label.contains("macos");
+            let known = ["ubuntu", "linux", "debian", "docker"].iter().any(|part| label.contains(part));
+            !other && (known || self.workflow.dialect != Dialect::Github)
+        };
+        let labels = self.runner_labels();
+        self.job.container.is_some() || (!labels.is_empty() && labels.iter().all(|label| is_linux(label)))
+    }
+
+    /// Whether a runner of the job may run Windows, whose default shell is not a POSIX shell.
+    pub(crate) fn may_run_on_windows(&self) -> bool {
+        self.job.container.is_none()
+            && self
+                .runner_labels()
+                .iter()
+                .any(|label| label.to_lowercase().contains("windows") || label.contains("${{"))
+    }
+
+    /// Returns the labels of the job's runners; an expression of the matrix as its values.
+    fn runner_labels(&self) -> Vec<String> {
+        let axis_values = |label: &str| {
+            let axis = label.strip_prefix("${{")?.strip_suffix("}}")?.trim().strip_prefix("matrix.")?;
+            let values = self.job.matrix.as_ref()?.axis_values(axis);
+            (!values.is_empty()).then(|| values.to_vec())
+        };
+        let labels = self.job.runs_on.iter();
+        labels.flat_map(|label| axis_values(&label.value).unwrap_or_else(|| vec![label.value.clone()])).collect()
+    }
+
+    /// Whether the job is certain to run on a self-hosted runner: other labels of GitHub's may be those of larger hosted
+    /// ones.
+    pub(crate) fn is_certainly_self_hosted(&self) -> bool {
+        self.workflow.dialect != Dialect::Github || self.job.runs_on.iter().any(|label| label.value == "self-hosted")
+    }
+
+    /// Whether the job's jobs of the matrix have different runners.
+    pub(crate) fn has_several_platforms(&self) -> bool {
+        let labels = self.runner_labels();
+        self.job.runs_on.iter().any(|label| label.value.contains("${{"))
+            && (labels.len() > 1 || labels.iter().any(|label| label.contains("${{")))
+    }
+
+    /// Returns which download caches the job fills; `None` if it installs with a tool whose cache is unknown, or runs
+    /// sessions whose backend is unknown.
+    pub(crate) fn downloads(&self) -> Option<Downloads> {
+        let mut downloads = Downloads::default();
+        for job_install in &self.analysis.installs {
+            match job_install.install.installer {
+                PackageInstaller::Uv => downloads.uv = true,
+                PackageInstaller::Pip | PackageInstaller::Pipx => downloads.pip = true,
+                PackageInstaller::Other => return None,
+            }
+        }
+        for call in &self.analysis.nox_calls {
+            let step = self.step(call.step_index);
+            let backend = call.parsed.backend.clone().or_else(|| {
+                let names = ["NOX_FORCE_VENV_BACKEND", "NOX_DEFAULT_VENV_BACKEND"];
+                let value = |name| self.workflow.resolve_variable(self.job, step, name);
+                names.into_iter().find_map(value).map(|text| text.value.clone())
+            });
+            let from_noxfile = || self.project.noxfile.as_ref().map(Noxfile::backends);
+            match backend.map(|backend| vec![backend]).or_else(from_noxfile) {
+                _ if call.parsed.is_noxide => downloads.uv = true,
+                None => return None,
+                Some(backends) => {
+                    for backend in backends {
+                        let choices: Vec<&str> = backend.split('|').collect();
+                        downloads.uv |= choices.contains(&"uv");
+                        downloads.pip |= choices.contains(&"virtualenv") || choices.contains(&"venv");
+                        choices
+                            .iter()
+                            .all(|name| matches!(*name, "uv" | "virtualenv" | "venv" | "none"))
+                            .then_some(())?;
+                    }
+                }
+            }
+        }
+        Some(downloads)
+    }
+
+    /// Returns the default shell of the job's steps, if it is set.
+    pub(crate) fn default_shell(&self) -> Option<&str> {
+        [&self.job.node, &self.workflow.root]
+            .into_iter()
+            .find_map(|node| node.get("defaults")?.get("run")?.get("shell")?.as_str())
+    }
+
+    /// Whether the job has noxide: it installs it or already calls it.
+    pub(crate) fn has_noxide(&self) -> bool {
+        self.analysis.installs.iter().any(|job_install| job_install.install.find_package("noxide").is_some())
+            || self.job.steps.iter().flat_map(|step| &step.commands).any(|command| command.program_name() == "noxide")
+    }
+}
