@@ -14,8 +14,8 @@ use crate::record::{AttemptResult, InstallStats};
 #[derive(Debug, Default)]
 pub(super) struct OrderCheck {
     spans: BTreeMap<SessionIndex, SessionSpan>,
-    /// Conflicts of pairs in nox's order, with the attempts that were compared.
-    conflicts: BTreeMap<(SessionIndex, SessionIndex), ((u32, u32), Option<OrderConflict>)>,
+    /// Conflicts of pairs in nox's order.
+    conflicts: BTreeMap<(SessionIndex, SessionIndex), ComparedAttempts>,
     /// Pairs of which the earlier session was named because it may have read what the later one wrote.
     named: BTreeSet<(SessionIndex, SessionIndex)>,
     /// Failed sessions whose result waits for sessions before them in nox's order.
@@ -26,6 +26,13 @@ pub(super) struct OrderCheck {
     certain: usize,
     /// Environments that are saved once it is certain that their session does not run again.
     unsaved: BTreeMap<SessionIndex, FinishedSession>,
+}
+
+/// Two attempts that were compared, by their numbers, and how they conflict.
+#[derive(Debug)]
+struct ComparedAttempts {
+    attempts: (u32, u32),
+    conflict: Option<OrderConflict>,
 }
 
 /// The time that a session's attempts took.
@@ -66,10 +73,11 @@ impl OrderCheck {
     ) -> Option<OrderConflict> {
         let attempts = (self.spans.get(&earlier)?.attempt, self.spans.get(&later)?.attempt);
         match self.conflicts.get(&(earlier, later)) {
-            Some((known, conflict)) if *known == attempts => conflict.clone(),
+            Some(known) if known.attempts == attempts => known.conflict.clone(),
             _ => {
                 let conflict = find();
-                self.conflicts.insert((earlier, later), (attempts, conflict.clone()));
+                let compared = ComparedAttempts { attempts, conflict: conflict.clone() };
+                self.conflicts.insert((earlier, later), compared);
                 conflict
             }
         }

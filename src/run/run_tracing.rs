@@ -10,9 +10,9 @@ use super::options::NamedChoice;
 use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
 use crate::record::Outcome;
 use crate::trace::{
-    AccessConflict, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary, SessionAccesses, SessionTracer,
-    TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts, probe_tracing, save_trace_results,
-    trace_context,
+    AccessConflict, ConflictKind, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary, SessionAccesses,
+    SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts, probe_tracing,
+    save_trace_results, trace_context,
 };
 
 /// Libraries that the dynamic linker loads into every program.
@@ -215,8 +215,11 @@ impl RunTracing {
         let (first, second) = (accesses(&earlier)?, accesses(&later)?);
         let conflicts = scan.with_tree(|tree| find_conflicts(first, second, tree, TraceTiming::Overlapping));
         let found = OrderConflict::from_conflicts(&conflicts);
-        if found.is_some() {
-            learning.observed.conflicts.entry((earlier, later)).or_default().extend(conflicts);
+        // Whether a listing matters shows once the later session has run after the earlier one.
+        let certain = conflicts.into_iter().filter(|conflict| conflict.kind != ConflictKind::ListCreate);
+        let certain: Vec<AccessConflict> = certain.collect();
+        if !certain.is_empty() {
+            learning.observed.conflicts.entry((earlier, later)).or_default().extend(certain);
         }
         found
     }

@@ -56,7 +56,9 @@ impl Dispatcher<'_> {
         progress.attempts.push(attempt.clone());
         self.launcher.on_attempt_finished(self.session_id(session), attempt.outcome);
         let can_retry = can_retry && !self.stopping;
-        let race = can_retry.then(|| self.find_race(session, &attempt)).flatten();
+        // With `--fail-fast=kill` no failure waits until the other sessions have ended.
+        let may_wait = can_retry && self.context.options.fail_fast != Some(FailFast::Kill);
+        let race = may_wait.then(|| self.find_race(session, &attempt)).flatten();
         self.races.record_attempt(session, &attempt);
         self.order.record_attempt(session, &attempt);
         if can_retry && self.retry_untraced(session, &attempt, &slots) {

@@ -90,11 +90,10 @@ impl Dispatcher<'_> {
     /// Returns whether the result of a failed session must wait, because a session before it in nox's order has not
     /// finished or will run again: the failure may be due to what is missing. With `--fail-fast=kill` no failure waits.
     pub(super) fn should_hold_result(&mut self, session: SessionIndex) -> bool {
-        let must_end = self.stopping || self.context.options.fail_fast == Some(FailFast::Kill);
-        if must_end || !self.launcher.finds_order_conflicts() {
-            return false;
-        }
-        !self.is_order_certain(session)
+        !self.stopping
+            && self.context.options.fail_fast != Some(FailFast::Kill)
+            && self.launcher.finds_order_conflicts()
+            && !self.is_order_certain(session)
     }
 
     /// Holds the result of a failed session; it releases its slots and locks.
