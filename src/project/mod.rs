@@ -1,5 +1,6 @@
 //! The Python project as declared: sessions, dependencies, interpreter, Git state.
 
+mod command_use;
 mod git;
 mod host;
 mod interpreter;
@@ -9,6 +10,7 @@ mod nox;
 pub(crate) mod path_serde;
 mod session_name;
 
+pub use command_use::{CommandUse, ResourceKind, UseMode};
 pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{
     FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,

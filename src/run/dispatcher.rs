@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::attempt::RunningAttempt;
 use super::capacity::{MemoryPressure, available_memory};
+use super::coverage_files::CoverageFiles;
 use super::deadlines::{RetryQueue, RunClock};
 use super::graph::SessionIndex;
 use super::launcher::{LaunchEvent, SessionLauncher};
@@ -25,7 +26,7 @@ use super::race_retries::RaceRetries;
 use super::scheduler::Scheduler;
 use super::session_cleanup::SessionCleanups;
 use super::session_resources::SessionResources;
-use crate::project::{NoxfileManifest, SessionId, SessionName};
+use crate::project::{CommandUse, NoxfileManifest, SessionId, SessionName};
 use crate::provision::{ProvisionQueue, ProvisionReport};
 use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, RunEvent, RunMetadata, SessionHistory};
 
@@ -94,6 +95,7 @@ pub struct Dispatcher<'a> {
     races: RaceRetries,
     provision: PendingProvision<'a>,
     cleanups: SessionCleanups,
+    coverage: CoverageFiles,
     memory_pressure: MemoryPressure,
     last_tick: u64,
     ending_signal: Option<i32>,
@@ -106,6 +108,8 @@ pub struct Dispatcher<'a> {
 struct SessionProgress {
     attempts: Vec<AttemptResult>,
     install: Option<InstallStats>,
+    /// Resources that its commands shared with other sessions, in the last attempt.
+    uses: Option<Vec<CommandUse>>,
     /// Arguments passed by `session.notify`.
     posargs: Option<Vec<String>>,
     nice: i32,
@@ -133,6 +137,7 @@ impl<'a> Dispatcher<'a> {
             races: RaceRetries::default(),
             provision: PendingProvision::new(context.provision_queue),
             cleanups: SessionCleanups::default(),
+            coverage: CoverageFiles::new(context.run_dir),
             memory_pressure: MemoryPressure::new(available_memory, context.plan.memory),
             last_tick: 0,
             ending_signal: None,
@@ -191,6 +196,7 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Notified { id, target, matches, posargs }) => {
                 self.handle_notify(id, target, &matches, posargs);
             }
+            RunMessage::Launch(LaunchEvent::Waiting { id, resource }) => self.handle_waiting(id, resource.is_some()),
             RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),

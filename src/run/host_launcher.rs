@@ -8,7 +8,9 @@ use std::sync::mpsc::Sender;
 use super::dispatcher::RunMessage;
 use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
 use super::run_tracing::RunTracing;
-use crate::project::{FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
+use crate::project::{
+    CommandUse, FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId,
+};
 use crate::record::{InstallStats, Outcome};
 use crate::trace::SessionAccesses;
 
@@ -72,8 +74,8 @@ impl SessionLauncher for HostLauncher<'_> {
         }
     }
 
-    fn on_attempt_finished(&mut self, id: SessionId) {
-        self.tracing.end_session(id);
+    fn on_attempt_finished(&mut self, id: SessionId, uses: &[CommandUse]) {
+        self.tracing.end_session(id, uses);
     }
 
     fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
@@ -89,6 +91,7 @@ fn to_launch_event(message: HostMessage) -> LaunchEvent {
     match message {
         HostMessage::Started { id, pid } => LaunchEvent::Started { id, pid },
         HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
+        HostMessage::Waiting { id, resource } => LaunchEvent::Waiting { id, resource },
         HostMessage::Finished(finished) => LaunchEvent::Exited(to_exit_report(finished)),
     }
 }
@@ -111,6 +114,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
+        uses: finished.uses,
         install: finished.installs.map(|totals| InstallStats {
             wall_ms: totals.duration_ms,
             commands: totals.commands,

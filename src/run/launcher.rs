@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::project::SessionId;
+use crate::project::{CommandUse, SessionId};
 use crate::record::{InstallStats, Outcome};
 
 /// Request to start one session.
@@ -35,8 +35,9 @@ pub trait SessionLauncher {
     /// When the host has exited.
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
-    /// Called when a session's attempt has ended and its processes have exited.
-    fn on_attempt_finished(&mut self, _: SessionId) {}
+    /// Called when a session's attempt has ended and its processes have exited, with the resources that its commands
+    /// shared.
+    fn on_attempt_finished(&mut self, _: SessionId, _: &[CommandUse]) {}
 
     /// Returns a conflict between a failed session and one that ran at the same time, if both are traced.
     fn find_race(&self, _failed: SessionId, _other: SessionId) -> Option<RaceConflict> {
@@ -81,6 +82,13 @@ pub enum LaunchEvent {
         /// Arguments for the notified session.
         posargs: Option<Vec<String>>,
     },
+    /// It waits for a resource that another session uses; with `None` it continues.
+    Waiting {
+        /// The session.
+        id: SessionId,
+        /// The name of the resource.
+        resource: Option<String>,
+    },
     /// Its process has exited.
     Exited(ExitReport),
 }
@@ -106,6 +114,8 @@ pub struct ExitReport {
     pub install: Option<InstallStats>,
     /// Whether a command left a process running that still holds open a pipe from which nox reads its output.
     pub leaked: bool,
+    /// Resources that its commands shared with other sessions; `None` if its commands were not seen.
+    pub uses: Option<Vec<CommandUse>>,
 }
 
 impl ExitReport {
@@ -122,6 +132,7 @@ impl ExitReport {
             peak_memory: None,
             install: None,
             leaked: false,
+            uses: None,
         }
     }
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::launcher::{LaunchRequest, RaceConflict};
 use super::options::NamedChoice;
-use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
+use crate::project::{CommandUse, NoxfileManifest, SeccompSetup, SessionId};
 use crate::trace::{
-    PreloadLibrary, ProjectTree, SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope,
-    find_conflicts, probe_tracing, trace_context,
+    PreloadLibrary, ProjectTree, SeparateFiles, SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode,
+    TraceScope, find_conflicts, probe_tracing, trace_context,
 };
 
 /// Libraries that the dynamic linker loads into every program.
@@ -105,10 +105,11 @@ impl RunTracing {
         Ok(Some(TracedLaunch { socket, setup, env }))
     }
 
-    /// Stores the accesses of a session whose attempt has ended.
-    pub(super) fn end_session(&mut self, id: SessionId) {
+    /// Stores the accesses of a session whose attempt has ended; `uses` are the resources that its commands shared.
+    pub(super) fn end_session(&mut self, id: SessionId, uses: &[CommandUse]) {
         if let Some(tracer) = self.active.remove(&id) {
-            self.finished.insert(id, tracer.accesses());
+            let accesses = SessionAccesses { kept_apart: SeparateFiles::from_uses(uses), ..tracer.accesses() };
+            self.finished.insert(id, accesses);
         }
     }
 

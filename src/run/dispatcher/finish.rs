@@ -2,7 +2,9 @@
 
 use super::{Dispatcher, RunMessage};
 use crate::provision::FinishedSession;
-use crate::record::{ArtifactManifest, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
+use crate::record::{
+    ArtifactManifest, AttemptResult, EventKind, InstallStats, Outcome, SessionResult, SharedResources,
+};
 use crate::run::artifact_collector::ArtifactCollector;
 use crate::run::attempt::{ConcludedAttempt, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
@@ -40,7 +42,7 @@ impl Dispatcher<'_> {
         let Some(concluded) = self.running.remove(&session).and_then(RunningAttempt::conclude) else {
             return;
         };
-        let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, slots } = concluded;
+        let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, uses, slots } = concluded;
         let name = self.session_name(session);
         if let Some(error) = log_error {
             self.emit_event(EventKind::Notice { text: format!("the log of {name} is incomplete: {error}") });
@@ -51,7 +53,9 @@ impl Dispatcher<'_> {
             add_install(progress.install.get_or_insert_default(), install);
         }
         progress.attempts.push(attempt.clone());
-        self.launcher.on_attempt_finished(self.session_id(session));
+        progress.uses = uses;
+        let uses = self.progress.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        self.launcher.on_attempt_finished(self.context.plan[session].id, uses);
         let can_retry = can_retry && !self.stopping;
         let race = can_retry.then(|| self.find_race(session, &attempt)).flatten();
         self.races.record_attempt(session, &attempt);
@@ -87,6 +91,9 @@ impl Dispatcher<'_> {
 
     /// Cleans up after a session's last attempt; its result is reported afterwards.
     fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
+        let uses = self.progress.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        let notices = self.coverage.publish(session, uses, &self.context.manifest.root);
+        self.emit_notices(notices);
         let planned = &self.context.plan[session];
         let has_artifacts = !planned.outputs.is_empty() && attempt.outcome != Outcome::Skipped;
         let artifacts = has_artifacts.then(|| ArtifactCollector {
@@ -121,6 +128,8 @@ impl Dispatcher<'_> {
     fn settle_session(&mut self, session: SessionIndex, outcome: Outcome, reason: String) {
         let progress = self.progress.remove(&session).unwrap_or_default();
         let (attempts, install) = (progress.attempts, progress.install);
+        let definition = self.context.manifest.sessions[self.session_id(session).0].definition.clone();
+        let shared = progress.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
         let flaky = outcome == Outcome::Passed && attempts.len() > 1;
         let race = self.races.description(session).filter(|_| flaky);
         let (outcome, reason) = match (race, self.context.options.flaky_mode) {
@@ -143,6 +152,7 @@ impl Dispatcher<'_> {
             attempts,
             install,
             cache: self.context.plan[session].cache.clone(),
+            shared,
         }));
         for abort in self.scheduler.finish_session(session, outcome) {
             let outcome = self.scheduler.outcome(abort.failed_need).unwrap_or(Outcome::Aborted);
@@ -169,6 +179,7 @@ impl Dispatcher<'_> {
             attempts,
             install: None,
             cache: None,
+            shared: None,
         }));
     }
 

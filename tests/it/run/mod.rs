@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod command;
+mod coverage_data;
 mod dispatcher;
 mod graph;
 mod memory_pressure;
@@ -11,3 +12,4 @@ mod records;
 mod rerun;
 mod schedule;
 mod session_resources;
+mod shared_resources;

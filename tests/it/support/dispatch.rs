@@ -100,6 +100,7 @@ pub(crate) fn finished(id: SessionId, outcome: Outcome) -> RunMessage {
         peak_memory: Some(2),
         install: None,
         leaked: false,
+        uses: None,
     };
     RunMessage::Launch(LaunchEvent::Exited(report))
 }

@@ -133,6 +133,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
                     own.map(|own| posargs.insert(target, own));
                 }
             }
+            HostMessage::Waiting { .. } => {}
             HostMessage::Finished(finished) => {
                 running.retain(|id| *id != finished.id);
                 results.push((finished.id, finished.status));

@@ -63,7 +63,17 @@ def describe_session(nox, loaded, runner, numbers):
         "file": None if file is None else path_json(file),
         "line": line,
         "source": analysis.source,
+        "definition": definition(runner, analysis),
     }
+
+
+def definition(runner, analysis):
+    """Returns a digest of what determines the commands of a session; None if its source is unknown."""
+    if analysis.source is None:
+        return None
+    posargs = list(map(str, getattr(runner, "posargs", None) or []))
+    facts = [runner.friendly_name, analysis.source, posargs, safe_repr(getattr(runner.func, "call_spec", None))]
+    return _imp.source_hash(0, json.dumps(facts).encode("utf-8", "surrogateescape")).hex()
 
 
 def path_json(path):

@@ -181,6 +181,8 @@ class Host:
             if "ready" in message:
                 self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
                 running.started = True
+            elif "waiting" in message:
+                self.channel.send({"type": "waiting", "id": running.id, "resource": message["waiting"]})
             elif "notify" in message:
                 self.channel.send({"type": "notify", "id": running.id, "target": message["notify"],
                                    "matches": message["matches"], "posargs": message["posargs"]})
@@ -231,6 +233,7 @@ class Host:
             "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
             "installs": answer.get("installs"),
+            "uses": answer.get("uses"),
             "leaked": answer.get("leaked", False),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })

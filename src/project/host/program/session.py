@@ -228,12 +228,14 @@ def run_session(loaded, request, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
-    installs = wrap_installs(nox, runner)
+    locks = wrap_commands(nox, runner, answers)
+    installs = wrap_installs(nox, runner, locks)
     defer_interrupts(nox)
     limit_capture_waits(request)
     since = time.monotonic()
     last = capture_last_error()
     try:
+        locks.hold_project_files()
         result = nox.tasks.run_manifest([runner], config)[0]
         reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
         answer = {"status": result.status.name, "reason": reason}
@@ -248,6 +250,8 @@ def run_session(loaded, request, answers):
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
     answer["installs"] = installs.totals()
+    if request.get("posargs") is None:  # what a session does with other arguments is not known for the next run
+        answer["uses"] = locks.facts
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
     return answer
