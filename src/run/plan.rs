@@ -23,6 +23,8 @@ pub struct RunPlan {
     pub memory: u64,
     /// Sessions in nox's order.
     pub sessions: Vec<PlannedSession>,
+    /// Whether they run one after another in that order, as under nox.
+    pub in_nox_order: bool,
 }
 
 /// One session of a plan.
@@ -120,7 +122,7 @@ impl RunPlan {
         for (planned, share) in sessions.iter_mut().zip(compute_shares(&share_inputs, slots)) {
             planned.worker_share = share;
         }
-        Ok(Self { slots, memory: capacity.memory, sessions })
+        Ok(Self { slots, memory: capacity.memory, sessions, in_nox_order: false })
     }
 
     /// Adds a session that another one notified and returns its index; the scheduler decides what it waits for.
@@ -190,6 +192,7 @@ impl RunPlan {
 
     /// Makes each session wait for the one before it, in nox's order as far as needs allow; returns that order.
     pub(crate) fn make_sequential(&mut self) -> Vec<SessionIndex> {
+        self.in_nox_order = true;
         let order = self.sequential_order();
         for pair in order.windows(2) {
             let needs = &mut self[pair[1]].task.needs;

@@ -112,9 +112,10 @@ impl Dispatcher<'_> {
         let mut env = self.context.env.clone();
         env.extend(attempt.process_tag());
         env.extend(self.context.resources.session_env(session, planned, attempt.slots()));
-        if self.context.plan.slots > 1 {
+        env.extend(command_locks_dir(self.context.run_dir));
+        // In nox's order each session finds and leaves the data that it does under nox.
+        if !self.context.plan.in_nox_order {
             env.extend(self.coverage.session_env(session));
-            env.extend(command_locks_dir(self.context.run_dir));
         }
         env.extend(self.provision.session_env(session));
         env.extend(planned.env.iter().cloned());

@@ -18,7 +18,6 @@ class CommandLocks:
         self.logger = nox.logger.logger
         self.runner = runner
         self.session = runner.friendly_name
-        # Empty if no other session can run at the same time.
         self.directory = os.environ.pop("NOXIDE_COMMAND_LOCKS", "")
         self.coverage = coverage
         self.answers = answers
@@ -56,6 +55,7 @@ class CommandLocks:
 
     def find_uses(self, args, kwargs):
         """Returns the arguments of a command, with the session's own coverage data, and the resources that it shares."""
+        uses = []
         try:
             context = self.context(kwargs)
             uses = command_uses(args, context)
@@ -63,7 +63,7 @@ class CommandLocks:
             kwargs, data = self.coverage.prepare(args, kwargs, context, self)
             return kwargs, uses + data
         except (OSError, TypeError, ValueError, AttributeError):  # odd arguments: nox reports what is wrong with them
-            return kwargs, []
+            return kwargs, uses
 
     def hold_for_install(self, session, requirements, args, kwargs):
         """Holds what an install needs until the session ends, before locks that are held only during installs.

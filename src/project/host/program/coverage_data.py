@@ -106,6 +106,7 @@ class CoverageData:
         # Whether the session's own code names the file, or only its commands.
         self.names_file = analysis.names_data_file
         self.is_measuring = analysis.writes or analysis.pytest
+        # Empty if sessions run one after another in nox's order.
         self.directory = directory
         # Data file by the path where the command would have it.
         self.own_files = {}
