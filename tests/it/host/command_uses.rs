@@ -55,10 +55,10 @@ fn uses_of(project: &Project, commands: &[&str]) -> Vec<Vec<String>> {
     }
     program.push_str(DRIVER);
     let script = project.beside().join("driver.py");
-    std::fs::write(&script, program).unwrap();
+    fs_err::write(&script, program).unwrap();
     let words: Vec<Vec<String>> = commands.iter().map(|line| shell_words::split(line)).collect();
     let input = project.beside().join("commands.json");
-    std::fs::write(&input, serde_json::to_string(&words).unwrap()).unwrap();
+    fs_err::write(&input, serde_json::to_string(&words).unwrap()).unwrap();
     let mut command = Command::new(python());
     command.arg(&script).current_dir(project.root()).stdin(std::fs::File::open(&input).unwrap());
     let output = command.finish();

@@ -67,12 +67,12 @@ fn write_wide_project(root: &Path) {
     for number in 0..200 {
         let folder = package.join(format!("sub{number}"));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("__init__.py"), format!("NUMBER = {number}\n")).unwrap();
+        fs_err::write(folder.join("__init__.py"), format!("NUMBER = {number}\n")).unwrap();
     }
-    std::fs::write(package.join("__init__.py"), "").unwrap();
+    fs_err::write(package.join("__init__.py"), "").unwrap();
     let text = "[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n\
                 [project]\nname = 'wide'\nversion = '1'\n[tool.setuptools.packages.find]\ninclude = ['wide*']\n";
-    std::fs::write(root.join("pyproject.toml"), text).unwrap();
+    fs_err::write(root.join("pyproject.toml"), text).unwrap();
 }
 
 #[test]
