@@ -71,9 +71,7 @@ class ResourceLock:
                     else:
                         file.close()
                     return [name for name in state["sessions"] if name != session] or ["another run"]
-            elif self.file is not None:
-                state["token"] = self.token
-            self.was_taken = self.token is not None and last["token"] != self.token
+            self.was_taken = self.file is None and self.token is not None and last["token"] != self.token
             state["sessions"] = ([name for name in state["sessions"] if name != session] + [session])[-MAX_NAMES:]
             if use.facts() not in state["uses"]:
                 state["uses"].append(use.facts())
