@@ -23,6 +23,7 @@ pub(crate) fn session_spec(name: &str) -> SessionSpec {
         description: String::new(),
         needs: Vec::new(),
         locks: Vec::new(),
+        lock_details: Default::default(),
         exclusive: false,
         cpus: 1,
         usual_ms: None,
@@ -161,6 +162,7 @@ impl RunEventBuilder {
             attempts,
             install: None,
             cache: None,
+            shared: None,
         };
         self.push_event(at, EventKind::SessionFinished(result))
     }

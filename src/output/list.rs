@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::OutputTheme;
 use super::theme::TextStyle;
-use crate::record::{NeedOrigin, SessionSpec};
+use crate::record::{LockOrigin, NeedOrigin, SessionSpec};
 use crate::text::{format_duration, pluralize};
 
 /// A session of the noxfile, as listed.
@@ -123,7 +123,13 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
 
 /// Describes locks, exclusivity and CPUs that differ from the default.
 pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
-    let mut limits: Vec<String> = spec.locks.iter().map(|lock| format!("lock {lock}")).collect();
+    let mut limits: Vec<String> =
+        spec.locks.iter().map(|lock| format!("lock {lock}{}", lock_origin(spec, lock))).collect();
+    limits.extend(spec.lock_details.shared.iter().map(|lock| format!("shared lock {lock}{}", lock_origin(spec, lock))));
+    limits.extend(spec.lock_details.during_commands.iter().map(|lock| match spec.lock_details.origins.get(lock) {
+        Some(LockOrigin::Command { command }) => format!("lock {lock} during {command}"),
+        _ => format!("lock {lock}"),
+    }));
     if spec.exclusive {
         limits.push("exclusive".to_owned());
     }
@@ -131,6 +137,17 @@ pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
         limits.push(format!("{} cpus", spec.cpus));
     }
     limits
+}
+
+/// Describes the origin of a lock in brackets.
+fn lock_origin(spec: &SessionSpec, lock: &str) -> String {
+    match spec.lock_details.origins.get(lock) {
+        Some(LockOrigin::Settings { location }) if !location.is_empty() => format!(" ({location})"),
+        Some(LockOrigin::Noxfile) => " (noxfile)".to_owned(),
+        Some(LockOrigin::Command { command }) => format!(" (ran {command})"),
+        // The name of a lock from a trace contains its path.
+        Some(LockOrigin::Settings { .. } | LockOrigin::Trace { .. }) | None => String::new(),
+    }
 }
 
 #[cfg(test)]

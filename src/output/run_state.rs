@@ -217,6 +217,7 @@ impl RunState {
                 description: String::new(),
                 needs: Vec::new(),
                 locks: Vec::new(),
+                lock_details: Default::default(),
                 exclusive: false,
                 cpus: 1,
                 usual_ms: None,

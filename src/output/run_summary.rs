@@ -274,14 +274,14 @@ mod tests {
                      session               time
         + passed     lint                  3.2s
         + flaky      unit_tests           56.0s
-            passed on attempt 2, left proces...
+            passed on attempt 2, lef... running
         x failed     tests-3.12(db='p...   9.0s
-            command pytest -x failed with ex...
+            command pytest ... with exit code 1
         ! cancelled  docs                  2.0s
         - skipped    tests-3.9
             Python interpreter 3.9 not found
         o aborted    coverage_report
-            tests-3.12(db='postgres') did no...
+            tests-3.12(db='post... did not pass
         ");
         for width in 1..150 {
             for row in summary_table(&state, PLAIN, Some(width), false) {

@@ -163,6 +163,9 @@ pub struct Session {
     /// Digest of the source of its function and of the functions of that file that it calls; `None` if unreadable.
     #[serde(default)]
     pub source: Option<String>,
+    /// Digest of what determines its commands: its source, parameters and arguments; `None` if unknown.
+    #[serde(default)]
+    pub definition: Option<String>,
 }
 
 /// Environment variables and global variables of the noxfile that a session uses, according to the source of its
@@ -182,8 +185,6 @@ pub struct MemoryUse {
 pub struct CoverageUse {
     /// The data file it writes (by `coverage run` or `pytest --cov`), relative to the root.
     pub writes: Option<PathBuf>,
-    /// Whether no other session writes that file (parallel mode, or its own `COVERAGE_FILE`).
-    pub own_file: bool,
     /// Whether it combines or reports data that others wrote.
     pub reads: bool,
 }

@@ -1,5 +1,6 @@
 //! The Python project as declared: sessions, dependencies, interpreter, Git state.
 
+mod command_use;
 pub mod dependencies;
 mod git;
 mod host;
@@ -10,6 +11,7 @@ pub(crate) mod path_serde;
 mod run_data_dir;
 mod session_name;
 
+pub use command_use::{CommandUse, ResourceKind, UseMode};
 pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{
     FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,

@@ -1,11 +1,12 @@
 //! Run events in the order they happen: shown by reporters, stored by the recorder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
-use crate::project::SessionName;
+use crate::project::{CommandUse, SessionName};
 
 /// One event of a run and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,6 +170,9 @@ pub struct SessionSpec {
     pub needs: Vec<SessionNeed>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
+    /// Other locks, and why it has each.
+    #[serde(default, skip_serializing_if = "LockDetails::is_empty")]
+    pub lock_details: LockDetails,
     /// Whether no other session runs at the same time.
     pub exclusive: bool,
     /// Slots that it takes (setting `cpus`).
@@ -210,6 +214,49 @@ pub enum NeedOrigin {
         location: String,
     },
     /// A trace showed that the two sessions conflict.
+    Trace {
+        /// Path of the conflict.
+        path: String,
+    },
+}
+
+/// Locks of a session that others may share, and the origins of all its locks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockDetails {
+    /// Names of locks that it shares with some sessions, but not with those that hold them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<String>,
+    /// Names of locks that it holds only while a command runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub during_commands: Vec<String>,
+    /// Why it has each of its locks, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, LockOrigin>,
+}
+
+impl LockDetails {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Origin of a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum LockOrigin {
+    /// `locks` in settings.
+    Settings {
+        /// File and line, such as `pyproject.toml:41`.
+        location: String,
+    },
+    /// The noxfile gives sessions one environment.
+    Noxfile,
+    /// A command of the session, as it was run.
+    Command {
+        /// The command, shortened.
+        command: String,
+    },
+    /// A trace showed that sessions conflict.
     Trace {
         /// Path of the conflict.
         path: String,
@@ -274,6 +321,18 @@ pub struct SessionResult {
     /// Cache statistics; `None` if the cache was not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheStats>,
+    /// Resources that its commands shared with other sessions; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedResources>,
+}
+
+/// Resources that the commands of a session shared with other sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedResources {
+    /// Digest of what determined the commands: the session's source, parameters and arguments.
+    pub definition: String,
+    /// The resources, in the order they were used.
+    pub uses: Vec<CommandUse>,
 }
 
 /// Install statistics of a session: `session.install` and `session.run_install`.

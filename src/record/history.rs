@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::imported_runs::{ImportedRuns, normalize_job_name};
-use super::{Outcome, RunRecord};
-use crate::project::SessionName;
+use super::{Outcome, RunRecord, SessionResult, SharedResources};
+use crate::project::{CommandUse, Session, SessionName};
 
 /// Usual resource use of a session: medians over the newest runs in which it passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct SessionHistory {
     sessions: HashMap<SessionName, UsualStats>,
     /// Wall times of imported jobs by normalized name, for sessions without a record.
     imported_wall_ms: HashMap<String, u64>,
+    /// Resources that each session shared in its newest runs, by session and definition; passed runs come first.
+    shared: HashMap<SessionName, Vec<(Outcome, SharedResources)>>,
 }
 
 impl SessionHistory {
@@ -49,7 +51,14 @@ impl SessionHistory {
             })
         };
         let sessions = samples.into_iter().filter_map(|(name, all)| Some((name.clone(), usual(all)?))).collect();
-        Self { sessions, imported_wall_ms: HashMap::new() }
+        let mut shared: HashMap<SessionName, Vec<(Outcome, SharedResources)>> = HashMap::new();
+        for result in records.iter().flat_map(|r| &r.sessions).filter_map(|s| s.result.as_ref()) {
+            if let Some(resources) = &result.shared {
+                shared.entry(result.session.clone()).or_default().push((result.outcome, resources.clone()));
+            }
+        }
+        shared.values_mut().for_each(|all| all.sort_by_key(|(outcome, _)| *outcome != Outcome::Passed));
+        Self { sessions, imported_wall_ms: HashMap::new(), shared }
     }
 
     /// Adds imported runs, used for sessions without a record: the median of the newest nine passes of a job. Case and dashes of
@@ -67,9 +76,21 @@ impl SessionHistory {
     }
 
     /// Returns whether a run differs from the history: a passed session has no usual time, or took more than twice or less
-    /// than half of it, and the difference exceeds [`Self::SIGNIFICANT_CHANGE_MS`].
+    /// than half of it, and the difference exceeds [`Self::SIGNIFICANT_CHANGE_MS`]; or a session was changed and shares
+    /// resources.
     pub(crate) fn has_significant_change(&self, record: &RunRecord) -> bool {
         let results = record.sessions.iter().filter_map(|session| session.result.as_ref());
+        let is_known = |name: &SessionName, shared: &SharedResources| {
+            let known = self.shared.get(name);
+            known.is_some_and(|all| all.iter().any(|(_, other)| other.definition == shared.definition))
+        };
+        let shares_more = |result: &SessionResult| {
+            let shared = result.shared.as_ref().filter(|shared| !shared.uses.is_empty());
+            shared.is_some_and(|shared| !is_known(&result.session, shared))
+        };
+        if results.clone().any(shares_more) {
+            return true;
+        }
         let passed = results.filter(|result| result.outcome == Outcome::Passed);
         passed.filter_map(|result| Some((&result.session, result.last_attempt()?))).any(|(name, last)| {
             let wall = last.end.saturating_sub(last.start);
@@ -78,6 +99,15 @@ impl SessionHistory {
                 more > 2 * less && more - less > Self::SIGNIFICANT_CHANGE_MS
             })
         })
+    }
+
+    /// Returns the resources that a session's commands shared when it last ran as it is now defined, and whether it
+    /// passed then; `None` if it has not run since it changed.
+    pub(crate) fn shared_resources(&self, session: &Session) -> Option<(&[CommandUse], bool)> {
+        let definition = session.definition.as_ref()?;
+        let known = self.shared.get(&session.name)?;
+        let (outcome, found) = known.iter().find(|(_, shared)| shared.definition == *definition)?;
+        Some((&found.uses, *outcome == Outcome::Passed))
     }
 
     /// Returns the usual resource use of a session.

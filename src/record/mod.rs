@@ -23,8 +23,8 @@ pub use artifacts::{Artifact, ArtifactList};
 pub(crate) use cache_cost::CacheCost;
 pub(crate) use collected_files::{collect_run_files, reset_collection_dir};
 pub use event::{
-    AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
-    RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,
+    AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, LockDetails, LockOrigin, NeedOrigin,
+    RestoreProgress, RunEvent, RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata, SharedResources,
 };
 pub(crate) use history::lower_median;
 pub use history::{SessionHistory, UsualStats};

@@ -10,7 +10,7 @@ use super::deadlines::to_millis;
 use super::launcher::ExitReport;
 use super::process::{LogWriter, ProcessTree, signal_group};
 use super::timeout_context::describe_activity;
-use crate::project::SessionId;
+use crate::project::{CommandUse, SessionId};
 use crate::record::{AttemptResult, InstallStats, Outcome};
 
 /// Environment variable with the tag of an attempt, unique on the machine, by which its processes are found.
@@ -33,6 +33,10 @@ pub(super) struct RunningAttempt {
     /// Bytes of output received, whether or not they are on disk yet.
     received_bytes: u64,
     last_output_at: u64,
+    /// Since when it waits for a resource that another session uses.
+    waiting_since: Option<u64>,
+    /// How long it waited before, in milliseconds.
+    waited_ms: u64,
     /// Whether every process has closed its output.
     output_closed: bool,
     /// Value of [`ATTEMPT_TAG`].
@@ -128,6 +132,7 @@ pub(super) struct ConcludedAttempt {
     /// The first error while its log was written.
     pub(super) log_error: Option<io::Error>,
     pub(super) install: Option<InstallStats>,
+    pub(super) uses: Option<Vec<CommandUse>>,
     /// The slots it held.
     pub(super) slots: Vec<usize>,
 }
@@ -152,6 +157,8 @@ impl RunningAttempt {
             reported_bytes: 0,
             received_bytes: 0,
             last_output_at: start,
+            waiting_since: None,
+            waited_ms: 0,
             output_closed: false,
             attempt_tag,
             process_group: None,
@@ -281,6 +288,15 @@ impl RunningAttempt {
         }
     }
 
+    /// Records that it waits for another session, or continues: its limits do not include that time.
+    pub(super) fn set_waiting(&mut self, is_waiting: bool, now: u64) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited_ms += now.saturating_sub(since);
+            self.last_output_at = now;
+        }
+        self.waiting_since = is_waiting.then_some(now);
+    }
+
     /// Checks all deadlines and sends the signals that are due.
     pub(super) fn check_deadlines(&mut self, now: u64, limits: &AttemptLimits) -> DeadlineAction {
         match self.phase {
@@ -323,11 +339,14 @@ impl RunningAttempt {
 
     /// Describes the limit that the attempt has exceeded.
     fn exceeded_limit(&self, now: u64, limits: &AttemptLimits) -> Option<String> {
+        if self.waiting_since.is_some() {
+            return None;
+        }
         let exceeded = |since: u64, limit: Option<Duration>| {
             limit.filter(|limit| now.saturating_sub(since) >= to_millis(*limit)).map(format_limit)
         };
-        let timeout =
-            exceeded(self.start, limits.timeout).map(|limit| format!("still running after its timeout of {limit}"));
+        let timeout = exceeded(self.start + self.waited_ms, limits.timeout)
+            .map(|limit| format!("still running after its timeout of {limit}"));
         timeout.or_else(|| {
             exceeded(self.last_output_at, limits.idle_timeout)
                 .map(|limit| format!("no output for its idle timeout of {limit}"))
@@ -403,6 +422,7 @@ impl RunningAttempt {
             log_growth,
             log_error: written.err(),
             install: exit_report.install,
+            uses: exit_report.uses,
             slots: self.slots,
         })
     }

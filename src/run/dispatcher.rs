@@ -17,6 +17,7 @@ use signal_hook::consts::SIGINT;
 
 use super::attempt::RunningAttempt;
 use super::capacity::{MemoryPressure, available_memory};
+use super::coverage_files::CoverageFiles;
 use super::deadlines::{RetryQueue, RunClock};
 use super::graph::SessionIndex;
 use super::launcher::{LaunchEvent, SessionLauncher};
@@ -30,7 +31,7 @@ use super::race_retries::RaceRetries;
 use super::scheduler::Scheduler;
 use super::session_cleanup::SessionCleanups;
 use super::session_resources::SessionResources;
-use crate::project::{NoxfileManifest, SessionId, SessionName};
+use crate::project::{CommandUse, NoxfileManifest, SessionId, SessionName};
 use crate::provision::{ProvisionQueue, ProvisionReport};
 use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, RunEvent, RunMetadata, SessionHistory};
 
@@ -101,6 +102,7 @@ pub struct Dispatcher<'a> {
     provision: PendingProvision<'a>,
     environments: PendingEnvironments,
     cleanups: SessionCleanups,
+    coverage: CoverageFiles,
     memory_pressure: MemoryPressure,
     last_tick: u64,
     ending_signal: Option<i32>,
@@ -114,6 +116,8 @@ pub struct Dispatcher<'a> {
 struct SessionProgress {
     attempts: Vec<AttemptResult>,
     install: Option<InstallStats>,
+    /// Resources that its commands shared with other sessions, in the last attempt.
+    uses: Option<Vec<CommandUse>>,
     /// Arguments passed by `session.notify`.
     posargs: Option<Vec<String>>,
     nice: i32,
@@ -145,6 +149,7 @@ impl<'a> Dispatcher<'a> {
             provision: PendingProvision::new(context.provision_queue),
             environments: PendingEnvironments::new(context.run_dir),
             cleanups: SessionCleanups::default(),
+            coverage: CoverageFiles::new(context.run_dir),
             memory_pressure: MemoryPressure::new(available_memory, context.plan.memory),
             last_tick: 0,
             ending_signal: None,
@@ -209,6 +214,7 @@ impl<'a> Dispatcher<'a> {
             }
             RunMessage::Launch(LaunchEvent::Interrupted { id, timeout_ms }) => self.extend_grace(id, timeout_ms),
             RunMessage::Launch(LaunchEvent::Answered { id }) => self.answer_interrupt(id),
+            RunMessage::Launch(LaunchEvent::Waiting { id, resource }) => self.handle_waiting(id, resource.is_some()),
             RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::options::{RunOptions, SessionOptions, pattern_matches};
-use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
-use crate::record::{NeedOrigin, SessionNeed};
+use super::session_locks::{CoverageRole, SessionLocks, derive_command_locks};
+use crate::project::{CommandUse, NoxfileManifest, Session, SessionId, SessionName};
+use crate::record::{LockOrigin, NeedOrigin, SessionHistory, SessionNeed};
 use crate::trace::{LearnedConflict, SeparationKind};
 
 /// Index of a session in the graph, in the plan made from it and in the scheduler: all list sessions in one order.
@@ -29,8 +30,8 @@ pub struct GraphNode {
     pub options: SessionOptions,
     /// The sessions it waits for, and why.
     pub needs: Vec<(SessionIndex, NeedOrigin)>,
-    /// Named locks it holds: those of settings, and those derived from files and environments that sessions share.
-    pub locks: Vec<String>,
+    /// Named locks: those of settings, and those derived from resources that sessions share.
+    pub locks: SessionLocks,
 }
 
 /// The selected sessions in nox's order, with their needs. It has no cycle.
@@ -79,22 +80,23 @@ impl SessionGraph {
     ///
     /// # Errors
     /// When declared needs form a cycle; the error names it.
-    pub fn new(manifest: &NoxfileManifest, options: &RunOptions) -> Result<Self, GraphError> {
+    pub fn new(manifest: &NoxfileManifest, options: &RunOptions, history: &SessionHistory) -> Result<Self, GraphError> {
         let session = |id: SessionId| &manifest.sessions[id.0];
         let nodes = manifest.queue.iter().map(|&id| GraphNode {
             id,
             options: options.session_options(&session(id).base, &session(id).signatures),
             needs: Vec::new(),
-            locks: Vec::new(),
+            locks: SessionLocks::default(),
         });
         let mut graph = Self { nodes: nodes.collect() };
         let sessions: Vec<&Session> = manifest.queue.iter().map(|&id| session(id)).collect();
         graph.add_declared_needs(&sessions);
         graph.check_acyclic(&sessions)?;
-        graph.add_coverage_needs(&sessions);
+        graph.add_coverage_needs(&sessions, history);
         graph.add_memory_needs(&sessions);
         graph.add_notify_needs(&sessions);
-        graph.add_locks(&sessions);
+        graph.add_locks(&sessions, options);
+        graph.add_command_locks(&sessions, history);
         graph.add_learned_conflicts(&sessions, &options.learned_conflicts);
         Ok(graph)
     }
@@ -129,16 +131,22 @@ impl SessionGraph {
     }
 
     /// Orders sessions that combine or report coverage data after all that write it.
-    fn add_coverage_needs(&mut self, sessions: &[&Session]) {
+    ///
+    /// What a session does is known from the commands of its last run, or else from its source.
+    fn add_coverage_needs(&mut self, sessions: &[&Session], history: &SessionHistory) {
+        let data: Vec<CoverageRole> =
+            sessions.iter().map(|session| CoverageRole::new(session, history.shared_resources(session))).collect();
         for reader in 0..self.nodes.len() {
-            if !sessions[reader].coverage.reads || sessions[reader].coverage.writes.is_some() {
+            if !data[reader].reads {
                 continue;
             }
             let waits_for_reader = self.transitive_dependents(reader);
             for writer in 0..self.nodes.len() {
-                let Some(data) = &sessions[writer].coverage.writes else { continue };
+                // A session that adds to data of others has its place among them.
+                let is_later = data[reader].writes.is_some() && writer > reader;
+                let Some(data_file) = data[writer].writes.clone().filter(|_| !is_later) else { continue };
                 if writer != reader && !waits_for_reader[writer] {
-                    self.add_need(reader, writer, NeedOrigin::Coverage { data_file: data.display().to_string() });
+                    self.add_need(reader, writer, NeedOrigin::Coverage { data_file });
                 }
             }
         }
@@ -183,33 +191,35 @@ impl SessionGraph {
         }
     }
 
-    /// Adds the locks of settings, one lock for each coverage data file and one for each environment that sessions
-    /// share.
-    fn add_locks(&mut self, sessions: &[&Session]) {
+    /// Adds the locks of settings, and one for each environment that the noxfile gives to several sessions.
+    fn add_locks(&mut self, sessions: &[&Session], options: &RunOptions) {
         let mut shared: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        // A session that combines coverage data reads data files of any name: it holds the lock of each.
-        let data = |session: &Session| session.coverage.writes.as_ref().map(|data| data.display().to_string());
-        let mut files: Vec<String> = sessions.iter().filter(|s| !s.coverage.own_file).filter_map(|s| data(s)).collect();
-        files.sort_unstable();
-        files.dedup();
         for (index, session) in sessions.iter().enumerate() {
-            for file in &files {
-                let writes = !session.coverage.own_file && data(session).as_ref() == Some(file);
-                if writes || session.coverage.reads {
-                    shared.entry(format!("coverage data {file}")).or_default().push(index);
-                }
-            }
             if let Some(directory) = &session.envdir {
                 shared.entry(format!("environment {}", directory.display())).or_default().push(index);
             }
-        }
-        for node in &mut self.nodes {
-            node.locks.clone_from(&node.options.locks);
+            for lock in self.nodes[index].options.locks.clone() {
+                let mut rules = options.rules_for(&session.base, &session.signatures);
+                let rule = rules.find(|rule| rule.locks.contains(&lock));
+                let location = rule.map_or(String::new(), |rule| rule.location.clone());
+                self.nodes[index].locks.add(lock, LockOrigin::Settings { location });
+            }
         }
         for (lock, holders) in shared.into_iter().filter(|(_, holders)| holders.len() > 1) {
             for holder in holders {
-                self.nodes[holder].locks.push(lock.clone());
+                self.nodes[holder].locks.add(lock.clone(), LockOrigin::Noxfile);
             }
+        }
+    }
+
+    /// Adds a lock for each resource that the commands of several sessions shared in their last runs.
+    fn add_command_locks(&mut self, sessions: &[&Session], history: &SessionHistory) {
+        let uses: Vec<&[CommandUse]> = sessions
+            .iter()
+            .map(|session| history.shared_resources(session).map(|(uses, _)| uses).unwrap_or_default())
+            .collect();
+        for (node, locks) in self.nodes.iter_mut().zip(derive_command_locks(&uses)) {
+            node.locks.extend(locks);
         }
     }
 
@@ -220,7 +230,7 @@ impl SessionGraph {
             let (Some(first), Some(second)) = (index(&conflict.first), index(&conflict.second)) else { continue };
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
             let exclusive = [one, other].iter().any(|node| node.options.exclusive == Some(true));
-            let already_separate = exclusive || one.locks.iter().any(|lock| other.locks.contains(lock));
+            let already_separate = exclusive || one.locks.conflict_with(&other.locks).is_some();
             if already_separate
                 || self.transitive_dependents(first)[second]
                 || self.transitive_dependents(second)[first]
@@ -234,9 +244,8 @@ impl SessionGraph {
                 SeparationKind::Lock => {
                     let lock = format!("trace {}", conflict.path);
                     for holder in [first, second] {
-                        if !self.nodes[holder].locks.contains(&lock) {
-                            self.nodes[holder].locks.push(lock.clone());
-                        }
+                        let origin = LockOrigin::Trace { path: conflict.path.clone() };
+                        self.nodes[holder].locks.add(lock.clone(), origin);
                     }
                 }
             }

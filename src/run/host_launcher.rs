@@ -9,7 +9,9 @@ use super::dispatcher::RunMessage;
 use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
 use super::nox_report::NoxResults;
 use super::run_tracing::RunTracing;
-use crate::project::{FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
+use crate::project::{
+    CommandUse, FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId,
+};
 use crate::record::{InstallStats, Outcome};
 
 /// Starts sessions through the host.
@@ -85,8 +87,8 @@ impl SessionLauncher for HostLauncher<'_> {
         self.host.answer_interrupt(id, allowed);
     }
 
-    fn on_attempt_finished(&mut self, id: SessionId, outcome: Outcome) {
-        self.tracing.end_session(id, outcome);
+    fn on_attempt_finished(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
+        self.tracing.end_session(id, outcome, uses);
     }
 
     fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
@@ -116,6 +118,7 @@ fn to_launch_event(message: HostMessage) -> LaunchEvent {
         HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
         HostMessage::Interrupted { id, timeout_ms } => LaunchEvent::Interrupted { id, timeout_ms },
         HostMessage::Answered { id } => LaunchEvent::Answered { id },
+        HostMessage::Waiting { id, resource } => LaunchEvent::Waiting { id, resource },
         HostMessage::Finished(finished) => LaunchEvent::Exited(to_exit_report(finished)),
     }
 }
@@ -131,6 +134,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
         notices: finished.notices,
+        uses: finished.uses,
         install: finished.installs.map(|totals| InstallStats {
             wall_ms: totals.duration_ms,
             commands: totals.commands,

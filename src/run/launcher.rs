@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::project::SessionId;
+use crate::project::{CommandUse, SessionId};
 use crate::record::{InstallStats, Outcome};
 
 /// Request to start one session.
@@ -36,8 +36,9 @@ pub trait SessionLauncher {
     /// Tells a session whose interrupted command exited with 0 whether it goes on.
     fn answer_interrupt(&mut self, _: SessionId, _allowed: bool) {}
 
-    /// Called when a session's attempt has ended and its processes have exited.
-    fn on_attempt_finished(&mut self, _: SessionId, _: Outcome) {}
+    /// Called when a session's attempt has ended and its processes have exited, with the resources that its commands
+    /// shared.
+    fn on_attempt_finished(&mut self, _: SessionId, _: Outcome, _: &[CommandUse]) {}
 
     /// Returns a conflict between a failed session and one that ran at the same time, if both are traced.
     fn find_race(&self, _failed: SessionId, _other: SessionId) -> Option<RaceConflict> {
@@ -122,6 +123,13 @@ pub enum LaunchEvent {
         /// The session.
         id: SessionId,
     },
+    /// It waits for a resource that another session uses; with `None` it continues.
+    Waiting {
+        /// The session.
+        id: SessionId,
+        /// The name of the resource.
+        resource: Option<String>,
+    },
     /// Its process has exited.
     Exited(ExitReport),
 }
@@ -149,6 +157,8 @@ pub struct ExitReport {
     pub leaked: bool,
     /// Notices about its process, a sentence each.
     pub notices: Vec<String>,
+    /// Resources that its commands shared with other sessions; `None` if its commands were not seen.
+    pub uses: Option<Vec<CommandUse>>,
 }
 
 impl ExitReport {
@@ -166,6 +176,7 @@ impl ExitReport {
             install: None,
             leaked: false,
             notices: Vec::new(),
+            uses: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod artifact_collector;
 mod attempt;
 mod capacity;
+mod coverage_files;
 mod crash_recovery;
 mod deadlines;
 mod dispatcher;
@@ -23,6 +24,7 @@ mod race_retries;
 mod run_tracing;
 mod scheduler;
 mod session_cleanup;
+mod session_locks;
 mod session_resources;
 mod shard;
 mod timeout_context;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::graph::{GraphError, SessionGraph, SessionIndex, reachable_from};
 use super::options::{CpuCount, RetryPolicy, RunOptions, SessionOptions};
 use super::scheduler::{Scheduler, SchedulerTask};
+use super::session_locks::{SessionLocks, find_incompatible};
 use super::worker_share::{ShareInput, compute_shares};
 use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
 use crate::provision::{CacheMode, ProvisionOptions};
-use crate::record::{CacheStats, Outcome, SessionHistory, SessionSpec, UsualStats};
+use crate::record::{CacheStats, LockDetails, Outcome, SessionHistory, SessionSpec, UsualStats};
 use crate::trace::PlannedOrdering;
 
 /// Everything a run will do. Indexed by [`SessionIndex`].
@@ -22,6 +23,8 @@ pub struct RunPlan {
     pub memory: u64,
     /// Sessions in nox's order.
     pub sessions: Vec<PlannedSession>,
+    /// Whether they run one after another in that order, as under nox.
+    pub in_nox_order: bool,
 }
 
 /// One session of a plan.
@@ -85,7 +88,7 @@ impl RunPlan {
         history: &SessionHistory,
         capacity: RunCapacity,
     ) -> Result<Self, GraphError> {
-        let graph = SessionGraph::new(manifest, options)?;
+        let graph = SessionGraph::new(manifest, options, history)?;
         let slots = options.jobs.map_or(capacity.slots, usize::from).max(1);
         let known: Vec<u64> = graph
             .nodes
@@ -105,10 +108,9 @@ impl RunPlan {
             let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log_stem);
             planned.env.splice(0..0, install_variables(session, &options.provision));
             planned.spec.needs = graph.session_needs(manifest, SessionIndex(index));
-            planned.spec.locks.clone_from(&node.locks);
+            planned.set_locks(&node.locks);
             planned.task.needs =
                 node.needs.iter().map(|(needed, origin)| (*needed, origin.requires_success())).collect();
-            planned.task.locks.clone_from(&node.locks);
             planned.task.duration = usual.map_or(assumed_duration, |usual| usual.wall_ms.max(1));
             let usual = usual.and_then(|usual| Some((usual.wall_ms, usual.cpu_ms?)));
             share_inputs.push((
@@ -120,7 +122,7 @@ impl RunPlan {
         for (planned, share) in sessions.iter_mut().zip(compute_shares(&share_inputs, slots)) {
             planned.worker_share = share;
         }
-        Ok(Self { slots, memory: capacity.memory, sessions })
+        Ok(Self { slots, memory: capacity.memory, sessions, in_nox_order: false })
     }
 
     /// Adds a session that another one notified and returns its index; the scheduler decides what it waits for.
@@ -190,6 +192,7 @@ impl RunPlan {
 
     /// Makes each session wait for the one before it, in nox's order as far as needs allow; returns that order.
     pub(crate) fn make_sequential(&mut self) -> Vec<SessionIndex> {
+        self.in_nox_order = true;
         let order = self.sequential_order();
         for pair in order.windows(2) {
             let needs = &mut self[pair[1]].task.needs;
@@ -244,7 +247,8 @@ impl RunPlan {
                 return Some(format!("{} runs alone", session.spec.name));
             }
         }
-        let shared = one.task.locks.iter().find(|lock| other.task.locks.contains(lock))?;
+        let shared = one.task.locks.iter().find(|lock| other.task.locks.contains(lock)).cloned();
+        let shared = shared.or_else(|| find_incompatible(&one.task.uses, &other.task.uses))?;
         Some(format!("lock {shared}"))
     }
 }
@@ -264,6 +268,13 @@ impl IndexMut<SessionIndex> for RunPlan {
 }
 
 impl PlannedSession {
+    fn set_locks(&mut self, locks: &SessionLocks) {
+        self.spec.locks.clone_from(&locks.names);
+        self.spec.lock_details.clone_from(&locks.details);
+        self.task.locks.clone_from(&locks.names);
+        self.task.uses.clone_from(&locks.uses);
+    }
+
     /// Plans a session by its noxfile and settings, without the needs that the graph adds.
     fn new(
         session: &Session,
@@ -282,6 +293,7 @@ impl PlannedSession {
                 description: session.description.clone(),
                 needs: Vec::new(),
                 locks: options.locks.clone(),
+                lock_details: LockDetails::default(),
                 exclusive,
                 cpus,
                 usual_ms: usual.map(|usual| usual.wall_ms),
@@ -289,6 +301,7 @@ impl PlannedSession {
             task: SchedulerTask {
                 needs: Vec::new(),
                 locks: options.locks.clone(),
+                uses: Vec::new(),
                 cpus,
                 exclusive,
                 memory: options.memory.or(usual.and_then(|usual| usual.peak_memory)).unwrap_or(0),

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::launcher::{LaunchRequest, OrderConflict, RaceConflict};
 use super::options::NamedChoice;
-use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
+use crate::project::{CommandUse, NoxfileManifest, SeccompSetup, SessionId};
 use crate::record::Outcome;
 use crate::trace::{
-    AccessConflict, ConflictKind, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary, SessionAccesses,
-    SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts, probe_tracing,
-    save_trace_results, trace_context,
+    AccessConflict, ConflictKind, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary, SeparateFiles,
+    SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts,
+    probe_tracing, save_trace_results, trace_context,
 };
 
 /// Libraries that the dynamic linker loads into every program.
@@ -155,10 +155,11 @@ impl RunTracing {
         Ok(Some(TracedLaunch { socket, setup, env }))
     }
 
-    /// Stores the accesses of a session whose attempt has ended.
-    pub(super) fn end_session(&mut self, id: SessionId, outcome: Outcome) {
+    /// Stores the accesses of a session whose attempt has ended; `uses` are the resources that its commands shared.
+    pub(super) fn end_session(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
         let Some(tracer) = self.active.remove(&id) else { return };
-        self.finished.insert(id, tracer.accesses());
+        let accesses = SessionAccesses { kept_apart: SeparateFiles::from_uses(uses), ..tracer.accesses() };
+        self.finished.insert(id, accesses);
         if let Some(learning) = &mut self.learning {
             learning.tree_scan = None;
             if outcome == Outcome::Passed {

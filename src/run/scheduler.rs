@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 
 use super::graph::{SessionIndex, reachable_from, reverse_edges};
+use super::session_locks::find_incompatible;
+use crate::project::CommandUse;
 use crate::record::{Outcome, lock_totals, longest_chains};
 
 /// One session as the scheduler sees it.
@@ -12,6 +14,8 @@ pub struct SchedulerTask {
     pub needs: Vec<(SessionIndex, bool)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
+    /// Resources that it uses beside sessions that use them in a compatible way.
+    pub uses: Vec<CommandUse>,
     /// Slots that it takes (setting `cpus`), at least 1; a larger number than exists means all.
     pub cpus: usize,
     /// Whether it must run alone.
@@ -116,6 +120,7 @@ impl Scheduler {
         let mut running = self.count_running();
         let mut memory = self.running_tasks().map(|task| task.memory).sum::<u64>();
         let mut unavailable_locks: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
+        let mut used: Vec<CommandUse> = self.running_tasks().flat_map(|task| task.uses.clone()).collect();
         if self.running_tasks().any(|task| task.exclusive) {
             return Vec::new();
         }
@@ -126,12 +131,14 @@ impl Scheduler {
         for session in self.ready_sessions(&urgency) {
             let task = &self.tasks[session.0];
             let cpus = task.cpus.clamp(1, self.slots);
-            let locked = task.locks.iter().any(|lock| unavailable_locks.contains(lock));
+            let locked = task.locks.iter().any(|lock| unavailable_locks.contains(lock))
+                || find_incompatible(&task.uses, &used).is_some();
             let exclusivity_ok = !task.exclusive || running == 0;
             // A session that needs more memory than exists runs alone.
             let fits = self.memory == 0 || running == 0 || memory.saturating_add(task.memory) <= self.memory;
             if locked {
                 unavailable_locks.extend(task.locks.iter().cloned());
+                used.extend(task.uses.iter().cloned());
                 continue;
             }
             if cpus > free.len() || !exclusivity_ok || !fits {
@@ -139,6 +146,7 @@ impl Scheduler {
             }
             let slots: Vec<usize> = free.drain(..cpus).collect();
             unavailable_locks.extend(task.locks.iter().cloned());
+            used.extend(task.uses.iter().cloned());
             running += 1;
             memory = memory.saturating_add(task.memory);
             let exclusive = task.exclusive;

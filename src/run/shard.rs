@@ -77,7 +77,7 @@ impl ShardPlan {
         history: &SessionHistory,
         count: NonZeroUsize,
     ) -> Result<Self, GraphError> {
-        let graph = SessionGraph::new(manifest, options)?;
+        let graph = SessionGraph::new(manifest, options, history)?;
         let usual: Vec<Option<u64>> = graph
             .nodes
             .iter()

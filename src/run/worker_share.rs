@@ -2,6 +2,7 @@
 
 use super::graph::{reachable_from, reverse_edges};
 use super::scheduler::SchedulerTask;
+use super::session_locks::find_incompatible;
 use crate::record::{lock_totals, longest_chains, slot_work};
 
 /// Inputs of a session's share, in addition to its task.
@@ -61,7 +62,8 @@ fn can_overlap(sessions: &[(SchedulerTask, ShareInput)], reachable: &[Vec<bool>]
 }
 
 fn have_common_lock(sessions: &[(SchedulerTask, ShareInput)], one: usize, other: usize) -> bool {
-    sessions[one].0.locks.iter().any(|lock| sessions[other].0.locks.contains(lock))
+    let (one, other) = (&sessions[one].0, &sessions[other].0);
+    one.locks.iter().any(|lock| other.locks.contains(lock)) || find_incompatible(&one.uses, &other.uses).is_some()
 }
 
 /// Returns for each session the usual duration of the longest chain through it: the sessions before and after it, or

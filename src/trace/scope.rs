@@ -23,11 +23,14 @@ const CACHE_FOLDER_NAMES: &[&str] = &[
     ".pytype",
     ".import_linter_cache",
     RUN_DATA_DIR,
-    "site-packages", // part of an environment
 ];
 
 /// Git's working data, which Git itself synchronizes. Refs and HEAD are tracked.
 const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
+
+/// Marker file of a virtual environment. Tools put `CACHEDIR.TAG` into environments too, but sessions that share one
+/// conflict; those of single sessions are excluded by path.
+const ENVIRONMENT_FILE: &str = "pyvenv.cfg";
 
 /// File that identifies a cache directory, by the Cache Directory Tagging Specification.
 const CACHE_TAG_FILE: &str = "CACHEDIR.TAG";
@@ -147,8 +150,10 @@ impl TraceScope {
         if let Some(known) = self.cache_tagged.get(folder) {
             return *known;
         }
-        let above = folder.parent().is_some_and(|above| self.is_cache_tagged(above));
-        let tagged = above || folder.join(CACHE_TAG_FILE).exists();
+        let is_tagged = |scope: &mut Self| {
+            folder.parent().is_some_and(|above| scope.is_cache_tagged(above)) || folder.join(CACHE_TAG_FILE).exists()
+        };
+        let tagged = !folder.join(ENVIRONMENT_FILE).exists() && is_tagged(self);
         self.cache_tagged.insert(folder.to_path_buf(), tagged);
         tagged
     }
@@ -205,6 +210,9 @@ mod tests {
         fs_err::write(root.join("cache").join(CACHE_TAG_FILE), "").unwrap();
         scope.clear_cache_tags();
         assert!(!scope.is_tracked(&root.join("cache/a/b"), false));
+        fs_err::write(root.join("cache/a/pyvenv.cfg"), "").unwrap();
+        scope.clear_cache_tags();
+        assert!(scope.is_tracked(&root.join("cache/a/lib/python3/site-packages/b.py"), false), "an environment");
         assert_eq!(scope.display_path(&root.join("a/b")), "a/b");
         assert_eq!(scope.display_path(&root), ".");
         assert_eq!(scope.display_path(Path::new("/x")), "/x");

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::project::{CommandUse, ResourceKind, UseMode};
+
 /// Accesses of one session. Paths inside the project are relative to its root, others absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionAccesses {
@@ -33,7 +35,61 @@ pub struct SessionAccesses {
     pub connected: BTreeSet<String>,
     /// Device and inode of files with several names, so that all names are recognized as one file.
     pub hard_links: BTreeMap<String, String>,
+    /// Resources that noxide keeps apart while their commands run: two sessions do not conflict on their files.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub kept_apart: BTreeSet<SeparateFiles>,
 }
+
+/// Files that commands of several sessions write, but never at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeparateFiles {
+    /// What builds of this source tree write: they take turns.
+    Build(String),
+    /// This coverage data file: each session gets its own.
+    CoverageData(String),
+    /// This environment, which sessions bring into the same state: that with this key.
+    Environment(String, String),
+}
+
+impl SeparateFiles {
+    /// Returns the files that the uses of a session's commands keep apart.
+    pub(crate) fn from_uses(uses: &[CommandUse]) -> BTreeSet<Self> {
+        let separate = |found: &CommandUse| match (found.kind, found.mode) {
+            (ResourceKind::Build, _) => Some(Self::Build(found.target.clone())),
+            (ResourceKind::CoverageData, UseMode::Private) => Some(Self::CoverageData(found.target.clone())),
+            (ResourceKind::Environment, UseMode::Sync) => {
+                Some(Self::Environment(found.target.clone(), found.key.clone()))
+            }
+            _ => None,
+        };
+        uses.iter().filter_map(separate).collect()
+    }
+
+    /// Whether a path is one of these files.
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        match self {
+            Self::Build(tree) => relative_to(path, tree).is_some_and(|inside| {
+                let is_output = |name: &str| BUILD_DIRECTORIES.contains(&name);
+                inside.split('/').next().is_some_and(is_output)
+                    || inside.split('/').any(|name| name.ends_with(".egg-info"))
+            }),
+            Self::Environment(environment, _) => path == environment || relative_to(path, environment).is_some(),
+            Self::CoverageData(data) => {
+                path.strip_prefix(data.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+            }
+        }
+    }
+}
+
+/// Returns the rest of a path below a directory, in which `.` is the project.
+fn relative_to<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    let rest = if directory == "." { path } else { path.strip_prefix(directory)?.strip_prefix('/')? };
+    Some(rest).filter(|rest| !rest.is_empty())
+}
+
+/// Directories at the root of a source tree to which build backends write.
+const BUILD_DIRECTORIES: [&str; 4] = ["build", "_skbuild", "target", ".eggs"];
 
 /// Change of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,5 +158,36 @@ impl SessionAccesses {
     /// Returns the accesses of a session that could not be traced.
     pub(crate) fn for_untraced(reason: String) -> Self {
         Self { incomplete_reasons: vec![reason], ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_builds_and_coverage_data_are_recognized() {
+        let own = SeparateFiles::Build(".".to_owned());
+        let (below, data) =
+            (SeparateFiles::Build("sub".to_owned()), SeparateFiles::CoverageData(".coverage".to_owned()));
+        let environment = SeparateFiles::Environment(".venv".to_owned(), String::new());
+        for (files, path, expected) in [
+            (&own, "build/lib/a.py", true),
+            (&own, "src/own.egg-info/PKG-INFO", true),
+            (&own, "src/build/a.py", false),
+            (&own, ".", false),
+            (&below, "sub/build", true),
+            (&below, "build", false),
+            (&below, "subway/build", false),
+            (&data, ".coverage", true),
+            (&data, ".coverage.host.pid1.X", true),
+            (&data, ".coverage-journal", true),
+            (&data, ".coveragerc", false),
+            (&environment, ".venv", true),
+            (&environment, ".venv/lib/a.py", true),
+            (&environment, ".venv2/lib/a.py", false),
+        ] {
+            assert_eq!(files.contains(path), expected, "{files:?} {path}");
+        }
     }
 }

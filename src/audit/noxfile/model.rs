@@ -384,7 +384,7 @@ pub(in super::super) mod tests {
                 "name": "lint", "base": "lint", "signatures": ["lint"], "description": "", "python": null,
                 "tags": ["fast"], "requires": [], "notifies": [], "backend": "uv", "reuse": true, "envdir": null,
                 "default": false, "allow_parallel": null, "parameters": [],
-                "coverage": {"writes": null, "own_file": false, "reads": false}
+                "coverage": {"writes": null, "reads": false}
             }]
         }))
         .unwrap();

@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::LoadFailure;
-use crate::project::{NoxfileManifest, SessionId};
+use crate::project::{CommandUse, NoxfileManifest, SessionId};
 
 /// nox's status of a finished session, and two statuses for sessions without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +156,13 @@ pub enum HostMessage {
         /// The session.
         id: SessionId,
     },
+    /// A session waits for a resource that another one uses; with `None` it continues.
+    Waiting {
+        /// The session.
+        id: SessionId,
+        /// The name of the resource.
+        resource: Option<String>,
+    },
     /// A session's process has exited.
     Finished(FinishedMessage),
 }
@@ -191,6 +198,9 @@ pub struct FinishedMessage {
     /// Totals of its installs; `None` if it made none or they were not counted.
     #[serde(default)]
     pub installs: Option<InstallTotals>,
+    /// Resources that its commands shared with other sessions; `None` if its commands were not seen.
+    #[serde(default)]
+    pub uses: Option<Vec<CommandUse>>,
 }
 
 /// Totals of a session's installs.

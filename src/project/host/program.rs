@@ -40,7 +40,7 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The files of the program, in the order of their dependencies.
-const PROGRAM_FILES: [&str; 16] = [
+const PROGRAM_FILES: [&str; 23] = [
     include_str!("program/load.py"),
     include_str!("program/source_analysis.py"),
     include_str!("program/memory_analysis.py"),
@@ -50,6 +50,13 @@ const PROGRAM_FILES: [&str; 16] = [
     include_str!("program/shared_install.py"),
     include_str!("program/bytecode.py"),
     include_str!("program/install.py"),
+    include_str!("program/command_words.py"),
+    include_str!("program/source_trees.py"),
+    include_str!("program/environments.py"),
+    include_str!("program/resource_lock.py"),
+    include_str!("program/command_uses.py"),
+    include_str!("program/coverage_data.py"),
+    include_str!("program/command_locks.py"),
     include_str!("program/capture.py"),
     include_str!("program/process_memory.py"),
     include_str!("program/session.py"),

@@ -2,7 +2,7 @@
 
 use super::{Dispatcher, RunMessage};
 use crate::provision::FinishedSession;
-use crate::record::{ArtifactList, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
+use crate::record::{ArtifactList, AttemptResult, EventKind, InstallStats, Outcome, SessionResult, SharedResources};
 use crate::run::artifact_collector::ArtifactCollector;
 use crate::run::attempt::{ConcludedAttempt, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
@@ -43,7 +43,7 @@ impl Dispatcher<'_> {
         let Some(concluded) = self.running.remove(&session).and_then(RunningAttempt::conclude) else {
             return;
         };
-        let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, slots } = concluded;
+        let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, uses, slots } = concluded;
         let name = self.session_name(session);
         if let Some(error) = log_error {
             self.emit_event(EventKind::Notice { text: format!("the log of {name} is incomplete: {error}") });
@@ -54,7 +54,9 @@ impl Dispatcher<'_> {
             add_install(progress.install.get_or_insert_default(), install);
         }
         progress.attempts.push(attempt.clone());
-        self.launcher.on_attempt_finished(self.session_id(session), attempt.outcome);
+        progress.uses = uses;
+        let uses = self.progress.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        self.launcher.on_attempt_finished(self.context.plan[session].id, attempt.outcome, uses);
         let can_retry = can_retry && !self.stopping;
         // With `--fail-fast=kill` no failure waits until the other sessions have ended.
         let may_wait = can_retry && self.context.options.fail_fast != Some(FailFast::Kill);
@@ -107,6 +109,9 @@ impl Dispatcher<'_> {
 
     /// Cleans up after a session's last attempt; its result is reported afterwards.
     pub(super) fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
+        let uses = self.progress.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        let notices = self.coverage.publish(session, uses, &self.context.manifest.root);
+        self.emit_notices(notices);
         let planned = &self.context.plan[session];
         let has_artifacts = !planned.artifacts.is_empty() && attempt.outcome != Outcome::Skipped;
         let artifacts = has_artifacts.then(|| ArtifactCollector {
@@ -141,6 +146,8 @@ impl Dispatcher<'_> {
     fn settle_session(&mut self, session: SessionIndex, outcome: Outcome, reason: String) {
         let progress = self.progress.remove(&session).unwrap_or_default();
         let (attempts, install) = (progress.attempts, progress.install);
+        let definition = self.context.manifest.sessions[self.session_id(session).0].definition.clone();
+        let shared = progress.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
         let untraced = progress.unprivileged_program;
         // The attempt that only the trace made fail does not count.
         let counted = attempts.get(usize::from(untraced.is_some())..).unwrap_or_default();
@@ -172,6 +179,7 @@ impl Dispatcher<'_> {
             attempts,
             install,
             cache: self.context.plan[session].cache.clone(),
+            shared,
         }));
         let aborts = self.scheduler.finish_session(session, outcome);
         if self.has_environment(session) {
@@ -204,6 +212,7 @@ impl Dispatcher<'_> {
             attempts,
             install: None,
             cache: None,
+            shared: None,
         }));
     }
 

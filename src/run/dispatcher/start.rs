@@ -137,6 +137,11 @@ impl Dispatcher<'_> {
         let mut env = self.context.env.clone();
         env.push(attempt.tag_variable());
         env.extend(self.context.resources.session_env(session, planned, attempt.slots()));
+        env.extend(command_locks_dir(self.context.run_dir));
+        // In nox's order each session finds and leaves the data that it does under nox.
+        if !self.context.plan.in_nox_order {
+            env.extend(self.coverage.session_env(session));
+        }
         env.extend(self.provision.session_env(session));
         env.extend(planned.env.iter().cloned());
         let required_statuses = planned
@@ -162,6 +167,15 @@ impl Dispatcher<'_> {
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
         if let Some(attempt) = self.running.get_mut(&session) {
             attempt.set_process_group(pid, now, grace_ms);
+        }
+    }
+
+    /// Handles that a session waits for a resource that another one uses, or continues.
+    pub(super) fn handle_waiting(&mut self, id: SessionId, is_waiting: bool) {
+        let Some(session) = self.session_index(id) else { return };
+        let now = self.clock.now();
+        if let Some(attempt) = self.running.get_mut(&session) {
+            attempt.set_waiting(is_waiting, now);
         }
     }
 
@@ -240,6 +254,13 @@ fn can_lower_priority(session: &PlannedSession) -> bool {
         usual >= MIN_DURATION_FOR_NICE_MS && session.timeout.is_none_or(|timeout| timeout >= could_take)
     };
     session.idle_timeout.is_none() && session.spec.usual_ms.is_some_and(is_long)
+}
+
+/// Returns the variable with the directory of the locks that commands take: one for all runs in the checkout.
+fn command_locks_dir(run_dir: &Path) -> Option<(String, String)> {
+    let runs = run_dir.parent().filter(|runs| runs.ends_with("runs"));
+    let directory = runs.and_then(Path::parent).unwrap_or(run_dir).join("locks");
+    Some(("NOXIDE_COMMAND_LOCKS".to_owned(), directory.into_os_string().into_string().ok()?))
 }
 
 /// Creates an empty file and its parent directories.

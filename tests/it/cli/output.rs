@@ -45,6 +45,7 @@ fn begin(root: &Path, names: &[String]) -> RunEvent {
         description: String::new(),
         needs: Vec::new(),
         locks: Vec::new(),
+        lock_details: Default::default(),
         exclusive: false,
         cpus: 1,
         usual_ms: None,
@@ -89,6 +90,7 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [RunEvent; 
         attempts: vec![attempt],
         install: None,
         cache: None,
+        shared: None,
     };
     let started = EventKind::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
     [RunEvent { at, kind: started }, RunEvent { at: at + 5, kind: EventKind::SessionFinished(result) }]

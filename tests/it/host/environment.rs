@@ -170,7 +170,7 @@ fn color_follows_settings_unless_flags_or_variables_override() {
 }
 
 /// What each session of a noxfile does with coverage data.
-fn uses(body: &str, files: &[(&str, &str)]) -> Vec<(String, Option<String>, bool, bool)> {
+fn uses(body: &str, files: &[(&str, &str)]) -> Vec<(String, Option<String>, bool)> {
     let project = Project::new(&format!("import nox, pathlib\n{body}"));
     for (name, text) in files {
         project.write(name, text);
@@ -178,14 +178,14 @@ fn uses(body: &str, files: &[(&str, &str)]) -> Vec<(String, Option<String>, bool
     let sessions = read(&project, &HostArgs::args(&[])).sessions.into_iter();
     sessions
         .map(|session| {
-            let CoverageUse { writes, own_file, reads } = session.coverage;
-            (session.base, writes.map(|path| path.display().to_string()), own_file, reads)
+            let CoverageUse { writes, reads } = session.coverage;
+            (session.base, writes.map(|path| path.display().to_string()), reads)
         })
         .collect()
 }
 
-fn used(name: &str, writes: Option<&str>, own_file: bool, reads: bool) -> (String, Option<String>, bool, bool) {
-    (name.to_owned(), writes.map(ToOwned::to_owned), own_file, reads)
+fn used(name: &str, writes: Option<&str>, reads: bool) -> (String, Option<String>, bool) {
+    (name.to_owned(), writes.map(ToOwned::to_owned), reads)
 }
 
 #[test]
@@ -248,21 +248,21 @@ def neither(session):
     assert_eq!(
         uses(body, &[]),
         [
-            used("plain", plain, false, false),
-            used("parallel", plain, true, false),
-            used("called", plain, false, false),
-            used("pytested", plain, false, false),
-            used("unmeasured", None, false, false),
-            used("own", plain, true, false),
-            used("fixed", Some("data/cov"), false, false),
-            used("option", Some("else"), false, false),
-            used("report", None, false, true),
-            used("globbing", None, false, true),
-            used("both", plain, false, false),
-            used("through_uv", plain, false, false),
-            used("default", plain, false, false),
-            used("each", None, false, true),
-            used("neither", None, false, false),
+            used("plain", plain, false),
+            used("parallel", plain, false),
+            used("called", plain, false),
+            used("pytested", plain, false),
+            used("unmeasured", None, false),
+            used("own", plain, false),
+            used("fixed", Some("data/cov"), false),
+            used("option", Some("else"), false),
+            used("report", None, true),
+            used("globbing", None, true),
+            used("both", plain, false),
+            used("through_uv", plain, false),
+            used("default", plain, false),
+            used("each", None, true),
+            used("neither", None, false),
         ]
     );
 }
@@ -272,15 +272,15 @@ fn coverage_is_read_from_the_projects_files() {
     let body = "@nox.session\ndef a(session): session.run('coverage', 'run', '-m', 'x')\n\
                 @nox.session\ndef b(session): session.run('pytest')\n@nox.session\ndef c(session): session.run('pytest', '--cov')\n";
     let pyproject = "[tool.coverage.run]\nparallel = true\ndata_file = 'd/cov'\n[tool.pytest.ini_options]\naddopts = '-q --cov=x'\n";
-    let with = |file: &'static str, a: bool, b: Option<&str>| {
-        vec![used("a", Some(file), a, false), used("b", b, false, false), used("c", Some(file), false, false)]
+    let with = |file: &'static str, b: Option<&str>| {
+        vec![used("a", Some(file), false), used("b", b, false), used("c", Some(file), false)]
     };
-    assert_eq!(uses(body, &[("pyproject.toml", pyproject)]), with("d/cov", true, Some("d/cov")));
+    assert_eq!(uses(body, &[("pyproject.toml", pyproject)]), with("d/cov", Some("d/cov")));
     let rc = ("  .coveragerc".trim(), "[run]\nparallel = False\n");
-    assert_eq!(uses(body, &[("pyproject.toml", pyproject), rc]), with(".coverage", false, Some(".coverage")));
-    assert_eq!(uses(body, &[("setup.cfg", "[coverage:run]\nparallel = yes\n")]), with(".coverage", true, None));
-    assert_eq!(uses(body, &[("tox.ini", "[pytest]\naddopts = --cov\n")]), with(".coverage", false, Some(".coverage")));
-    assert_eq!(uses(body, &[("pyproject.toml", "[[broken")]), with(".coverage", false, None));
+    assert_eq!(uses(body, &[("pyproject.toml", pyproject), rc]), with(".coverage", Some(".coverage")));
+    assert_eq!(uses(body, &[("setup.cfg", "[coverage:run]\nparallel = yes\n")]), with(".coverage", None));
+    assert_eq!(uses(body, &[("tox.ini", "[pytest]\naddopts = --cov\n")]), with(".coverage", Some(".coverage")));
+    assert_eq!(uses(body, &[("pyproject.toml", "[[broken")]), with(".coverage", None));
 }
 
 /// A search in these folders only.

@@ -24,6 +24,7 @@ pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> Recorde
             description: format!("Does what {name} does"),
             needs: Vec::new(),
             locks: Vec::new(),
+            lock_details: Default::default(),
             exclusive: false,
             cpus: 1,
             usual_ms: None,
@@ -36,6 +37,7 @@ pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> Recorde
             attempts: vec![attempt(1, Outcome::Passed, start, start + wall, slot, &name.slug())],
             install: None,
             cache: None,
+            shared: None,
         }),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use noxide::project::{CoverageUse, MemoryUse, Session, SessionId};
-use noxide::record::{NeedOrigin, SessionHistory};
+use noxide::record::{LockOrigin, NeedOrigin, SessionHistory};
 use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionIndex, SessionRule};
 
 use crate::support::{covered_session, manifest, rule, session};
@@ -34,7 +34,9 @@ fn requires_and_settings_make_needs() {
     let test = Session { requires: vec![SessionId(0), SessionId(3)], ..session("test") };
     let mut all = manifest(vec![build, test, session("docs-3.11"), session("not-selected")]);
     all.queue.pop();
-    let graph = SessionGraph::new(&all, &with(vec![after("docs", &["te*", "docs-*", "nowhere"])])).unwrap();
+    let graph =
+        SessionGraph::new(&all, &with(vec![after("docs", &["te*", "docs-*", "nowhere"])]), &SessionHistory::default())
+            .unwrap();
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
     assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
@@ -47,7 +49,7 @@ fn a_cycle_is_rejected_by_name() {
     first.requires = vec![SessionId(1)];
     let all = manifest(vec![first, session("second"), session("third"), session("beside")]);
     let rules = vec![after("second", &["third"]), after("third", &["first"]), after("beside", &["first"])];
-    let error = SessionGraph::new(&all, &with(rules)).unwrap_err();
+    let error = SessionGraph::new(&all, &with(rules), &SessionHistory::default()).unwrap_err();
     let GraphError::Cycle(steps) = &error;
     assert_eq!(steps.len(), 3);
     assert_eq!(
@@ -58,21 +60,19 @@ fn a_cycle_is_rejected_by_name() {
 }
 
 #[test]
-fn coverage_reports_run_last_and_writers_of_one_file_are_locked() {
+fn coverage_reports_run_last_and_writers_need_no_lock() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let all = manifest(vec![
         report,
-        covered_session("tests-3.11", ".coverage", false),
-        covered_session("tests-3.12", ".coverage", false),
-        covered_session("own", ".coverage", true),
+        covered_session("tests-3.11", ".coverage"),
+        covered_session("tests-3.12", ".coverage"),
+        covered_session("own", ".coverage"),
         session("lint"),
     ]);
-    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
     let data = NeedOrigin::Coverage { data_file: ".coverage".to_owned() };
     assert_eq!(needs(&graph, 0), [(1, data.clone()), (2, data.clone()), (3, data)]);
-    assert_eq!(graph.nodes[1].locks, ["coverage data .coverage"]);
-    assert_eq!(graph.nodes[2].locks, graph.nodes[1].locks);
-    assert!(graph.nodes[3].locks.is_empty() && graph.nodes[4].locks.is_empty());
+    assert!(graph.nodes.iter().all(|node| node.locks.names.is_empty()), "each has a data file of its own");
 }
 
 #[test]
@@ -91,23 +91,24 @@ fn sessions_that_share_a_variable_keep_their_order() {
         sharing("own", &["CACHE"], &["V"], &["CACHE"]),
         sharing("reader", &["V", "LIST"], &[], &[]),
     ]);
-    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
     let memory = |name: &str| NeedOrigin::Memory { name: name.to_owned() };
     assert!(needs(&graph, 0).is_empty() && needs(&graph, 1).is_empty(), "nothing was changed before");
     assert_eq!(needs(&graph, 2), [(1, memory("LIST"))], "each adds to what the other left");
     assert!(needs(&graph, 3).is_empty(), "it sets V for itself, and nobody only reads CACHE");
     assert_eq!(needs(&graph, 4), [(1, memory("LIST")), (2, memory("LIST")), (3, memory("V"))]);
     all.sessions[1].requires = vec![SessionId(4)];
-    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert_eq!(needs(&graph, 4), [(3, memory("V"))], "what is declared wins: one and then two come after it");
 }
 
 #[test]
 fn declared_settings_override_derived_ones() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
-    let mut tests = covered_session("tests", ".coverage", false);
+    let mut tests = covered_session("tests", ".coverage");
     tests.requires = vec![SessionId(0)];
-    let graph = SessionGraph::new(&manifest(vec![report, tests]), &RunOptions::default()).unwrap();
+    let graph =
+        SessionGraph::new(&manifest(vec![report, tests]), &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert!(needs(&graph, 0).is_empty());
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)]);
 }
@@ -118,16 +119,16 @@ fn a_notified_session_that_is_also_selected_waits_for_those_before_it_that_notif
     tests.notifies = vec!["report".to_owned(), "early".to_owned(), "unknown".to_owned()];
     let publish = Session { requires: vec![SessionId(3)], notifies: vec!["report".to_owned()], ..session("publish") };
     let all = manifest(vec![session("early"), tests, session("lint"), session("report"), publish]);
-    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert_eq!(needs(&graph, 3), [(1, NeedOrigin::Notify)], "neither lint nor publish, which comes later");
     assert_eq!(needs(&graph, 0), [], "it comes before tests under nox too");
     let mut each_other = manifest(vec![session("a"), session("b")]);
     each_other.sessions[0].notifies = vec!["b".to_owned()];
     each_other.sessions[1].notifies = vec!["a".to_owned()];
-    let graph = SessionGraph::new(&each_other, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&each_other, &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert_eq!((needs(&graph, 0), needs(&graph, 1)), (Vec::new(), vec![(0, NeedOrigin::Notify)]));
     let after = with(vec![after("tests", &["report"])]);
-    let graph = SessionGraph::new(&all, &after).unwrap();
+    let graph = SessionGraph::new(&all, &after, &SessionHistory::default()).unwrap();
     assert_eq!((needs(&graph, 3), needs(&graph, 1).len()), (Vec::new(), 1), "settings take precedence");
 }
 
@@ -140,10 +141,13 @@ fn sessions_of_one_environment_run_one_after_another() {
         Session { envdir: Some(PathBuf::from(".nox/c")), ..session("c") },
     ]);
     let locked = SessionRule { locks: vec!["db".to_owned()], ..rule("a") };
-    let graph = SessionGraph::new(&all, &with(vec![locked])).unwrap();
-    assert_eq!(graph.nodes[0].locks, ["db", "environment .nox/shared"]);
-    assert_eq!(graph.nodes[1].locks, ["environment .nox/shared"]);
-    assert!(graph.nodes[2].locks.is_empty());
+    let graph = SessionGraph::new(&all, &with(vec![locked]), &SessionHistory::default()).unwrap();
+    assert_eq!(graph.nodes[0].locks.names, ["db", "environment .nox/shared"]);
+    let origins = &graph.nodes[0].locks.details.origins;
+    assert_eq!(origins["db"], LockOrigin::Settings { location: "noxide.toml:3".to_owned() });
+    assert_eq!(origins["environment .nox/shared"], LockOrigin::Noxfile);
+    assert_eq!(graph.nodes[1].locks.names, ["environment .nox/shared"]);
+    assert!(graph.nodes[2].locks.names.is_empty());
 }
 
 #[test]

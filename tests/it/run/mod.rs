@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod command;
+mod coverage_data;
 mod dispatcher;
 mod graph;
 mod install_calls;
@@ -18,5 +19,6 @@ mod run_data;
 mod schedule;
 mod session_resources;
 mod shared_memory;
+mod shared_resources;
 mod terminal;
 mod two_runs;

@@ -14,6 +14,7 @@ fn session_spec(name: &str) -> SessionSpec {
         description: String::new(),
         needs: Vec::new(),
         locks: Vec::new(),
+        lock_details: Default::default(),
         exclusive: false,
         cpus: 1,
         usual_ms: None,
@@ -57,7 +58,7 @@ fn finished(name: &str, outcome: Outcome, attempts: Vec<AttemptResult>) -> RunEv
     let flaky = outcome == Outcome::Passed && attempts.len() > 1;
     let session = SessionName::new(name);
     let reason = String::new();
-    let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None };
+    let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None, shared: None };
     RunEvent { at, kind: EventKind::SessionFinished(result) }
 }
 

@@ -33,6 +33,7 @@ fn work(at: usize) -> impl Strategy<Value = SchedulerTask> {
                 needs.into_iter().map(|(n, must)| (SessionIndex(n), must)).collect()
             },
             locks: locks.into_iter().map(str::to_owned).collect(),
+            uses: Vec::new(),
             cpus,
             exclusive,
             memory,

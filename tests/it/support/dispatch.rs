@@ -101,6 +101,7 @@ pub(crate) fn finished(id: SessionId, outcome: Outcome) -> RunMessage {
         install: None,
         leaked: false,
         notices: Vec::new(),
+        uses: None,
     };
     RunMessage::Launch(LaunchEvent::Exited(report))
 }

@@ -138,6 +138,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
                 }
             }
             HostMessage::Interrupted { .. } | HostMessage::Answered { .. } => panic!("nothing was interrupted"),
+            HostMessage::Waiting { .. } => {}
             HostMessage::Finished(finished) => {
                 running.retain(|id| *id != finished.id);
                 results.push((finished.id, finished.status));

@@ -30,12 +30,13 @@ pub fn session(name: &str) -> Session {
         file: None,
         line: None,
         source: None,
+        definition: None,
     }
 }
 
 /// A session that writes coverage data to this file.
-pub fn covered_session(name: &str, data: &str, own_file: bool) -> Session {
-    let coverage = CoverageUse { writes: Some(PathBuf::from(data)), own_file, reads: false };
+pub fn covered_session(name: &str, data: &str) -> Session {
+    let coverage = CoverageUse { writes: Some(PathBuf::from(data)), reads: false };
     Session { coverage, ..session(name) }
 }
 

@@ -28,8 +28,9 @@ CONSTRAINTS = ("UV_CONSTRAINT", "PIP_CONSTRAINT", "UV_OVERRIDE", "UV_BUILD_CONST
 class Installs:
     """The installs of one session."""
 
-    def __init__(self, nox, runner, skips):
+    def __init__(self, nox, runner, locks, skips):
         self.nox = nox
+        self.locks = locks
         self.runner = runner
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INDEX_MAX_AGE", 0))
@@ -62,6 +63,7 @@ class Installs:
         since = time.monotonic()
         self.is_installing = True
         try:
+            self.locks.hold_for_install(session, words if install.__name__ == "install" else None, args, kwargs)
             # The output of a command that nox captures is not known without running it.
             has_output = returned is not None and kwargs.get("silent")
             install_digest = None if has_output else self.compute_digest(session, words, kwargs)
@@ -310,9 +312,9 @@ def list_dists(location):
     return found
 
 
-def wrap_installs(nox, runner):
+def wrap_installs(nox, runner, locks):
     """Counts the installs of a session; with NOXIDE_INSTALL_MODE=skip, also skips unneeded ones."""
-    installs = Installs(nox, runner, os.environ.pop("NOXIDE_INSTALL_MODE", "") == "skip")
+    installs = Installs(nox, runner, locks, os.environ.pop("NOXIDE_INSTALL_MODE", "") == "skip")
     session_class = nox.sessions.Session
 
     def wrap(name, arguments_of, returned=None):

@@ -73,6 +73,7 @@ def describe_session(nox, loaded, runner, numbers):
         "file": None if file is None else path_json(file),
         "line": line,
         "source": analysis.source,
+        "definition": definition(runner, analysis),
     }
 
 
@@ -81,6 +82,15 @@ def report_keys(nox, loaded):
     if not loaded.runners:
         return []
     return list(nox.sessions.Result(loaded.runners[0], nox.sessions.Status.SUCCESS).serialize())
+
+
+def definition(runner, analysis):
+    """Returns a digest of what determines the commands of a session; None if its source is unknown."""
+    if analysis.source is None:
+        return None
+    posargs = list(map(str, getattr(runner, "posargs", None) or []))
+    facts = [runner.friendly_name, analysis.source, posargs, safe_repr(getattr(runner.func, "call_spec", None))]
+    return _imp.source_hash(0, json.dumps(facts).encode("utf-8", "surrogateescape")).hex()
 
 
 def path_json(path):

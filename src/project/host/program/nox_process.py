@@ -53,7 +53,7 @@ def describe_listed(listed, missing):
             "name": facts["session"], "base": facts["name"], "signatures": [facts["session"]],
             "description": facts.get("description") or "", "python": python if isinstance(python, str) else None,
             "tags": facts.get("tags") or [], "backend": "unknown", "reuse": False, "envdir": None, "default": True,
-            "allow_parallel": None, "notifies": [], "coverage": {"writes": None, "own_file": False, "reads": False},
+            "allow_parallel": None, "notifies": [], "coverage": {"writes": None, "reads": False},
             "parameters": [[str(k), str(v)] for k, v in (facts.get("call_spec") or {}).items()],
             "requires": [i for i, other in enumerate(listed.sessions)
                          if other["session"] in required or other["name"] in required],

@@ -204,6 +204,8 @@ class Host:
                 self.channel.send({"type": "interrupted", "id": running.id, "timeout_ms": message["interrupted"]})
             elif "answered" in message:
                 self.channel.send({"type": "answered", "id": running.id})
+            elif "waiting" in message:
+                self.channel.send({"type": "waiting", "id": running.id, "resource": message["waiting"]})
             elif "notify" in message:
                 self.channel.send({"type": "notify", "id": running.id, "target": message["notify"],
                                    "matches": message["matches"], "posargs": message["posargs"]})
@@ -255,6 +257,7 @@ class Host:
             "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
             "installs": result.get("installs"),
+            "uses": result.get("uses"),
             "leaked": result.get("leaked", False),
             "entry": result.get("entry"),
             "notices": notices,

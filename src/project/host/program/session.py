@@ -253,7 +253,8 @@ def run_session(loaded, request, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
-    installs = wrap_installs(nox, runner)
+    locks = wrap_commands(nox, runner, answers)
+    installs = wrap_installs(nox, runner, locks)
     if request.get("memory"):
         apply_memory(loaded, request["memory"])
     before = MemorySnapshot(loaded, None if request.get("memory") else loaded.globals)
@@ -262,6 +263,7 @@ def run_session(loaded, request, answers):
     since = time.monotonic()
     last = capture_last_error()
     try:
+        locks.hold_project_files()
         result = nox.tasks.run_manifest([runner], config)[0]
         reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
         answer = {"status": result.status.name, "reason": reason, "entry": report_entry(result.serialize())}
@@ -276,6 +278,8 @@ def run_session(loaded, request, answers):
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": describe_error(error)}
     answer["installs"] = installs.totals()
+    if request.get("posargs") is None:  # what a session does with other arguments is not known for the next run
+        answer["uses"] = locks.facts
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
     answer["memory"] = before.changes_until(MemorySnapshot(loaded))

@@ -19,12 +19,12 @@ class SourceAnalysis:
 
     def __init__(self):
         self.writes = False
-        self.parallel = False
         self.reads = False
-        self.combines = False
         self.pytest = False
         self.file = None
         self.file_varies = False
+        # Whether code other than a command names data files.
+        self.names_data_file = False
         self.notifies = []
         self.source = None
         self.installs = []
@@ -47,23 +47,14 @@ def analyze_source(function):
 def coverage_facts(analysis):
     """Returns the `CoverageUse` of a session; if unknown, it neither reads nor writes."""
     if not (analysis.writes or analysis.reads or analysis.pytest):
-        return {"writes": None, "own_file": False, "reads": False}
+        return {"writes": None, "reads": False}
     configured = coverage_configuration()
     if analysis.pytest and configured["addopts"]:
         analysis.writes = True
     data = os.environ.get("COVERAGE_FILE") or configured["data_file"]
-    own = analysis.parallel or (configured["parallel"] and analysis.writes and not analysis.pytest)
-    if analysis.combines and analysis.writes:
-        own = False  # it combines files that others wrote
-    if analysis.file_varies:
-        own = True
-    elif analysis.file:
-        data, own = analysis.file, own and analysis.parallel
-    return {
-        "writes": data if analysis.writes else None,
-        "own_file": bool(analysis.writes and own),
-        "reads": analysis.reads and not analysis.writes,
-    }
+    if analysis.file and not analysis.file_varies:
+        data = analysis.file
+    return {"writes": data if analysis.writes else None, "reads": analysis.reads and not analysis.writes}
 
 
 def unwrapped_code(function):
@@ -111,6 +102,7 @@ def read_function(path, line, analysis):
         seen.add(node.name)
         analysis.memory.add_function(node, tree, variable_prefix(path))
         source.append(statement_source(node, lines))
+        analysis.names_data_file = analysis.names_data_file or names_data_file(node)
         for call in ast.walk(node):
             if isinstance(call, ast.Name):
                 used_names.add(call.id)
@@ -135,6 +127,25 @@ def variable_prefix(path):
     module = sys.modules.get(NOXFILE_MODULE)
     name = os.path.splitext(os.path.basename(path))[0]
     return "" if os.path.abspath(path) == os.path.abspath(getattr(module, "__file__", path)) else name + "."
+
+
+def names_data_file(node):
+    """Whether code names a coverage data file, except in commands and as the value of COVERAGE_FILE."""
+    if isinstance(node, ast.Call):
+        if getattr(node.func, "attr", getattr(node.func, "id", "")).startswith(("run", "_run", "notify", "log")):
+            return False
+    elif isinstance(node, ast.Dict):
+        pairs = [value for key, value in zip(node.keys, node.values)
+                 if key is None or constant_string(key) != "COVERAGE_FILE"]
+        return any(names_data_file(value) for value in pairs)
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        index = node.targets[0].slice
+        if "COVERAGE_FILE" in (constant_string(getattr(index, "value", index)), constant_string(index)):
+            return False
+    text = constant_string(node)
+    if text is not None:
+        return re.search(r"(^|/)\.coverage(\.|$)", text) is not None
+    return any(names_data_file(child) for child in ast.iter_child_nodes(node))
 
 
 def statement_source(node, lines):
@@ -180,14 +191,12 @@ def analyze_call(call, function, tree, analysis):
         if command == "run":
             analysis.writes = True
             own = rest[: next((i for i, w in enumerate(rest) if w == "-m" or w.endswith(".py")), len(rest))]
-            analysis.parallel = analysis.parallel or any(w in ("-p", "--parallel-mode", "--parallel") for w in own)
             for i, word in enumerate(own):
                 if word.startswith("--data-file"):
                     value = word[12:] if "=" in word else (own + [""])[i + 1]
                     analysis.file_varies, analysis.file = "*" in value or not value, value
         elif command in REPORTS:
             analysis.reads = True
-            analysis.combines = analysis.combines or command == "combine"
     elif "--no-cov" not in rest:
         analysis.pytest = True
         if any(word == "--cov" or word.startswith("--cov=") for word in rest):
@@ -246,7 +255,7 @@ def constant_string(node):
 
 
 def coverage_configuration():
-    """Returns the configuration of coverage.py in the project: parallel mode, data file, `--cov` in pytest's addopts."""
+    """Returns the configuration of coverage.py in the project: data file, `--cov` in pytest's addopts."""
     if not CONFIGURATION:
         pyproject = read_toml("pyproject.toml")
         run = first_section()
@@ -257,7 +266,6 @@ def coverage_configuration():
         for path, section in (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
             addopts.append((read_ini(path, section) or {}).get("addopts", ""))
         CONFIGURATION.append({
-            "parallel": str(run.get("parallel", "")).strip().lower() in ("true", "1", "yes", "on"),
             "data_file": str(run.get("data_file", "") or ".coverage").strip(),
             "addopts": any(re.search(r"(^|\s)--cov(=|\s|$)", text) for text in addopts),
         })

@@ -1,0 +1,105 @@
+"""Locks of resources that sessions share, held by open files: the kernel releases them if a session is killed.
+
+Part of noxide's host program.
+"""
+
+import contextlib
+
+# How many sessions that share a resource are named.
+MAX_NAMES = 4
+
+
+class ResourceUse:
+    """How a session uses a resource: alone (`exclusive`), or beside compatible uses (`sync`, `use`, with a key)."""
+
+    def __init__(self, mode, key=""):
+        self.mode = mode
+        self.key = key
+
+    def is_compatible(self, other):
+        if "exclusive" in (self.mode, other.mode):
+            return False
+        return self.mode == other.mode == "use" or self.key == other.key
+
+    def covers(self, other):
+        """Whether a session that holds the resource in this way may also use it in the other way."""
+        if self.mode == "exclusive":
+            return True
+        return other.mode == "use" or self.mode == other.mode and self.key == other.key
+
+    def facts(self):
+        return [self.mode, self.key]
+
+
+class ResourceLock:
+    """The lock of one resource in a directory of locks."""
+
+    def __init__(self, directory, name):
+        self.name = name
+        self.base = os.path.join(directory, digest(name.encode("utf-8", "surrogateescape"))[:32])
+        self.file = None
+        self.use = None
+        self.token = None
+        # Whether another session had the resource since this one released it.
+        self.was_taken = False
+
+    @contextlib.contextmanager
+    def gate(self):
+        """Excludes other processes for the few system calls of one change."""
+        import fcntl
+
+        os.makedirs(os.path.dirname(self.base), exist_ok=True)
+        with open(self.base + ".gate", "a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            yield
+
+    def try_acquire(self, use, session):
+        """Acquires the lock, or changes how it is held. Returns the sessions that prevent it; None if it is acquired."""
+        import fcntl
+
+        with self.gate():
+            file = self.file or open(self.base + ".held", "a")
+            last = self.read_state({"token": None, "sessions": [], "uses": []})
+            state = {"token": "%d.%d" % (os.getpid(), time.monotonic_ns()), "sessions": [], "uses": []}
+            is_alone = try_flock(file, fcntl.LOCK_EX)
+            if not is_alone:
+                state = last
+                compatible = all(use.is_compatible(ResourceUse(*other)) for other in state["uses"])
+                if not compatible or not try_flock(file, fcntl.LOCK_SH):
+                    if self.file is not None:
+                        try_flock(file, fcntl.LOCK_SH)  # only an attempt for more lost it
+                    else:
+                        file.close()
+                    return [name for name in state["sessions"] if name != session] or ["another run"]
+            self.was_taken = self.file is None and self.token is not None and last["token"] != self.token
+            state["sessions"] = ([name for name in state["sessions"] if name != session] + [session])[-MAX_NAMES:]
+            if use.facts() not in state["uses"]:
+                state["uses"].append(use.facts())
+            with open(self.base, "w", encoding="utf-8") as out:
+                json.dump(state, out)
+            if is_alone and use.mode != "exclusive":
+                fcntl.flock(file, fcntl.LOCK_SH)
+            self.file, self.use, self.token = file, use, state["token"]
+        return None
+
+    def read_state(self, default):
+        try:
+            with open(self.base, encoding="utf-8") as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return default
+
+    def release(self):
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+
+def try_flock(file, operation):
+    import fcntl
+
+    try:
+        fcntl.flock(file, operation | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
