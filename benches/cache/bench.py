@@ -28,14 +28,14 @@ Step = tuple[Callable[[], None], Callable[[], None]]
 class Bench:
     """A project installed once, a store filled from it, and the commands that are compared."""
 
-    def __init__(self, folder: pathlib.Path, noxide: str, uv: str) -> None:
-        self.folder, self.noxide, self.uv = folder, noxide, uv
-        self.work = folder / "project"
+    def __init__(self, directory: pathlib.Path, noxide: str, uv: str) -> None:
+        self.directory, self.noxide, self.uv = directory, noxide, uv
+        self.work = directory / "project"
         self.work.mkdir()
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "NOX", "VIRTUAL_ENV"))}
-        self.env |= {"NOXIDE_CACHE_DIR": str(folder / "noxide"), "UV_PYTHON_DOWNLOADS": "never"}
+        self.env |= {"NOXIDE_CACHE_DIR": str(directory / "noxide"), "UV_PYTHON_DOWNLOADS": "never"}
         self.env["PATH"] = os.pathsep.join([str(pathlib.Path(uv).parent), self.env.get("PATH", "")])
-        self.full = folder / "full"
+        self.full = directory / "full"
 
     def install(self) -> None:
         """Fills uv's cache with all that the project needs."""
@@ -59,7 +59,7 @@ class Bench:
 
     def remove(self, *names: str) -> None:
         for name in names:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.rmtree(self.directory / name, ignore_errors=True)
         os.sync()
 
 
@@ -87,9 +87,9 @@ def table(title: str, taken: dict[str, list[float]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def size(folder: pathlib.Path) -> tuple[int, int]:
-    """Files below a folder and their bytes."""
-    sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+def size(directory: pathlib.Path) -> tuple[int, int]:
+    """Files below a directory and their bytes."""
+    sizes = [path.lstat().st_size for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
     return len(sizes), sum(sizes)
 
 
@@ -108,11 +108,11 @@ class Held:
 
 def restoring(bench: Bench, number: int, held: Held) -> str:
     """A private uv cache from the store, against a copy of the same tree by links and an archive of it."""
-    archive = bench.folder / "cache.tar.zst"
+    archive = bench.directory / "cache.tar.zst"
     subprocess.run(["tar", "-C", bench.full, "-I", "zstd -3 -T0", "-cf", archive, "."], check=True)
-    model = bench.folder / "model"
+    model = bench.directory / "model"
     bench.cache("restore", cache=model)
-    private, venv = bench.folder / "private", "project/.venv"
+    private, venv = bench.directory / "private", "project/.venv"
     spent: list[float] = []
 
     def restore() -> None:
@@ -150,7 +150,7 @@ def restoring(bench: Bench, number: int, held: Held) -> str:
 
 def closure(bench: Bench, held: Held) -> str:
     """One session's part of the lock: its own files and no others, against a cache that uv filled for it alone."""
-    private, own = bench.folder / "private", bench.folder / "own"
+    private, own = bench.directory / "private", bench.directory / "own"
     bench.remove("private", "own", "project/.venv")
     bench.run([bench.uv, "sync", "--quiet", "--frozen", "--only-group", "lint"], own)
     report = bench.cache("restore", "--group", "lint", cache=private)
@@ -164,7 +164,7 @@ def closure(bench: Bench, held: Held) -> str:
 
 def saving(bench: Bench, number: int, held: Held) -> str:
     """What a save adds to the disk, and what it costs when nothing is new."""
-    store = bench.folder / "noxide" / "store"
+    store = bench.directory / "noxide" / "store"
     alone, both = blocks(bench.full), blocks(bench.full, store)
     before = blocks(store)
     taken = rounds({"noxide cache save, nothing new": (lambda: None, lambda: bench.cache("save") and None)}, number)
@@ -176,7 +176,7 @@ def saving(bench: Bench, number: int, held: Held) -> str:
 
 def verifying(bench: Bench, number: int, held: Held) -> str:
     """The whole store, against reading and hashing the same files with as many processes as processors."""
-    entries = bench.folder / "noxide" / "store" / "entries"
+    entries = bench.directory / "noxide" / "store" / "entries"
     cores = len(os.sched_getaffinity(0))
     read = f"find {entries} -path '*/tree/*' -type f -print0 | xargs -0 -n 256 -P {cores} sha256sum > /dev/null"
     taken = rounds(
@@ -194,13 +194,13 @@ def verifying(bench: Bench, number: int, held: Held) -> str:
 def with_sessions(bench: Bench, number: int, lines: list[float | None], held: Held) -> list[str]:
     """What the cache does for whole sessions."""
     tools, env = pathlib.Path(bench.uv).parent, {name: value for name, value in bench.env.items() if name != "NOXIDE_CACHE_DIR"}
-    folder = bench.folder / "sessions"
-    folder.mkdir()
+    directory = bench.directory / "sessions"
+    directory.mkdir()
     example = REPOSITORY / "examples" / "parcelbook"
-    book, other = (sessions.Parcelbook(folder / name, bench.noxide, tools, env, example) for name in ("ours", "theirs"))
+    book, other = (sessions.Parcelbook(directory / name, bench.noxide, tools, env, example) for name in ("ours", "theirs"))
     parts = [
-        *(lambda speed=speed: sessions.fan_out(folder, bench.noxide, tools, env, number, speed) for speed in lines),
-        lambda: sessions.upgraded(folder, bench.noxide, tools, env),
+        *(lambda speed=speed: sessions.fan_out(directory, bench.noxide, tools, env, number, speed) for speed in lines),
+        lambda: sessions.upgraded(directory, bench.noxide, tools, env),
         lambda: sessions.stored(book),
         lambda: sessions.warm_installs(other, book, number),
     ]
@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--line", type=float, nargs="*", default=[100], metavar="MBIT/S",
                         help="the fan-out over lines of these speeds too, beside the machine's own [default: 100]")
     parser.add_argument("--noxide", help="the program [default: built in release mode]")
-    parser.add_argument("--folder", type=pathlib.Path, help="where to work; on the file system that is to be measured")
+    parser.add_argument("--directory", type=pathlib.Path, help="where to work; on the file system that is to be measured")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a promise is not held")
     options = parser.parse_args()
     noxide = options.noxide or str(TARGET / "release" / "noxide")
@@ -231,7 +231,7 @@ def main() -> None:
     if not uv.exists():
         subprocess.run([REPOSITORY / ".ci" / "test", "--no-run"], cwd=REPOSITORY, check=True)
     held, texts = Held(), []
-    with tempfile.TemporaryDirectory(prefix="noxide-bench-", dir=options.folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix="noxide-bench-", dir=options.directory) as temporary:
         bench = Bench(pathlib.Path(temporary), str(pathlib.Path(noxide).resolve()), str(uv))
         if options.part != "sessions":
             bench.install()

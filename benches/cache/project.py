@@ -18,16 +18,16 @@ GROUPS = {
 }
 
 
-def write(folder: pathlib.Path) -> None:
+def write(directory: pathlib.Path) -> None:
     """Writes the project's one file."""
     groups = "".join(f"{name} = {packages!r}\n" for name, packages in GROUPS.items())
-    (folder / "pyproject.toml").write_text(
+    (directory / "pyproject.toml").write_text(
         '[project]\nname = "many-needs"\nversion = "1"\nrequires-python = ">=3.11"\n'
         f"dependencies = {RUNTIME!r}\n[dependency-groups]\n{groups}[tool.uv]\npackage = false\n"
     )
 
 
-def install(folder: pathlib.Path, uv: str, env: dict[str, str]) -> None:
+def install(directory: pathlib.Path, uv: str, env: dict[str, str]) -> None:
     """Locks and installs everything into an environment, from the network where the cache is empty."""
     for command in (["lock", "--quiet"], ["sync", "--quiet", "--frozen", "--all-groups"]):
-        subprocess.run([uv, *command], cwd=folder, env=env, check=True)
+        subprocess.run([uv, *command], cwd=directory, env=env, check=True)

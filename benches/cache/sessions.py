@@ -52,10 +52,10 @@ def received() -> int:
     return sum(int(line.split(":")[1].split()[0]) for line in lines if line.split(":")[0].strip() != "lo")
 
 
-def start(command: list[str], folder: pathlib.Path, env: dict[str, str], log: pathlib.Path) -> None:
+def start(command: list[str], directory: pathlib.Path, env: dict[str, str], log: pathlib.Path) -> None:
     """Runs a command to its good end; its output goes to `log`."""
     with log.open("w") as output:
-        done = subprocess.run(command, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+        done = subprocess.run(command, cwd=directory, env=env, stdout=output, stderr=subprocess.STDOUT)
     if done.returncode:
         raise SystemExit(f"{command}: exit {done.returncode}\n{log.read_text()[-3000:]}")
 
@@ -68,10 +68,10 @@ def three_more(environment: pathlib.Path, place: pathlib.Path) -> float:
     return time.perf_counter() - began
 
 
-def fan_out(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], number: int,
+def fan_out(directory: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], number: int,
             megabits: float | None) -> tuple[str, list]:
     """Four sessions of the same needs on an empty cache, against one `uv sync` on an empty cache, over one line."""
-    model = folder / "four"
+    model = directory / "four"
     if not model.exists():
         model.mkdir()
         project.write(model)
@@ -85,19 +85,19 @@ def fan_out(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[st
         for name in names[turn % 2 :] + names[: turn % 2]:
             # A place of its own each time, and nothing removed: ext4 looks past inodes that were freed lately, one by
             # one, so that what one round removes slows down the next ones.
-            place = folder / f"fan-out-{megabits or 0:g}-{turn}-{name.split()[0]}"
+            place = directory / f"fan-out-{megabits or 0:g}-{turn}-{name.split()[0]}"
             shutil.copytree(model, place / "four")
             work = place / "four"
             os.sync()
             here = env | {"UV_CACHE_DIR": str(place / "empty-uv"), "NOXIDE_CACHE_DIR": str(place / "empty-noxide"),
                           "NOXIDE_NOX": str(tools / "nox"), "NOX_DOWNLOAD_PYTHON": "never"}
             # What noxide learns of a uv once is not the sessions' to pay.
-            start([noxide, "cache", "status"], work, here, folder / "status.log")
+            start([noxide, "cache", "status"], work, here, directory / "status.log")
             command = [str(tools / "uv"), "sync", "--quiet", "--frozen", "--all-groups"]
             command = command if name == "uv sync" else [noxide, "run", "-j4"]
             with line(megabits) as proxy:
                 bytes_before, began = received(), time.perf_counter()
-                start(command, work, here | proxy, folder / "four.log")
+                start(command, work, here | proxy, directory / "four.log")
                 figures[name].append((time.perf_counter() - began, received() - bytes_before))
             print(f"  {speed}, round {turn + 1}, {name}: {figures[name][-1]}", flush=True)
             if name == "uv sync":
@@ -119,12 +119,12 @@ class Parcelbook:
     """A copy of the example with caches of its own, all its environments made by nox."""
 
     def __init__(self, work: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], example: pathlib.Path):
-        self.folder, self.noxide, self.tools = work.parent, noxide, tools
-        self.work, folder = work, work.parent
+        self.directory, self.noxide, self.tools = work.parent, noxide, tools
+        self.work, directory = work, work.parent
         ignored = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", "uv.lock")
         shutil.copytree(example, self.work, ignore=ignored)
-        self.env = env | {"UV_CACHE_DIR": str(folder / "parcelbook-uv"), "NOXIDE_NOX": str(tools / "nox"),
-                          "NOXIDE_CACHE_DIR": str(folder / "parcelbook-noxide"), "NOX_DOWNLOAD_PYTHON": "never"}
+        self.env = env | {"UV_CACHE_DIR": str(directory / "parcelbook-uv"), "NOXIDE_NOX": str(tools / "nox"),
+                          "NOXIDE_CACHE_DIR": str(directory / "parcelbook-noxide"), "NOX_DOWNLOAD_PYTHON": "never"}
         version = subprocess.run([tools / "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
                                  capture_output=True, text=True, check=True).stdout.strip()
         self.env["FIXTURE_PYTHON"] = version
@@ -134,7 +134,7 @@ class Parcelbook:
     def do(self, *command: str) -> float:
         """Seconds of a command."""
         began = time.perf_counter()
-        start(list(command), self.work, self.env, self.folder / "parcelbook.log")
+        start(list(command), self.work, self.env, self.directory / "parcelbook.log")
         return time.perf_counter() - began
 
     def installs(self) -> float:
@@ -145,7 +145,7 @@ class Parcelbook:
 
 
 def archive(source: pathlib.Path, target: pathlib.Path) -> int:
-    """Bytes of a zstd archive of a folder, of the level that actions/cache takes."""
+    """Bytes of a zstd archive of a directory, of the level that actions/cache takes."""
     subprocess.run(["tar", "-C", source, "-I", "zstd -3 -T0", "-cf", target, "."], check=True)
     return target.stat().st_size
 
@@ -169,22 +169,22 @@ def warm_installs(other: Parcelbook, book: Parcelbook, number: int) -> tuple[str
     return text, [("7. installs of a warm run against those of nox -r", ours / theirs, 0.1)]
 
 
-def blocks(*folders: pathlib.Path) -> int:
-    """Bytes on disk of folders together, hard links counted once."""
-    done = subprocess.run(["du", "-s", "-B1", "-c", *map(str, folders)], capture_output=True, text=True, check=True)
+def blocks(*directories: pathlib.Path) -> int:
+    """Bytes on disk of directories together, hard links counted once."""
+    done = subprocess.run(["du", "-s", "-B1", "-c", *map(str, directories)], capture_output=True, text=True, check=True)
     return int(done.stdout.splitlines()[-1].split()[0])
 
 
 def stored(book: Parcelbook) -> tuple[str, list]:
     """uv's cache and eleven environments kept: here, and as packs elsewhere, against an archive of each."""
-    uv, store, packs = book.folder / "parcelbook-uv", book.folder / "parcelbook-noxide" / "store", book.folder / "packs"
+    uv, store, packs = book.directory / "parcelbook-uv", book.directory / "parcelbook-noxide" / "store", book.directory / "packs"
     book.do(str(book.tools / "uv"), "lock", "--quiet")
     book.env["CI"] = "true"
     book.do(book.noxide, "ci", "--locked", "--remote", str(packs))  # what the sessions read of each other stays
     del book.env["CI"]
     environments = book.work / ".nox"
     shutil.rmtree(environments / ".noxide")  # the data of runs is neither an environment nor in the store
-    archives = archive(uv, book.folder / "uv.tar.zst") + archive(environments, book.folder / "nox.tar.zst")
+    archives = archive(uv, book.directory / "uv.tar.zst") + archive(environments, book.directory / "nox.tar.zst")
     added = blocks(uv, environments, store) - blocks(uv, environments)
     sent = sum(path.stat().st_size for path in packs.rglob("*") if path.is_file())
     kept = len(list(environments.iterdir()))
@@ -196,10 +196,10 @@ def stored(book: Parcelbook) -> tuple[str, list]:
                   ("4. packs' bytes, environments among them, against two archives", sent / archives, 0.55)]
 
 
-def upgraded(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str]) -> tuple[str, list]:
+def upgraded(directory: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str]) -> tuple[str, list]:
     """What one upgraded package adds to the packs, against an archive of that package."""
-    work, packs, uv = folder / "four", folder / "upgrade-packs", folder / "empty-uv"
-    here = env | {"UV_CACHE_DIR": str(uv), "NOXIDE_CACHE_DIR": str(folder / "empty-noxide"),
+    work, packs, uv = directory / "four", directory / "upgrade-packs", directory / "empty-uv"
+    here = env | {"UV_CACHE_DIR": str(uv), "NOXIDE_CACHE_DIR": str(directory / "empty-noxide"),
                   "NOXIDE_NOX": str(tools / "nox"), "NOX_DOWNLOAD_PYTHON": "never"}
     command = [noxide, "ci", "-s", "one", "--remote", str(packs)]
     weigh = lambda: sum(path.stat().st_size for path in packs.rglob("*") if path.is_file())  # noqa: E731
@@ -210,10 +210,10 @@ def upgraded(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[s
         (work / "pyproject.toml").write_text(text.replace(f"'{old}'", f"'{version}'"))
         known = set((uv / "archive-v0").iterdir()) if (uv / "archive-v0").exists() else set()
         subprocess.run([tools / "uv", "lock", "--quiet"], cwd=work, env=here, check=True)
-        start(command, work, here, folder / "four.log")
+        start(command, work, here, directory / "four.log")
         sizes.append(weigh())
     new = [path for path in set((uv / "archive-v0").iterdir()) - known if any(path.glob("ruff-*.dist-info"))]
-    own = sum(archive(path, folder / "wheel.tar.zst") for path in new)
+    own = sum(archive(path, directory / "wheel.tar.zst") for path in new)
     added = sizes[1] - sizes[0]
     text = f"### One package upgraded\n\nruff, {own} bytes as an archive of its own: {added} bytes more ({sizes[0]} before)\n"
     return text, [("4. bytes added by one upgraded package against its own", added / own, 1.1)]

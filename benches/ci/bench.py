@@ -229,14 +229,14 @@ def main() -> None:
     parser.add_argument("--sessions", default="", help="for shards: which sessions [default: those of the noxfile]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        folder, noxide = pathlib.Path(place).resolve(), arguments.noxide.resolve()
+        directory, noxide = pathlib.Path(place).resolve(), arguments.noxide.resolve()
         match arguments.what:
             case "restore":
-                sys.exit(not restore(folder, noxide, arguments.rounds))
+                sys.exit(not restore(directory, noxide, arguments.rounds))
             case "coverage":
-                coverage(folder, noxide, arguments.rounds)
+                coverage(directory, noxide, arguments.rounds)
             case _:
-                shards(folder, noxide, arguments.sessions.split())
+                shards(directory, noxide, arguments.sessions.split())
 
 
 if __name__ == "__main__":

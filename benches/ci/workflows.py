@@ -106,7 +106,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--noxide", type=pathlib.Path, default=executed.ROOT / "target/release/noxide")
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
+    options.add_argument("--work", type=pathlib.Path, help="a directory for tools, logs and caches, kept; else a temporary one")
     options.add_argument("--capacity", type=int, default=1, help="how many jobs the runner takes at once (Forgejo's default: 1)")
     options = options.parse_args()
     if not shutil.which("uv"):

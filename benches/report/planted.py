@@ -19,7 +19,7 @@ WORK = {"sleep": ("import time; time.sleep({})", 1.0), "loop": ("s = 0\nfor i in
 """Each kind of work, and how much of it is done before; after it, as much or 10 % less."""
 
 
-def verdict(noxide: str, folder: str, work: str, share: float, rounds: str | None) -> tuple[str, str]:
+def verdict(noxide: str, directory: str, work: str, share: float, rounds: str | None) -> tuple[str, str]:
     """What a bench says of some work and a share of it, and the ratio it measured."""
     text, much = WORK[work]
     before, after = text.format(much), text.format(much * share)
@@ -27,7 +27,7 @@ def verdict(noxide: str, folder: str, work: str, share: float, rounds: str | Non
         noxide, "bench", "-q", "--format", "json", "--caches", "warm", *(["--rounds", rounds] if rounds else []),
         "--candidate", f"exec {sys.executable} -c '{after}'", "--", "sh", "-c", f"exec {sys.executable} -c '{before}'",
     ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True)
     line = json.loads(done.stdout)["lines"][1]
     ratio = line["ratio"]
     return line["verdict"], f"{ratio['ratio']:.3f} ({ratio['low']:.3f} to {ratio['high']:.3f})"
@@ -43,8 +43,8 @@ def main() -> None:
     for name, share, wanted in [("equal", 1, "no-difference-shown"), ("10 % less", 0.9, "faster")]:
         right = 0
         for _ in range(options.times):
-            with tempfile.TemporaryDirectory() as folder:
-                told, ratio = verdict(options.noxide, folder, options.work, share, options.rounds)
+            with tempfile.TemporaryDirectory() as directory:
+                told, ratio = verdict(options.noxide, directory, options.work, share, options.rounds)
             right += told == wanted
             print(f"{name}: {told} {ratio}", flush=True)
         print(f"{name}: {right} of {options.times} are told right")

@@ -23,14 +23,14 @@ import equal
 
 HIST = "hist==2.12.1"
 OWN = {".git", ".nox", "__pycache__"}
-"""Folders that nox, noxide and Python keep for themselves."""
+"""Directories that nox, noxide and Python keep for themselves."""
 DATED = re.compile(r"[0-9a-f]{8,}|\d+")
 """Parts of a file's name that are of the run and not of the project: digests, hours."""
 
 
-def files(folder: pathlib.Path) -> list[str]:
-    """Every file below a folder that a session left, digests and numbers in names blurred."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+def files(directory: pathlib.Path) -> list[str]:
+    """Every file below a directory that a session left, digests and numbers in names blurred."""
+    found = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
     return sorted(DATED.sub("#", str(path)) for path in found if not OWN.intersection(path.parts))
 
 
@@ -53,7 +53,7 @@ def parcelbook(place: pathlib.Path, tools: cases.Tools) -> bool:
     code, found = noxide.side_by_side("noxide", "-j", str(tools.cores), "-s", *equal.SESSIONS)
     good = agree("parcelbook: exit code", int("failed" in expected.values()), code)
     good &= agree("parcelbook: statuses", expected, {name: found.get(name) for name in expected})
-    return agree("parcelbook: files", files(nox.folder), files(noxide.folder)) and good
+    return agree("parcelbook: files", files(nox.directory), files(noxide.directory)) and good
 
 
 def hist(place: pathlib.Path, tools: cases.Tools) -> bool:

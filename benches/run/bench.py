@@ -62,9 +62,9 @@ def run_case(case: cases.Case, tools: cases.Tools, rounds: int) -> tuple[cases.R
     place = memory if case.in_memory and memory.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="noxide-bench-", dir=place) as temporary:
         env |= {"TMPDIR": str(place)} if place else {}
-        folder = pathlib.Path(temporary)
+        directory = pathlib.Path(temporary)
         commands = case.commands(tools)
-        places = {name: cases.place_of(case, folder, name) for name in commands}
+        places = {name: cases.place_of(case, directory, name) for name in commands}
         for place in dict.fromkeys(places.values()):
             case.make(place, tools)
         for name in case.warm:
@@ -81,7 +81,7 @@ def run_case(case: cases.Case, tools: cases.Tools, rounds: int) -> tuple[cases.R
                 figures.setdefault(name, []).append(taken)
                 if log.stat().st_size > 10_000_000:
                     log.unlink()
-        held = case.judge(figures, folder, tools)
+        held = case.judge(figures, directory, tools)
     return {name: figures[name] for name in commands}, held
 
 

@@ -62,9 +62,9 @@ class Case:
     files that one round's end deletes slow down the next round's start."""
 
 
-def place_of(case: Case, folder: pathlib.Path, command: str) -> pathlib.Path:
+def place_of(case: Case, directory: pathlib.Path, command: str) -> pathlib.Path:
     """Where a command runs."""
-    return folder / command.replace(" ", "") if case.apart else folder
+    return directory / command.replace(" ", "") if case.apart else directory
 
 
 def wall(figures: list[Figures]) -> float:
@@ -78,19 +78,19 @@ def cpu(figures: list[Figures]) -> float:
 def write_trivial(count: int) -> Callable[[pathlib.Path, Tools], None]:
     """A maker of projects with that many sessions that do nothing."""
 
-    def make(folder: pathlib.Path, _: Tools) -> None:
+    def make(directory: pathlib.Path, _: Tools) -> None:
         one = "@nox.session\ndef s{0}(session):\n    pass\n"
-        (folder / "noxfile.py").write_text(HEAD + "".join(one.format(n) for n in range(count)))
+        (directory / "noxfile.py").write_text(HEAD + "".join(one.format(n) for n in range(count)))
 
     return make
 
 
-def judge_trivial(rounds: Rounds, folder: pathlib.Path, __: Tools) -> list[Held]:
+def judge_trivial(rounds: Rounds, directory: pathlib.Path, __: Tools) -> list[Held]:
     one_by_one, parallel, noxide = rounds["nox"], rounds["nox -j2"], rounds["noxide -j2"]
     beyond = (cpu(noxide) - cpu(one_by_one)) / 20
     # Records hold whole milliseconds, rounded down: what is inside is told too low, what is outside too high.
     spent = [sum(each["result"]["attempts"][-1]["cpu_ms"] or 0 for each in record["sessions"])
-             for record in read_records(folder, 2)]
+             for record in read_records(directory, 2)]
     inside = statistics.median(spent or [0]) / 20 / 1000
     return [
         Held("wall against sequential nox", wall(noxide) / wall(one_by_one), 1.3, "×"),
@@ -111,24 +111,24 @@ def trivial_commands(tools: Tools) -> dict[str, list[str]]:
     return three("-j2", ["-j", "2"])(tools) | {"import nox": [python, "-c", "import nox.__main__"]}
 
 
-def write_uneven(folder: pathlib.Path, _: Tools) -> None:
+def write_uneven(directory: pathlib.Path, _: Tools) -> None:
     """Six sessions of a second, then one of six: the order of the file is the worst order."""
     one = "@nox.session\ndef s{0}(session):\n    session.run('sleep', '{1}', external=True)\n"
-    (folder / "noxfile.py").write_text(HEAD + "".join(one.format(n, 6 if n == 6 else 1) for n in range(7)))
+    (directory / "noxfile.py").write_text(HEAD + "".join(one.format(n, 6 if n == 6 else 1) for n in range(7)))
 
 
 def judge_uneven(rounds: Rounds, _: pathlib.Path, __: Tools) -> list[Held]:
     return [Held("wall", wall(rounds["noxide -j2"]), 6.5, "s")]
 
 
-def write_loud(folder: pathlib.Path, _: Tools) -> None:
+def write_loud(directory: pathlib.Path, _: Tools) -> None:
     """One session that writes 100 MB, and a quiet one, so that `nox -j` does run in parallel."""
     text = (
         "import sys\nline = 'x' * 99 + '\\n'\n"
         "for _ in range(1000):\n    sys.stdout.write(line * 1000)\n"
     )
-    (folder / "loud.py").write_text(text)
-    (folder / "noxfile.py").write_text(
+    (directory / "loud.py").write_text(text)
+    (directory / "noxfile.py").write_text(
         HEAD + "@nox.session\ndef loud(session):\n    session.run('python3', 'loud.py', external=True)\n"
         "@nox.session\ndef quiet(session):\n    pass\n"
     )
@@ -157,13 +157,13 @@ def three(parallel: str, wide: list[str]) -> Callable[[Tools], dict[str, list[st
     return commands
 
 
-def copy_parcelbook(folder: pathlib.Path, tools: Tools) -> None:
+def copy_parcelbook(directory: pathlib.Path, tools: Tools) -> None:
     """The example in a Git repository of its own, its environments made by the warm-up."""
     ignored = shutil.ignore_patterns(".nox", "build", "dist", "site", "__pycache__", "uv.lock")
-    shutil.copytree(tools.examples / "parcelbook", folder, dirs_exist_ok=True, ignore=ignored)
+    shutil.copytree(tools.examples / "parcelbook", directory, dirs_exist_ok=True, ignore=ignored)
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "init"]):
-        subprocess.run([*git, *arguments], cwd=folder, check=True)
+        subprocess.run([*git, *arguments], cwd=directory, check=True)
 
 
 WORKERS = ("TEST_PROCESSES", "PABOT_PROCESSES", "PYTEST_XDIST_AUTO_NUM_WORKERS")
@@ -180,19 +180,19 @@ def parcelbook_commands(tools: Tools) -> dict[str, list[str]]:
     }
 
 
-def read_records(folder: pathlib.Path, slots: int) -> list[dict]:
+def read_records(directory: pathlib.Path, slots: int) -> list[dict]:
     """Records of the good runs with that many slots."""
-    files = sorted((folder / ".nox/.noxide" / "runs").glob("*/record.json"))
+    files = sorted((directory / ".nox/.noxide" / "runs").glob("*/record.json"))
     records = [json.loads(file.read_text()) for file in files]
     return [record for record in records if record["slots"] == slots and record["exit_code"] == 0]
 
 
-def bound(folder: pathlib.Path, cores: int) -> tuple[float, str]:
+def bound(directory: pathlib.Path, cores: int) -> tuple[float, str]:
     """The least any order could take, in seconds, from sessions run one by one; and which figure it is."""
     walls: dict[str, list[float]] = {}
     cpus: dict[str, list[float]] = {}
     sessions: dict[str, dict] = {}
-    for record in read_records(folder, 1):
+    for record in read_records(directory, 1):
         for session in record["sessions"]:
             last = session["result"]["attempts"][-1]
             name = session["name"]
@@ -220,8 +220,8 @@ def bound(folder: pathlib.Path, cores: int) -> tuple[float, str]:
     return figures[which], ", ".join(f"{name} {seconds:.1f} s" for name, seconds in figures.items())
 
 
-def judge_parcelbook(rounds: Rounds, folder: pathlib.Path, tools: Tools) -> list[Held]:
-    least, words = bound(folder / "noxide-j1", tools.cores)
+def judge_parcelbook(rounds: Rounds, directory: pathlib.Path, tools: Tools) -> list[Held]:
+    least, words = bound(directory / "noxide-j1", tools.cores)
     if not least:
         return [Held(f"against the bound ({words})", float("inf"), 1.10, "×")]
     # A run that fails early is quick, and no achievement.

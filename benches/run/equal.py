@@ -26,17 +26,17 @@ Statuses = dict[str, str]
 class Project:
     """A copy of the example and the programs that run it."""
 
-    def __init__(self, folder: pathlib.Path, tools: cases.Tools) -> None:
-        self.folder = folder
+    def __init__(self, directory: pathlib.Path, tools: cases.Tools) -> None:
+        self.directory = directory
         self.tools = tools
         self.env = bench.environment(tools)
         self.logs = bench.TARGET / "bench" / "equal"
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
-        cases.copy_parcelbook(folder, tools)
+        cases.copy_parcelbook(directory, tools)
 
     def run(self, command: list[str], log: str) -> int:
-        return measure.run(command, self.folder, self.env, self.logs / f"{log}.log").code
+        return measure.run(command, self.directory, self.env, self.logs / f"{log}.log").code
 
     def one_by_one(self, log: str) -> Statuses:
         """What each session comes to in a nox of its own."""
@@ -46,19 +46,19 @@ class Project:
     def side_by_side(self, log: str, *arguments: str) -> tuple[int, Statuses]:
         """Exit code and statuses of one run of noxide, by its record."""
         code = self.run([self.tools.noxide, "run", *arguments], log)
-        newest = max((self.folder / ".nox/.noxide" / "runs").iterdir(), key=lambda run: run.name)
+        newest = max((self.directory / ".nox/.noxide" / "runs").iterdir(), key=lambda run: run.name)
         record = json.loads((newest / "record.json").read_text())
         assert record["exit_code"] == code, f"the record says {record['exit_code']}, the process {code}"
         return code, {session["name"]: session["result"]["outcome"] for session in record["sessions"]}
 
     def git_status(self) -> str:
-        done = subprocess.run(["git", "status", "--short"], cwd=self.folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", "status", "--short"], cwd=self.directory, capture_output=True, text=True, check=True)
         return done.stdout
 
     def edit(self, number: str, *flags: str) -> None:
         """Applies one of the example's edits."""
-        (patch,) = (self.folder / "edits").glob(f"{number}-*.patch")
-        subprocess.run(["git", "apply", *flags, str(patch)], cwd=self.folder, check=True)
+        (patch,) = (self.directory / "edits").glob(f"{number}-*.patch")
+        subprocess.run(["git", "apply", *flags, str(patch)], cwd=self.directory, check=True)
 
 
 def compare(project: Project, what: str, runs: int) -> bool:
@@ -84,7 +84,7 @@ def show_race(project: Project, tries: int) -> bool:
     project.edit("12")
     for number in range(1, tries + 1):
         # Without history the order is that of the file: the third starts when the first is over.
-        shutil.rmtree(project.folder / ".nox/.noxide", ignore_errors=True)
+        shutil.rmtree(project.directory / ".nox/.noxide", ignore_errors=True)
         code, found = project.side_by_side(f"race {number}", "-j", "2", "-s", *RACERS)
         assert set(found) == set(RACERS), f"other sessions ran: {found}"
         if code:

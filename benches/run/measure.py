@@ -27,11 +27,11 @@ class Figures:
     """Exit code, or minus the signal."""
 
 
-def run(command: list[str], folder: pathlib.Path, env: dict[str, str], log: pathlib.Path) -> Figures:
+def run(command: list[str], directory: pathlib.Path, env: dict[str, str], log: pathlib.Path) -> Figures:
     """Runs a command to its end, its output going to a file."""
     with log.open("wb") as out:
         start = time.perf_counter()
-        child = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        child = subprocess.Popen(command, cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         peak = 0
         # The end is awaited without reaping: a zombie still tells its own CPU time, though no longer its memory.
         while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:

@@ -24,7 +24,7 @@ def find(project: equal.Project, expected: equal.Statuses) -> bool:
     """Whether `noxide trace --apply` finds those races, nothing else, and sessions that end as they do untraced."""
     with (project.logs / "trace.log").open("w") as log:
         command = [project.tools.noxide, "trace", "--apply", "--format", "json"]
-        done = subprocess.run(command, cwd=project.folder, env=project.env, stdout=subprocess.PIPE, stderr=log, check=True)
+        done = subprocess.run(command, cwd=project.directory, env=project.env, stdout=subprocess.PIPE, stderr=log, check=True)
     document = json.loads(done.stdout)
     races: dict[tuple[str, ...], set[str]] = {}
     for race in document["conflicts"]:
@@ -33,7 +33,7 @@ def find(project: equal.Project, expected: equal.Statuses) -> bool:
         print(f"{' and '.join(pair)}: {', '.join(sorted(what))}")
     paths = {path.partition(" ")[2].removesuffix("-journal") for what in races.values() for path in what}
     incomplete = [each["session"] for each in document["sessions"] if not each["complete"]]
-    newest = max((project.folder / ".nox/.noxide" / "runs").iterdir(), key=lambda run: run.name)
+    newest = max((project.directory / ".nox/.noxide" / "runs").iterdir(), key=lambda run: run.name)
     record = json.loads((newest / "record.json").read_text())
     statuses = {each["name"]: each["result"]["outcome"] for each in record["sessions"]}
     differing = {name: statuses.get(name) for name in expected if statuses.get(name) != expected[name]}
@@ -58,12 +58,12 @@ def main() -> int:
         good &= find(project, expected)
         checked = project.run([tools.noxide, "trace", "--check"], "check")
         print(f"--check after --apply: exit {checked}", flush=True)
-        settings = subprocess.run(["git", "diff", "-U0", "HEAD", "--", "pyproject.toml"], cwd=project.folder, capture_output=True, text=True)
+        settings = subprocess.run(["git", "diff", "-U0", "HEAD", "--", "pyproject.toml"], cwd=project.directory, capture_output=True, text=True)
         print("\n".join(line for line in settings.stdout.splitlines() if line.startswith("+")))
         green = 0
         for number in range(1, options.runs + 1):
             # As the race was seen: nothing is known but what stands in the settings.
-            shutil.rmtree(project.folder / ".nox/.noxide", ignore_errors=True)
+            shutil.rmtree(project.directory / ".nox/.noxide", ignore_errors=True)
             code, found = project.side_by_side(f"after {number}", "-j", "2", "-s", *equal.RACERS)
             green += code == 0
             bench.tell(f"after --apply: run {number}: exit {code}" + ("" if code == 0 else f", {found}"))

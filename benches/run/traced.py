@@ -26,23 +26,23 @@ def load(session):
 def write(install: str, *command: str) -> Callable[[pathlib.Path, Tools], None]:
     """A maker of projects with one session that runs one tool, on tests that use files or on modules to be checked."""
 
-    def make(folder: pathlib.Path, _: Tools) -> None:
+    def make(directory: pathlib.Path, _: Tools) -> None:
         words = ", ".join(map(repr, command))
-        (folder / "noxfile.py").write_text(NOXFILE.format(install=install, command=words))
+        (directory / "noxfile.py").write_text(NOXFILE.format(install=install, command=words))
         tests = "".join(
             f"def test_{number}(tmp_path):\n    place = tmp_path / 'a'\n    place.write_text('{number}')\n"
             f"    assert place.exists() and sorted(range({number}), reverse=True)[:0] == []\n\n\n"
             for number in range(TESTS)
         )
-        (folder / "test_files.py").write_text(tests)
-        (folder / "modules").mkdir()
+        (directory / "test_files.py").write_text(tests)
+        (directory / "modules").mkdir()
         for number in range(MODULES):
             text = "".join(
                 f"def function_{each}(value: int, words: list[str]) -> dict[str, int]:\n"
                 f"    return {{word: value + {each} for word in words if len(word) > {each}}}\n\n\n"
                 for each in range(30)
             )
-            (folder / "modules" / f"module_{number}.py").write_text(text)
+            (directory / "modules" / f"module_{number}.py").write_text(text)
 
     return make
 
@@ -75,7 +75,7 @@ ALONE = ["env", "NODE_OPTIONS=--max-semi-space-size=64", "taskset", "-c", str(ma
 and two runs of the same differ by 12 % of their CPU time (standard deviation; so 4 %). That would hide any tracing."""
 
 CASES = [
-    case("traced-pytest", f"{TESTS} tests with folders of their own, traced and not", 1.15,
+    case("traced-pytest", f"{TESTS} tests with directories of their own, traced and not", 1.15,
          "pytest", "pytest", "-q", "-p", "no:cacheprovider", "test_files.py"),
     case("traced-ruff", f"ruff on {MODULES} modules, traced and not", 1.05, "ruff", "ruff", "check", "--no-cache", "modules"),
     case("traced-pyright", f"pyright on {MODULES} modules, traced and not", 1.05,

@@ -60,8 +60,8 @@ fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -
 /// Combines coverage data and compares it with `--fail-under`. Returns an exit code and lines of the summary.
 fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitCode, Vec<String>) {
     let root = settings_root(args.run.selection.noxfile.as_deref().map(Path::new));
-    let folders: Vec<PathBuf> = std::iter::once(root).chain(run_dir).collect();
-    let combined = match combine_coverage(&folders, &[], dir) {
+    let directories: Vec<PathBuf> = std::iter::once(root).chain(run_dir).collect();
+    let combined = match combine_coverage(&directories, &[], dir) {
         Ok(combined) => combined,
         Err(error) => {
             let line = format!("coverage: {error}");

@@ -139,7 +139,7 @@ impl ProjectParts {
             color: output.stdout_theme.color,
             will_run_sessions: load.will_run,
             load_timeout: settings.run_options().load_timeout,
-            cache_folder: user_cache_dir(),
+            cache_directory: user_cache_dir(),
         })?;
         let redactor = SecretRedactor::from_environment([], &settings.run_options().secret_patterns);
         output.print_noxfile_output(&redactor.redact_text(&host.loading_output()));
@@ -166,5 +166,5 @@ impl ProjectParts {
 /// Returns the options of the store from settings, environment and defaults.
 pub(super) fn resolve_store_options(settings: &Settings) -> CacheOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    settings.cache_options(user_cache_dir().map(|folder| folder.join("store")), home.as_deref(), is_ci())
+    settings.cache_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
 }

@@ -18,7 +18,7 @@ use crate::text::{format_duration, pluralize};
 pub struct MergeArgs {
     /// Directories to search for runs: run directories, `.nox/.noxide`, or directories that contain them
     #[arg(value_name = "DIR", required_unless_present = "coverage", help_heading = "Selection")]
-    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) directories: Vec<PathBuf>,
     /// Write the merged run to DIR [default: a new run in .nox/.noxide]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) dir: Option<PathBuf>,
@@ -41,27 +41,28 @@ pub struct MergeArgs {
 /// # Errors
 /// When there is nothing to merge, or the result cannot be written.
 pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    let runs = find_runs_below(&args.folders)?;
+    let runs = find_runs_below(&args.directories)?;
     if runs.is_empty()
         && !args.coverage
-        && let Some(folder) = args.folders.first()
+        && let Some(directory) = args.directories.first()
     {
-        return Err(RunLookupError::NoRuns { dir: folder.clone() }.into());
+        return Err(RunLookupError::NoRuns { dir: directory.clone() }.into());
     }
     let mut document = json!({ "version": 1 });
     let mut exit_code = ExitCode::SUCCESS;
     let mut target = args.dir.clone();
     if !runs.is_empty() {
-        let (folder, code) = write_merged_run(args, &runs, output, &mut document)?;
-        target.get_or_insert(folder);
+        let (directory, code) = write_merged_run(args, &runs, output, &mut document)?;
+        target.get_or_insert(directory);
         exit_code = code;
     }
     if args.coverage {
         let target = target.unwrap_or_else(|| last_run_data_dir(Path::new(".")).join("coverage"));
         let roots: Vec<&Path> = runs.iter().map(|(_, record)| record.root.as_path()).collect();
-        let mut folders = if args.folders.is_empty() { vec![PathBuf::from(".")] } else { args.folders.clone() };
-        folders.extend(runs.iter().map(|(run, _)| run.clone()));
-        let coverage = combine_coverage(&folders, &roots, &target)?;
+        let mut directories =
+            if args.directories.is_empty() { vec![PathBuf::from(".")] } else { args.directories.clone() };
+        directories.extend(runs.iter().map(|(run, _)| run.clone()));
+        let coverage = combine_coverage(&directories, &roots, &target)?;
         if args.format == OutputFormat::Text {
             for combined in &coverage {
                 let figures = combined.describe(args.fail_under);
@@ -86,32 +87,32 @@ fn write_merged_run(
     document: &mut Value,
 ) -> Result<(PathBuf, ExitCode), CliError> {
     let records: Vec<RunRecord> = runs.iter().map(|(_, record)| record.clone()).collect();
-    let folders: Vec<PathBuf> = runs.iter().map(|(folder, _)| folder.clone()).collect();
+    let directories: Vec<PathBuf> = runs.iter().map(|(directory, _)| directory.clone()).collect();
     let id = new_run_id();
     let Some(mut plan) = MergePlan::from_records(&records, &id) else {
         return Ok((PathBuf::new(), ExitCode::SUCCESS));
     };
     plan.add_missing_notices();
-    let folder = match &args.dir {
-        Some(folder) => folder.clone(),
+    let directory = match &args.dir {
+        Some(directory) => directory.clone(),
         None => RunStore::open(last_run_data_dir(Path::new("."))).context("cannot write the merged run")?.run_dir(&id),
     };
-    plan.write(&folders, &folder).context("cannot write the merged run")?;
+    plan.write(&directories, &directory).context("cannot write the merged run")?;
     if let Some(path) = &args.junit {
-        let skipped = write_junit_report(path, &plan.record, &folder).context("cannot write the JUnit report")?;
+        let skipped = write_junit_report(path, &plan.record, &directory).context("cannot write the JUnit report")?;
         skipped.iter().for_each(|warning| output.warn(warning));
     }
     if args.format == OutputFormat::Json {
         document["run"] = serde_json::to_value(&plan.record).unwrap_or_default();
-        document["directory"] = json!(folder.display().to_string());
+        document["directory"] = json!(directory.display().to_string());
         document["missing_sessions"] = json!(plan.missing_sessions);
         document["missing_shards"] = json!(plan.missing_shards);
     } else {
-        output.replay_run(&id, &folder, None, false).context("cannot print the merged run")?;
+        output.replay_run(&id, &directory, None, false).context("cannot print the merged run")?;
         let (runs, wall) = (pluralize(records.len(), "run"), format_duration(plan.record.wall_ms));
-        output.print(&format!("merged {runs} into {}: {wall}\n", folder.display()));
+        output.print(&format!("merged {runs} into {}: {wall}\n", directory.display()));
     }
-    Ok((folder, plan.record.exit_code.map_or(ExitCode::FAILURE, ExitCode::from)))
+    Ok((directory, plan.record.exit_code.map_or(ExitCode::FAILURE, ExitCode::from)))
 }
 
 /// Adds the coverage to the document of `--format json`.

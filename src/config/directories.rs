@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Returns the directory whose settings apply: that of the noxfile.
 pub(crate) fn settings_root(noxfile: Option<&Path>) -> PathBuf {
-    let folder = noxfile.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
-    folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    let directory = noxfile.and_then(Path::parent).filter(|directory| !directory.as_os_str().is_empty());
+    directory.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Returns the user's cache directory, shared between projects.

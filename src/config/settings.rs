@@ -266,7 +266,7 @@ impl Settings {
             output_style: self.output.value,
             keep_runs: self.keep_runs.value,
             secret_patterns: plain_values(&self.file.secrets),
-            log_folder: self.logs.value.clone(),
+            log_directory: self.logs.value.clone(),
             log_name_template: self.log_name.value.clone(),
             provision: ProvisionOptions {
                 mode: self.cache.value,

@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn an_error_names_the_path() {
-        let error = write_atomic(Path::new("/nonexistent-folder/a.json"), b"x").unwrap_err();
-        assert!(error.to_string().contains("/nonexistent-folder/a.json"), "{error}");
+        let error = write_atomic(Path::new("/nonexistent-directory/a.json"), b"x").unwrap_err();
+        assert!(error.to_string().contains("/nonexistent-directory/a.json"), "{error}");
         assert!(write_atomic(Path::new(""), b"x").is_err());
     }
 }

@@ -14,10 +14,10 @@ pub(crate) struct GitCheckout {
 }
 
 impl GitCheckout {
-    /// Detects the checkout that `folder` is in; `None` without Git, without a repository, or before the first commit.
-    pub(crate) fn detect(folder: &Path) -> Option<Self> {
-        let commit = run_git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
-        let status = run_git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
+    /// Detects the checkout that `directory` is in; `None` without Git, without a repository, or before the first commit.
+    pub(crate) fn detect(directory: &Path) -> Option<Self> {
+        let commit = run_git(directory, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
+        let status = run_git(directory, &["status", "--porcelain", "--untracked-files=no"])?;
         Some(Self { commit, dirty: !status.is_empty() })
     }
 
@@ -28,8 +28,8 @@ impl GitCheckout {
     }
 }
 
-/// Returns those of these paths, relative to `folder`, that Git ignores; empty without Git or a repository.
-pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
+/// Returns those of these paths, relative to `directory`, that Git ignores; empty without Git or a repository.
+pub(crate) fn find_ignored_paths(directory: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
     let mut input: Vec<u8> = Vec::new();
     for path in paths {
         input.extend(path.as_bytes());
@@ -41,7 +41,7 @@ pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTr
         file.write_all(&input)?;
         file.seek(SeekFrom::Start(0))?;
         let mut command = Command::new("git");
-        command.arg("-C").arg(folder).args(["check-ignore", "-z", "--stdin"]);
+        command.arg("-C").arg(directory).args(["check-ignore", "-z", "--stdin"]);
         Ok(command.stdin(file).stderr(Stdio::null()).output()?.stdout)
     };
     let output = check().unwrap_or_default();
@@ -55,17 +55,17 @@ pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTr
 /// Returns the commit of a revision (a branch, a tag, a short hash) and its ancestors, newest first, at most `limit`.
 ///
 /// Empty where Git does not know the revision.
-pub(crate) fn list_commits(folder: &Path, revision: &str, limit: usize) -> Vec<String> {
+pub(crate) fn list_commits(directory: &Path, revision: &str, limit: usize) -> Vec<String> {
     let count = format!("--max-count={limit}");
     // `--end-of-options`: a revision that begins with a dash is not a flag.
-    let output = run_git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", revision, "--"]);
+    let output = run_git(directory, &["rev-list", "--first-parent", &count, "--end-of-options", revision, "--"]);
     output.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-fn run_git(folder: &Path, arguments: &[&str]) -> Option<String> {
+fn run_git(directory: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .arg("-C")
-        .arg(folder)
+        .arg(directory)
         .args(arguments)
         .env("GIT_OPTIONAL_LOCKS", "0") // read-only: must not compete with a running git
         .stdin(Stdio::null())
@@ -81,30 +81,30 @@ mod tests {
 
     #[test]
     fn a_checkout_is_clean_until_a_tracked_file_changes() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let git = |arguments: &[&str]| {
             let settings = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
-            let done = Command::new("git").arg("-C").arg(folder.path()).args(settings).args(arguments).output();
+            let done = Command::new("git").arg("-C").arg(directory.path()).args(settings).args(arguments).output();
             assert!(done.unwrap().status.success());
         };
-        assert_eq!(GitCheckout::detect(folder.path()), None);
-        assert!(list_commits(folder.path(), "HEAD", 9).is_empty());
+        assert_eq!(GitCheckout::detect(directory.path()), None);
+        assert!(list_commits(directory.path(), "HEAD", 9).is_empty());
         git(&["init", "--quiet"]);
-        assert_eq!(GitCheckout::detect(folder.path()), None);
-        fs_err::File::create(folder.path().join("a")).unwrap();
+        assert_eq!(GitCheckout::detect(directory.path()), None);
+        fs_err::File::create(directory.path().join("a")).unwrap();
         git(&["add", "a"]);
         git(&["commit", "--quiet", "-m", "one"]);
-        let first = GitCheckout::detect(folder.path()).unwrap();
+        let first = GitCheckout::detect(directory.path()).unwrap();
         assert!(!first.dirty && first.commit.len() >= 40);
-        fs_err::File::create(folder.path().join("untracked")).unwrap();
-        assert_eq!(GitCheckout::detect(folder.path()).unwrap(), first);
-        let mut file = fs_err::OpenOptions::new().append(true).open(folder.path().join("a")).unwrap();
+        fs_err::File::create(directory.path().join("untracked")).unwrap();
+        assert_eq!(GitCheckout::detect(directory.path()).unwrap(), first);
+        let mut file = fs_err::OpenOptions::new().append(true).open(directory.path().join("a")).unwrap();
         std::io::Write::write_all(&mut file, b"x").unwrap();
-        assert!(GitCheckout::detect(folder.path()).unwrap().dirty);
+        assert!(GitCheckout::detect(directory.path()).unwrap().dirty);
         assert_eq!(GitCheckout::detect(Path::new("/nonexistent")), None);
-        fs_err::write(folder.path().join(".gitignore"), "build/\n*.db\n").unwrap();
+        fs_err::write(directory.path().join(".gitignore"), "build/\n*.db\n").unwrap();
         let paths = ["build/x", "a", "x.db", "dist"].map(str::to_owned).into();
-        assert_eq!(find_ignored_paths(folder.path(), &paths), ["build/x", "x.db"].map(str::to_owned).into());
+        assert_eq!(find_ignored_paths(directory.path(), &paths), ["build/x", "x.db"].map(str::to_owned).into());
         assert!(find_ignored_paths(Path::new("/nonexistent"), &paths).is_empty());
     }
 }

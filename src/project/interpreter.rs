@@ -117,7 +117,8 @@ impl Interpreter {
         let name =
             if spec.starts_with(|c: char| c.is_ascii_digit()) { format!("python{spec}") } else { spec.to_owned() };
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let on_path = || std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|python| python.is_file());
+        let on_path =
+            || std::env::split_paths(&path).map(|directory| directory.join(&name)).find(|python| python.is_file());
         match found.or_else(on_path) {
             Some(python) => Self::probe(&python),
             None => Err(InterpreterError::NotFound(spec.to_owned())),

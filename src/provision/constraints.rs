@@ -6,21 +6,21 @@ use super::uv::find_uv;
 use crate::project::NoxfileManifest;
 use crate::project::dependencies::{ConstraintFiles, ConstraintsError, export_constraints};
 
-/// Exports the versions of uv.lock to files in `folder`; `None` if no session has an environment.
+/// Exports the versions of uv.lock to files in `directory`; `None` if no session has an environment.
 ///
 /// # Errors
 /// When there is no lock file, or it cannot be exported.
 pub(crate) fn export_lock_file_constraints(
     manifest: &NoxfileManifest,
-    folder: &Path,
+    directory: &Path,
 ) -> Result<Option<ConstraintFiles>, ConstraintsError> {
     if manifest.sessions.iter().all(|session| session.backend == "none") {
         return Ok(None);
     }
     let uv = find_uv(manifest).ok_or(ConstraintsError::UvNotFound)?;
     // UV_CONSTRAINT and PIP_CONSTRAINT separate files by spaces, so a path with one cannot be listed there.
-    let has_space = folder.to_string_lossy().contains(char::is_whitespace);
+    let has_space = directory.to_string_lossy().contains(char::is_whitespace);
     let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
-    let folder = if has_space { &temporary } else { folder };
-    export_constraints(&manifest.root, &uv, folder).map(Some)
+    let directory = if has_space { &temporary } else { directory };
+    export_constraints(&manifest.root, &uv, directory).map(Some)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::session_keys::SessionKeys;
-use crate::cache::store::{CacheMiss, EntryId, FolderSpec, VersionedKey};
+use crate::cache::store::{CacheMiss, DirectorySpec, EntryId, VersionedKey};
 use crate::cache::{ProgressReporter, Store};
 use crate::fs::Sha256Digest;
 use crate::project::{NoxfileManifest, SessionId};
@@ -13,7 +13,7 @@ use crate::project::{NoxfileManifest, SessionId};
 /// The cached directories of a run: restored before its first session, saved after the run.
 #[derive(Debug, Default)]
 pub(super) struct CachedDirectories {
-    directories: Option<Vec<FolderSpec>>,
+    directories: Option<Vec<DirectorySpec>>,
     restored: bool,
 }
 
@@ -21,21 +21,21 @@ impl CachedDirectories {
     /// Determines the directories, on the first call.
     pub(super) fn resolve_directories(&mut self, manifest: &NoxfileManifest, keys: &mut SessionKeys, store: &Store) {
         self.directories.get_or_insert_with(|| {
-            let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
+            let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(DirectorySpec::from_settings);
             store.options().directories.iter().filter_map(absolute).chain(pip_cache_directory(manifest, keys)).collect()
         });
     }
 
     /// Returns the store keys of the directories that are not restored yet.
     pub(super) fn pending_keys(&self) -> Vec<VersionedKey> {
-        self.directories.iter().flatten().filter(|_| !self.restored).map(FolderSpec::versioned_key).collect()
+        self.directories.iter().flatten().filter(|_| !self.restored).map(DirectorySpec::versioned_key).collect()
     }
 
     /// Restores the missing files of each directory, on the first call. Returns the used entries, and warnings.
     pub(super) fn restore(&mut self, store: &Store, progress: &dyn ProgressReporter) -> (Vec<EntryId>, Vec<String>) {
         let (mut used, mut warnings) = (Vec::new(), Vec::new());
         for directory in self.directories.iter().flatten().filter(|_| !self.restored) {
-            match store.restore_folder(directory, progress) {
+            match store.restore_directory(directory, progress) {
                 Ok(restored) => used.extend(EntryId::parse(&restored.entry)),
                 Err(miss) if miss.reason == CacheMiss::NOT_STORED => {}
                 Err(miss) => warnings.push(format!("cache: {}: {}", miss.name, miss.reason)),
@@ -49,7 +49,7 @@ impl CachedDirectories {
     pub(super) fn save(&self, store: &Store, progress: &dyn ProgressReporter) -> (Vec<EntryId>, Vec<String>) {
         let (mut new, mut warnings) = (Vec::new(), Vec::new());
         for directory in self.directories.iter().flatten() {
-            match store.save_folder(directory, progress) {
+            match store.save_directory(directory, progress) {
                 Ok(saved) => new.extend(saved.and_then(|saved| EntryId::parse(&saved.entry))),
                 Err(failure) => warnings.push(format!("{} was not saved: {}", failure.name, failure.reason)),
             }
@@ -65,7 +65,7 @@ pub(super) fn is_pip_session(manifest: &NoxfileManifest, id: SessionId) -> bool 
 }
 
 /// Returns pip's cache, keyed by the interpreters and inputs of all sessions that install by pip.
-fn pip_cache_directory(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Option<FolderSpec> {
+fn pip_cache_directory(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Option<DirectorySpec> {
     let ids = (0..manifest.sessions.len()).map(SessionId).filter(|id| is_pip_session(manifest, *id));
     let ids: Vec<SessionId> = ids.collect();
     ids.iter().for_each(|id| keys.add_session(manifest, *id));
@@ -80,7 +80,7 @@ fn pip_cache_directory(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Op
     let digest =
         |lines: BTreeSet<String>| Sha256Digest::hash_bytes(lines.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
     let directory = pip_cache_dir(&python.executable, &manifest.root)?;
-    Some(FolderSpec::for_pip_cache(directory, &digest(pythons).to_string(), &digest(dependencies).to_string()))
+    Some(DirectorySpec::for_pip_cache(directory, &digest(pythons).to_string(), &digest(dependencies).to_string()))
 }
 
 /// Returns pip's cache directory as pip reports it, or by pip's rules if the interpreter has no pip.

@@ -198,14 +198,14 @@ fn installer_variables() -> String {
 #[derive(Debug, Default)]
 pub(super) struct PublishedBytecode {
     /// A directory of the run; with `None` nothing is published.
-    folder: Option<PathBuf>,
+    directory: Option<PathBuf>,
     published: BTreeSet<(String, EntryId)>,
 }
 
 impl PublishedBytecode {
-    /// Creates the publisher for `folder`.
-    pub(super) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder: Some(folder), published: BTreeSet::new() }
+    /// Creates the publisher for `directory`.
+    pub(super) fn in_directory(directory: PathBuf) -> Self {
+        Self { directory: Some(directory), published: BTreeSet::new() }
     }
 
     /// Publishes the bytecode of these packages for interpreters with this tag. Returns the variable that passes its
@@ -216,29 +216,29 @@ impl PublishedBytecode {
         tag: &str,
         store: &Store,
     ) -> (Option<(String, String)>, Vec<EntryId>) {
-        let Some(folder) = self.folder.as_ref().filter(|_| store.options().bytecode && !tag.is_empty()) else {
+        let Some(directory) = self.directory.as_ref().filter(|_| store.options().bytecode && !tag.is_empty()) else {
             return (None, Vec::new());
         };
-        let folder = folder.join(tag);
+        let directory = directory.join(tag);
         let mut used = Vec::new();
         for package in packages {
             for (id, bytecode) in package.digests.iter().flat_map(|digest| store.stored_bytecode(*digest, tag)) {
                 if self.published.contains(&(tag.to_owned(), id.clone()))
-                    || write_bytecode_entry(&folder, &package.name, &id, &bytecode)
+                    || write_bytecode_entry(&directory, &package.name, &id, &bytecode)
                 {
                     used.push(id.clone());
                     self.published.insert((tag.to_owned(), id));
                 }
             }
         }
-        (Some((BYTECODE_DIR_VARIABLE.to_owned(), folder.display().to_string())), used)
+        (Some((BYTECODE_DIR_VARIABLE.to_owned(), directory.display().to_string())), used)
     }
 }
 
 /// Writes the bytecode of one wheel to a path such as `requests-2.32.0/<digest>`; returns false if that fails.
-fn write_bytecode_entry(folder: &Path, package: &str, id: &EntryId, bytecode: &StoredBytecode) -> bool {
+fn write_bytecode_entry(directory: &Path, package: &str, id: &EntryId, bytecode: &StoredBytecode) -> bool {
     let Some((name, version)) = package.split_once(' ') else { return false };
-    let folder = folder.join(format!("{}-{version}", normalize_name(name)));
+    let directory = directory.join(format!("{}-{version}", normalize_name(name)));
     let text = serde_json::to_vec(bytecode).unwrap_or_default();
-    std::fs::create_dir_all(&folder).and_then(|()| write_atomic(&folder.join(id.id()), &text)).is_ok()
+    std::fs::create_dir_all(&directory).and_then(|()| write_atomic(&directory.join(id.id()), &text)).is_ok()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::provisioner::CacheProvisioner;
 use crate::cache::NoProgress;
-use crate::cache::store::{CacheMiss, EntryId, FolderSpec};
+use crate::cache::store::{CacheMiss, DirectorySpec, EntryId};
 use crate::record::{RunRecord, RunStore, SessionHistory};
 
 impl CacheProvisioner {
@@ -17,12 +17,12 @@ impl CacheProvisioner {
         }
         let mut warnings = Vec::new();
         let project = self.load_session_keys(&mut warnings).project_name().to_owned();
-        let folder = FolderSpec::for_run_history(runs.restored_records_dir(), &project, names);
+        let directory = DirectorySpec::for_run_history(runs.restored_records_dir(), &project, names);
         if let Some(remote) = &mut self.remote {
-            remote.download_versioned(&[folder.versioned_key()], &self.store, &NoProgress);
+            remote.download_versioned(&[directory.versioned_key()], &self.store, &NoProgress);
         }
-        let result = self.store.restore_folder(&folder, &NoProgress);
-        self.history_folder = Some(folder);
+        let result = self.store.restore_directory(&directory, &NoProgress);
+        self.history_directory = Some(directory);
         self.warnings.append(&mut warnings);
         match result {
             Ok(restored) => {
@@ -43,14 +43,14 @@ impl CacheProvisioner {
         }
         let mut warnings = Vec::new();
         let project = self.load_session_keys(&mut warnings).project_name().to_owned();
-        let folder = FolderSpec::for_trace_results(directory.to_path_buf(), &project, names);
+        let spec = DirectorySpec::for_trace_results(directory.to_path_buf(), &project, names);
         if let Some(remote) = &mut self.remote {
-            remote.download_versioned(&[folder.versioned_key()], &self.store, &NoProgress);
+            remote.download_versioned(&[spec.versioned_key()], &self.store, &NoProgress);
         }
         // Existing files are not replaced: conflicts of this checkout and accesses of another one would not match.
         let result =
-            (!directory.join("conflicts.json").exists()).then(|| self.store.restore_folder(&folder, &NoProgress));
-        self.trace_folder = Some(folder);
+            (!directory.join("conflicts.json").exists()).then(|| self.store.restore_directory(&spec, &NoProgress));
+        self.trace_directory = Some(spec);
         self.warnings.append(&mut warnings);
         match result {
             Some(Ok(restored)) => {
@@ -67,8 +67,8 @@ impl CacheProvisioner {
 
     /// Saves the results of traces, if they were looked for before the run.
     pub(crate) fn save_traces(&mut self) {
-        let Some(folder) = &self.trace_folder else { return };
-        match self.store.save_folder(folder, &NoProgress) {
+        let Some(directory) = &self.trace_directory else { return };
+        match self.store.save_directory(directory, &NoProgress) {
             Ok(saved) => self.mark_used(saved.and_then(|saved| EntryId::parse(&saved.entry)).into_iter().collect()),
             Err(failure) => self.warnings.push(format!("the results of traces were not saved: {}", failure.reason)),
         }
@@ -77,11 +77,11 @@ impl CacheProvisioner {
     /// Saves the record of a run if its durations differ significantly from the history, so that other runs upload
     /// nothing.
     pub(crate) fn save_history(&mut self, runs: &RunStore, history: &SessionHistory, record: &RunRecord) {
-        let Some(folder) = self.history_folder.as_ref().filter(|_| history.has_significant_change(record)) else {
+        let Some(directory) = self.history_directory.as_ref().filter(|_| history.has_significant_change(record)) else {
             return;
         };
         let saved = match runs.add_restored_record(record) {
-            Ok(()) => self.store.save_folder(folder, &NoProgress).map_err(|failure| failure.reason),
+            Ok(()) => self.store.save_directory(directory, &NoProgress).map_err(|failure| failure.reason),
             Err(error) => Err(error.to_string()),
         };
         match saved {

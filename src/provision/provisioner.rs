@@ -15,7 +15,7 @@ use super::queue::{FinishedSession, ProvisionResult, Provisioner};
 use super::remote::{RemoteCache, RemoteCacheError};
 use super::session_keys::SessionKeys;
 use super::uv::{UvCacheError, WheelScanner, open_uv_cache};
-use crate::cache::store::{EntryId, FolderSpec, RestorePlan, RestoreReport, SaveReport, VersionedKey};
+use crate::cache::store::{DirectorySpec, EntryId, RestorePlan, RestoreReport, SaveReport, VersionedKey};
 use crate::cache::{CacheOptions, PackageSelection, ProgressReporter, SelectedPackage, Store, StoreError, UvCache};
 use crate::project::{NoxfileManifest, SessionId};
 use crate::text::format_size;
@@ -75,9 +75,9 @@ pub(crate) struct CacheProvisioner {
     pub(super) uv_cache: Option<UvCache>,
     pub(super) directories: CachedDirectories,
     /// The directory with records of past runs, once they were restored.
-    pub(super) history_folder: Option<FolderSpec>,
+    pub(super) history_directory: Option<DirectorySpec>,
     /// The directory with results of traces, once they were looked for.
-    pub(super) trace_folder: Option<FolderSpec>,
+    pub(super) trace_directory: Option<DirectorySpec>,
     /// Keys of the sessions added so far; loaded on first use.
     pub(super) session_keys: Option<SessionKeys>,
     pub(super) remote: Option<RemoteCache>,
@@ -139,8 +139,8 @@ impl CacheProvisioner {
             store,
             uv_cache,
             directories: CachedDirectories::default(),
-            history_folder: None,
-            trace_folder: None,
+            history_directory: None,
+            trace_directory: None,
             session_keys: None,
             remote: remote.flatten(),
             run_dir: None,
@@ -160,7 +160,7 @@ impl CacheProvisioner {
     /// Sets the run's directory, where sessions share downloads and bytecode is published.
     #[must_use]
     pub(crate) fn with_run_dir(self, run_dir: &Path) -> Self {
-        let bytecode = PublishedBytecode::in_folder(run_dir.join("bytecode"));
+        let bytecode = PublishedBytecode::in_directory(run_dir.join("bytecode"));
         Self { run_dir: Some(run_dir.to_path_buf()), bytecode, ..self }
     }
 
@@ -225,7 +225,7 @@ impl CacheProvisioner {
 
     /// Returns the environment of a session.
     pub(super) fn environment_dir(&self, id: SessionId) -> Option<PathBuf> {
-        self.manifest.sessions[id.0].envdir.as_deref().map(|folder| self.manifest.root.join(folder))
+        self.manifest.sessions[id.0].envdir.as_deref().map(|directory| self.manifest.root.join(directory))
     }
 
     /// Marks entries that the run used or created, so that they are stored in the remote cache.
@@ -267,8 +267,8 @@ impl CacheProvisioner {
     /// Returns the name of a session's environment in the remote cache.
     fn environment_name(&self, id: SessionId) -> String {
         let session = &self.manifest.sessions[id.0];
-        let folder = session.envdir.as_deref().and_then(|folder| Path::new(folder).file_name());
-        folder.map_or_else(|| session.name.as_str().to_owned(), |name| name.to_string_lossy().into_owned())
+        let directory = session.envdir.as_deref().and_then(|directory| Path::new(directory).file_name());
+        directory.map_or_else(|| session.name.as_str().to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
     /// Restores the cached directories, on the first call, and returns warnings.

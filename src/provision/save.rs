@@ -32,7 +32,7 @@ impl CacheProvisioner {
         let ids: Vec<SessionId> = ids.iter().copied().filter(|id| self.is_uv_session(*id)).collect();
         let environments = ids.iter().filter_map(|id| self.environment_dir(*id));
         let installed: BTreeSet<String> = environments
-            .flat_map(|folder| installed_packages(&folder))
+            .flat_map(|directory| installed_packages(&directory))
             .map(|(name, version)| format!("{name} {version}"))
             .collect();
         let wheels = self.uv_cache.iter().flat_map(|uv| uv.scan_wheels().0);

@@ -50,7 +50,7 @@ impl SessionKeys {
         let project_name = detect_project_name(&manifest.root, &key_context);
         let mut keys = Self {
             sessions: Vec::new(),
-            key_index: user_cache_dir.map(|folder| KeyIndex::new(folder, &project_name)),
+            key_index: user_cache_dir.map(|directory| KeyIndex::new(directory, &project_name)),
             key_context,
             warnings,
             interpreter_errors: Vec::new(),
@@ -129,19 +129,20 @@ impl SessionKeys {
 /// its directory.
 fn detect_project_name(root: &Path, key_context: &KeyContext) -> String {
     let repository = std::env::var("GITHUB_REPOSITORY").ok().filter(|name| !name.is_empty());
-    let folder = || root.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned());
-    repository.or_else(|| key_context.pyproject.name.clone()).unwrap_or_else(folder)
+    let directory =
+        || root.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned());
+    repository.or_else(|| key_context.pyproject.name.clone()).unwrap_or_else(directory)
 }
 
 /// Returns names and versions of the packages installed in an environment, sorted.
 pub(super) fn installed_packages(environment: &Path) -> Vec<(String, String)> {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten().collect::<Vec<_>>();
     let site_packages = entries(&environment.join("lib")).into_iter().filter_map(|python| {
-        let folder = python.path().join("site-packages");
-        folder.is_dir().then_some(folder)
+        let directory = python.path().join("site-packages");
+        directory.is_dir().then_some(directory)
     });
     let mut packages: Vec<(String, String)> = site_packages
-        .flat_map(|folder| entries(&folder))
+        .flat_map(|directory| entries(&directory))
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let (name, version) = name.strip_suffix(".dist-info")?.split_once('-')?;

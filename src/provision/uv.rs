@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cache::store::{FolderSpec, RestorePlan, RestoreReport, SaveReport};
+use crate::cache::store::{DirectorySpec, RestorePlan, RestoreReport, SaveReport};
 use crate::cache::uv::{UvCachedWheel, UvError, UvLayoutSupport};
 use crate::cache::{PackageSelection, ProgressReporter, Store, StoreError, Uv, UvCache};
 use crate::fs::Sha256Digest;
@@ -45,9 +45,9 @@ pub(crate) enum UvCacheForm {
     /// Wheels are restored and saved one by one.
     PerWheel(UvCache),
     /// The layout is unknown: the cache is restored and saved as one directory.
-    WholeFolder {
+    WholeDirectory {
         /// The cache.
-        folder: FolderSpec,
+        directory: DirectorySpec,
         /// Why its layout is unknown.
         reason: String,
     },
@@ -72,7 +72,7 @@ impl UvCacheForm {
         match uv.detect_layout(store) {
             UvLayoutSupport::Known(layout) => Ok(Self::PerWheel(UvCache::new(dir, layout))),
             UvLayoutSupport::Unknown { reason } => {
-                Ok(Self::WholeFolder { folder: FolderSpec::for_uv_cache(dir, &uv.version()?), reason })
+                Ok(Self::WholeDirectory { directory: DirectorySpec::for_uv_cache(dir, &uv.version()?), reason })
             }
         }
     }
@@ -81,7 +81,7 @@ impl UvCacheForm {
 impl UvCacheForm {
     /// Returns why the cache is stored as a whole, if it is.
     pub(crate) fn unknown_layout_notice(&self) -> Option<String> {
-        let Self::WholeFolder { reason, .. } = self else { return None };
+        let Self::WholeDirectory { reason, .. } = self else { return None };
         Some(format!("the cache layout of this uv is unknown ({reason}): its cache is stored as a whole"))
     }
 
@@ -89,7 +89,7 @@ impl UvCacheForm {
     pub(crate) fn plan_restore(&self, store: &Store, selection: &PackageSelection) -> RestorePlan {
         match self {
             Self::PerWheel(cache) => store.plan_restore(selection, cache),
-            Self::WholeFolder { .. } => RestorePlan::default(),
+            Self::WholeDirectory { .. } => RestorePlan::default(),
         }
     }
 
@@ -100,16 +100,16 @@ impl UvCacheForm {
         selection: &PackageSelection,
         progress: &dyn ProgressReporter,
     ) -> RestoreReport {
-        let mut folders = store.configured_directories();
+        let mut directories = store.configured_directories();
         let mut report = match self {
             Self::PerWheel(cache) => store.restore_wheels(selection, &cache, progress),
-            Self::WholeFolder { folder, .. } => {
-                folders.push(folder);
+            Self::WholeDirectory { directory, .. } => {
+                directories.push(directory);
                 RestoreReport::default()
             }
         };
-        for folder in &folders {
-            report.add_folder(store.restore_folder(folder, progress));
+        for directory in &directories {
+            report.add_directory(store.restore_directory(directory, progress));
         }
         report
     }
@@ -119,16 +119,16 @@ impl UvCacheForm {
     /// # Errors
     /// When something is new and the store is read-only.
     pub(crate) fn save(self, store: &Store, progress: &dyn ProgressReporter) -> Result<SaveReport, StoreError> {
-        let mut folders = store.configured_directories();
+        let mut directories = store.configured_directories();
         let mut report = match self {
             Self::PerWheel(cache) => store.save_wheels(&PackageSelection::All, &cache, progress)?,
-            Self::WholeFolder { folder, .. } => {
-                folders.push(folder);
+            Self::WholeDirectory { directory, .. } => {
+                directories.push(directory);
                 SaveReport::default()
             }
         };
-        for folder in &folders {
-            report.add_folder(store.save_folder(folder, progress));
+        for directory in &directories {
+            report.add_directory(store.save_directory(directory, progress));
         }
         Ok(report)
     }
@@ -143,9 +143,12 @@ pub(crate) fn find_project_uv(user_cache_dir: Option<PathBuf>) -> Option<Uv> {
 
 /// Returns the uv that sessions use: the one next to nox, which nox itself prefers, else the first on PATH.
 pub(super) fn find_uv(manifest: &NoxfileManifest) -> Option<PathBuf> {
-    let beside_nox = manifest.executable.parent().map(|folder| folder.join("uv"));
+    let beside_nox = manifest.executable.parent().map(|directory| directory.join("uv"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    beside_nox.into_iter().chain(std::env::split_paths(&path).map(|folder| folder.join("uv"))).find(|uv| uv.is_file())
+    beside_nox
+        .into_iter()
+        .chain(std::env::split_paths(&path).map(|directory| directory.join("uv")))
+        .find(|uv| uv.is_file())
 }
 
 /// Returns a uv's version, such as `0.13.9`.

@@ -29,7 +29,7 @@ pub(super) struct ArtifactCollector {
     /// Globs relative to the root.
     pub(super) globs: Vec<String>,
     /// The directory for `artifacts.json` and the copies.
-    pub(super) folder: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl ArtifactCollector {
@@ -73,7 +73,7 @@ impl ArtifactCollector {
                 Err(error) => notices.push(format!("{} could not be copied: {error}", describe(&path_text(&path)))),
             }
         }
-        let written = fs_err::create_dir_all(&self.folder).and_then(|()| artifacts.write(&self.folder));
+        let written = fs_err::create_dir_all(&self.directory).and_then(|()| artifacts.write(&self.directory));
         notices.extend(written.err().map(|error| format!("{}: {error}", describe("the list of artifacts"))));
         notices
     }
@@ -137,8 +137,8 @@ impl ArtifactCollector {
         if !metadata.is_file() {
             return Ok(None);
         }
-        let target = self.folder.join("files").join(path);
-        fs_err::create_dir_all(target.parent().unwrap_or(&self.folder))?;
+        let target = self.directory.join("files").join(path);
+        fs_err::create_dir_all(target.parent().unwrap_or(&self.directory))?;
         for _ in 0..MAX_COPY_ATTEMPTS {
             let (bytes, digest, changing) = copy_and_hash(&source, &target)?;
             (artifact.bytes, artifact.digest, artifact.changed_during_copy) = (bytes, Some(digest), changing);
@@ -228,10 +228,10 @@ mod tests {
                 session: "tests".to_owned(),
                 root: self.root.path().to_path_buf(),
                 globs: globs.iter().map(|glob| (*glob).to_owned()).collect(),
-                folder: ArtifactList::session_dir(self.run.path(), "tests"),
+                directory: ArtifactList::session_dir(self.run.path(), "tests"),
             };
             let notices = collector.collect_artifacts(&AtomicBool::new(stop));
-            (ArtifactList::read(&collector.folder).unwrap(), notices)
+            (ArtifactList::read(&collector.directory).unwrap(), notices)
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
         let build = tree.root.path().join("build");
         symlink("real.txt", build.join("inner")).unwrap();
         symlink(outside.root.path().join("secret"), build.join("outer")).unwrap();
-        symlink(outside.root.path(), build.join("folder")).unwrap();
+        symlink(outside.root.path(), build.join("directory")).unwrap();
         let (artifacts, notices) = tree.collect_list(&["build"], false);
         let files: Vec<_> =
             artifacts.files.iter().map(|f| (path_text(&f.path), f.digest.is_some(), f.link_target.clone())).collect();
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(files[1], ("build/inner".to_owned(), false, Some("real.txt".into())));
         assert_eq!(files[0].2, Some(outside.root.path().to_path_buf()));
         assert_eq!(files[3], ("build/real.txt".to_owned(), true, None));
-        let (files, notices) = tree.collect(&["build/folder/deep/*"]);
+        let (files, notices) = tree.collect(&["build/directory/deep/*"]);
         assert!(files.is_empty() && notices[0].contains("leads out of the project"), "{notices:?}");
     }
 
@@ -356,7 +356,7 @@ mod tests {
             session: "tests".to_owned(),
             root: tree.root.path().to_path_buf(),
             globs: vec!["a".to_owned()],
-            folder: tree.root.path().join("a/below"),
+            directory: tree.root.path().join("a/below"),
         };
         assert_eq!(collector.collect_artifacts(&AtomicBool::new(false)).len(), 2);
     }

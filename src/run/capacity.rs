@@ -15,7 +15,7 @@ pub(crate) fn detect_capacity() -> RunCapacity {
 /// unknown.
 fn memory_limit(root: &Path) -> Option<u64> {
     let limits =
-        memory_cgroups(root).into_iter().filter_map(|group| read_number(&group.folder.join(group.memory_files().0)));
+        memory_cgroups(root).into_iter().filter_map(|group| read_number(&group.directory.join(group.memory_files().0)));
     limits.chain(read_meminfo(root, "MemTotal:")).min()
 }
 
@@ -28,18 +28,18 @@ pub(crate) fn available_memory() -> Option<u64> {
 fn available_memory_under(root: &Path) -> Option<u64> {
     let available = |group: MemoryCgroup| {
         let (limit, usage, cache) = group.memory_files();
-        let stat = fs_err::read_to_string(group.folder.join("memory.stat")).unwrap_or_default();
+        let stat = fs_err::read_to_string(group.directory.join("memory.stat")).unwrap_or_default();
         // The kernel drops unused pages of files before it refuses memory.
         let cache = stat.lines().find_map(|line| line.strip_prefix(cache)?.trim().parse::<u64>().ok()).unwrap_or(0);
-        let used = read_number(&group.folder.join(usage))?.saturating_sub(cache);
-        Some(read_number(&group.folder.join(limit))?.saturating_sub(used))
+        let used = read_number(&group.directory.join(usage))?.saturating_sub(cache);
+        Some(read_number(&group.directory.join(limit))?.saturating_sub(used))
     };
     memory_cgroups(root).into_iter().filter_map(available).chain(read_meminfo(root, "MemAvailable:")).min()
 }
 
 /// A cgroup that limits this process's memory.
 struct MemoryCgroup {
-    folder: PathBuf,
+    directory: PathBuf,
     is_v2: bool,
 }
 
@@ -67,9 +67,9 @@ fn memory_cgroups(root: &Path) -> Vec<MemoryCgroup> {
             _ => continue,
         };
         // Limits of all ancestors apply too.
-        let folder = mount.join(path.trim_start_matches('/'));
-        let ancestors = folder.ancestors().take_while(|folder| folder.starts_with(&mount));
-        groups.extend(ancestors.map(|folder| MemoryCgroup { folder: folder.to_path_buf(), is_v2 }));
+        let directory = mount.join(path.trim_start_matches('/'));
+        let ancestors = directory.ancestors().take_while(|directory| directory.starts_with(&mount));
+        groups.extend(ancestors.map(|directory| MemoryCgroup { directory: directory.to_path_buf(), is_v2 }));
     }
     groups
 }

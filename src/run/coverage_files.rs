@@ -31,7 +31,7 @@ struct DataTarget {
 /// (parallel mode) remain until a session erases them. Sessions of a parallel run end in any order.
 #[derive(Debug)]
 pub(super) struct CoverageFiles {
-    folder: PathBuf,
+    directory: PathBuf,
     /// The session that wrote each file.
     writers: BTreeMap<PathBuf, SessionIndex>,
     /// The last session that erased the files beside a data file.
@@ -41,15 +41,15 @@ pub(super) struct CoverageFiles {
 impl CoverageFiles {
     /// Creates the state of a run in which no session has ended.
     pub(super) fn new(run_dir: &Path) -> Self {
-        Self { folder: run_dir.join("coverage"), writers: BTreeMap::new(), erasers: BTreeMap::new() }
+        Self { directory: run_dir.join("coverage"), writers: BTreeMap::new(), erasers: BTreeMap::new() }
     }
 
     /// Returns the variable with the directory for a session's data, and removes what an earlier attempt left in it.
     pub(super) fn session_env(&self, session: SessionIndex) -> Option<(String, String)> {
-        let folder = self.session_folder(session);
+        let directory = self.session_directory(session);
         // A directory that does not exist is what is wanted; another error shows when the host creates it.
-        let _ = fs_err::remove_dir_all(&folder);
-        Some(("NOXIDE_COVERAGE_DIR".to_owned(), folder.into_os_string().into_string().ok()?))
+        let _ = fs_err::remove_dir_all(&directory);
+        Some(("NOXIDE_COVERAGE_DIR".to_owned(), directory.into_os_string().into_string().ok()?))
     }
 
     /// Moves the data of a session that has ended into place. `uses` are the resources that its commands shared; `root` is
@@ -62,25 +62,25 @@ impl CoverageFiles {
             let writer = self.writers.entry(root.join(&direct.target)).or_insert(session);
             *writer = session.max(*writer);
         }
-        let folder = self.session_folder(session);
-        let Ok(entries) = fs_err::read_dir(&folder) else { return Vec::new() };
-        let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        folders.sort();
+        let directory = self.session_directory(session);
+        let Ok(entries) = fs_err::read_dir(&directory) else { return Vec::new() };
+        let mut directories: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        directories.sort();
         let published: Vec<io::Result<()>> =
-            folders.iter().map(|folder| self.publish_folder(session, folder)).collect();
-        let _ = fs_err::remove_dir_all(&folder);
+            directories.iter().map(|directory| self.publish_directory(session, directory)).collect();
+        let _ = fs_err::remove_dir_all(&directory);
         let notice = |error| format!("cannot move coverage data into place: {error}; measure the session again alone");
         published.into_iter().filter_map(Result::err).map(notice).collect()
     }
 
-    fn publish_folder(&mut self, session: SessionIndex, folder: &Path) -> io::Result<()> {
-        let target: DataTarget = serde_json::from_slice(&fs_err::read(folder.join(TARGET_FILE))?)?;
+    fn publish_directory(&mut self, session: SessionIndex, directory: &Path) -> io::Result<()> {
+        let target: DataTarget = serde_json::from_slice(&fs_err::read(directory.join(TARGET_FILE))?)?;
         let (Some(parent), Some(name)) = (target.data.parent(), target.data.file_name()) else { return Ok(()) };
         if target.erases {
             self.erase_earlier(session, parent, &target.data, name)?;
         }
         let later_eraser = self.erasers.get(&target.data).is_some_and(|eraser| *eraser > session);
-        for entry in fs_err::read_dir(folder)?.flatten() {
+        for entry in fs_err::read_dir(directory)?.flatten() {
             let path = parent.join(entry.file_name());
             let is_obsolete = later_eraser || self.writers.get(&path).is_some_and(|writer| *writer > session);
             if entry.file_name() == TARGET_FILE || entry.file_name().as_encoded_bytes().ends_with(b"-journal") {
@@ -96,11 +96,11 @@ impl CoverageFiles {
     }
 
     /// Removes data files with a suffix that existed before the session: those of earlier sessions and of earlier runs.
-    fn erase_earlier(&mut self, session: SessionIndex, folder: &Path, data: &Path, name: &OsStr) -> io::Result<()> {
+    fn erase_earlier(&mut self, session: SessionIndex, directory: &Path, data: &Path, name: &OsStr) -> io::Result<()> {
         let eraser = self.erasers.entry(data.to_path_buf()).or_insert(session);
         *eraser = session.max(*eraser);
         let prefix = [name.as_encoded_bytes(), b"."].concat();
-        for entry in fs_err::read_dir(folder)?.flatten() {
+        for entry in fs_err::read_dir(directory)?.flatten() {
             let is_earlier = self.writers.get(&entry.path()).is_none_or(|writer| *writer < session);
             if entry.file_name().as_encoded_bytes().starts_with(&prefix) && is_earlier && is_database(&entry.path()) {
                 fs_err::remove_file(entry.path())?;
@@ -110,12 +110,13 @@ impl CoverageFiles {
     }
 
     fn add_published(&self, session: SessionIndex, path: &Path) -> io::Result<()> {
-        let mut list = fs_err::OpenOptions::new().create(true).append(true).open(self.folder.join(PUBLISHED_FILE))?;
+        let mut list =
+            fs_err::OpenOptions::new().create(true).append(true).open(self.directory.join(PUBLISHED_FILE))?;
         writeln!(list, "{session} {}", path.display())
     }
 
-    fn session_folder(&self, session: SessionIndex) -> PathBuf {
-        self.folder.join(session.to_string())
+    fn session_directory(&self, session: SessionIndex) -> PathBuf {
+        self.directory.join(session.to_string())
     }
 }
 
@@ -154,12 +155,12 @@ mod tests {
         }
 
         fn end_session(&mut self, index: usize, erases: bool, names: &[&str]) {
-            let folder = self.files.session_folder(SessionIndex(index)).join("0");
-            fs_err::create_dir_all(&folder).unwrap();
+            let directory = self.files.session_directory(SessionIndex(index)).join("0");
+            fs_err::create_dir_all(&directory).unwrap();
             let target = serde_json::json!({ "data": self.directory.path().join(".coverage"), "erases": erases });
-            fs_err::write(folder.join(TARGET_FILE), target.to_string()).unwrap();
+            fs_err::write(directory.join(TARGET_FILE), target.to_string()).unwrap();
             for name in names {
-                fs_err::write(folder.join(name), format!("SQLite format 3 {index}")).unwrap();
+                fs_err::write(directory.join(name), format!("SQLite format 3 {index}")).unwrap();
             }
             let notices = self.files.publish(SessionIndex(index), &[], self.directory.path());
             assert_eq!(notices, Vec::<String>::new());

@@ -94,8 +94,8 @@ pub(crate) fn execute_run(
     let tag = RunTag::for_run(run_dir).map_err(failed("cannot record this run"))?;
     let host_pid = host.pid();
     let mut launcher = HostLauncher::new(host, tracing, sender.clone()).map_err(failed("cannot read from the host"))?;
-    if let Some(folder) = &options.log_folder {
-        fs_err::create_dir_all(folder).map_err(failed("cannot create the directory of --logs"))?;
+    if let Some(directory) = &options.log_directory {
+        fs_err::create_dir_all(directory).map_err(failed("cannot create the directory of --logs"))?;
     }
     let (resources, missing) = SessionResources::new(run_dir, plan.slots);
     notices.extend(missing);

@@ -102,10 +102,10 @@ mod tests {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     #[test]
     fn one_token_for_each_slot_but_the_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let jobserver = MakeJobserver::create(folder.path(), 4).unwrap();
-        assert_eq!(jobserver.makeflags(), format!(" -j4 --jobserver-auth=fifo:{}/jobs", folder.path().display()));
-        let client = rustix::fs::open(folder.path().join("jobs"), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
+        let directory = tempfile::tempdir().unwrap();
+        let jobserver = MakeJobserver::create(directory.path(), 4).unwrap();
+        assert_eq!(jobserver.makeflags(), format!(" -j4 --jobserver-auth=fifo:{}/jobs", directory.path().display()));
+        let client = rustix::fs::open(directory.path().join("jobs"), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
         let mut tokens = [0; 16];
         assert_eq!(rustix::io::read(client.unwrap(), &mut tokens), Ok(3));
         jobserver.refill_tokens();
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn a_path_that_make_would_split_is_refused() {
-        let folder = tempfile::Builder::new().prefix("with space").tempdir().unwrap();
-        assert!(MakeJobserver::create(folder.path(), 2).is_err());
+        let directory = tempfile::Builder::new().prefix("with space").tempdir().unwrap();
+        assert!(MakeJobserver::create(directory.path(), 2).is_err());
         assert!(MakeJobserver::create(Path::new("/nonexistent"), 2).is_err());
     }
 }

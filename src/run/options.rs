@@ -40,8 +40,8 @@ pub struct RunOptions {
     /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
     pub secret_patterns: Vec<String>,
     /// A directory for a second copy of each session's log.
-    pub log_folder: Option<PathBuf>,
-    /// File names in `log_folder`; `{session}` stands for the slug of the session's name.
+    pub log_directory: Option<PathBuf>,
+    /// File names in `log_directory`; `{session}` stands for the slug of the session's name.
     pub log_name_template: String,
     /// Options of provisioning.
     pub provision: ProvisionOptions,
@@ -68,7 +68,7 @@ impl Default for RunOptions {
             output_style: None,
             keep_runs: NonZeroUsize::MIN.saturating_add(99),
             secret_patterns: Vec::new(),
-            log_folder: None,
+            log_directory: None,
             log_name_template: "{session}.log".to_owned(),
             provision: ProvisionOptions::default(),
             session_rules: Vec::new(),

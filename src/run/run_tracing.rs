@@ -69,9 +69,9 @@ pub(super) struct TracedLaunch {
 }
 
 impl RunTracing {
-    /// Creates the tracing of these sessions; the preload library is stored in `folder`, in the run data directory.
-    pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, folder: &Path) -> Self {
-        let preload = PreloadLibrary::install(folder);
+    /// Creates the tracing of these sessions; the preload library is stored in `directory`, in the run data directory.
+    pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, directory: &Path) -> Self {
+        let preload = PreloadLibrary::install(directory);
         Self { sessions, context, preload, ..Self::default() }
     }
 
@@ -132,7 +132,8 @@ impl RunTracing {
             return Ok(None);
         }
         let mut context = self.context.clone();
-        let temp_dir = request.env.iter().find(|(name, _)| name == "TMPDIR").map(|(_, folder)| PathBuf::from(folder));
+        let temp_dir =
+            request.env.iter().find(|(name, _)| name == "TMPDIR").map(|(_, directory)| PathBuf::from(directory));
         context.excluded.extend(temp_dir);
         context.excluded.extend(self.preload.as_ref().map(|library| PathBuf::from(library.path())));
         let variable = |name: &str| {

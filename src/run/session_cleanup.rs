@@ -91,7 +91,7 @@ impl SessionCleanups {
 
 /// Returns the path of the copy that `--logs` requests of a session's log, by the stem of the log.
 pub(super) fn log_copy_path(options: &RunOptions, stem: &str) -> Option<PathBuf> {
-    Some(options.log_folder.as_ref()?.join(options.log_name_template.replace("{session}", stem)))
+    Some(options.log_directory.as_ref()?.join(options.log_name_template.replace("{session}", stem)))
 }
 
 /// Restores copies of logs that a later session deleted, for example by `rm -r build`.

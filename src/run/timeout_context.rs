@@ -48,8 +48,8 @@ mod tests {
 
     #[test]
     fn the_last_line_is_the_last_that_is_not_blank() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("a.log");
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("a.log");
         assert_eq!(last_log_line(&log), None);
         fs_err::write(&log, "\x1b[0m\n \r\n").unwrap();
         assert_eq!(last_log_line(&log), None);

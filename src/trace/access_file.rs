@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn other_versions_and_other_content_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("accesses/tests.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("accesses/tests.json");
         let accesses =
             SessionAccesses { read: ["a".to_owned()].into(), ..SessionAccesses::for_untraced("io_uring".to_owned()) };
         let mut file = AccessFile::new(SessionName::new("tests"), "f".to_owned(), accesses);
@@ -94,6 +94,6 @@ mod tests {
         assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 2"));
         fs_err::write(&path, "{}").unwrap();
         assert!(matches!(AccessFile::read(&path), Err(AccessFileError::InvalidContent(..))));
-        assert!(matches!(AccessFile::read(folder.path()), Err(AccessFileError::Io(_))));
+        assert!(matches!(AccessFile::read(directory.path()), Err(AccessFileError::Io(_))));
     }
 }

@@ -17,7 +17,7 @@ const MAX_PATHS: usize = 100_000;
 pub(super) struct AccessLog {
     pub(super) scope: TraceScope,
     paths: HashMap<PathBuf, PathAccess>,
-    listed_folders: HashSet<PathBuf>,
+    listed_directories: HashSet<PathBuf>,
     /// Ports and sockets the session bound.
     pub(super) bound: BTreeSet<String>,
     /// Ports and sockets the session connected to.
@@ -56,7 +56,7 @@ impl AccessLog {
         Self {
             scope,
             paths: HashMap::new(),
-            listed_folders: HashSet::new(),
+            listed_directories: HashSet::new(),
             bound: BTreeSet::new(),
             connected: BTreeSet::new(),
             uses_network: false,
@@ -119,8 +119,8 @@ impl AccessLog {
 
     /// Records that a directory was listed.
     pub(super) fn record_listing(&mut self, path: &Path) {
-        if self.listed_folders.len() < MAX_PATHS && self.scope.is_tracked(&path.join("x"), true) {
-            self.listed_folders.insert(path.to_path_buf());
+        if self.listed_directories.len() < MAX_PATHS && self.scope.is_tracked(&path.join("x"), true) {
+            self.listed_directories.insert(path.to_path_buf());
         }
     }
 
@@ -168,9 +168,9 @@ impl AccessLog {
             connected: self.connected.difference(&self.bound).cloned().collect(),
             ..SessionAccesses::default()
         };
-        for folder in &self.listed_folders {
-            if self.scope.is_tracked(&folder.join("x"), true) {
-                all.listed.insert(self.scope.display_path(folder));
+        for directory in &self.listed_directories {
+            if self.scope.is_tracked(&directory.join("x"), true) {
+                all.listed.insert(self.scope.display_path(directory));
             }
         }
         for (path, entry) in &self.paths {
@@ -186,7 +186,7 @@ impl AccessLog {
                         let digest = after.file_digest().map(str::to_owned);
                         all.changes.insert(shown.clone(), PathEffect { kind, digest, program: change.program.clone() });
                     }
-                    None => read |= change.state_before != PathState::Folder,
+                    None => read |= change.state_before != PathState::Directory,
                 }
             }
             if let Some((device, inode)) = entry.file_id {
@@ -230,10 +230,10 @@ impl PathChange {
     fn effect_kind(&self, after: &PathState) -> Option<EffectKind> {
         match (&self.state_before, after) {
             (PathState::Absent, PathState::Absent) => Some(EffectKind::CreatedAndDeleted),
-            (PathState::Absent, PathState::Folder) => Some(EffectKind::DirectoryCreated),
+            (PathState::Absent, PathState::Directory) => Some(EffectKind::DirectoryCreated),
             (PathState::Absent, _) => Some(EffectKind::Created),
-            (PathState::Folder, PathState::Absent) => Some(EffectKind::DirectoryDeleted),
-            (PathState::Folder, PathState::Folder) => self.removed.then_some(EffectKind::DirectoryReplaced),
+            (PathState::Directory, PathState::Absent) => Some(EffectKind::DirectoryDeleted),
+            (PathState::Directory, PathState::Directory) => self.removed.then_some(EffectKind::DirectoryReplaced),
             (_, PathState::Absent) => Some(EffectKind::Deleted),
             _ if self.removed => Some(EffectKind::Replaced),
             (before, after) if before != after => Some(EffectKind::Written),

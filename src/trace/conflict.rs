@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::session_accesses::{EffectKind, PathEffect, SeparateFiles, SessionAccesses};
-use super::tree_scan::{ProjectTree, is_only_scanned, is_project_folder, is_selective_listing, parent_folder};
+use super::tree_scan::{ProjectTree, is_only_scanned, is_project_directory, is_selective_listing, parent_directory};
 
 /// Kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -214,23 +214,23 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
         found.insert(path, conflict);
     }
     for (one, other, in_order) in [(one, other, true), (other, one, false)] {
-        for (folder, effect) in &one.accesses.changes {
+        for (directory, effect) in &one.accesses.changes {
             if matches!(effect.kind, EffectKind::DirectoryDeleted | EffectKind::DirectoryReplaced) {
-                add_removed_folder_conflict(folder, effect, other, in_order, found);
+                add_removed_directory_conflict(directory, effect, other, in_order, found);
             }
         }
     }
 }
 
 /// Adds a conflict if one session removes a directory in which the other has files.
-fn add_removed_folder_conflict(
-    folder: &str,
+fn add_removed_directory_conflict(
+    directory: &str,
     effect: &PathEffect,
     other: &SessionSide<'_>,
     in_order: bool,
     found: &mut ConflictsByPath,
 ) {
-    let below = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let below = |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
     let changed = other
         .accesses
         .changes
@@ -245,7 +245,7 @@ fn add_removed_folder_conflict(
     if found.contains_key(path) {
         return;
     }
-    let removal = format!("{} {folder}", describe_effect(effect));
+    let removal = format!("{} {directory}", describe_effect(effect));
     let (first, second) = if in_order { (removal, other_action) } else { (other_action, removal) };
     let path = path.to_owned();
     let conflict = AccessConflict {
@@ -272,7 +272,7 @@ fn add_read_conflicts<'a>(
         if effect.kind == EffectKind::Rewritten || reader.effects.contains_key(key) {
             continue; // the content stays the same, or both change it
         }
-        let read = reader.reads.get(key).filter(|_| !effect.kind.is_folder());
+        let read = reader.reads.get(key).filter(|_| !effect.kind.is_directory());
         let looks_up = || {
             reader.accesses.absent.contains(*path)
                 && !(effect.kind == EffectKind::CreatedAndDeleted && is_mutex_file(path))
@@ -280,7 +280,7 @@ fn add_read_conflicts<'a>(
         let (kind, action, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
             (ConflictKind::ReadWrite, "reads", shown)
-        } else if looks_up() && !(effect.kind.is_folder() && tree.is_ignored(path)) {
+        } else if looks_up() && !(effect.kind.is_directory() && tree.is_ignored(path)) {
             (ConflictKind::AbsentCreate, "looks for", (*path).to_owned())
         } else {
             continue;
@@ -310,8 +310,8 @@ fn add_listing_conflicts<'a>(
     found: &mut ConflictsByPath,
 ) {
     for (path, effect) in &writer.accesses.changes {
-        let folder = parent_folder(path);
-        if !reader.accesses.listed.contains(folder)
+        let directory = parent_directory(path);
+        if !reader.accesses.listed.contains(directory)
             || found.contains_key(path)
             || reader.accesses.changes.contains_key(path)
         {
@@ -323,16 +323,16 @@ fn add_listing_conflicts<'a>(
             continue;
         }
         // A tree scan does not look for files that Git ignores.
-        if (tree.is_ignored(path) && !tree.is_ignored(folder) && is_project_folder(folder))
+        if (tree.is_ignored(path) && !tree.is_ignored(directory) && is_project_directory(directory))
             || is_only_scanned(reader.accesses, path, tree)
         {
             continue;
         }
         let was_listed = reader.timing == TraceTiming::Sequential && if in_order { is_created } else { is_deleted };
-        if was_listed && is_selective_listing(reader.accesses, folder) {
+        if was_listed && is_selective_listing(reader.accesses, directory) {
             continue;
         }
-        let action = format!("lists {folder}");
+        let action = format!("lists {directory}");
         let (first, second) =
             if in_order { (describe_effect(effect), action) } else { (action, describe_effect(effect)) };
         let conflict = AccessConflict {
@@ -387,7 +387,9 @@ fn mutex_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses)
 
 /// Returns whether a path is one of the guarded paths or lies below one.
 fn is_guarded_path(path: &str, guarded: &[&str]) -> bool {
-    guarded.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    guarded
+        .iter()
+        .any(|directory| path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[cfg(test)]
@@ -436,7 +438,7 @@ mod tests {
     /// Returns each conflict as `kind path`, followed by ` →` if the second session reads the output of the first.
     fn between(first: &str, second: &str) -> Vec<String> {
         let tree =
-            ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
+            ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_directories: &["src".to_owned()] };
         let found = find_conflicts(&session(first), &session(second), tree, TraceTiming::Sequential);
         let reversed = find_conflicts(&session(second), &session(first), tree, TraceTiming::Sequential).into_iter();
         let mut reversed: Vec<(ConflictKind, String)> =
@@ -527,7 +529,7 @@ mod tests {
 
     #[test]
     fn overlapping_traces_prove_less() {
-        let tree = ProjectTree { is_ignored: &|_| false, top_level_folders: &[] };
+        let tree = ProjectTree { is_ignored: &|_| false, top_level_directories: &[] };
         let between = |first: &str, second: &str| {
             let found = find_conflicts(&session(first), &session(second), tree, TraceTiming::Overlapping);
             found.into_iter().map(|each| (each.path, each.writer, each.second_reads_output)).collect::<Vec<_>>()
@@ -557,7 +559,7 @@ mod tests {
 
     #[test]
     fn hard_links_are_one_file() {
-        let tree = ProjectTree { is_ignored: &|_| false, top_level_folders: &[] };
+        let tree = ProjectTree { is_ignored: &|_| false, top_level_directories: &[] };
         let mut first = session("write a#1");
         let mut second = session("write b#2");
         first.hard_links.insert("a".to_owned(), "1:7".to_owned());

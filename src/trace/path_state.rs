@@ -11,7 +11,7 @@ const MAX_HASHED_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PathState {
     Absent,
-    Folder,
+    Directory,
     /// A file: digest of its content and executable bit.
     File(String),
     /// A symbolic link and its target.
@@ -26,7 +26,7 @@ impl PathState {
         let Ok(metadata) = fs_err::symlink_metadata(path) else { return Self::Absent };
         let kind = metadata.file_type();
         if kind.is_dir() {
-            Self::Folder
+            Self::Directory
         } else if kind.is_symlink() {
             Self::Link(fs_err::read_link(path).unwrap_or_default())
         } else if kind.is_file() {
@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn equal_content_gives_equal_states() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         assert_eq!(PathState::from_path(&path), PathState::Absent);
         fs_err::write(&path, "one").unwrap();
         let first = PathState::from_path(&path);
@@ -74,15 +74,15 @@ mod tests {
         fs_err::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
         assert_ne!(PathState::from_path(&path), first);
         assert_eq!(first.file_digest().map(str::len), Some(32));
-        std::os::unix::fs::symlink("file", folder.path().join("link")).unwrap();
-        assert_eq!(PathState::from_path(&folder.path().join("link")), PathState::Link("file".into()));
-        assert_eq!(PathState::from_path(folder.path()), PathState::Folder);
+        std::os::unix::fs::symlink("file", directory.path().join("link")).unwrap();
+        assert_eq!(PathState::from_path(&directory.path().join("link")), PathState::Link("file".into()));
+        assert_eq!(PathState::from_path(directory.path()), PathState::Directory);
         assert_eq!(PathState::from_path(Path::new("/dev/null")), PathState::Other);
         // Too large to be hashed: identified by size and times.
-        let large = File::create(folder.path().join("large")).unwrap();
+        let large = File::create(directory.path().join("large")).unwrap();
         large.set_len(MAX_HASHED_BYTES + 1).unwrap();
-        let before = PathState::from_path(&folder.path().join("large"));
+        let before = PathState::from_path(&directory.path().join("large"));
         large.set_len(MAX_HASHED_BYTES + 2).unwrap();
-        assert_ne!(PathState::from_path(&folder.path().join("large")), before);
+        assert_ne!(PathState::from_path(&directory.path().join("large")), before);
     }
 }

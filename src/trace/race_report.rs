@@ -304,8 +304,8 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     excluded.extend(data.iter().flat_map(|data| ["virtualenv", "uv/python"].map(|name| data.join(name))));
     excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));
     // nox does not list every environment; the others are in the same `.nox` directory.
-    let nox_dir = |folder: &PathBuf| {
-        folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == ".nox")).map(Path::to_path_buf)
+    let nox_dir = |directory: &PathBuf| {
+        directory.parent().filter(|parent| parent.file_name().is_some_and(|name| name == ".nox")).map(Path::to_path_buf)
     };
     let nox_dirs: BTreeSet<PathBuf> = excluded.iter().filter_map(nox_dir).collect();
     excluded.extend(nox_dirs);

@@ -8,13 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use crate::project::RUN_DATA_DIR;
 
 /// System directories, in which only changes are tracked, because sessions hardly ever change what others read there.
-const SYSTEM_FOLDERS: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
+const SYSTEM_DIRECTORIES: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
 
 /// Pseudo file systems, which contain no regular files.
 const PSEUDO_FILE_SYSTEMS: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// Names of cache directories that tools can use from several processes at once.
-const CACHE_FOLDER_NAMES: &[&str] = &[
+const CACHE_DIRECTORY_NAMES: &[&str] = &[
     "__pycache__", // written by rename, with equal content for equal sources, which are read too
     ".mypy_cache",
     ".ruff_cache",
@@ -36,7 +36,7 @@ const ENVIRONMENT_FILE: &str = "pyvenv.cfg";
 const CACHE_TAG_FILE: &str = "CACHEDIR.TAG";
 
 /// Maximum number of memoized directories.
-const MAX_FOLDERS: usize = 50_000;
+const MAX_DIRECTORIES: usize = 50_000;
 
 /// Paths that determine the scope of a session.
 #[derive(Clone, Debug, Default)]
@@ -53,19 +53,19 @@ pub(crate) struct TraceScope {
     context: TraceContext,
     cache_tagged: HashMap<PathBuf, bool>,
     /// Memoized rules, by path of the directory as text.
-    folder_rules: HashMap<OsString, FolderRules>,
+    directory_rules: HashMap<OsString, DirectoryRules>,
 }
 
 /// Which accesses are tracked in a directory: none, changes only, or all.
 #[derive(Clone, Copy, Debug, Default)]
-struct FolderRules {
+struct DirectoryRules {
     tracks_reads: bool,
     tracks_changes: bool,
     /// Whether the directory belongs to Git.
     in_git: bool,
 }
 
-impl FolderRules {
+impl DirectoryRules {
     fn is_tracked(self, reading: bool) -> bool {
         if reading { self.tracks_reads } else { self.tracks_changes }
     }
@@ -73,7 +73,7 @@ impl FolderRules {
     /// Returns whether an entry of this name is private to a tool: a cache, or Git's working data.
     fn is_tool_owned(self, name: &[u8]) -> bool {
         let is_same = |known: &&str| known.as_bytes() == name;
-        CACHE_FOLDER_NAMES.iter().any(is_same)
+        CACHE_DIRECTORY_NAMES.iter().any(is_same)
             || name.starts_with(b"pytest-of-")
             || (self.in_git && GIT_WORKING_FILES.iter().any(is_same))
     }
@@ -86,7 +86,7 @@ impl TraceScope {
         let more: Vec<PathBuf> = context.excluded.iter().filter_map(real).collect();
         context.excluded.extend(more);
         context.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
-        Self { context, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
+        Self { context, cache_tagged: HashMap::new(), directory_rules: HashMap::new() }
     }
 
     /// Returns a path as it is shown and stored: relative to the project if it is inside.
@@ -100,20 +100,20 @@ impl TraceScope {
 
     /// Returns whether a path may be tracked, without accessing the file system, because this runs for every call.
     pub(crate) fn can_be_tracked(&mut self, path: &Path, reading: bool) -> bool {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return self.rules_for_path(path).is_tracked(reading);
         };
-        if folder.parent().is_none() {
+        if directory.parent().is_none() {
             return self.rules_for_path(path).is_tracked(reading); // rules for `/usr` and so on match the path itself
         }
-        let rules = if let Some(known) = self.folder_rules.get(folder.as_os_str()) {
+        let rules = if let Some(known) = self.directory_rules.get(directory.as_os_str()) {
             *known
         } else {
-            if self.folder_rules.len() >= MAX_FOLDERS {
-                self.folder_rules.clear();
+            if self.directory_rules.len() >= MAX_DIRECTORIES {
+                self.directory_rules.clear();
             }
-            let rules = self.rules_for_path(folder);
-            self.folder_rules.insert(folder.as_os_str().to_owned(), rules);
+            let rules = self.rules_for_path(directory);
+            self.directory_rules.insert(directory.as_os_str().to_owned(), rules);
             rules
         };
         let is_excluded = || self.context.excluded.iter().any(|excluded| excluded.as_os_str() == path.as_os_str());
@@ -121,17 +121,17 @@ impl TraceScope {
     }
 
     /// Returns the rules for a path and everything below it, without accessing the file system.
-    fn rules_for_path(&self, path: &Path) -> FolderRules {
-        let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
-        if below(PSEUDO_FILE_SYSTEMS) || self.context.excluded.iter().any(|folder| path.starts_with(folder)) {
-            return FolderRules::default();
+    fn rules_for_path(&self, path: &Path) -> DirectoryRules {
+        let below = |directories: &[&str]| directories.iter().any(|directory| path.starts_with(directory));
+        if below(PSEUDO_FILE_SYSTEMS) || self.context.excluded.iter().any(|directory| path.starts_with(directory)) {
+            return DirectoryRules::default();
         }
-        let reads = !below(SYSTEM_FOLDERS) || path.starts_with(&self.context.root);
-        let mut rules = FolderRules { tracks_reads: reads, tracks_changes: true, in_git: false };
+        let reads = !below(SYSTEM_DIRECTORIES) || path.starts_with(&self.context.root);
+        let mut rules = DirectoryRules { tracks_reads: reads, tracks_changes: true, in_git: false };
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
             if rules.is_tool_owned(name.as_bytes()) {
-                return FolderRules::default();
+                return DirectoryRules::default();
             }
             rules.in_git = name == ".git";
         }
@@ -143,18 +143,19 @@ impl TraceScope {
         self.can_be_tracked(path, reading) && !self.is_cache_tagged(path.parent().unwrap_or(path))
     }
 
-    fn is_cache_tagged(&mut self, folder: &Path) -> bool {
-        if folder == self.context.root || folder.parent().is_none() {
+    fn is_cache_tagged(&mut self, directory: &Path) -> bool {
+        if directory == self.context.root || directory.parent().is_none() {
             return false;
         }
-        if let Some(known) = self.cache_tagged.get(folder) {
+        if let Some(known) = self.cache_tagged.get(directory) {
             return *known;
         }
         let is_tagged = |scope: &mut Self| {
-            folder.parent().is_some_and(|above| scope.is_cache_tagged(above)) || folder.join(CACHE_TAG_FILE).exists()
+            directory.parent().is_some_and(|above| scope.is_cache_tagged(above))
+                || directory.join(CACHE_TAG_FILE).exists()
         };
-        let tagged = !folder.join(ENVIRONMENT_FILE).exists() && is_tagged(self);
-        self.cache_tagged.insert(folder.to_path_buf(), tagged);
+        let tagged = !directory.join(ENVIRONMENT_FILE).exists() && is_tagged(self);
+        self.cache_tagged.insert(directory.to_path_buf(), tagged);
         tagged
     }
 
@@ -170,8 +171,8 @@ mod tests {
 
     #[test]
     fn shared_paths_are_in_scope() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
         let excluded = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
         fs_err::create_dir_all(root.join("own")).unwrap();
         std::os::unix::fs::symlink("own", root.join("link")).unwrap();

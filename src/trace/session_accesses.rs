@@ -144,7 +144,7 @@ impl EffectKind {
     }
 
     /// Returns whether the change is of a directory.
-    pub(crate) fn is_folder(self) -> bool {
+    pub(crate) fn is_directory(self) -> bool {
         matches!(self, Self::DirectoryCreated | Self::DirectoryDeleted | Self::DirectoryReplaced)
     }
 }

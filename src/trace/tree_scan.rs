@@ -12,7 +12,7 @@ pub(crate) struct ProjectTree<'a> {
     /// Returns whether Git ignores a path.
     pub(crate) is_ignored: &'a dyn Fn(&str) -> bool,
     /// Top-level directories that a scan of the whole tree visits: neither hidden nor ignored.
-    pub(crate) top_level_folders: &'a [String],
+    pub(crate) top_level_directories: &'a [String],
 }
 
 impl ProjectTree<'_> {
@@ -27,35 +27,38 @@ pub(crate) struct GitTreeFacts {
     /// Ignored paths among those that sessions changed, and among their parent directories.
     ignored: BTreeSet<String>,
     /// Top-level directories that a scan of the whole tree visits.
-    folders: Vec<String>,
+    directories: Vec<String>,
 }
 
 impl GitTreeFacts {
     /// Asks Git about the paths that sessions changed; takes 1 to 3 ms.
     pub(crate) fn for_accesses<'a>(accesses: impl Iterator<Item = &'a SessionAccesses>, root: &Path) -> Self {
         let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
-        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut folders: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-        let mut paths: BTreeSet<String> = folders.iter().cloned().collect();
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = directories.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut directories: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        let mut paths: BTreeSet<String> = directories.iter().cloned().collect();
         for path in accesses.flat_map(|accesses| accesses.changes.keys()).filter(|path| !path.starts_with('/')) {
             paths.insert(path.clone());
-            paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+            paths.extend(path.rsplit_once('/').map(|(directory, _)| directory.to_owned()));
         }
         let ignored = find_ignored_paths(root, &paths);
-        folders.retain(|folder| !ignored.contains(folder));
-        Self { ignored, folders }
+        directories.retain(|directory| !ignored.contains(directory));
+        Self { ignored, directories }
     }
 
     /// Calls a function with the facts about the tree.
     pub(crate) fn with_tree<T>(&self, function: impl FnOnce(ProjectTree<'_>) -> T) -> T {
-        function(ProjectTree { is_ignored: &|path| self.ignored.contains(path), top_level_folders: &self.folders })
+        function(ProjectTree {
+            is_ignored: &|path| self.ignored.contains(path),
+            top_level_directories: &self.directories,
+        })
     }
 }
 
 /// Returns the parent directory of a path as traces store it: relative to the project, or absolute.
-pub(super) fn parent_folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(folder, _)| folder)
+pub(super) fn parent_directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(directory, _)| directory)
 }
 
 /// Returns whether a session sees a path only because it scans the tree.
@@ -65,14 +68,14 @@ pub(super) fn parent_folder(path: &str) -> &str {
 /// because it lists only the directories in its rules. Also true for per-process coverage data of which only metadata is
 /// read, as by pytest when it collects from the project root.
 pub(super) fn is_only_scanned(accesses: &SessionAccesses, path: &str, tree: ProjectTree<'_>) -> bool {
-    let parent = parent_folder(path);
-    let lists = |folder: &str| accesses.listed.contains(folder);
+    let parent = parent_directory(path);
+    let lists = |directory: &str| accesses.listed.contains(directory);
     if lists(parent) && accesses.stat_only.contains(path) && is_process_coverage_file(path) {
         return true;
     }
     let is_changed_or_stat = |other: &str| accesses.stat_only.contains(other) || accesses.changes.contains_key(other);
-    let opens = |other: &String| parent_folder(other) == parent && !is_changed_or_stat(other);
-    let scans_tree = lists(".") && tree.top_level_folders.iter().all(|folder| lists(folder));
+    let opens = |other: &String| parent_directory(other) == parent && !is_changed_or_stat(other);
+    let scans_tree = lists(".") && tree.top_level_directories.iter().all(|directory| lists(directory));
     scans_tree && lists(parent) && tree.is_ignored(path) && !accesses.read.iter().any(opens)
 }
 
@@ -89,14 +92,14 @@ fn is_process_coverage_file(path: &str) -> bool {
 }
 
 /// Returns whether a directory is inside the project, where Git's ignore rules apply.
-pub(super) fn is_project_folder(folder: &str) -> bool {
-    !folder.starts_with('/')
+pub(super) fn is_project_directory(directory: &str) -> bool {
+    !directory.starts_with('/')
 }
 
 /// Returns whether a session that lists a directory reads or changes some entries of it: it ignores the other entries.
-pub(super) fn is_selective_listing(accesses: &SessionAccesses, folder: &str) -> bool {
+pub(super) fn is_selective_listing(accesses: &SessionAccesses, directory: &str) -> bool {
     let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
-    let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
+    let in_directory = |other: &str| if directory == "." { !other.starts_with('/') } else { within(directory, other) };
     let mut touched = accesses.read.iter().chain(accesses.changes.keys()).map(String::as_str);
-    touched.any(in_folder)
+    touched.any(in_directory)
 }

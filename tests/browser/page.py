@@ -165,16 +165,16 @@ def main() -> None:
             pdf = base64.b64decode(browser.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
             seen["pdf"] = pdf[:5].decode()
             if pictures:
-                folder = pathlib.Path(pictures[0])
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "print.pdf").write_bytes(pdf)
+                directory = pathlib.Path(pictures[0])
+                directory.mkdir(parents=True, exist_ok=True)
+                (directory / "print.pdf").write_bytes(pdf)
                 browser.ask("scrollTo(0, 0)")
                 height = min(int(browser.ask("document.documentElement.scrollHeight")), 4000)
-                browser.picture(folder / "light.png", 1300, min(height, 2600))
-                browser.picture(folder / "dark.png", 1300, min(height, 2600), dark=True)
-                browser.picture(folder / "narrow.png", 400, 2600)
+                browser.picture(directory / "light.png", 1300, min(height, 2600))
+                browser.picture(directory / "dark.png", 1300, min(height, 2600), dark=True)
+                browser.picture(directory / "narrow.png", 400, 2600)
                 browser.click("#rows>tr:nth-child(3) a")
-                browser.picture(folder / "detail.png", 1300, 900)
+                browser.picture(directory / "detail.png", 1300, 900)
             network = [event["params"]["request"]["url"] for event in browser.events if event.get("method") == "Network.requestWillBeSent"]
             seen["requests"] = [url for url in network if not url.startswith(("file:", "data:"))]
             seen["complaints"] = [

@@ -62,7 +62,7 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
     let frame_item = |node: &TreeNode| match &node.kind {
         TreeNodeKind::File { size, executable, .. } => FrameItem::File(node.path.clone(), *size, *executable),
         TreeNodeKind::Symlink { target } => FrameItem::Symlink(node.path.clone(), target.clone()),
-        TreeNodeKind::EmptyFolder => FrameItem::EmptyDir(node.path.clone()),
+        TreeNodeKind::EmptyDirectory => FrameItem::EmptyDir(node.path.clone()),
     };
     let placement = |(placement, files): &(UvPlacement, Vec<Vec<u8>>)| UvPlacementHeader {
         placement: placement.clone(),
@@ -150,7 +150,7 @@ fn stage_items(staged: &mut StagedEntry<'_>, items: Vec<FrameItem>, content: &mu
                 staged.add_file(path, *executable, *size, &mut content.take(*size))
             }
             FrameItem::Symlink(path, target) => staged.add_symlink(path, target),
-            FrameItem::EmptyDir(path) => staged.add_empty_folder(path),
+            FrameItem::EmptyDir(path) => staged.add_empty_directory(path),
         };
         added.map_err(|damage| FrameError::Refused(damage.to_string()))?;
     }

@@ -60,7 +60,7 @@ pub(super) enum EnvironmentNodeSource<'a> {
     /// A symbolic link with this target.
     Symlink(&'a str),
     /// An empty directory.
-    EmptyFolder,
+    EmptyDirectory,
 }
 
 impl EnvironmentLayout {
@@ -110,7 +110,7 @@ impl EnvironmentLayout {
         for node in own_files.nodes.iter().filter(|node| node.path != Self::FILE_NAME) {
             let source = match node.kind {
                 TreeNodeKind::File { .. } => EnvironmentNodeSource::OwnFile(node),
-                TreeNodeKind::EmptyFolder => EnvironmentNodeSource::EmptyFolder,
+                TreeNodeKind::EmptyDirectory => EnvironmentNodeSource::EmptyDirectory,
                 TreeNodeKind::Symlink { .. } => return Err(Damage::FileTypeMismatch),
             };
             nodes.push(EnvironmentNode { path: node.path.clone(), source });
@@ -124,12 +124,10 @@ impl EnvironmentLayout {
                 source: EnvironmentNodeSource::WheelFile(wheel_index, node),
             }));
         }
-        nodes.extend(
-            self.empty_directories.iter().map(|directory| EnvironmentNode {
-                path: directory.clone(),
-                source: EnvironmentNodeSource::EmptyFolder,
-            }),
-        );
+        nodes.extend(self.empty_directories.iter().map(|directory| EnvironmentNode {
+            path: directory.clone(),
+            source: EnvironmentNodeSource::EmptyDirectory,
+        }));
         for (path, target) in &self.links {
             let (path, target_path) = (Path::new(path), Path::new(target));
             // A link to the interpreter may use another path to it.
@@ -157,7 +155,7 @@ impl EnvironmentLayout {
         }
         let links: HashSet<&Path> = self.links.keys().map(Path::new).collect();
         for pair in nodes.windows(2) {
-            let directories = pair.iter().all(|node| node.source == EnvironmentNodeSource::EmptyFolder);
+            let directories = pair.iter().all(|node| node.source == EnvironmentNodeSource::EmptyDirectory);
             if pair[0].path == pair[1].path && !directories {
                 return Err(Damage::DuplicatePath);
             }

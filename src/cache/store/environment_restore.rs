@@ -119,7 +119,7 @@ fn node_amount(node: &EnvironmentNode<'_>) -> WorkAmount {
             TreeNodeKind::File { size, .. } => WorkAmount { entries: 0, files: 1, bytes: size },
             _ => WorkAmount::default(),
         },
-        EnvironmentNodeSource::Symlink(_) | EnvironmentNodeSource::EmptyFolder => WorkAmount::default(),
+        EnvironmentNodeSource::Symlink(_) | EnvironmentNodeSource::EmptyDirectory => WorkAmount::default(),
     }
 }
 
@@ -133,7 +133,7 @@ fn write_nodes(
     let mut last: Option<&Path> = None;
     for node in nodes {
         let path = Path::new(&node.path);
-        let directory = if node.source == EnvironmentNodeSource::EmptyFolder { Some(path) } else { path.parent() };
+        let directory = if node.source == EnvironmentNodeSource::EmptyDirectory { Some(path) } else { path.parent() };
         let Some(directory) = directory.filter(|directory| Some(*directory) != last) else { continue };
         last = Some(directory);
         if std::fs::create_dir(root.join(directory)).is_err() {
@@ -166,7 +166,7 @@ fn write_node(
         EnvironmentNodeSource::OwnFile(file) => place_file(sources.own, file, copier),
         EnvironmentNodeSource::WheelFile(wheel_index, file) => place_file(&sources.wheels[*wheel_index], file, linker),
         EnvironmentNodeSource::Symlink(link_target) => Ok(std::os::unix::fs::symlink(link_target, &target)?),
-        EnvironmentNodeSource::EmptyFolder => Ok(()),
+        EnvironmentNodeSource::EmptyDirectory => Ok(()),
     }
 }
 

@@ -2,13 +2,13 @@
 
 mod bytecode;
 mod damage;
+mod directory;
 mod entry;
 mod entry_id;
 mod environment_layout;
 mod environment_restore;
 mod environment_save;
 mod environment_scan;
-mod folder;
 mod prune;
 mod pyc_format;
 mod repair;
@@ -26,10 +26,10 @@ mod wheel_record;
 
 pub(crate) use bytecode::StoredBytecode;
 pub use damage::{Damage, EntryDamage};
+pub(crate) use directory::DirectorySpec;
 pub use entry::{EntryMeta, StoreEntry};
 pub use entry_id::{EntryId, EntryKind, VersionedKey};
 pub use environment_save::EnvironmentSpec;
-pub(crate) use folder::FolderSpec;
 pub use prune::{PrunePlan, PruneReason, PruneReport, PrunedEntry};
 pub use repair::{RepairContext, RepairOutcome};
 pub use restore::{RestoreReport, RestoredEntry};

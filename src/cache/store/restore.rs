@@ -79,7 +79,7 @@ impl RestoreReport {
     }
 
     /// Adds the result of restoring a directory.
-    pub(crate) fn add_folder(&mut self, result: Result<RestoredEntry, CacheMiss>) {
+    pub(crate) fn add_directory(&mut self, result: Result<RestoredEntry, CacheMiss>) {
         match result {
             Ok(restored) if restored.files == 0 => self.already_present.push(restored.name),
             Ok(restored) => {
@@ -282,7 +282,7 @@ fn stage_trees(
     let mut damaged_paths: BTreeMap<usize, Vec<(String, Damage)>> = BTreeMap::new();
     let indices: Vec<usize> = (0..planned.len()).collect();
     let nodes = |index: usize| &planned[index].entry.listing.nodes;
-    let created = parallel_map(&indices, |index| create_folders(nodes(*index), &directory.join(index.to_string())));
+    let created = parallel_map(&indices, |index| create_directories(nodes(*index), &directory.join(index.to_string())));
     let mut tree_chunks = Vec::new();
     for (index, result) in created.into_iter().enumerate() {
         match result {
@@ -324,12 +324,12 @@ fn stage_trees(
 }
 
 /// Creates the directories of a tree, each once: in a sorted listing the files of a directory are adjacent.
-fn create_folders(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
+fn create_directories(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
     std::fs::create_dir_all(root)?;
     let mut last: Option<&Path> = None;
     for node in nodes {
         let path = Path::new(&node.path);
-        let directory = if node.kind == TreeNodeKind::EmptyFolder { Some(path) } else { path.parent() };
+        let directory = if node.kind == TreeNodeKind::EmptyDirectory { Some(path) } else { path.parent() };
         let Some(directory) = directory.filter(|directory| Some(*directory) != last) else { continue };
         last = Some(directory);
         match std::fs::create_dir(root.join(directory)) {
@@ -367,7 +367,7 @@ pub(super) fn verify_stored_file(node: &TreeNode, from: &Path, linker: &FileLink
 
 fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Result<(), Damage> {
     match &node.kind {
-        TreeNodeKind::EmptyFolder => Ok(()),
+        TreeNodeKind::EmptyDirectory => Ok(()),
         TreeNodeKind::Symlink { target } => Ok(std::os::unix::fs::symlink(target, to)?),
         TreeNodeKind::File { .. } => Ok(linker.link_file(from, to)?),
     }
@@ -387,7 +387,7 @@ fn is_tree_of(listing: &TreeListing, tree: &Path) -> bool {
         Some(TreeNodeKind::Symlink { target }) => {
             std::fs::read_link(tree.join(path)).is_ok_and(|found| found == Path::new(target))
         }
-        Some(TreeNodeKind::EmptyFolder) => stat.is_dir(),
+        Some(TreeNodeKind::EmptyDirectory) => stat.is_dir(),
         None => stat.is_dir() && listed.keys().any(|listed| listed.starts_with(path)),
     };
     found.iter().all(is_listed)

@@ -246,7 +246,7 @@ fn find_present_tree_damage(entry: &StoreEntry, tree: &Path) -> Vec<(String, Dam
             (Err(_), _) => Some(Damage::Missing),
             (Ok(stat), TreeNodeKind::File { .. }) => find_file_damage(node, &path, &stat),
             (Ok(stat), TreeNodeKind::Symlink { .. }) => (!stat.is_symlink()).then_some(Damage::FileTypeMismatch),
-            (Ok(stat), TreeNodeKind::EmptyFolder) => (!stat.is_dir()).then_some(Damage::FileTypeMismatch),
+            (Ok(stat), TreeNodeKind::EmptyDirectory) => (!stat.is_dir()).then_some(Damage::FileTypeMismatch),
         };
         found.extend(damage.map(|damage| (node.path.clone(), damage)));
     }

@@ -274,7 +274,7 @@ impl SaveReport {
     }
 
     /// Adds the result of saving a directory.
-    pub(crate) fn add_folder(&mut self, result: Result<Option<SavedEntry>, SaveFailure>) {
+    pub(crate) fn add_directory(&mut self, result: Result<Option<SavedEntry>, SaveFailure>) {
         match result {
             Ok(None) => {}
             Ok(Some(saved)) => {

@@ -30,7 +30,7 @@ pub struct StagedEntry<'s> {
     nodes: Vec<TreeNode>,
     symlinks: HashSet<PathBuf>,
     /// Directories that exist already, to avoid system calls.
-    created_folders: HashSet<PathBuf>,
+    created_directories: HashSet<PathBuf>,
     bytes: u64,
     placements: Vec<(UvPlacement, Vec<Vec<u8>>)>,
     members: Vec<String>,
@@ -61,7 +61,7 @@ impl Store {
             name: name.to_owned(),
             nodes: Vec::new(),
             symlinks: HashSet::new(),
-            created_folders: HashSet::new(),
+            created_directories: HashSet::new(),
             bytes: 0,
             placements: Vec::new(),
             members: Vec::new(),
@@ -120,7 +120,7 @@ impl StagedEntry<'_> {
             let mut import = || -> Result<(), Damage> {
                 let path_on_disk = self.staged_path(&text)?;
                 if stat.is_dir() {
-                    self.create_folder(&path_on_disk).map_err(Damage::from)?;
+                    self.create_directory(&path_on_disk).map_err(Damage::from)?;
                     directories.insert(text.clone());
                     return Ok(());
                 }
@@ -146,7 +146,7 @@ impl StagedEntry<'_> {
             import().map_err(|damage| self.damage_at(&path.to_string_lossy(), damage))?;
         }
         for directory in directories.iter().filter(|directory| !has_subdirectory(&directories, directory)) {
-            self.nodes.push(TreeNode { path: directory.clone(), kind: TreeNodeKind::EmptyFolder });
+            self.nodes.push(TreeNode { path: directory.clone(), kind: TreeNodeKind::EmptyDirectory });
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl StagedEntry<'_> {
         let mut import = || -> Result<(), Damage> {
             let path_on_disk = self.staged_path(path)?;
             self.reserve_file(size)?;
-            self.create_folder(path_on_disk.parent().unwrap_or(&path_on_disk)).map_err(Damage::from)?;
+            self.create_directory(path_on_disk.parent().unwrap_or(&path_on_disk)).map_err(Damage::from)?;
             let mode = if executable { 0o755 } else { 0o644 };
             let mut open = std::fs::OpenOptions::new();
             let mut file = open.write(true).create_new(true).mode(mode).open(&path_on_disk).map_err(Damage::from)?;
@@ -200,11 +200,11 @@ impl StagedEntry<'_> {
     ///
     /// # Errors
     /// If its path is outside the tree.
-    pub fn add_empty_folder(&mut self, path: &str) -> Result<(), EntryDamage> {
+    pub fn add_empty_directory(&mut self, path: &str) -> Result<(), EntryDamage> {
         let created =
             self.staged_path(path).and_then(|path_on_disk| std::fs::create_dir_all(path_on_disk).map_err(Damage::from));
         created.map_err(|damage| self.damage_at(path, damage))?;
-        self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::EmptyFolder });
+        self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::EmptyDirectory });
         Ok(())
     }
 
@@ -320,10 +320,10 @@ impl StagedEntry<'_> {
     }
 
     /// Creates a directory and its parents.
-    fn create_folder(&mut self, directory: &Path) -> io::Result<()> {
-        if !self.created_folders.contains(directory) {
+    fn create_directory(&mut self, directory: &Path) -> io::Result<()> {
+        if !self.created_directories.contains(directory) {
             std::fs::create_dir_all(directory)?;
-            self.created_folders.insert(directory.to_path_buf());
+            self.created_directories.insert(directory.to_path_buf());
         }
         Ok(())
     }

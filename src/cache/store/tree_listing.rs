@@ -41,7 +41,7 @@ pub enum TreeNodeKind {
         target: String,
     },
     /// An empty directory; others are implied by the paths of their files.
-    EmptyFolder,
+    EmptyDirectory,
 }
 
 /// All paths of a tree, sorted.
@@ -87,7 +87,7 @@ impl TreeListing {
                     format!("f {} {size} {} {}\n", if *executable { "x" } else { "-" }, sha256, node.path)
                 }
                 TreeNodeKind::Symlink { target } => format!("l {target} {}\n", node.path),
-                TreeNodeKind::EmptyFolder => format!("d {}\n", node.path),
+                TreeNodeKind::EmptyDirectory => format!("d {}\n", node.path),
             };
             hasher.update(&(line.len() as u64).to_le_bytes());
             hasher.update(line.as_bytes());
@@ -105,7 +105,7 @@ impl TreeListing {
                     text.push_str(&format!("{type_letter}\t{sha256}\t{size}\t{inode}\t{modified}\t{changed}\t"));
                 }
                 TreeNodeKind::Symlink { target } => text.push_str(&format!("l\t{}\t", escape_field(target))),
-                TreeNodeKind::EmptyFolder => text.push_str("d\t"),
+                TreeNodeKind::EmptyDirectory => text.push_str("d\t"),
             }
             text.push_str(&escape_field(&node.path));
             text.push('\n');
@@ -162,7 +162,7 @@ fn parse_node(line: &str) -> Result<TreeNode, Damage> {
             changed: field()?.parse().map_err(|_| malformed())?,
         },
         "l" => TreeNodeKind::Symlink { target: unescape_field(field()?) },
-        "d" => TreeNodeKind::EmptyFolder,
+        "d" => TreeNodeKind::EmptyDirectory,
         _ => return Err(malformed()),
     };
     let path = unescape_field(field()?);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_manifest_round_trips_through_its_text() {
-        let directory = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyFolder };
+        let directory = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyDirectory };
         let paths = ["z\\t\ttab", "new\nline\r", "a/b", "bin/x", "ä"];
         let listing = TreeListing::new(
             paths.iter().map(|path| file(path)).chain([link("lib64", "a/b\t\\"), directory]).collect(),

@@ -199,7 +199,7 @@ fn find_node_damage(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Dam
             Ok(found) if found == Path::new(target) => None,
             _ => Some(Damage::ContentMismatch),
         },
-        TreeNodeKind::EmptyFolder => (!stat.is_dir()).then_some(Damage::FileTypeMismatch),
+        TreeNodeKind::EmptyDirectory => (!stat.is_dir()).then_some(Damage::FileTypeMismatch),
     }
 }
 

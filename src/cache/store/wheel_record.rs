@@ -34,7 +34,7 @@ pub(super) fn find_wheel_record_damage(listing: &TreeListing, tree: &Path) -> Ve
     };
     let mut expected: HashMap<&str, &RecordLine> = lines.iter().map(|line| (line.path.as_str(), line)).collect();
     let mut found = Vec::new();
-    for node in listing.nodes.iter().filter(|node| !matches!(node.kind, TreeNodeKind::EmptyFolder)) {
+    for node in listing.nodes.iter().filter(|node| !matches!(node.kind, TreeNodeKind::EmptyDirectory)) {
         // RECORD cannot contain its own digest, nor those of its signatures.
         let is_own = node.path == path || node.path == format!("{path}.jws") || node.path == format!("{path}.p7s");
         match expected.remove(node.path.as_str()) {

@@ -41,13 +41,17 @@ pub(crate) struct ConstraintFiles {
     pub(crate) plain: PathBuf,
 }
 
-/// Exports the versions of the uv.lock in `root` by running `uv`, to constraints files below `folder`.
+/// Exports the versions of the uv.lock in `root` by running `uv`, to constraints files below `directory`.
 ///
 /// The file names contain the digest of their sources, so that the next run reuses the files.
 ///
 /// # Errors
 /// When there is no lock file, uv cannot export it, or a file cannot be written.
-pub(crate) fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Result<ConstraintFiles, ConstraintsError> {
+pub(crate) fn export_constraints(
+    root: &Path,
+    uv: &Path,
+    directory: &Path,
+) -> Result<ConstraintFiles, ConstraintsError> {
     let io_error = |action: String| move |source| ConstraintsError::Io { action, source };
     let lock_file = root.join("uv.lock");
     if !lock_file.is_file() {
@@ -58,11 +62,11 @@ pub(crate) fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Resul
         let bytes = std::fs::read(&path).map_err(io_error(format!("cannot read {}", path.display())))?;
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
     }
-    let folder = folder.join("constraints");
+    let directory = directory.join("constraints");
     let name = hasher.finalize().to_hex()[..16].to_owned();
     let files = ConstraintFiles {
-        hashed: folder.join(format!("{name}-hashed.txt")),
-        plain: folder.join(format!("{name}.txt")),
+        hashed: directory.join(format!("{name}-hashed.txt")),
+        plain: directory.join(format!("{name}.txt")),
     };
     if files.hashed.is_file() && files.plain.is_file() {
         return Ok(files);
@@ -80,8 +84,8 @@ pub(crate) fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Resul
     let file = |line: &dyn Fn(&str) -> String| lines.iter().map(|each| line(each) + "\n").collect::<String>();
     let hashed = file(&|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     let plain = file(&|line| line.split(" --hash=").next().unwrap_or(line).trim_end().to_owned());
-    fs_err::create_dir_all(&folder).map_err(io_error("cannot write constraints files".to_owned()))?;
-    prune_old_files(&folder);
+    fs_err::create_dir_all(&directory).map_err(io_error("cannot write constraints files".to_owned()))?;
+    prune_old_files(&directory);
     for (path, text) in [(&files.plain, plain), (&files.hashed, hashed)] {
         write_atomic(path, text.as_bytes()).map_err(io_error("cannot write constraints files".to_owned()))?;
     }
@@ -94,8 +98,8 @@ fn is_constraint_line(line: &str) -> bool {
 }
 
 /// Removes all but the newest files of a directory.
-fn prune_old_files(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+fn prune_old_files(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
     let mut files: Vec<_> =
         entries.flatten().filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
     files.sort();

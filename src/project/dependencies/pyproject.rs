@@ -227,8 +227,8 @@ line-length = 88
 
     #[test]
     fn unreadable_files_are_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pyproject.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pyproject.toml");
         assert_eq!(Pyproject::read(&path).unwrap_err().to_string(), format!("cannot read {}", path.display()));
         fs_err::write(&path, "[project]\nname = \n").unwrap();
         let message = Pyproject::read(&path).unwrap_err().to_string();

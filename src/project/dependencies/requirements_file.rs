@@ -138,15 +138,15 @@ mod tests {
 
     #[test]
     fn included_files_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs_err::write(folder.path().join(name), text).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs_err::write(directory.path().join(name), text).unwrap();
         write(
             "requirements.txt",
             "# all\nruff==0.15.0 \\\n    --hash=sha256:ab  # pinned\n-r base.txt\n--constraint=limits.txt\n--index-url https://packages.example.org/simple\n-e ./here\nd @ https://packages.example.org/d.zip#frag\n",
         );
         write("base.txt", "structlog>=24\n");
         write("limits.txt", "pytest<9\n-r base.txt\n");
-        let file = RequirementsFile::read(&folder.path().join("requirements.txt")).unwrap();
+        let file = RequirementsFile::read(&directory.path().join("requirements.txt")).unwrap();
         let names =
             |list: &[Requirement]| list.iter().map(|one| one.name.clone() + &one.specifiers).collect::<Vec<_>>();
         assert_eq!(names(&file.requirements), ["ruff==0.15.0", "structlog>=24", "d"]);
@@ -157,11 +157,11 @@ mod tests {
 
     #[test]
     fn cycles_and_missing_files_are_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.txt");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.txt");
         fs_err::write(&path, "x\n\n-rb.txt\n").unwrap();
-        fs_err::write(folder.path().join("b.txt"), "-c a.txt \\").unwrap();
-        let b = folder.path().join("b.txt");
+        fs_err::write(directory.path().join("b.txt"), "-c a.txt \\").unwrap();
+        let b = directory.path().join("b.txt");
         assert_eq!(
             RequirementsFile::read(&path).unwrap_err().to_string(),
             format!("{}:1: circular include of {}", b.display(), path.display())

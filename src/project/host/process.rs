@@ -59,7 +59,7 @@ pub struct HostOptions {
     /// How long the noxfile may take to load.
     pub load_timeout: Duration,
     /// noxide's cache directory for the compiled host program; with `None` it is compiled each time.
-    pub cache_folder: Option<PathBuf>,
+    pub cache_directory: Option<PathBuf>,
 }
 
 /// A host process with its noxfile loaded.
@@ -128,7 +128,7 @@ impl Host {
         };
         // If the interpreter has exited already, the next read from the socket fails.
         host.lock_writer()
-            .write_all(&boot_payload(options.color, options.will_run_sessions, options.cache_folder.as_deref()))
+            .write_all(&boot_payload(options.color, options.will_run_sessions, options.cache_directory.as_deref()))
             .ok();
         Ok(host)
     }

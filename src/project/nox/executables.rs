@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// Returns the first executable of this name on PATH.
 pub(super) fn find_on_path(path: &OsString, name: &str) -> Option<PathBuf> {
     env::split_paths(path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(name))
         .find(|candidate| is_executable(candidate))
 }
 
@@ -52,11 +52,11 @@ mod tests {
 
     #[test]
     fn every_form_of_shebang_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let python = folder.path().join("with space/python3");
-        fs_err::create_dir(folder.path().join("with space")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let python = directory.path().join("with space/python3");
+        fs_err::create_dir(directory.path().join("with space")).unwrap();
         fs_err::File::create(&python).unwrap();
-        let script = folder.path().join("nox");
+        let script = directory.path().join("nox");
         let read = |text: &str| {
             std::io::Write::write_all(&mut fs_err::File::create(&script).unwrap(), text.as_bytes()).unwrap();
             shebang_interpreter(&script, |name| (name == "python3").then(|| python.clone()))

@@ -20,7 +20,7 @@ pub struct NoxSearch {
     /// The value of PATH.
     pub path_variable: OsString,
     /// A directory searched after PATH: that of noxide's own command, in case both were installed together.
-    pub sibling_folder: Option<PathBuf>,
+    pub sibling_directory: Option<PathBuf>,
     /// noxide's cache directory for a private environment; with `None` none may be created.
     pub cache: Option<PathBuf>,
 }
@@ -33,7 +33,7 @@ impl NoxSearch {
             explicit,
             root: root.to_path_buf(),
             path_variable: env::var_os("PATH").unwrap_or_default(),
-            sibling_folder: executable.as_deref().and_then(Path::parent).map(Path::to_path_buf),
+            sibling_directory: executable.as_deref().and_then(Path::parent).map(Path::to_path_buf),
             cache,
         }
     }
@@ -88,8 +88,8 @@ impl NoxPython {
     /// Returns a notice if nox was installed just now.
     pub(crate) fn install_notice(&self) -> Option<String> {
         let NoxOrigin::Private { created: true } = self.origin else { return None };
-        let folder = self.executable.parent().unwrap_or(&self.executable);
-        Some(format!("no nox was found: noxide installed one with uv in {}", folder.display()))
+        let directory = self.executable.parent().unwrap_or(&self.executable);
+        Some(format!("no nox was found: noxide installed one with uv in {}", directory.display()))
     }
 
     /// Returns PATH with the extra directory appended; `None` if there is no extra directory.
@@ -105,7 +105,7 @@ impl NoxSearch {
     pub(crate) fn find_uv_beside_nox(&self) -> Option<PathBuf> {
         let project = to_absolute(&self.root).join(".venv/bin");
         let private = self.cache.as_deref().map(private_install::programs_dir);
-        let directories = [Some(project), self.sibling_folder.clone(), private];
+        let directories = [Some(project), self.sibling_directory.clone(), private];
         directories.into_iter().flatten().map(|directory| directory.join("uv")).find(|uv| is_executable(uv))
     }
 }
@@ -133,10 +133,10 @@ pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
     {
         return Ok(nox_python(python, NoxOrigin::Path));
     }
-    if let Some(folder) = &search.sibling_folder {
-        let nox = folder.join("nox");
+    if let Some(directory) = &search.sibling_directory {
+        let nox = directory.join("nox");
         if let Some(python) = is_executable(&nox).then(|| script_interpreter(&nox, &search.path_variable)).flatten() {
-            return Ok(NoxPython { extra_path: Some(folder.clone()), ..nox_python(python, NoxOrigin::Sibling) });
+            return Ok(NoxPython { extra_path: Some(directory.clone()), ..nox_python(python, NoxOrigin::Sibling) });
         }
     }
     for name in ["python3", "python"] {
@@ -178,12 +178,12 @@ fn has_nox(python: &Path) -> bool {
 /// the interpreter.
 fn probe_wrapper(command: &Path) -> Option<PathBuf> {
     const ANSWER_PREFIX: &str = "noxide-interpreter-probe:";
-    let folder = tempfile::tempdir().ok()?;
-    let noxfile = folder.path().join("noxfile.py");
+    let directory = tempfile::tempdir().ok()?;
+    let noxfile = directory.path().join("noxfile.py");
     let text = format!("import sys\nprint({ANSWER_PREFIX:?} + sys.executable)\n");
     std::io::Write::write_all(&mut fs_err::File::create(&noxfile).ok()?, text.as_bytes()).ok()?;
     let mut probe = Command::new(command);
-    probe.arg("--list").arg("-f").arg(&noxfile).current_dir(folder.path());
+    probe.arg("--list").arg("-f").arg(&noxfile).current_dir(directory.path());
     let output = silence_output(&mut probe).stdout(Stdio::piped()).output().ok()?;
     let output = String::from_utf8_lossy(&output.stdout);
     let python = output.lines().find_map(|line| line.strip_prefix(ANSWER_PREFIX))?;

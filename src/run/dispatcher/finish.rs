@@ -118,7 +118,7 @@ impl Dispatcher<'_> {
             session: planned.spec.name.as_str().to_owned(),
             root: self.context.manifest.root.clone(),
             globs: planned.artifacts.clone(),
-            folder: ArtifactList::session_dir(self.context.run_dir, &planned.log_stem),
+            directory: ArtifactList::session_dir(self.context.run_dir, &planned.log_stem),
         });
         let copy = log_copy_path(self.context.options, &planned.log_stem).filter(|copy| !copy.exists());
         let resources = self.context.resources;

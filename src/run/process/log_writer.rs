@@ -198,8 +198,8 @@ mod tests {
 
     #[test]
     fn bytes_reach_log_and_copy_and_the_end_is_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, copy) = (folder.path().join("a.log"), folder.path().join("b.log"));
+        let directory = tempfile::tempdir().unwrap();
+        let (path, copy) = (directory.path().join("a.log"), directory.path().join("b.log"));
         let channel = open_output_channel(None).unwrap();
         let (sender, receiver) = mpsc::channel();
         let closed = move || sender.send(()).unwrap();
@@ -216,12 +216,17 @@ mod tests {
 
     #[test]
     fn stops_while_a_process_still_writes() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let channel = open_output_channel(None).unwrap();
         let mut child = std::process::Command::new("yes").stdout(channel.write).spawn().unwrap();
-        let log =
-            LogWriter::spawn_writer(channel.read, &folder.path().join("a.log"), None, SecretRedactor::default(), || ())
-                .unwrap();
+        let log = LogWriter::spawn_writer(
+            channel.read,
+            &directory.path().join("a.log"),
+            None,
+            SecretRedactor::default(),
+            || (),
+        )
+        .unwrap();
         while log.written_bytes() == 0 {
             std::thread::yield_now();
         }
@@ -238,11 +243,16 @@ mod tests {
         if !full.exists() {
             return;
         }
-        let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(full, folder.path().join("a.log")).unwrap();
-        let log =
-            LogWriter::spawn_writer(channel.read, &folder.path().join("a.log"), None, SecretRedactor::default(), || ())
-                .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(full, directory.path().join("a.log")).unwrap();
+        let log = LogWriter::spawn_writer(
+            channel.read,
+            &directory.path().join("a.log"),
+            None,
+            SecretRedactor::default(),
+            || (),
+        )
+        .unwrap();
         let chunk = vec![b'x'; 1 << 20];
         let mut rest = chunk.as_slice();
         while !rest.is_empty() {

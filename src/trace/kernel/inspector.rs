@@ -112,8 +112,8 @@ impl SyscallInspector {
                 self.record_stat_call(notification, at, true, true);
                 self.record_lost_privileges(notification, at);
             }
-            TracedSyscall::ListFolder => self.record_listing(notification.pid, arguments[0]),
-            TracedSyscall::MakeFolder(at) | TracedSyscall::SymbolicLink(at) | TracedSyscall::MakeNode(at) => {
+            TracedSyscall::ListDirectory => self.record_listing(notification.pid, arguments[0]),
+            TracedSyscall::MakeDirectory(at) | TracedSyscall::SymbolicLink(at) | TracedSyscall::MakeNode(at) => {
                 let Some(path) = self.read_path(notification, at) else { return };
                 let found = self.resolve_path(&path, false);
                 match &found.metadata {
@@ -176,11 +176,11 @@ impl SyscallInspector {
         if path.is_absolute() {
             return Some(resolve_proc_self(path.to_path_buf(), notification.pid));
         }
-        let folder = match at.folder_arg.map(|folder| notification.data.args[folder]) {
+        let directory = match at.directory_arg.map(|directory| notification.data.args[directory]) {
             Some(fd) if descriptor_number(fd) != libc::AT_FDCWD => descriptor_path(notification.pid, fd),
             _ => fs_err::read_link(format!("/proc/{}/cwd", notification.pid)).ok(),
         };
-        folder.map(|folder| resolve_proc_self(folder.join(path), notification.pid))
+        directory.map(|directory| resolve_proc_self(directory.join(path), notification.pid))
     }
 
     /// Remembers an access and returns whether it is new.

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// Maximum number of resolved directories that are remembered.
-const MAX_FOLDERS: usize = 50_000;
+const MAX_DIRECTORIES: usize = 50_000;
 
 /// Maximum number of remembered paths (about 16 MB).
 const MAX_REMEMBERED_PATHS: usize = 1_000_000;
@@ -31,7 +31,7 @@ pub(super) struct ResolvedPath {
 #[derive(Debug, Default)]
 pub(super) struct PathResolver {
     /// Keys are strings, because hashing a `PathBuf` by its components is slow.
-    resolved_folders: HashMap<OsString, PathBuf>,
+    resolved_directories: HashMap<OsString, PathBuf>,
     /// Digests of all paths that remembered accesses depend on.
     remembered_paths: HashSet<u64>,
 }
@@ -44,12 +44,12 @@ impl PathResolver {
         // A trailing slash refers to the target of a link.
         let follow = follow || path.as_os_str().as_bytes().ends_with(b"/");
         loop {
-            let Some((folder, name)) = split_file_name(&path) else {
-                let path = self.resolve_folder(&path, &mut links);
+            let Some((directory, name)) = split_file_name(&path) else {
+                let path = self.resolve_directory(&path, &mut links);
                 let metadata = fs_err::symlink_metadata(&path).ok();
                 return ResolvedPath { path, metadata, links };
             };
-            let candidate = self.resolve_folder(folder, &mut links).join(name);
+            let candidate = self.resolve_directory(directory, &mut links).join(name);
             let metadata = fs_err::symlink_metadata(&candidate).ok();
             let is_link = metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_symlink());
             if !is_link || !follow || links.len() >= MAX_LINKS {
@@ -63,8 +63,8 @@ impl PathResolver {
     }
 
     /// Resolves a directory; components that do not exist are not changed.
-    fn resolve_folder(&mut self, path: &Path, links: &mut Vec<PathBuf>) -> PathBuf {
-        if let Some(known) = self.resolved_folders.get(path.as_os_str()) {
+    fn resolve_directory(&mut self, path: &Path, links: &mut Vec<PathBuf>) -> PathBuf {
+        if let Some(known) = self.resolved_directories.get(path.as_os_str()) {
             return known.clone();
         }
         let mut real = PathBuf::from("/");
@@ -72,7 +72,7 @@ impl PathResolver {
         let mut components = path.components();
         // Start at the deepest ancestor that is cached.
         if let Some((above, known)) =
-            path.ancestors().skip(1).find_map(|above| Some((above, self.resolved_folders.get(above.as_os_str())?)))
+            path.ancestors().skip(1).find_map(|above| Some((above, self.resolved_directories.get(above.as_os_str())?)))
             && let Ok(rest) = path.strip_prefix(above)
         {
             real.clone_from(known);
@@ -87,7 +87,7 @@ impl PathResolver {
                         Ok(metadata) if metadata.file_type().is_symlink() && links.len() < MAX_LINKS => {
                             let target = real.join(fs_err::read_link(&candidate).unwrap_or_default());
                             links.push(candidate);
-                            real = self.resolve_folder(&target, links);
+                            real = self.resolve_directory(&target, links);
                         }
                         found => {
                             all_exist &= found.is_ok();
@@ -102,10 +102,10 @@ impl PathResolver {
             }
         }
         if all_exist {
-            if self.resolved_folders.len() >= MAX_FOLDERS {
-                self.resolved_folders.clear();
+            if self.resolved_directories.len() >= MAX_DIRECTORIES {
+                self.resolved_directories.clear();
             }
-            self.resolved_folders.insert(path.as_os_str().to_owned(), real.clone());
+            self.resolved_directories.insert(path.as_os_str().to_owned(), real.clone());
         }
         real
     }
@@ -125,7 +125,7 @@ impl PathResolver {
 
     /// Clears the cache after a link or directory was changed.
     pub(super) fn clear(&mut self) {
-        self.resolved_folders.clear();
+        self.resolved_directories.clear();
         self.remembered_paths.clear();
     }
 }
@@ -145,8 +145,8 @@ fn split_file_name(path: &Path) -> Option<(&Path, &OsStr)> {
     if matches!(name, b"." | b"..") {
         return None;
     }
-    let folder = if start == 0 { &b"/"[..] } else { &bytes[..start] };
-    Some((Path::new(OsStr::from_bytes(folder)), OsStr::from_bytes(name)))
+    let directory = if start == 0 { &b"/"[..] } else { &bytes[..start] };
+    Some((Path::new(OsStr::from_bytes(directory)), OsStr::from_bytes(name)))
 }
 
 #[cfg(test)]
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn links_are_followed_and_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
         fs_err::create_dir_all(root.join("a/b")).unwrap();
         fs_err::write(root.join("a/b/file"), "x").unwrap();
         symlink("a", root.join("link")).unwrap();

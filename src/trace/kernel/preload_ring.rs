@@ -140,36 +140,37 @@ impl PreloadRing {
 pub(crate) struct PreloadLibrary {
     path: String,
     /// Temporary directory of the library, if the requested directory could not be used.
-    _temp_folder: Option<TempDir>,
+    _temp_directory: Option<TempDir>,
 }
 
 impl PreloadLibrary {
-    /// Installs the library in `folder`, or in a temporary directory if that path contains a blank or a colon, which
+    /// Installs the library in `directory`, or in a temporary directory if that path contains a blank or a colon, which
     /// separate entries in `LD_PRELOAD`.
     ///
     /// Returns `None` if there is no library for this processor, or if libraries cannot be loaded from there.
-    pub(crate) fn install(folder: &Path) -> Option<Self> {
+    pub(crate) fn install(directory: &Path) -> Option<Self> {
         if LIBRARY_BYTES.is_empty() {
             return None;
         }
-        fs_err::create_dir_all(folder).ok()?;
-        let folder = fs_err::canonicalize(folder).ok()?;
-        if is_preload_path(&folder) {
-            return Self::write_to_folder(&folder, None);
+        fs_err::create_dir_all(directory).ok()?;
+        let directory = fs_err::canonicalize(directory).ok()?;
+        if is_preload_path(&directory) {
+            return Self::write_to_directory(&directory, None);
         }
-        let temp_folder = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
-        let folder = fs_err::canonicalize(temp_folder.path()).ok().filter(|folder| is_preload_path(folder))?;
-        Self::write_to_folder(&folder, Some(temp_folder))
+        let temp_directory = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
+        let directory =
+            fs_err::canonicalize(temp_directory.path()).ok().filter(|directory| is_preload_path(directory))?;
+        Self::write_to_directory(&directory, Some(temp_directory))
     }
 
-    fn write_to_folder(folder: &Path, temp_folder: Option<TempDir>) -> Option<Self> {
-        let path = folder.join(format!("preload-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
+    fn write_to_directory(directory: &Path, temp_directory: Option<TempDir>) -> Option<Self> {
+        let path = directory.join(format!("preload-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
         if fs_err::read(&path).ok().as_deref() != Some(LIBRARY_BYTES) {
             write_atomic(&path, LIBRARY_BYTES).ok()?;
         }
         let is_noexec = statvfs(&path).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC);
         let path = path.to_str().filter(|_| !is_noexec)?.to_owned();
-        Some(Self { path, _temp_folder: temp_folder })
+        Some(Self { path, _temp_directory: temp_directory })
     }
 
     /// Returns the value for `LD_PRELOAD`.
@@ -244,15 +245,15 @@ mod tests {
 
     #[test]
     fn the_library_is_written_once_and_can_be_loaded() {
-        let folder = tempfile::tempdir().unwrap();
-        let Some(first) = PreloadLibrary::install(folder.path()) else {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(first) = PreloadLibrary::install(directory.path()) else {
             assert!(LIBRARY_BYTES.is_empty());
             return;
         };
         fs_err::write(first.path(), "damaged").unwrap();
-        assert_eq!(PreloadLibrary::install(folder.path()).unwrap().path(), first.path());
+        assert_eq!(PreloadLibrary::install(directory.path()).unwrap().path(), first.path());
         assert_eq!(fs_err::read(first.path()).unwrap(), LIBRARY_BYTES);
-        let other = PreloadLibrary::install(&folder.path().join("a b")).unwrap();
+        let other = PreloadLibrary::install(&directory.path().join("a b")).unwrap();
         let path = std::path::PathBuf::from(other.path());
         assert!(!other.path().contains(' ') && path.is_file());
         drop(other);

@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn reopened_descriptors_resolve_to_their_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
         let file = fs_err::File::create(root.join("a")).unwrap();
         let own = std::process::id();
         let resolve = |path: String| resolve_open_file_path(PathBuf::from(path), own);

@@ -148,7 +148,7 @@ fn listening_ports() -> std::collections::HashSet<u16> {
 fn is_system_socket(path: &Path) -> bool {
     ["/run/nscd", "/var/run/nscd", "/run/systemd", "/run/dbus", "/run/user", "/dev", "/var/run/dbus"]
         .iter()
-        .any(|folder| path.starts_with(folder))
+        .any(|directory| path.starts_with(directory))
 }
 
 #[cfg(test)]

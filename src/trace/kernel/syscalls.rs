@@ -6,7 +6,7 @@ use libc::{c_long, c_uint};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PathArg {
     /// Argument with the directory descriptor, or `None` for the working directory.
-    pub(super) folder_arg: Option<usize>,
+    pub(super) directory_arg: Option<usize>,
     /// Argument with the pointer to the path.
     pub(super) path_arg: usize,
 }
@@ -32,11 +32,11 @@ pub(super) enum TracedSyscall {
     /// Reads a link.
     ReadLink(PathArg),
     /// Lists the directory of a descriptor.
-    ListFolder,
+    ListDirectory,
     /// Executes a program.
     Execute(PathArg),
     /// Creates a directory.
-    MakeFolder(PathArg),
+    MakeDirectory(PathArg),
     /// Removes a file, or a directory if the flags contain `AT_REMOVEDIR`.
     Remove(PathArg, FlagsArg),
     /// Renames a file, or exchanges two files if the flags contain `RENAME_EXCHANGE`.
@@ -62,11 +62,11 @@ pub(super) enum TracedSyscall {
 }
 
 const fn path_arg(path: usize) -> PathArg {
-    PathArg { folder_arg: None, path_arg: path }
+    PathArg { directory_arg: None, path_arg: path }
 }
 
-const fn path_at_arg(folder: usize, path: usize) -> PathArg {
-    PathArg { folder_arg: Some(folder), path_arg: path }
+const fn path_at_arg(directory: usize, path: usize) -> PathArg {
+    PathArg { directory_arg: Some(directory), path_arg: path }
 }
 
 const NO_FOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
@@ -80,10 +80,10 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_faccessat, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Fixed(0))),
     (libc::SYS_faccessat2, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(3))),
     (libc::SYS_readlinkat, TracedSyscall::ReadLink(path_at_arg(0, 1))),
-    (libc::SYS_getdents64, TracedSyscall::ListFolder),
+    (libc::SYS_getdents64, TracedSyscall::ListDirectory),
     (libc::SYS_execve, TracedSyscall::Execute(path_arg(0))),
     (libc::SYS_execveat, TracedSyscall::Execute(path_at_arg(0, 1))),
-    (libc::SYS_mkdirat, TracedSyscall::MakeFolder(path_at_arg(0, 1))),
+    (libc::SYS_mkdirat, TracedSyscall::MakeDirectory(path_at_arg(0, 1))),
     (libc::SYS_unlinkat, TracedSyscall::Remove(path_at_arg(0, 1), FlagsArg::Argument(2))),
     (libc::SYS_renameat2, TracedSyscall::Rename(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Argument(4))),
     (libc::SYS_linkat, TracedSyscall::Link(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Argument(4))),
@@ -122,8 +122,8 @@ const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_lstat, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(NO_FOLLOW))),
     (libc::SYS_access, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(0))),
     (libc::SYS_readlink, TracedSyscall::ReadLink(path_arg(0))),
-    (libc::SYS_getdents, TracedSyscall::ListFolder),
-    (libc::SYS_mkdir, TracedSyscall::MakeFolder(path_arg(0))),
+    (libc::SYS_getdents, TracedSyscall::ListDirectory),
+    (libc::SYS_mkdir, TracedSyscall::MakeDirectory(path_arg(0))),
     (libc::SYS_rmdir, TracedSyscall::Remove(path_arg(0), FlagsArg::Fixed(libc::AT_REMOVEDIR as u64))),
     (libc::SYS_unlink, TracedSyscall::Remove(path_arg(0), FlagsArg::Fixed(0))),
     (libc::SYS_rename, TracedSyscall::Rename(path_arg(0), path_arg(1), FlagsArg::Fixed(0))),

@@ -11,10 +11,10 @@ const CHECKED_DIRS: &[&str] = &["src", "tests", "benches", ".ci"];
 /// Returns all of them, unsorted.
 pub(super) fn violations(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for folder in CHECKED_DIRS {
+    for directory in CHECKED_DIRS {
         for extension in ["rs", "py"] {
             let mut files = Vec::new();
-            files_below(&root.join(folder), extension, &mut files);
+            files_below(&root.join(directory), extension, &mut files);
             for file in files {
                 let name = file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
                 let text = fs_err::read_to_string(&file).expect("source is UTF-8");

@@ -90,10 +90,10 @@ impl Tree {
     }
 }
 
-/// Adds files with that extension below a folder, sorted; none if there is no such folder.
-pub(super) fn files_below(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+/// Adds files with that extension below a directory, sorted; none if there is no such directory.
+pub(super) fn files_below(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable directory").path()).collect();
     entries.sort();
     for entry in entries {
         if entry.is_dir() {

@@ -11,14 +11,14 @@ use noxide::audit::rule_runner::run_audit;
 use tempfile::TempDir;
 
 /// Creates a directory with these files.
-pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+pub(super) fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
     for (path, text) in files {
-        let path = folder.path().join(path);
+        let path = directory.path().join(path);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(path, text).unwrap();
     }
-    folder
+    directory
 }
 
 /// Copies the example's workflows and noxfile.
@@ -33,7 +33,7 @@ pub(super) fn parcelbook() -> TempDir {
         "pyproject.toml",
     ];
     let texts: Vec<(&str, String)> = paths.iter().map(|path| (*path, read(path))).collect();
-    folder(&texts.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>())
+    directory(&texts.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>())
 }
 
 /// Loads a project.

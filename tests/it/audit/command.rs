@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::audit_project::{folder, parcelbook};
+use super::audit_project::{directory, parcelbook};
 use crate::support::CommandDeadline as _;
 
 const SMALL: &str = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install uv==0.8.0 nox . # why\n      - run: nox -s lint tests\n";
@@ -26,7 +26,7 @@ fn err(output: &Output) -> String {
 }
 
 fn small() -> tempfile::TempDir {
-    folder(&[(".forgejo/workflows/ci.yml", SMALL), ("noxfile.py", NOXFILE)])
+    directory(&[(".forgejo/workflows/ci.yml", SMALL), ("noxfile.py", NOXFILE)])
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn text_shows_source_and_fix() {
     for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX122]", "fixable with --fix"] {
         assert!(whole.contains(part), "{part}:\n{whole}");
     }
-    let none = folder(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
+    let none = directory(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
     assert_eq!(out(&noxide(none.path(), "audit")), "no findings in 1 workflow file\n");
     assert!(out(&noxide(none.path(), "audit --format markdown")).contains("no findings"));
 }
@@ -129,7 +129,7 @@ fn check_fails_at_the_requested_severity() {
         assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
     }
     assert!(err(&noxide(root.path(), "audit --disable no-timeoutt")).contains("did you mean `no-timeout`"));
-    assert_eq!(noxide(folder(&[]).path(), "audit").status.code(), Some(4));
+    assert_eq!(noxide(directory(&[]).path(), "audit").status.code(), Some(4));
     assert!(out(&noxide(root.path(), "audit --rules")).starts_with("# Rules of `noxide audit`"));
 }
 
@@ -203,7 +203,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
     assert_eq!(narrow.lines().find(long), None, "{narrow}");
     let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
     assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(2), Some(3)));
-    let unused = folder(&[
+    let unused = directory(&[
         (
             ".forgejo/workflows/a.yml",
             "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: true}\n      - uses: actions/setup-python@v5\n        with: {cache: pip}\n      - uses: hynek/setup-cached-uv@v2\n      - run: nox -s lint\n",
@@ -219,7 +219,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
 
 #[test]
 fn init_creates_a_workflow_once() {
-    let root = folder(&[("noxfile.py", "import nox\n"), (".gitea/x", "")]);
+    let root = directory(&[("noxfile.py", "import nox\n"), (".gitea/x", "")]);
     assert!(out(&noxide(root.path(), "init --dry-run --dialect forgejo")).contains("runs-on: docker"));
     assert_eq!(out(&noxide(root.path(), "init --branch trunk")), ".gitea/workflows/noxide.yml\n");
     assert!(
@@ -227,15 +227,15 @@ fn init_creates_a_workflow_once() {
     );
     let again = noxide(root.path(), "init --new");
     assert!(again.status.code() == Some(2) && err(&again).contains("already exists"));
-    let github = folder(&[(".github/x", "")]);
+    let github = directory(&[(".github/x", "")]);
     assert_eq!(out(&noxide(github.path(), "init")), ".github/workflows/noxide.yml\n");
-    let blocked = folder(&[(".forgejo", "a file")]);
+    let blocked = directory(&[(".forgejo", "a file")]);
     assert_eq!(noxide(blocked.path(), "init").status.code(), Some(3));
 }
 
 #[test]
 fn init_writes_nothing_that_cannot_be_installed() {
-    let root = folder(&[("noxfile.py", NOXFILE), ("pyproject.toml", "")]);
+    let root = directory(&[("noxfile.py", NOXFILE), ("pyproject.toml", "")]);
     for dialect in ["forgejo", "gitea", "github"] {
         let text = out(&noxide(root.path(), &format!("init --dry-run --dialect {dialect}")));
         assert!(text.contains("          nox 2>&1 | tee") && !text.contains("noxide=="), "{text}");
@@ -319,6 +319,6 @@ fn the_inventory_states_only_measured_durations() {
     }
     assert!(out(&noxide(root.path(), "audit --inventory --format markdown")).contains("| lint (13) |"));
     let circle = "on: push\njobs:\n  a:\n    needs: b\n    steps: []\n  b:\n    needs: a\n    steps: []\n";
-    let circle = folder(&[(".github/workflows/x.yml", circle)]);
+    let circle = directory(&[(".github/workflows/x.yml", circle)]);
     assert!(noxide(circle.path(), "audit --inventory").status.success());
 }

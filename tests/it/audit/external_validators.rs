@@ -8,7 +8,7 @@ use std::time::Instant;
 use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
-use super::audit_project::{apply_fixes, find, fixtures, folder};
+use super::audit_project::{apply_fixes, directory, find, fixtures};
 use super::generated::{Shape, workflow};
 use crate::support::{CommandDeadline as _, build_once, run_checked};
 
@@ -65,7 +65,7 @@ fn validators_report_nothing_new_in_fixed_workflows() {
     for n in 0..24 {
         files.push((format!(".github/workflows/generated{n}.yml"), workflow(&Shape::numbered(n * 11))));
     }
-    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let root = directory(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let before = validate(root.path());
     assert!(before.keys().any(|kind| kind.starts_with("zizmor")) && before.values().sum::<usize>() > 20, "{before:?}");
     let plan = apply_fixes(root.path(), FixLevel::All);
@@ -82,7 +82,7 @@ fn validators_report_nothing_new_in_fixed_workflows() {
 #[test]
 fn the_schema_rule_reports_nothing_new_in_fixed_workflows() {
     for n in 0..60 {
-        let root = folder(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
+        let root = directory(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
         let violations = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();
         let before = violations(root.path());
         apply_fixes(root.path(), FixLevel::All);
@@ -94,7 +94,7 @@ fn the_schema_rule_reports_nothing_new_in_fixed_workflows() {
 fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
     let files: Vec<(String, String)> =
         (0..450).map(|n| (format!(".github/workflows/w{n}.yml"), workflow(&Shape::numbered(n)))).collect();
-    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let root = directory(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
     let actionlint = validators_dir().join("bin/actionlint");
     let time = |program: &Path, words: &[&str], paths: &[&str]| {

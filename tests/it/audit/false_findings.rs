@@ -1,12 +1,12 @@
 //! Look-alikes of public workflows that look wrong and are right: none of these findings is reported.
 
-use super::audit_project::{find, folder, lines};
+use super::audit_project::{directory, find, lines};
 
 const FILE: &str = ".github/workflows/ci.yml";
 
 /// Numbers of the rules that report something, each once.
 fn ids(files: &[(&str, &str)], pedantic: bool) -> Vec<&'static str> {
-    let mut ids: Vec<_> = find(folder(files).path(), pedantic).iter().map(|finding| finding.rule.id).collect();
+    let mut ids: Vec<_> = find(directory(files).path(), pedantic).iter().map(|finding| finding.rule.id).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -286,7 +286,7 @@ fn choices_of_maintainers_are_pedantic() {
     assert!(!pedantic("NX210", &images));
     let same =
         format!("on: pull_request\njobs:\n{}{}{}", apt("debian:12", "a"), apt("debian:12", "b"), apt("debian:12", "c"));
-    let all = find(folder(&[(FILE, &same), ("noxfile.py", NOXFILE)]).path(), true);
+    let all = find(directory(&[(FILE, &same), ("noxfile.py", NOXFILE)]).path(), true);
     assert_eq!(all.iter().filter(|finding| finding.rule.id == "NX210").count(), 1, "{:?}", lines(&all));
     assert!(!regular("NX210", &same) && !regular("NX203", &same));
 }
@@ -297,7 +297,7 @@ fn uv_is_advised_once_and_only_where_sessions_can_use_it() {
         "{}  b:\n    runs-on: ubuntu-latest\n    steps:\n      - run: nox -s types\n",
         job("      - run: nox -s lint\n")
     );
-    let all = find(folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]).path(), false);
+    let all = find(directory(&[(FILE, &text), ("noxfile.py", NOXFILE)]).path(), false);
     let found: Vec<_> = all.iter().filter(|finding| finding.rule.id == "NX404").collect();
     assert!(found.len() == 1 && found[0].related.len() == 1, "{:?}", lines(&all));
     for body in [
@@ -319,7 +319,7 @@ fn runners_whose_host_is_unknown_are_not_claimed_to_lack_a_cache() {
     let uv = "      - uses: astral-sh/setup-uv@v9\n      - run: uvx nox -s lint\n";
     for (runner, severity) in [("self-hosted", Some("high")), ("large-runner", Some("low")), ("ubuntu-latest", None)] {
         let text = job(uv).replace("ubuntu-latest", runner);
-        let all = find(folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]).path(), true);
+        let all = find(directory(&[(FILE, &text), ("noxfile.py", NOXFILE)]).path(), true);
         let found = all.iter().find(|finding| finding.rule.id == "NX102").map(|finding| finding.severity.as_str());
         assert_eq!(found, severity, "{runner}");
     }

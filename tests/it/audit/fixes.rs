@@ -5,14 +5,14 @@ use noxide::audit::fix::FixError;
 use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 
-use super::audit_project::{apply_fixes, find, folder, lines, parcelbook, read};
+use super::audit_project::{apply_fixes, directory, find, lines, parcelbook, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
 /// Applies fixes and patches to review.
 fn fixed(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixPlan) {
     let files = [&[(FILE, text)], more].concat();
-    let root = folder(&files);
+    let root = directory(&files);
     let plan = apply_fixes(root.path(), FixLevel::Patches);
     (fs_err::read_to_string(root.path().join(FILE)).unwrap(), plan)
 }
@@ -110,7 +110,7 @@ fn anchors_and_aliases_are_not_edited() {
         "on: push\njobs:\n  a: &a\n    runs-on: docker\n    steps:\n      - run: nox -s a b\n  b: *a\n",
         "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
     ] {
-        let root = folder(&[(FILE, text)]);
+        let root = directory(&[(FILE, text)]);
         let plan = apply_fixes(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         let job = |text: &str| text[text.find("jobs:").unwrap()..].to_owned();
@@ -187,7 +187,7 @@ fn a_gate_gets_missing_needs_in_each_style() {
 fn pins_come_from_the_lock_and_pedantic_fixes_are_offered() {
     let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - uses: actions/checkout@v4\n      - uses: https://github.com/astral-sh/setup-uv@v7\n        with:\n          enable-cache: auto\n      - run: uv sync\n      - run: uvx nox -s a\n      - uses: some/action@v1\n";
     let lock = "[[package]]\nname = \"uv\"\nversion = \"0.9.1\"\n";
-    let root = folder(&[(FILE, text), ("uv.lock", lock)]);
+    let root = directory(&[(FILE, text), ("uv.lock", lock)]);
     let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
     let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All, &Baseline::default());
     let new = &plan.changed_files[0].new.text;
@@ -299,7 +299,7 @@ fn jobs_with_the_same_setup_are_merged() {
 #[test]
 fn jobs_are_not_merged_with_a_free_runner_for_each() {
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
-    let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
+    let root = directory(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
     for (capacity, merged) in [(None, true), (Some(2), true), (Some(3), false)] {
         let options = AuditOptions { runner_capacity: capacity, ..AuditOptions::default() };
         let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::Patches, &Baseline::default());
@@ -348,7 +348,7 @@ fn repeated_tests_are_measured_in_the_first_run() {
     let text = format!("{head}{}{}", job("tests"), job("coverage"));
     let file = "import nox\n\n@nox.session\ndef tests(session):\n    \"\"\"Tests.\"\"\"\n    session.install(\"pytest\")\n    session.run(\"pytest\", \"tests\", external=True)\n\n@nox.session\ndef coverage(session):\n    \"\"\"Judges.\"\"\"\n    session.install(\"pytest\")\n    session.install(\"coverage\")\n    session.run(\"coverage\", \"run\", \"-m\", \"pytest\", \"tests\", success_codes=[0, 1])\n    session.run(\"coverage\", \"report\")\n";
     let after = |file: &str| {
-        let root = folder(&[(FILE, &text), ("noxfile.py", file)]);
+        let root = directory(&[(FILE, &text), ("noxfile.py", file)]);
         let plan = apply_fixes(root.path(), FixLevel::Patches);
         (fs_err::read_to_string(root.path().join("noxfile.py")).unwrap(), plan)
     };

@@ -133,7 +133,7 @@ const NOXFILE: &str = "import nox\n@nox.session\ndef lint(s):\n    s.run('ruff',
 
 fn noxfile() -> Option<Noxfile> {
     static READ: LazyLock<Option<Noxfile>> = LazyLock::new(|| {
-        let root = super::audit_project::folder(&[("noxfile.py", NOXFILE)]);
+        let root = super::audit_project::directory(&[("noxfile.py", NOXFILE)]);
         Noxfile::read(root.path(), "noxfile.py")
     });
     READ.clone()

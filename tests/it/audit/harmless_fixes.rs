@@ -2,7 +2,7 @@
 
 use noxide::audit::fix::FixLevel;
 
-use super::audit_project::{apply_fixes, find, folder};
+use super::audit_project::{apply_fixes, directory, find};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 const NOXFILE: &str = "import nox\n@nox.session\ndef a(s):\n    s.run('vulture')\n@nox.session\ndef b(s):\n    s.run('mypy', *s.posargs)\n@nox.session\ndef c(s):\n    s.run('pyright')\n";
@@ -15,7 +15,7 @@ fn noxide_run_is_written_only_where_noxide_is_installed() {
         )
     };
     for (tools, expected) in [("nox==1", false), ("nox==1 noxide==1", true)] {
-        let root = folder(&[(FILE, &text(tools)), ("noxfile.py", NOXFILE)]);
+        let root = directory(&[(FILE, &text(tools)), ("noxfile.py", NOXFILE)]);
         let shown = find(root.path(), false);
         let fix =
             shown.iter().find(|finding| finding.rule.id == "NX201").and_then(|finding| finding.fix.as_ref()).unwrap();
@@ -31,7 +31,7 @@ fn concurrency_is_added_only_for_pull_requests_that_share_no_group() {
     let job = "jobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: nox -s a\n";
     let group = "concurrency:\n  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}\n  cancel-in-progress: true\n";
     let added = |text: &str| {
-        let root = folder(&[(FILE, text)]);
+        let root = directory(&[(FILE, text)]);
         apply_fixes(root.path(), FixLevel::Safe);
         fs_err::read_to_string(root.path().join(FILE)).unwrap().contains(group)
     };
@@ -88,7 +88,7 @@ fn new_artifact_versions_keep_the_artifacts() {
         ),
         (upload("", "{name: x, path: x}").replace("ubuntu-latest", "self-hosted"), false),
     ] {
-        let root = folder(&[(".github/workflows/ci.yml", &text)]);
+        let root = directory(&[(".github/workflows/ci.yml", &text)]);
         apply_fixes(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(".github/workflows/ci.yml")).unwrap();
         assert_eq!(new.contains("upload-artifact@v6"), expected, "{text}");
@@ -106,7 +106,7 @@ fn a_key_is_completed_and_nothing_of_it_is_lost() {
         "on: push\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    container: python:3.13\n    steps:\n";
     let key = |path: &str, key: &str| {
         let text = format!("{head}{}", cache(path, key));
-        let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE), ("pyproject.toml", "")]);
+        let root = directory(&[(FILE, &text), ("noxfile.py", NOXFILE), ("pyproject.toml", "")]);
         apply_fixes(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         new.lines().find_map(|line| line.trim().strip_prefix("key: ").map(str::to_owned)).unwrap()
@@ -141,7 +141,7 @@ fn a_cache_is_added_only_for_the_tools_of_the_job_on_linux() {
     let path = |text: &str, noxfile: Option<&str>| {
         let mut files = vec![(".github/workflows/ci.yml", text), ("pyproject.toml", "")];
         files.extend(noxfile.map(|text| ("noxfile.py", text)));
-        let root = folder(&files);
+        let root = directory(&files);
         apply_fixes(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(".github/workflows/ci.yml")).unwrap();
         let after = new.split("path: |\n").nth(1).unwrap_or_default();
@@ -183,7 +183,7 @@ fn a_cache_is_added_only_for_the_tools_of_the_job_on_linux() {
 #[test]
 fn findings_of_the_baseline_are_not_fixed() {
     let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: x\n";
-    let root = folder(&[(FILE, text)]);
+    let root = directory(&[(FILE, text)]);
     let known = root.path().join("known.json");
     let noxide = |words: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_noxide"));
@@ -207,8 +207,8 @@ fn findings_of_the_baseline_are_not_fixed() {
 fn modes_and_links_stay() {
     use std::os::unix::fs::PermissionsExt as _;
     let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: x\n";
-    let root = folder(&[(FILE, text), ("shared/other.yml", text)]);
-    let outside = folder(&[("x.yml", text)]);
+    let root = directory(&[(FILE, text), ("shared/other.yml", text)]);
+    let outside = directory(&[("x.yml", text)]);
     let directory = root.path().join(".forgejo/workflows");
     let mode = |path: &std::path::Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
     fs_err::set_permissions(root.path().join(FILE), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -234,7 +234,7 @@ fn modes_and_links_stay() {
 #[test]
 fn the_reported_cache_step_is_corrected_and_no_other() {
     let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    env: {UV_CACHE_DIR: /tmp/uv-cache}\n    steps:\n      - uses: actions/cache@v4\n        with:\n          path: tests/data\n          key: data-1\n      - uses: actions/cache@v4\n        with:\n          path: |\n            ~/.cache/pip\n            ~/.cache/uv\n          key: uv-${{ runner.os }}-py3-${{ hashFiles('uv.lock') }}\n      - run: uvx nox -s a\n";
-    let root = folder(&[(FILE, text)]);
+    let root = directory(&[(FILE, text)]);
     apply_fixes(root.path(), FixLevel::All);
     let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
     assert!(new.contains("path: tests/data\n          key: data-1\n"), "{new}");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::audit_project::{find, folder};
+use super::audit_project::{directory, find};
 use crate::support::CommandDeadline as _;
 
 #[test]
@@ -23,7 +23,7 @@ fn malformed_files_are_reported_within_a_second() {
         ("on: [push\njobs: x".to_owned(), ""),
         (String::new(), "empty"),
     ] {
-        let root = folder(&[(".forgejo/workflows/ci.yml", &text)]);
+        let root = directory(&[(".forgejo/workflows/ci.yml", &text)]);
         let start = Instant::now();
         let found = find(root.path(), true);
         let head: String = text.chars().take(20).collect();
@@ -35,7 +35,7 @@ fn malformed_files_are_reported_within_a_second() {
 
 #[test]
 fn invalid_utf8_is_reported_and_never_written_back() {
-    let root = folder(&[(".forgejo/workflows/ci.yml", "")]);
+    let root = directory(&[(".forgejo/workflows/ci.yml", "")]);
     let path = root.path().join(".forgejo/workflows/ci.yml");
     let bytes = b"on: push\njobs: {a: {runs-on: x, steps: [{run: 'echo \xff'}]}}\n";
     fs_err::write(&path, bytes).unwrap();
@@ -56,7 +56,7 @@ fn many_keys_and_long_lines_take_no_longer() {
         format!("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n{steps}"),
         format!("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: {}\n", "nox -s a; ".repeat(20_000)),
     ] {
-        let root = folder(&[(".forgejo/workflows/ci.yml", &text)]);
+        let root = directory(&[(".forgejo/workflows/ci.yml", &text)]);
         let start = Instant::now();
         find(root.path(), true);
         // Unoptimized test builds are some ten times slower than release builds.
@@ -66,7 +66,7 @@ fn many_keys_and_long_lines_take_no_longer() {
 
 #[test]
 fn binary_content_does_not_panic() {
-    let root = folder(&[]);
+    let root = directory(&[]);
     let path = root.path().join(".forgejo/workflows");
     fs_err::create_dir_all(&path).unwrap();
     fs_err::write(path.join("ci.yml"), b"on: push # \xff\xfe\njobs: {}\n").unwrap();

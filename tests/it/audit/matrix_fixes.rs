@@ -5,7 +5,7 @@ use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 
-use super::audit_project::{folder, read};
+use super::audit_project::{directory, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 const NOXFILE: &str = "import nox\n@nox.session\ndef a(s):\n    s.install('x')\n    s.run('mypy')\n@nox.session\ndef b(s):\n    s.install('y')\n    s.run('vulture')\n";
@@ -14,7 +14,7 @@ const CALLS: &str = "      - run: |\n          set -o pipefail\n          nox -s
 const UPLOAD: &str = "      - if: always()\n        uses: actions/upload-artifact@v3\n        with:\n          name: logs\n          path: |\n            build/a.log\n            build/b.log\n            report.xml\n";
 
 fn fixed(text: &str, capacity: usize) -> (String, FixPlan) {
-    let root = folder(&[(FILE, text), ("noxfile.py", NOXFILE)]);
+    let root = directory(&[(FILE, text), ("noxfile.py", NOXFILE)]);
     let options = AuditOptions { runner_capacity: Some(capacity), ..AuditOptions::default() };
     let plan = plan_fixes(read(root.path(), options), FixLevel::Patches, &Baseline::default());
     let new = plan.changed_files.iter().find(|changed| changed.new.path == FILE);

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::audit_project::{find, fixtures, folder, lines};
+use super::audit_project::{directory, find, fixtures, lines};
 
-/// The files below a folder, with their paths in it.
-fn below(folder: &Path) -> Vec<(PathBuf, String)> {
+/// The files below a directory, with their paths in it.
+fn below(directory: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    for entry in fs_err::read_dir(folder).unwrap() {
+    for entry in fs_err::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(below(&path));
@@ -18,7 +18,7 @@ fn below(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// Returns the findings of a project; a workflow outside the folders of forges counts as GitHub's.
+/// Returns the findings of a project; a workflow outside the directories of forges counts as GitHub's.
 fn check(name: &str) {
     let source = fixtures().join(name);
     let mut files = Vec::new();
@@ -31,7 +31,7 @@ fn check(name: &str) {
             _ => files.push((format!(".github/workflows/{file}"), text)),
         }
     }
-    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let root = directory(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let text = lines(&find(root.path(), true)).join("\n") + "\n";
     let fixture = source.join("found.txt");
     if std::env::var_os("NOXIDE_KEEP").is_some() {

@@ -5,12 +5,12 @@ use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 
-use super::audit_project::{apply_fixes, find, folder, lines, read};
+use super::audit_project::{apply_fixes, directory, find, lines, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
 fn found(text: &str) -> Vec<String> {
-    lines(&find(folder(&[(FILE, text)]).path(), true))
+    lines(&find(directory(&[(FILE, text)]).path(), true))
 }
 
 fn ids(text: &str) -> Vec<String> {
@@ -36,7 +36,7 @@ fn a_cache_in_a_composite_action_counts() {
         "    steps:\n      - uses: actions/checkout@v4\n      - uses: ./.forgejo/actions/setup\n      - run: nox -s a\n",
     );
     let lock = ("uv.lock", "[[package]]\nname = \"nox\"\nversion = \"2026.1\"\n");
-    let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action), lock]);
+    let root = directory(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action), lock]);
     let all = find(root.path(), false);
     assert!(!all.iter().any(|finding| finding.rule.id == "NX101"), "{:?}", lines(&all));
     let pinned = apply_fixes(root.path(), FixLevel::All);
@@ -47,7 +47,7 @@ fn a_cache_in_a_composite_action_counts() {
             .any(|changed| changed.new.text.contains("nox==") && changed.new.path.ends_with("action.yml"))
     );
     let bare = action.replace("actions/cache@v4", "actions/other@v4");
-    let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", &bare)]);
+    let root = directory(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", &bare)]);
     assert!(find(root.path(), false).iter().any(|finding| finding.rule.id == "NX101"));
 }
 
@@ -73,7 +73,7 @@ fn jobs_that_publish_get_no_cache() {
         "    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox twine\n      - run: twine upload dist/*\n",
         "    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox\n      - uses: pypa/gh-action-pypi-publish@v1\n",
     ] {
-        let root = folder(&[(FILE, &job(more))]);
+        let root = directory(&[(FILE, &job(more))]);
         assert!(!find(root.path(), true).iter().any(|finding| finding.rule.id == "NX101"), "{more}");
         apply_fixes(root.path(), FixLevel::All);
         let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
@@ -97,7 +97,7 @@ fn a_forge_that_cancels_superseded_runs_needs_no_concurrency() {
         (Dialect::Gitea, None, true),
         (Dialect::Github, None, true),
     ] {
-        let root = folder(&[(FILE, text)]);
+        let root = directory(&[(FILE, text)]);
         let options = AuditOptions {
             dialect: Some(dialect),
             forge_version: version.map(|version| version.parse().unwrap()),
@@ -120,7 +120,7 @@ fn sessions_are_found_however_they_are_selected() {
         ("{run: nox, env: {NOXSESSION: 'b,c'}}", "b, c"),
     ] {
         let text = job(&format!("    steps:\n      - {step}\n"));
-        let root = folder(&[(FILE, &text), ("noxfile.py", noxfile)]);
+        let root = directory(&[(FILE, &text), ("noxfile.py", noxfile)]);
         let lines = lines(&find(root.path(), false));
         let sequential = lines.iter().find(|line| line.contains("NX201"));
         let names = sequential.and_then(|line| line.rsplit(": ").next()).unwrap_or_default();
@@ -128,14 +128,14 @@ fn sessions_are_found_however_they_are_selected() {
     }
     let chain =
         "import nox\n@nox.session\ndef a(s): s.run('mypy')\n@nox.session(requires=['a'])\ndef b(s): s.run('vulture')\n";
-    let root = folder(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", chain)]);
+    let root = directory(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", chain)]);
     assert!(!find(root.path(), false).iter().any(|finding| finding.rule.id == "NX201"));
 }
 
 #[test]
 fn order_dependent_sessions_are_not_reported_as_sequential() {
     let git = "import nox\n@nox.session\ndef a(s): s.run('git', 'commit')\n@nox.session\ndef b(s): s.run('y')\n";
-    let root = folder(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", git)]);
+    let root = directory(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", git)]);
     assert!(find(root.path(), true).iter().any(|finding| finding.message.contains("writes to the repository")));
     for steps in [
         "      - run: nox -s a\n      - run: echo A=1 >> \"$GITHUB_ENV\"\n      - run: nox -s b\n",
@@ -154,11 +154,11 @@ fn variables_and_flags_that_keep_the_lock_file_are_recognized() {
         ("    steps:\n      - run: uv pip install x\n", false),
         ("    steps:\n      - run: uv run x\n", true),
     ] {
-        let root = folder(&[(FILE, &job(text)), ("uv.lock", "")]);
+        let root = directory(&[(FILE, &job(text)), ("uv.lock", "")]);
         assert_eq!(find(root.path(), true).iter().any(|finding| finding.rule.id == "NX405"), expected, "{text}");
     }
     let scm = job("    steps:\n      - uses: actions/checkout@v4\n        with: {fetch-depth: 0}\n");
-    let root = folder(&[(FILE, &scm), ("pyproject.toml", "[build-system]\nrequires = ['setuptools-scm']\n")]);
+    let root = directory(&[(FILE, &scm), ("pyproject.toml", "[build-system]\nrequires = ['setuptools-scm']\n")]);
     assert!(find(root.path(), true).iter().all(|finding| finding.rule.id != "NX406"));
     let off = job("    steps:\n      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: false}\n");
     assert!(ids(&off).contains(&"NX106".to_owned()));

@@ -6,14 +6,14 @@ use std::time::Instant;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
 
-use super::audit_project::{find, folder};
+use super::audit_project::{directory, find};
 use super::generated::{Shape, workflow};
 
 #[test]
 fn four_hundred_and_fifty_workflows_are_audited_in_time() {
     let texts: Vec<(String, String)> =
         (0..450).map(|n| (format!(".github/workflows/w{n}.yml"), workflow(&Shape::numbered(n)))).collect();
-    let root = folder(&texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let root = directory(&texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let start = Instant::now();
     let found = find(root.path(), true);
     let seconds = start.elapsed().as_secs_f64();
@@ -25,8 +25,8 @@ fn four_hundred_and_fifty_workflows_are_audited_in_time() {
 
 #[test]
 fn real_workflows_of_a_given_directory_are_read() {
-    let Some(folder) = std::env::var_os("NOXIDE_WORKFLOWS") else { return };
-    let root = PathBuf::from(folder);
+    let Some(directory) = std::env::var_os("NOXIDE_WORKFLOWS") else { return };
+    let root = PathBuf::from(directory);
     let project = AuditProject::load(&root, std::slice::from_ref(&root), None, AuditOptions::default()).unwrap();
     println!("{} read, {} not", project.workflows.len(), project.parse_failures.len());
     assert!(project.parse_failures.len() * 50 <= project.workflows.len(), "{:?}", project.parse_failures);

@@ -17,10 +17,10 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(crate) fn serve(folder: &Path, packages: &Value) -> Self {
+    pub(crate) fn serve(directory: &Path, packages: &Value) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cache/index.py");
         let mut command = Command::new(python());
-        command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).arg(directory).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(packages.to_string().as_bytes()).unwrap();
         let url = child.first_line();

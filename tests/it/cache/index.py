@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 
 
-def wheel(folder, package):
+def wheel(directory, package):
     name, version, tag = package["name"], package["version"], package.get("tag", "py3-none-any")
     info = f"{name}-{version}.dist-info"
     requires = "".join(f"Requires-Dist: {need}\n" for need in package.get("requires", []))
@@ -26,20 +26,20 @@ def wheel(folder, package):
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         record += f"{path},sha256={digest},{len(data)}\n"
     files[f"{info}/RECORD"] = (record + f"{info}/RECORD,,\n").encode()
-    target = folder / f"{name}-{version}-{tag}.whl"
+    target = directory / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, data in files.items():
             archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), data)
     return target
 
 
-def sdist(folder, package):
+def sdist(directory, package):
     """A source archive whose build backend stands in it, so that building needs nothing else."""
     name, version = package["name"], package["version"]
     backend = (
         "import base64, hashlib, zipfile\n"
         "def get_requires_for_build_wheel(config=None): return []\n"
-        "def build_wheel(folder, config=None, metadata=None):\n"
+        "def build_wheel(directory, config=None, metadata=None):\n"
         f"    name, version = {name!r}, {version!r}\n"
         "    info = f'{name}-{version}.dist-info'\n"
         "    files = {f'{name}.py': b'BUILT = True\\n',\n"
@@ -51,7 +51,7 @@ def sdist(folder, package):
         "        record += f'{path},sha256={digest},{len(data)}\\n'\n"
         "    files[f'{info}/RECORD'] = (record + f'{info}/RECORD,,\\n').encode()\n"
         "    wheel = f'{name}-{version}-py3-none-any.whl'\n"
-        "    with zipfile.ZipFile(f'{folder}/{wheel}', 'w') as archive:\n"
+        "    with zipfile.ZipFile(f'{directory}/{wheel}', 'w') as archive:\n"
         "        for path, data in files.items(): archive.writestr(path, data)\n"
         "    return wheel\n"
     )
@@ -61,7 +61,7 @@ def sdist(folder, package):
         "own.py": backend,
         "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
     }
-    target = folder / f"{name}-{version}.tar.gz"
+    target = directory / f"{name}-{version}.tar.gz"
     with tarfile.open(target, "w:gz") as archive:
         for path, text in files.items():
             entry = tarfile.TarInfo(f"{name}-{version}/{path}")

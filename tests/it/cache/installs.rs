@@ -191,8 +191,8 @@ fn local_projects_are_recognized_by_their_files() {
     project.write("pyproject.toml", pyproject);
     let body = body.replace(
         "session.install(*session.posargs)",
-        "import tempfile\n    with tempfile.TemporaryDirectory() as folder:\n        \
-         for name in ('own.py', 'pyproject.toml'): shutil.copy(name, folder)\n        session.install(folder)",
+        "import tempfile\n    with tempfile.TemporaryDirectory() as directory:\n        \
+         for name in ('own.py', 'pyproject.toml'): shutil.copy(name, directory)\n        session.install(directory)",
     );
     project.write(
         "noxfile.py",

@@ -161,8 +161,8 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
         session.result.unwrap().cache.unwrap()
     };
     let clean = || {
-        for folder in [project.outer_dir().join("uv"), project.root().join(".nox")] {
-            fs_err::remove_dir_all(folder).unwrap();
+        for directory in [project.outer_dir().join("uv"), project.root().join(".nox")] {
+            fs_err::remove_dir_all(directory).unwrap();
         }
     };
     run(&["--locked"]);

@@ -74,7 +74,7 @@ fn check(store: &Store, second: &UvCache, round: u64) {
     }
 }
 
-fn leftovers(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn leftovers(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".noxide-work-")).count()
 }

@@ -11,19 +11,19 @@ use noxide::fs::{FileLinker, Sha256Digest, encode_base64_url};
 use super::fixture::Fixture;
 
 struct Own {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     store: Store,
 }
 
 impl Own {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let options = CacheOptions {
-            dir: Some(folder.path().join("store")),
+            dir: Some(directory.path().join("store")),
             max_entry_size: 1_000_000,
             ..CacheOptions::default()
         };
-        Self { store: Store::open(&options).unwrap(), folder }
+        Self { store: Store::open(&options).unwrap(), directory }
     }
 
     fn id(&self) -> EntryId {
@@ -65,7 +65,7 @@ fn malicious_entries_are_rejected_when_saved() {
     for path in ["../out.py", "/etc/cron.d/out", "a/../../out", "", "a//b", "nul\0"] {
         assert_eq!(wrong(&[(path, b"x")], ""), (path.to_owned(), Damage::InvalidPath));
     }
-    assert!(!store.folder.path().join("out.py").exists());
+    assert!(!store.directory.path().join("out.py").exists());
     assert_eq!(wrong(&[], "gone.py,sha256=x,1\n"), ("gone.py".to_owned(), Damage::Missing));
     assert_eq!(wrong(&[], "../../gone.py,,\n"), ("../../gone.py".to_owned(), Damage::InvalidPath));
     assert_eq!(wrong(&[("big", &vec![0; 1_000_001])], "").1, Damage::TooLarge { limit: 1_000_000, unit: "bytes" });
@@ -98,15 +98,15 @@ impl Read for Broken {
 #[test]
 fn links_stay_inside_and_nothing_is_written_through_them() {
     let store = Own::new();
-    let id = EntryId::new(EntryKind::Directory, "some-folder").unwrap();
-    let mut incoming = store.store.stage_entry(&id, "folder").unwrap();
+    let id = EntryId::new(EntryKind::Directory, "some-directory").unwrap();
+    let mut incoming = store.store.stage_entry(&id, "directory").unwrap();
     for target in ["/etc", "../../x", "a/../../x", ""] {
         assert_eq!(incoming.add_symlink("l", target).unwrap_err().damage, Damage::EscapingSymlink(target.to_owned()));
     }
     incoming.add_symlink("inside", "sub").unwrap();
     assert_eq!(incoming.add_file("inside/x", false, 1, &mut &b"x"[..]).unwrap_err().damage, Damage::InvalidPath);
-    incoming.add_empty_folder("sub").unwrap();
-    assert_eq!(incoming.add_empty_folder("../sub").unwrap_err().damage, Damage::InvalidPath);
+    incoming.add_empty_directory("sub").unwrap();
+    assert_eq!(incoming.add_empty_directory("../sub").unwrap_err().damage, Damage::InvalidPath);
     incoming.add_file("run", true, 1, &mut &b"x"[..]).unwrap();
     assert!(!store.store.has_entry(&id));
     let other = "0".repeat(64);
@@ -140,7 +140,7 @@ fn devices_pipes_and_setuid_files_are_rejected() {
     assert_eq!(adopt(&setuid), Damage::SpecialMode);
     assert!(store.is_empty());
     let mut incoming = store.store.stage_entry(&store.id(), "x").unwrap();
-    let missing = incoming.import_tree(&store.folder.path().join("none"), &FileLinker::new()).unwrap_err();
+    let missing = incoming.import_tree(&store.directory.path().join("none"), &FileLinker::new()).unwrap_err();
     assert!(matches!(missing.damage, Damage::Unreadable(_) | Damage::Missing), "{missing:?}");
 }
 
@@ -185,14 +185,14 @@ fn malicious_entries_in_the_store_are_never_restored() {
         fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o6755)).unwrap();
     });
     let pointer = |tree: &std::path::Path| {
-        let folder = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
-        let text = fs_err::read_to_string(folder.join("placement.json")).unwrap();
-        fs_err::write(folder.join("placement.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
+        let directory = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
+        let text = fs_err::read_to_string(directory.join("placement.json")).unwrap();
+        fs_err::write(directory.join("placement.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
     };
     let edit_placement = |edit: &'static dyn Fn(&mut serde_json::Value)| {
         move |tree: &std::path::Path| {
-            let folder = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
-            let path = folder.join("placement.json");
+            let directory = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
+            let path = directory.join("placement.json");
             let mut placement: serde_json::Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
             edit(&mut placement);
             fs_err::write(&path, placement.to_string()).unwrap();
@@ -255,8 +255,9 @@ fn no_restore_writes_through_a_link_or_adopts_a_foreign_tree() {
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     let id = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
-    let folder = std::fs::read_dir(store.open_entry(&id).unwrap().unwrap().tree_path().with_file_name("uv")).unwrap();
-    let path = folder.last().unwrap().unwrap().path().join("placement.json");
+    let directory =
+        std::fs::read_dir(store.open_entry(&id).unwrap().unwrap().tree_path().with_file_name("uv")).unwrap();
+    let path = directory.last().unwrap().unwrap().path().join("placement.json");
     let original = fs_err::read_to_string(&path).unwrap();
     let restore_into = |cache: &str| store.restore_wheels(&fixture.wanted(), &fixture.cache(cache), &NoProgress);
 

@@ -72,19 +72,19 @@ fn contract(backend: &dyn CacheBackend, run: &str) {
 
 #[test]
 fn directories_and_tiers_of_directories() {
-    let folder = tempfile::tempdir().unwrap();
-    contract(&DirectoryBackend::new(folder.path().join("one")), "d");
+    let directory = tempfile::tempdir().unwrap();
+    contract(&DirectoryBackend::new(directory.path().join("one")), "d");
     let tiers: Vec<Box<dyn CacheBackend>> = ["near", "far"]
-        .map(|name| Box::new(DirectoryBackend::new(folder.path().join(name))) as Box<dyn CacheBackend>)
+        .map(|name| Box::new(DirectoryBackend::new(directory.path().join(name))) as Box<dyn CacheBackend>)
         .into();
     contract(&TieredBackend::new(tiers), "t");
     // Objects that only the second backend has are found; a failing first one does not matter.
-    let far = DirectoryBackend::new(folder.path().join("far"));
+    let far = DirectoryBackend::new(directory.path().join("far"));
     far.put_object("only", RequestBody::Bytes(b"far")).unwrap();
-    fs_err::write(folder.path().join("broken"), "a file").unwrap();
-    fs_err::create_dir_all(folder.path().join("near/only")).unwrap();
+    fs_err::write(directory.path().join("broken"), "a file").unwrap();
+    fs_err::create_dir_all(directory.path().join("near/only")).unwrap();
     let tiers: Vec<Box<dyn CacheBackend>> = ["near", "broken", "far"]
-        .map(|name| Box::new(DirectoryBackend::new(folder.path().join(name))) as Box<dyn CacheBackend>)
+        .map(|name| Box::new(DirectoryBackend::new(directory.path().join(name))) as Box<dyn CacheBackend>)
         .into();
     let tiered = TieredBackend::new(tiers);
     assert_eq!(tiered.get_range("only", 0..9).unwrap().as_deref(), Some(b"far".as_slice()));
@@ -139,20 +139,20 @@ pub(super) fn acttools(name: &str) -> PathBuf {
 #[test]
 fn the_cache_of_act_and_the_official_client_beside_us() {
     let work = acttools("acttools-cache");
-    let folder = tempfile::tempdir().unwrap();
-    let act = Act::start(&work, folder.path().join("env"));
+    let directory = tempfile::tempdir().unwrap();
+    let act = Act::start(&work, directory.path().join("env"));
     let backend = open_backend("actions", &|name| act.variables.get(name).cloned()).unwrap().unwrap();
-    let run = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_ascii_lowercase();
+    let run = directory.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_ascii_lowercase();
     contract(backend.as_ref(), &run);
 
     // The official client saves and restores independently, and noxide ignores its entry.
-    let tree = folder.path().join("tree");
+    let tree = directory.path().join("tree");
     fs_err::create_dir(&tree).unwrap();
     fs_err::write(tree.join("file"), "content").unwrap();
     let official = |words: &[&str]| {
         let mut command = Command::new("node");
-        command.arg(work.join("node/client.mjs")).args(words).current_dir(folder.path()).envs(&act.variables);
-        command.env("GITHUB_WORKSPACE", folder.path()).env("RUNNER_TEMP", folder.path());
+        command.arg(work.join("node/client.mjs")).args(words).current_dir(directory.path()).envs(&act.variables);
+        command.env("GITHUB_WORKSPACE", directory.path()).env("RUNNER_TEMP", directory.path());
         command.finish()
     };
     if Command::new("node").arg("--version").output().is_err() {
@@ -171,13 +171,13 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
 
 #[test]
 fn two_s3_servers() {
-    let folder = tempfile::tempdir().unwrap();
-    fs_err::create_dir_all(folder.path().join("root/bucket")).unwrap();
-    let root = folder.path().join("root").display().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    fs_err::create_dir_all(directory.path().join("root/bucket")).unwrap();
+    let root = directory.path().join("root").display().to_string();
     let (first, second) = (free_port(), free_port());
     let address = format!("127.0.0.1:{first}");
     let rclone = ["serve", "s3", &root, "--auth-key", "key,secret", "--addr", &address, "--vfs-cache-mode", "off"];
-    let config = folder.path().join("rclone.conf").display().to_string();
+    let config = directory.path().join("rclone.conf").display().to_string();
     let _rclone = ServerProgram::start("rclone", &rclone, &[("RCLONE_CONFIG", &config)], first);
     let port = second.to_string();
     let _moto = ServerProgram::start("moto_server", &["-H", "127.0.0.1", "-p", &port], &[], second);
@@ -329,9 +329,9 @@ fn version_2_with_the_blobs_of_azure() {
         let quiet = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
         run_checked(Command::new("npm").args(quiet).arg(dir).args(AZURITE));
     });
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let port = free_port();
-    let (location, shown) = (folder.path().display().to_string(), port.to_string());
+    let (location, shown) = (directory.path().display().to_string(), port.to_string());
     let flags = ["--blobPort", &shown, "--location", &location, "--silent", "--skipApiVersionCheck"];
     let program = kit.join("node_modules/.bin/azurite-blob").display().to_string();
     let _azurite = ServerProgram::start(&program, &flags, &[("AZURITE_ACCOUNTS", "own:c2VjcmV0")], port);

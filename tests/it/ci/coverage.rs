@@ -74,7 +74,7 @@ fn coverage_py_combines_its_own_files() {
 #[test]
 fn shards_of_other_checkouts_add_up() {
     let project = Project::empty();
-    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut directories: Vec<PathBuf> = Vec::new();
     for half in ["0", "1"] {
         let checkout = project.outer_dir().join(half);
         std::fs::create_dir(&checkout).unwrap();
@@ -90,10 +90,11 @@ fn shards_of_other_checkouts_add_up() {
         assert_eq!(checkout.noxide(&["run"]).exit, Some(0));
         // Only data in the record counts, as when its directory alone was uploaded.
         std::fs::remove_file(checkout.root().join("cov.json")).unwrap();
-        folders.push(checkout.root().join(".nox/.noxide"));
+        directories.push(checkout.root().join(".nox/.noxide"));
     }
-    let folders: Vec<&str> = folders.iter().map(|folder| folder.to_str().unwrap()).collect();
-    let ran = project.noxide(&["merge", folders[0], folders[1], "--coverage", "--fail-under", "100", "--dir", "all"]);
+    let directories: Vec<&str> = directories.iter().map(|directory| directory.to_str().unwrap()).collect();
+    let ran =
+        project.noxide(&["merge", directories[0], directories[1], "--coverage", "--fail-under", "100", "--dir", "all"]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("coverage 100.00 % (slipcover, 2 data files"), "{}", ran.stdout);
     assert!(Path::new(&project.root().join("all/record.json")).exists());

@@ -16,7 +16,7 @@ fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
 /// Three shards, each in its own checkout, and a project to merge them in.
 fn shards() -> (Project, Vec<String>) {
     let whole = project();
-    let mut folders = Vec::new();
+    let mut directories = Vec::new();
     for index in 1..=3 {
         let checkout = whole.outer_dir().join(format!("checkout {index}"));
         std::fs::create_dir(&checkout).unwrap();
@@ -25,14 +25,14 @@ fn shards() -> (Project, Vec<String>) {
         checkout.write("noxide.toml", "[sessions.lint]\nartifacts = ['*.xml']\n");
         checkout.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
         checkout.noxide(&["run", "--shard", &format!("{index}/3")]);
-        folders.push(checkout.root().display().to_string());
+        directories.push(checkout.root().display().to_string());
     }
-    (whole, folders)
+    (whole, directories)
 }
 
-fn merge(project: &Project, folders: &[String], more: &[&str]) -> NoxideRun {
+fn merge(project: &Project, directories: &[String], more: &[&str]) -> NoxideRun {
     let mut arguments = vec!["merge"];
-    arguments.extend(folders.iter().map(String::as_str));
+    arguments.extend(directories.iter().map(String::as_str));
     arguments.extend_from_slice(more);
     project.noxide(&arguments)
 }
@@ -51,11 +51,11 @@ fn cases(xml: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn shards_merged_are_one_run() {
-    let (whole, folders) = shards();
+    let (whole, directories) = shards();
     whole.write("noxide.toml", "[sessions.lint]\nartifacts = ['*.xml']\n");
     whole.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
     let one = whole.noxide(&["run", "--junit", "one.xml"]);
-    let merged = merge(&whole, &folders, &["--junit", "merged.xml"]);
+    let merged = merge(&whole, &directories, &["--junit", "merged.xml"]);
     assert_eq!((one.exit, merged.exit), (Some(1), Some(1)), "{merged:?}");
     let (one, merged_record) = (one.record(), merged.record());
     assert_eq!(outcomes(one), outcomes(merged_record));
@@ -76,13 +76,16 @@ fn shards_merged_are_one_run() {
 
 #[test]
 fn a_missing_shard_is_named() {
-    let (whole, folders) = shards();
-    let ran = merge(&whole, &folders[1..], &["--dir", "all", "--format", "json"]);
+    let (whole, directories) = shards();
+    let ran = merge(&whole, &directories[1..], &["--dir", "all", "--format", "json"]);
     assert_eq!(ran.exit, Some(1), "{ran:?}");
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["missing_shards"][0]), (&1.into(), &"1/3".into()));
-    let first =
-        RunStore::open_existing(default_run_data_dir(folders[0].as_ref())).unwrap().newest_records(1).pop().unwrap();
+    let first = RunStore::open_existing(default_run_data_dir(directories[0].as_ref()))
+        .unwrap()
+        .newest_records(1)
+        .pop()
+        .unwrap();
     let missing: Vec<String> = first.sessions.iter().map(|session| session.spec.name.to_string()).collect();
     assert_eq!(document["missing_sessions"], serde_json::json!(missing));
     assert!(whole.read("all/record.json").contains("no record contains") && whole.read("all/events.jsonl").len() > 100);
@@ -123,14 +126,14 @@ fn directories_without_a_run_are_rejected() {
     project.write("odd/record.json", "{}");
     let record = r#"{"version": 9}"#;
     project.write("new/record.json", record);
-    for (folder, expected) in [
+    for (directory, expected) in [
         ("empty", "no run is recorded"),
         ("none", "cannot read directory none: "),
         ("odd", "record.json"),
         ("new", "record.json"),
     ] {
-        let ran = merge(&project, &[folder.to_owned()], &[]);
-        assert!(ran.exit == Some(2) && ran.stderr.contains(expected), "{folder}: {ran:?}");
+        let ran = merge(&project, &[directory.to_owned()], &[]);
+        assert!(ran.exit == Some(2) && ran.stderr.contains(expected), "{directory}: {ran:?}");
     }
     assert_eq!(project.noxide(&["merge"]).exit, Some(2));
     assert_eq!(project.noxide(&["merge", "empty", "--fail-under", "97"]).exit, Some(2));

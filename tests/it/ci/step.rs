@@ -79,7 +79,7 @@ fn one_step_restores_runs_saves_and_collects() {
     assert_eq!(names(&cache["downloaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
     assert_eq!((&cache["uploaded"]["bytes"], &cache["saved"]), (&0.into(), &0.into()), "{cache:#}");
     assert!(ran.stdout.contains("cache: uploaded nothing: nothing is new"), "{}", ran.stdout);
-    assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
+    assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the directory is this run's");
 
     // Packages of a failed run are saved too.
     let fresh = fixture.project.outer_dir().join("fresh").display().to_string();
@@ -150,19 +150,19 @@ const STATES: &str = "import nox, pathlib\nnox.options.default_venv_backend = 'u
     tool = pathlib.Path(TOOL)\n    session.log('tool was there: %s', tool.exists())\n    tool.exists() or (tool.parent.mkdir(exist_ok=True), tool.write_text('x'))\n";
 
 #[test]
-fn environments_bytecode_and_folders_go_with_the_packages() {
+fn environments_bytecode_and_directories_go_with_the_packages() {
     let fixture = Fixture::new();
-    let folder = fixture.project.outer_dir().join("tool");
-    let tool = folder.join("file");
+    let directory = fixture.project.outer_dir().join("tool");
+    let tool = directory.join("file");
     let write = |noxfile: &str| {
         fixture.project.write("noxfile.py", noxfile.replace("TOOL", &format!("{:?}", tool.display().to_string())));
     };
     write(STATES);
-    fixture.project.write("noxide.toml", format!("[cache]\ndirectories = [{:?}]\n", folder.display().to_string()));
+    fixture.project.write("noxide.toml", format!("[cache]\ndirectories = [{:?}]\n", directory.display().to_string()));
     let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
     let remote = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--output", "stream"];
     let run = |name: &'static str, arguments: &[&str]| {
-        std::fs::remove_dir_all(&folder).ok();
+        std::fs::remove_dir_all(&directory).ok();
         let machine = Machine { fixture: &fixture, name };
         let (ran, cache) =
             machine.ci(&[&remote, arguments].concat(), &[("CI", "true"), ("PYTHONDONTWRITEBYTECODE", "")]);
@@ -171,7 +171,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     };
     let (ran, cache) = run("first-machine", &[]);
     assert!(ran.stdout.contains("tool was there: False"), "{}", ran.stdout);
-    // An environment, bytecode, a folder, and the session's packages.
+    // An environment, bytecode, a directory, and the session's packages.
     assert_eq!(
         (&cache["uploaded"]["other_entries"], &cache["downloaded"]["other_entries"]),
         (&4.into(), &0.into()),

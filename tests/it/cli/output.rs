@@ -96,10 +96,10 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [RunEvent; 
     [RunEvent { at, kind: started }, RunEvent { at: at + 5, kind: EventKind::SessionFinished(result) }]
 }
 
-fn feed(reporters: &mut [Box<dyn EventReporter>], events: &[RunEvent], folder: &Path) {
+fn feed(reporters: &mut [Box<dyn EventReporter>], events: &[RunEvent], directory: &Path) {
     for reporter in reporters {
         for event in events {
-            reporter.on_event(event, folder).unwrap();
+            reporter.on_event(event, directory).unwrap();
         }
         reporter.finish().unwrap();
     }
@@ -107,9 +107,9 @@ fn feed(reporters: &mut [Box<dyn EventReporter>], events: &[RunEvent], folder: &
 
 #[test]
 fn a_closed_output_does_not_end_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("lint.log"), "x\n".repeat(500_000)).unwrap();
-    let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
+    let directory = tempfile::tempdir().unwrap();
+    fs_err::write(directory.path().join("lint.log"), "x\n".repeat(500_000)).unwrap();
+    let mut events = vec![begin(directory.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Failed, 1_000_000));
     events.push(RunEvent { at: 9, kind: EventKind::RunFinished { exit_code: 1 } });
     let (reader, writer) = io::pipe().unwrap();
@@ -118,18 +118,18 @@ fn a_closed_output_does_not_end_the_run() {
         BufReader::with_capacity(64, reader).read_line(&mut line).unwrap();
         line
     });
-    feed(&mut reporters::open_reporters(&OutputOptions::plain(), streams(writer, (80, 24))), &events, folder.path());
+    feed(&mut reporters::open_reporters(&OutputOptions::plain(), streams(writer, (80, 24))), &events, directory.path());
     assert_eq!(head.join().unwrap(), "1 session on 2 slots\n");
 }
 
 #[test]
 fn a_large_log_is_printed_completely() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let line = format!("{}\n", "0123456789abcdef".repeat(8));
     let count = 200_000;
-    fs_err::write(folder.path().join("lint.log"), line.repeat(count)).unwrap();
+    fs_err::write(directory.path().join("lint.log"), line.repeat(count)).unwrap();
     let bytes = (line.len() * count) as u64;
-    let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
+    let mut events = vec![begin(directory.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Passed, bytes));
     let (mut reader, writer) = io::pipe().unwrap();
     let counted = std::thread::spawn(move || {
@@ -143,16 +143,16 @@ fn a_large_log_is_printed_completely() {
     });
     let actions = ActionsContext { forge: ActionsForge::Forgejo, stop_token: "t".to_owned() };
     let options = OutputOptions { is_ci: true, actions: Some(actions), ..OutputOptions::plain() };
-    feed(&mut reporters::open_reporters(&options, streams(writer, (80, 24))), &events, folder.path());
+    feed(&mut reporters::open_reporters(&options, streams(writer, (80, 24))), &events, directory.path());
     let lines = counted.join().unwrap();
     assert!((count..count + 20).contains(&lines), "{lines}");
 }
 
 #[test]
 fn five_hundred_sessions_on_a_board_stay_readable() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..500).map(|n| format!("session-{n}")).collect();
-    let mut events = vec![begin(folder.path(), &names)];
+    let mut events = vec![begin(directory.path(), &names)];
     for (n, name) in names.iter().enumerate() {
         let outcome = if n == 250 { Outcome::Crashed } else { Outcome::Passed };
         events.extend(session(name, n as u64 * 10, outcome, 0));
@@ -160,7 +160,7 @@ fn five_hundred_sessions_on_a_board_stay_readable() {
     events.push(RunEvent { at: 5_100, kind: EventKind::RunFinished { exit_code: 1 } });
     let capture = Capture::default();
     let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
-    feed(&mut reporters::open_reporters(&options, streams(capture.clone(), (80, 24))), &events, folder.path());
+    feed(&mut reporters::open_reporters(&options, streams(capture.clone(), (80, 24))), &events, directory.path());
     let text = capture.text();
     let end = text.rsplit("\x1b[J").next().unwrap();
     assert!(end.contains("✗ crashed  session-250") && end.contains("499 more passed"), "{end}");
@@ -170,23 +170,23 @@ fn five_hundred_sessions_on_a_board_stay_readable() {
 
 #[test]
 fn a_record_is_replayed_from_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("lint.log"), "bad\n").unwrap();
-    let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
+    let directory = tempfile::tempdir().unwrap();
+    fs_err::write(directory.path().join("lint.log"), "bad\n").unwrap();
+    let mut events = vec![begin(directory.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Failed, 4));
     events.push(RunEvent { at: 9, kind: EventKind::RunFinished { exit_code: 1 } });
     let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
-    fs_err::write(folder.path().join("events.jsonl"), lines.join("\n")).unwrap();
+    fs_err::write(directory.path().join("events.jsonl"), lines.join("\n")).unwrap();
 
     let (live, again) = (Capture::default(), Capture::default());
     feed(
         &mut reporters::open_reporters(&OutputOptions::plain(), streams(live.clone(), (80, 24))),
         &events,
-        folder.path(),
+        directory.path(),
     );
-    let mut file = BufReader::new(fs_err::File::open(folder.path().join("events.jsonl")).unwrap());
+    let mut file = BufReader::new(fs_err::File::open(directory.path().join("events.jsonl")).unwrap());
     let mut shown = reporters::open_reporters(&OutputOptions::plain(), streams(again.clone(), (80, 24)));
-    let replayed = replay_events(&mut file, folder.path(), &mut shown).unwrap();
+    let replayed = replay_events(&mut file, directory.path(), &mut shown).unwrap();
     assert_eq!((replayed.event_count, replayed.exit_code, replayed.damaged_line), (4, Some(1), None));
     assert_eq!(again.text(), live.text());
     assert!(live.text().contains("bad"));

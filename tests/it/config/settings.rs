@@ -16,11 +16,11 @@ use tempfile::TempDir;
 
 /// A project with settings files of these texts.
 pub(crate) fn project(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        fs_err::write(folder.path().join(name), text).unwrap();
+        fs_err::write(directory.path().join(name), text).unwrap();
     }
-    folder
+    directory
 }
 
 pub(crate) fn read(text: &str) -> Result<SettingsFile, Vec<SettingsError>> {
@@ -35,7 +35,7 @@ pub(crate) fn resolved(text: &str) -> Settings {
     Settings::resolve(&SettingsFlags::default(), &nothing, read(text).unwrap()).unwrap()
 }
 
-/// Errors as a plain renderer would show them, without the folder's name.
+/// Errors as a plain renderer would show them, without the directory's name.
 pub(crate) fn shown(errors: &[SettingsError]) -> String {
     let mut text = String::new();
     for error in errors {
@@ -226,17 +226,17 @@ fn settings_in_two_files_are_an_error() {
 
 #[test]
 fn unreadable_files_are_reported() {
-    let folder = project(&[]);
-    fs_err::write(folder.path().join("noxide.toml"), b"jobs = 1 # \xff\n").unwrap();
-    let text =
-        shown(&load_settings(folder.path()).unwrap_err()).replace(&folder.path().display().to_string(), "PROJECT");
+    let directory = project(&[]);
+    fs_err::write(directory.path().join("noxide.toml"), b"jobs = 1 # \xff\n").unwrap();
+    let text = shown(&load_settings(directory.path()).unwrap_err())
+        .replace(&directory.path().display().to_string(), "PROJECT");
     insta::assert_snapshot!("not_utf8", text);
-    let folder = project(&[("pyproject.toml", "tool = 3\n")]);
-    insta::assert_snapshot!("tool_is_no_table", shown(&load_settings(folder.path()).unwrap_err()));
-    let folder = project(&[("pyproject.toml", "[tool]\nnoxide = []\n")]);
-    insta::assert_snapshot!("noxide_is_no_table", shown(&load_settings(folder.path()).unwrap_err()));
-    let folder = project(&[("pyproject.toml", "[project\n")]);
-    insta::assert_snapshot!("pyproject_is_no_toml", shown(&load_settings(folder.path()).unwrap_err()));
+    let directory = project(&[("pyproject.toml", "tool = 3\n")]);
+    insta::assert_snapshot!("tool_is_no_table", shown(&load_settings(directory.path()).unwrap_err()));
+    let directory = project(&[("pyproject.toml", "[tool]\nnoxide = []\n")]);
+    insta::assert_snapshot!("noxide_is_no_table", shown(&load_settings(directory.path()).unwrap_err()));
+    let directory = project(&[("pyproject.toml", "[project\n")]);
+    insta::assert_snapshot!("pyproject_is_no_toml", shown(&load_settings(directory.path()).unwrap_err()));
 }
 
 #[test]

@@ -48,10 +48,10 @@ for words in json.load(sys.stdin):
 "#;
 
 fn uses_of(project: &Project, commands: &[&str]) -> Vec<Vec<String>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/project/host/program");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/project/host/program");
     let mut program = "import contextlib, functools, json, os, re, sys, tempfile, time\n".to_owned();
     for name in PROGRAM {
-        program.push_str(&std::fs::read_to_string(folder.join(name)).unwrap());
+        program.push_str(&std::fs::read_to_string(directory.join(name)).unwrap());
     }
     program.push_str(DRIVER);
     let script = project.outer_dir().join("driver.py");

@@ -283,7 +283,7 @@ fn coverage_is_read_from_the_projects_files() {
     assert_eq!(uses(body, &[("pyproject.toml", "[[broken")]), with(".coverage", None));
 }
 
-/// A search in these folders only.
+/// A search in these directories only.
 fn search(project: &Project, path: &[&Path]) -> NoxSearch {
     NoxSearch {
         root: project.root().to_path_buf(),
@@ -308,7 +308,7 @@ fn nox_is_found_where_users_expect_it() {
 
     let alone = project.outer_dir().join("alone");
     write_script(&alone.join("python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));
-    let found = find_nox(&NoxSearch { sibling_folder: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
+    let found = find_nox(&NoxSearch { sibling_directory: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
     assert_eq!((found.origin, found.extra_path), (NoxOrigin::Sibling, Some(bin.clone())));
     let module = find_nox(&search(&project, &[&empty, &alone])).unwrap();
     assert_eq!((module.executable, module.origin), (alone.join("python3"), NoxOrigin::Module));

@@ -211,9 +211,9 @@ fn kill_a_noxide(noxfile: &str, mark: impl Fn(&Path) -> Option<String>, out: &Pa
 
 #[test]
 fn a_host_whose_noxide_is_killed_ends_everything() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let read_pids = |out: &Path| std::fs::read_to_string(out).ok()?.split("pids ").nth(1).map(ToOwned::to_owned);
-    let pids = kill_a_noxide(STUBBORN, read_pids, &folder.path().join("out"));
+    let pids = kill_a_noxide(STUBBORN, read_pids, &directory.path().join("out"));
     assert_eq!(pids.len(), 3);
     for pid in pids {
         assert!(has_ended(&pid), "{pid} lives");
@@ -223,11 +223,11 @@ fn a_host_whose_noxide_is_killed_ends_everything() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_noxfile_that_never_finishes_loading_ends_with_noxide() {
-    let folder = tempfile::tempdir().unwrap();
-    let pid_file = folder.path().join("told");
+    let directory = tempfile::tempdir().unwrap();
+    let pid_file = directory.path().join("told");
     let noxfile = format!("pathlib.Path({pid_file:?}).write_text('%d .' % os.getpid())\ntime.sleep(1000)\n");
     let read_pids = |_: &Path| std::fs::read_to_string(&pid_file).ok();
-    let pids = kill_a_noxide(&noxfile, read_pids, &folder.path().join("out"));
+    let pids = kill_a_noxide(&noxfile, read_pids, &directory.path().join("out"));
     assert!(has_ended(&pids[0]), "{} lives", pids[0]);
 }
 

@@ -75,8 +75,8 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
     failed.exit_code = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
-    let folder = write_run(root, &failed);
-    let output = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
+    let directory = write_run(root, &failed);
+    let output = compare_runs(root, &["20261101-100100", directory.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
     let only: Value =

@@ -144,13 +144,13 @@ fn runs_are_selected_and_reports_written() {
     let root = tempfile::tempdir().unwrap();
     let none = noxide(root.path(), &[]);
     assert_eq!((none.status.code(), err(&none).contains("no run is recorded in .")), (Some(2), true));
-    let folder = write_run(root.path(), &one());
+    let directory = write_run(root.path(), &one());
     let written = noxide(root.path(), &["-o", "out/page.html"]);
     assert_eq!((written.status.code(), err(&written)), (Some(0), "report: out/page.html\n".to_owned()));
     assert!(fs_err::read_to_string(root.path().join("out/page.html")).unwrap().starts_with("<!doctype html>"));
     assert_eq!(err(&noxide(root.path(), &["-q"])), "");
     assert!(out(&noxide(root.path(), &["-o", "-"])).starts_with("<!doctype html>"));
-    let file = folder.join("record.json");
+    let file = directory.join("record.json");
     assert!(out(&noxide(root.path(), &[file.to_str().unwrap(), "--format", "md"])).starts_with("### noxide"));
     assert!(out(&noxide(root.path(), &["20261101", "--format", "text"])).contains("✗ failed"));
     let unknown = noxide(root.path(), &["2025", "--format", "json"]);

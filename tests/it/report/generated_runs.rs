@@ -160,12 +160,12 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
     }
 }
 
-/// Keeps a record in `.nox/.noxide` below `root` and gives the run's folder.
+/// Keeps a record in `.nox/.noxide` below `root` and gives the run's directory.
 pub(crate) fn write_run(root: &Path, record: &RunRecord) -> PathBuf {
-    let folder = root.join(".nox/.noxide/runs").join(&record.run_id);
-    fs_err::create_dir_all(folder.join("logs")).unwrap();
-    write_record(&folder, record).unwrap();
-    folder
+    let directory = root.join(".nox/.noxide/runs").join(&record.run_id);
+    fs_err::create_dir_all(directory.join("logs")).unwrap();
+    write_record(&directory, record).unwrap();
+    directory
 }
 
 /// Many sessions on some slots, each a little different from run to run.

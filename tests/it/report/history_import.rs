@@ -135,9 +135,9 @@ fn imported_runs_yield_durations_and_a_baseline() {
     }
     let list = project.command(env!("CARGO_BIN_EXE_noxide")).arg("list").finish();
     assert!(String::from_utf8_lossy(&list.stdout).contains("~50.0s"), "{}", String::from_utf8_lossy(&list.stdout));
-    let folder = RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
-    assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")).unwrap().wall_ms, 50_000);
-    assert_eq!(folder.load_history().usual_stats(&SessionName::new("other")), None);
+    let directory = RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
+    assert_eq!(directory.load_history().usual_stats(&SessionName::new("unit_tests")).unwrap().wall_ms, 50_000);
+    assert_eq!(directory.load_history().usual_stats(&SessionName::new("other")), None);
     let compare = |arguments: &[&str]| {
         let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
         command.args(["report", "--compare"]).args(arguments).finish()
@@ -145,11 +145,11 @@ fn imported_runs_yield_durations_and_a_baseline() {
     let both = compare(&["imported", "imported", "--format", "json"]);
     let output: Value = serde_json::from_slice(&both.stdout).unwrap();
     assert_eq!((&output["total"]["before"]["median"], &output["before"]["run_count"]), (&51.0.into(), &3.into()));
-    fs_err::write(folder.path().join("imported.json"), "{\"version\": 1}").unwrap();
+    fs_err::write(directory.path().join("imported.json"), "{\"version\": 1}").unwrap();
     assert!(err(&compare(&["imported", "imported"])).contains("not version 1"));
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
-    assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
-    fs_err::remove_file(folder.path().join("imported.json")).unwrap();
+    assert_eq!(directory.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
+    fs_err::remove_file(directory.path().join("imported.json")).unwrap();
     assert!(err(&compare(&["imported", "imported"])).contains("no runs were imported"));
 }
 

@@ -15,20 +15,20 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
 
-/// A folder with a run of this record.
+/// A directory with a run of this record.
 fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
-    fs_err::create_dir(folder.run_dir("1")).unwrap();
-    fs_err::write(folder.run_dir("1").join("record.json"), record.to_string()).unwrap();
-    (root, folder)
+    let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
+    fs_err::create_dir(directory.run_dir("1")).unwrap();
+    fs_err::write(directory.run_dir("1").join("record.json"), record.to_string()).unwrap();
+    (root, directory)
 }
 
 #[test]
 fn a_record_of_version_2_round_trips() {
     let kept = json(&golden().join("record.json"));
-    let (_root, folder) = with_record(&kept);
-    let record = folder.read_record("1").unwrap();
+    let (_root, directory) = with_record(&kept);
+    let record = directory.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept, "nothing is lost, renamed or added without a thought");
     assert_eq!((record.version, record.exit_code, record.slots), (2, Some(1), 2));
     assert_eq!(
@@ -64,9 +64,9 @@ fn events_of_version_2_fold_into_their_record() {
 #[test]
 fn a_manifest_of_version_2_round_trips() {
     let all = ArtifactList::read_all(&golden());
-    let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
-    assert_eq!(*folder, golden().join("artifacts/tests"));
-    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("artifacts.json")));
+    let [(directory, artifacts)] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(*directory, golden().join("artifacts/tests"));
+    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&directory.join("artifacts.json")));
     assert_eq!((artifacts.files.len(), artifacts.files[0].bytes), (2, 13));
     assert_eq!(artifacts.files[1].link_target.as_deref(), Some(Path::new("junit.xml")));
 }
@@ -96,8 +96,8 @@ fn installs_and_caches_are_imported_where_logged() {
     let mut kept = json(&golden().join("record.json"));
     kept["sessions"][1]["result"]["install"] = serde_json::json!({"wall_ms": 1200, "commands": 2, "skipped": 1});
     kept["sessions"][1]["result"]["cache"] = serde_json::json!({"hits": 27, "misses": 1, "restored_bytes": 4096, "restore_ms": 80, "miss_reason": "ruff 0.15.0 is not kept"});
-    let (_root, folder) = with_record(&kept);
-    let record = folder.read_record("1").unwrap();
+    let (_root, directory) = with_record(&kept);
+    let record = directory.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept);
     let result = record.sessions[1].result.as_ref().unwrap();
     assert_eq!(result.install.map(|install| (install.wall_ms, install.commands, install.skipped)), Some((1200, 2, 1)));

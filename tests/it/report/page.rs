@@ -15,7 +15,7 @@ fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .flat_map(|directory| names.map(|name| directory.join(name)))
         .find(|program| program.is_file());
     assert!(found.is_some() || std::env::var_os("CI").is_none(), "CI tests pages in Chromium: install it");
     found
@@ -50,10 +50,10 @@ fn story(root: &Path) {
     last[2] = last[2].clone().ended(Outcome::Failed, "exit code 1 </script><script>alert(2)</script>");
     last[3] = last[3].clone().never(Outcome::Skipped, "no python 3.14");
     let last = record(5, 2, last);
-    let folder = write_run(root, &last);
+    let directory = write_run(root, &last);
     let log = "one\n\x1b[31mAssertionError\x1b[0m: 3 != 4 </pre></script><script>alert(3)</script>\n";
     let stem = SessionName::new("<img src=x onerror=alert(1)>").slug();
-    fs_err::write(folder.join(format!("logs/{stem}.log")), log).unwrap();
+    fs_err::write(directory.join(format!("logs/{stem}.log")), log).unwrap();
 }
 
 #[test]

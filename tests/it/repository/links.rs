@@ -21,8 +21,8 @@ fn targets(text: &str) -> Vec<&str> {
     found
 }
 
-fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
         let is_kept =
             entry.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.') && name != "target");
         if entry.is_dir() && is_kept {
@@ -42,9 +42,9 @@ fn links_in_documents_resolve() {
     let mut seen = 0;
     for file in &files {
         let text = fs_err::read_to_string(file).unwrap();
-        let folder = file.parent().unwrap();
+        let directory = file.parent().unwrap();
         seen += targets(&text).len();
-        let missing = targets(&text).into_iter().filter(|target| !folder.join(target).exists());
+        let missing = targets(&text).into_iter().filter(|target| !directory.join(target).exists());
         broken.extend(missing.map(|target| format!("{}: {target}", file.display())));
     }
     assert!(seen > 10, "only {seen} links found in {} documents", files.len());

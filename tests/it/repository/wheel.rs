@@ -22,10 +22,10 @@ fn output(command: &mut Command) -> String {
     text
 }
 
-/// A `PATH` with these folders first and then only the system's own.
-fn path_of(folders: &[&Path]) -> OsString {
+/// A `PATH` with these directories first and then only the system's own.
+fn path_of(directories: &[&Path]) -> OsString {
     let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
-    std::env::join_paths(folders.iter().chain(system.iter())).unwrap()
+    std::env::join_paths(directories.iter().chain(system.iter())).unwrap()
 }
 
 /// A wheel of this package, built with the dev profile in a separate target directory.
@@ -56,9 +56,9 @@ fn build_wheel(into: &Path) -> PathBuf {
 
 #[test]
 fn the_wheel_installs_noxide_beside_nox_and_uv() {
-    let folder = tempfile::tempdir().unwrap();
-    let wheel = build_wheel(&folder.path().join("wheels"));
-    let venv = folder.path().join("venv");
+    let directory = tempfile::tempdir().unwrap();
+    let wheel = build_wheel(&directory.path().join("wheels"));
+    let venv = directory.path().join("venv");
     output(Command::new(python()).args(["-m", "venv"]).arg(&venv));
     output(Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).arg(&wheel));
     let programs = venv.join("bin");
@@ -68,19 +68,19 @@ fn the_wheel_installs_noxide_beside_nox_and_uv() {
 
     let noxide = |arguments: &[&str]| {
         let mut command = Command::new(programs.join("noxide"));
-        let home = folder.path().join("home");
+        let home = directory.path().join("home");
         command.args(arguments).env_clear().env("HOME", home).env("PATH", path_of(&[&programs]));
         command
     };
     let version = output(&mut noxide(&["--version"]));
     assert_eq!(version.trim(), concat!("noxide ", env!("CARGO_PKG_VERSION")));
 
-    let project = folder.path().join("project");
+    let project = directory.path().join("project");
     fs_err::create_dir(&project).unwrap();
     fs_err::write(project.join("noxfile.py"), NOXFILE).unwrap();
     let list = output(noxide(&["list", "-C"]).arg(&project));
     assert!(list.contains("greet") && list.contains("Say hello."), "{list}");
-    let kept = fs_err::read_dir(folder.path().join("home/.cache/noxide")).unwrap();
+    let kept = fs_err::read_dir(directory.path().join("home/.cache/noxide")).unwrap();
     let kept: Vec<_> = kept.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(kept, ["host"], "nox was beside noxide, yet it made an environment of its own");
 }

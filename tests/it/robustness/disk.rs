@@ -75,7 +75,7 @@ fn a_full_disk_fails_no_session() {
     let over = with_tmp(&project, &["-j2"]);
     assert_eq!(over.code(), 0, "{}", over.text);
     assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is incomplete"), "{}", over.text);
-    // Now not even a folder can be created: the record is written to the temporary directory, or reported as missing.
+    // Now not even a directory can be created: the record is written to the temporary directory, or reported as missing.
     fs_err::write(dir.join("ballast"), vec![0; 1 << 20]).unwrap_err();
     let result = with_tmp(&project, &["-j2"]);
     assert_eq!(result.code(), 0, "{}", result.text);

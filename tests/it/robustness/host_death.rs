@@ -100,8 +100,8 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     let result = RunningNoxide::run(&project, &["-s", "later"]);
     assert_eq!(result.code(), 0, "{}", result.text);
     assert_eq!(living_processes("635.35"), [""; 0]);
-    let folder = noxide::record::RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
-    let dead = folder.read_record(&folder.run_ids()[0]).unwrap();
+    let directory = noxide::record::RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
+    let dead = directory.read_record(&directory.run_ids()[0]).unwrap();
     assert_eq!((dead.exit_code, dead.interrupt_cause.as_deref()), (None, Some("killed")));
 }
 
@@ -130,8 +130,8 @@ fn concurrent_runs_in_one_tree_do_not_interfere() {
     for mut run in runs {
         assert_eq!(run.wait_for_end().code(), Some(0));
     }
-    let folder = noxide::record::RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
-    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit_code == Some(0)).count(), 6);
+    let directory = noxide::record::RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
+    assert_eq!(directory.newest_records(99).iter().filter(|record| record.exit_code == Some(0)).count(), 6);
 }
 
 /// The host's own functions, with a /proc listing in which the child precedes its parent, as after PID wrap-around, and

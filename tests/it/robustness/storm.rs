@@ -237,10 +237,10 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
         let what = format!("round {round} after {sent:?}");
         let status = end(noxide, &what);
         assert_eq!(living(round), [""; 0], "{what}: {status}");
-        let folder = RunStore::open_existing(default_run_data_dir(project.root()));
-        let all = folder.as_ref().map(RunStore::run_ids).unwrap_or_default();
+        let directory = RunStore::open_existing(default_run_data_dir(project.root()));
+        let all = directory.as_ref().map(RunStore::run_ids).unwrap_or_default();
         for run in &all {
-            folder.as_ref().unwrap().read_record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
+            directory.as_ref().unwrap().read_record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
         }
         let recorded = all.last().cloned().filter(|_| all.len() > runs);
         runs = all.len();
@@ -266,7 +266,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
 fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let project = Project::with_grace("60ms", SESSIONS);
     project.write("noxide.toml", "grace = '60ms'\nhistory = 1000\n");
-    let folder = |project: &Project| RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
+    let directory = |project: &Project| RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
     let whole = |round: u32| {
         let status = end(start(&project, round), "a whole run");
         let output = std::fs::read_to_string(project.outer_dir().join("out")).unwrap();
@@ -274,16 +274,16 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
         assert_eq!(living(round), [""; 0], "of a whole run");
     };
     whole(own);
-    let first = folder(&project).run_ids();
-    let kept = std::fs::read(folder(&project).run_dir(&first[0]).join("record.json")).unwrap();
+    let first = directory(&project).run_ids();
+    let kept = std::fs::read(directory(&project).run_dir(&first[0]).join("record.json")).unwrap();
     let mut killed = Vec::new();
     for (round, mut random) in next_rounds(seed, next) {
-        let before = folder(&project).run_ids().len();
+        let before = directory(&project).run_ids().len();
         let mut noxide = start(&project, round);
         wait_random_moment(&project, &mut random);
         noxide.kill().unwrap();
         let status = noxide.wait_for_end();
-        let ran = folder(&project).run_ids().len() > before;
+        let ran = directory(&project).run_ids().len() > before;
         count(
             tally,
             if status.signal() != Some(9) {
@@ -305,19 +305,19 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
         }
         assert_eq!(living(round), [""; 0], "round {round}");
     }
-    let folder = folder(&project);
-    for run in folder.run_ids() {
-        let record = folder.read_record(&run).unwrap_or_else(|error| panic!("{error}"));
+    let directory = directory(&project);
+    for run in directory.run_ids() {
+        let record = directory.read_record(&run).unwrap_or_else(|error| panic!("{error}"));
         assert!(
             record.exit_code == Some(0) || record.interrupt_cause.as_deref() == Some("killed"),
             "{run}: {record:?}"
         );
-        let claim = noxide::fs::FileLock::try_acquire(&folder.run_dir(&run).join("run.lock")).unwrap();
+        let claim = noxide::fs::FileLock::try_acquire(&directory.run_dir(&run).join("run.lock")).unwrap();
         assert!(claim.is_some(), "{run} is still locked");
         count(tally, if record.exit_code.is_some() { "records of whole runs" } else { "records of killed runs" });
     }
-    assert!(folder.find_crashed_runs().is_empty());
-    assert_eq!(std::fs::read(folder.run_dir(&first[0]).join("record.json")).unwrap(), kept, "history intact");
-    let history = SessionHistory::from_records(&folder.newest_records(1_000));
+    assert!(directory.find_crashed_runs().is_empty());
+    assert_eq!(std::fs::read(directory.run_dir(&first[0]).join("record.json")).unwrap(), kept, "history intact");
+    let history = SessionHistory::from_records(&directory.newest_records(1_000));
     assert!(history.usual_stats(&noxide::project::SessionName::new("slow")).is_some_and(|usual| usual.wall_ms >= 300));
 }

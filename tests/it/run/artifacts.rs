@@ -116,7 +116,8 @@ fn a_second_interrupt_skips_artifacts() {
     let mut command = noxide_command(&project, "run");
     let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("session", || project.root().join("up").exists().then_some(()));
-    let events = || fs_err::read_to_string(folder_of_the_only_run(&project).join("events.jsonl")).unwrap_or_default();
+    let events =
+        || fs_err::read_to_string(directory_of_the_only_run(&project).join("events.jsonl")).unwrap_or_default();
     let interrupt = || send_signal("INT", &running.id().to_string());
     interrupt();
     wait_until("interrupt in the events", || events().contains("run-interrupted").then_some(()));
@@ -126,6 +127,6 @@ fn a_second_interrupt_skips_artifacts() {
     assert!(events().contains("out and later files were not copied: the run was interrupted"), "{}", events());
 }
 
-fn folder_of_the_only_run(project: &Project) -> std::path::PathBuf {
+fn directory_of_the_only_run(project: &Project) -> std::path::PathBuf {
     fs_err::read_dir(project.root().join(".nox/.noxide/runs")).unwrap().next().unwrap().unwrap().path()
 }

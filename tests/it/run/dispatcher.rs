@@ -76,17 +76,17 @@ fn options() -> RunOptions {
 }
 
 /// A run directory with `logs` in it.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("logs")).unwrap();
-    folder
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("logs")).unwrap();
+    directory
 }
 
 fn nothing(_: &EventKind, _: &Sender<RunMessage>) {}
 
 #[test]
 fn a_failed_launch_is_a_crash_and_is_retried() {
-    let folder = folder();
+    let directory = directory();
     let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let mut refused = 0;
     let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
@@ -98,7 +98,7 @@ fn a_failed_launch_is_a_crash_and_is_retried() {
         Ok(())
     };
     let sessions = manifest(vec![session("refused"), session("fine")]);
-    let ran = run(&sessions, &RunOptions { retries, ..options() }, folder.path(), script, nothing);
+    let ran = run(&sessions, &RunOptions { retries, ..options() }, directory.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("refused"), ran.outcome("fine")), (1, Outcome::Crashed, Outcome::Passed));
     assert_eq!(ran.session("refused").reason, "could not be started: broken pipe");
     assert_eq!(ran.session("refused").attempts.len(), 2);
@@ -108,7 +108,7 @@ fn a_failed_launch_is_a_crash_and_is_retried() {
 
 #[test]
 fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
-    let folder = folder();
+    let directory = directory();
     let mut kept = Vec::new();
     let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         kept.push(output);
@@ -124,7 +124,7 @@ fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     let mut waits = session("waits");
     waits.requires = vec![SessionId(0)];
     let sessions = manifest(vec![session("runs"), session("done"), waits]);
-    let ran = run(&sessions, &options(), folder.path(), script, nothing);
+    let ran = run(&sessions, &options(), directory.path(), script, nothing);
     let outcomes = ["runs", "done", "waits"].map(|name| ran.outcome(name));
     assert_eq!((ran.exit, outcomes), (1, [Outcome::Crashed, Outcome::Passed, Outcome::Aborted]));
     assert!(ran.session("done").attempts[0].leaky, "its output is still open");
@@ -135,7 +135,7 @@ fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
 
 #[test]
 fn an_attempt_that_never_reports_its_end_is_abandoned_without_a_retry() {
-    let folder = folder();
+    let directory = directory();
     let mut kept = Vec::new();
     let script = |_: &LaunchRequest, output: OwnedFd, _: &Sender<RunMessage>| {
         kept.push(output);
@@ -143,7 +143,7 @@ fn an_attempt_that_never_reports_its_end_is_abandoned_without_a_retry() {
     };
     let retries = RetryPolicy { count: 5, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let options = RunOptions { timeout: Some(Duration::from_millis(100)), retries, ..options() };
-    let ran = run(&manifest(vec![session("mute")]), &options, folder.path(), script, nothing);
+    let ran = run(&manifest(vec![session("mute")]), &options, directory.path(), script, nothing);
     let mute = ran.session("mute");
     assert_eq!((ran.exit, mute.outcome, mute.attempts.len()), (1, Outcome::TimedOut, 1));
     assert_eq!(mute.reason, "still running after its timeout of 100ms");
@@ -152,7 +152,7 @@ fn an_attempt_that_never_reports_its_end_is_abandoned_without_a_retry() {
 
 #[test]
 fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
-    let folder = folder();
+    let directory = directory();
     let mut child = None;
     let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
@@ -168,7 +168,7 @@ fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
         Ok(())
     };
     // A parent that waits for the child, as the host does.
-    let ran = run(&manifest(vec![session("late")]), &options(), folder.path(), script, nothing);
+    let ran = run(&manifest(vec![session("late")]), &options(), directory.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("late")), (130, Outcome::Cancelled));
     let status = child.unwrap().wait_for_end();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
@@ -176,7 +176,7 @@ fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
 
 #[test]
 fn an_interrupt_between_two_attempts_cancels_the_retry() {
-    let folder = folder();
+    let directory = directory();
     let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
         sender.send(finished(request.id, Outcome::Failed)).unwrap();
         Ok(())
@@ -187,7 +187,8 @@ fn an_interrupt_between_two_attempts_cancels_the_retry() {
         }
     };
     let retries = RetryPolicy { count: 3, delay: Duration::from_secs(600), backoff: RetryBackoff::Fixed };
-    let ran = run(&manifest(vec![session("fails")]), &RunOptions { retries, ..options() }, folder.path(), script, act);
+    let ran =
+        run(&manifest(vec![session("fails")]), &RunOptions { retries, ..options() }, directory.path(), script, act);
     let fails = ran.session("fails");
     assert_eq!((ran.exit, fails.outcome, fails.attempts.len()), (143, Outcome::Failed, 1));
     assert_eq!(fails.reason, "not retried: interrupted by SIGTERM");
@@ -196,7 +197,7 @@ fn an_interrupt_between_two_attempts_cancels_the_retry() {
 
 #[test]
 fn a_signal_before_the_first_start_lets_nothing_start() {
-    let folder = folder();
+    let directory = directory();
     let script = |_: &LaunchRequest, _: OwnedFd, _: &Sender<RunMessage>| panic!("must not start");
     let act = |kind: &EventKind, sender: &Sender<RunMessage>| {
         if matches!(kind, EventKind::RunStarted(_)) {
@@ -205,7 +206,7 @@ fn a_signal_before_the_first_start_lets_nothing_start() {
             sender.send(RunMessage::Signal(SignalEvent::Terminate(1))).unwrap();
         }
     };
-    let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, act);
+    let ran = run(&manifest(vec![session("one")]), &options(), directory.path(), script, act);
     assert_eq!((ran.exit, ran.outcome("one"), ran.status_requests), (129, Outcome::Aborted, 1));
     assert_eq!(ran.record.interrupt_cause.as_deref(), Some("SIGHUP"));
 }
@@ -213,7 +214,7 @@ fn a_signal_before_the_first_start_lets_nothing_start() {
 #[test]
 fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
     for stopping in [false, true] {
-        let folder = folder();
+        let directory = directory();
         let mut requests = Vec::new();
         let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
             requests.push((request.id, request.posargs.clone()));
@@ -232,7 +233,7 @@ fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
         };
         let mut sessions = manifest(vec![session("calls"), session("called")]);
         sessions.queue = vec![SessionId(0)];
-        let ran = run(&sessions, &options(), folder.path(), script, nothing);
+        let ran = run(&sessions, &options(), directory.path(), script, nothing);
         if stopping {
             assert_eq!((ran.exit, ran.record.sessions.len()), (130, 1));
         } else {
@@ -244,22 +245,22 @@ fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
 
 #[test]
 fn a_log_that_cannot_be_written_is_reported_and_fails_nothing() {
-    let folder = folder();
-    std::fs::remove_dir(folder.path().join("logs")).unwrap();
-    fs_err::write(folder.path().join("logs"), "in the way").unwrap();
+    let directory = directory();
+    std::fs::remove_dir(directory.path().join("logs")).unwrap();
+    fs_err::write(directory.path().join("logs"), "in the way").unwrap();
     let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         rustix::io::write(&output, b"said\n").unwrap();
         sender.send(finished(request.id, Outcome::Passed)).unwrap();
         Ok(())
     };
-    let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, nothing);
+    let ran = run(&manifest(vec![session("one")]), &options(), directory.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("one"), ran.session("one").attempts[0].log_bytes), (0, Outcome::Passed, 0));
     assert!(ran.record.notices[1].starts_with("the log of one is incomplete: "), "{:?}", ran.record.notices);
 }
 
 #[test]
 fn sessions_off_the_critical_path_are_nice_unless_they_have_a_timeout() {
-    let folder = folder();
+    let directory = directory();
     let nice = RefCell::new(BTreeMap::new());
     let sessions = manifest(["longest", "long", "short", "limited", "silent"].into_iter().map(session).collect());
     let mut options = RunOptions { jobs: NonZeroUsize::new(4), ..options() };
@@ -273,12 +274,12 @@ fn sessions_off_the_critical_path_are_nice_unless_they_have_a_timeout() {
         sender.send(finished(request.id, Outcome::Passed)).unwrap();
         Ok(())
     };
-    let mut first = run(&sessions, &options, folder.path(), script, nothing).record;
+    let mut first = run(&sessions, &options, directory.path(), script, nothing).record;
     assert!(nice.borrow().values().all(|nice| *nice == 0), "nothing is known of the first run");
     for (session, millis) in first.sessions.iter_mut().zip([60_000, 5_000, 900, 5_000, 5_000]) {
         let attempt = &mut session.result.as_mut().unwrap().attempts[0];
         attempt.end = attempt.start + millis;
     }
-    run_after(SessionHistory::from_records(&[first]), &sessions, &options, folder.path(), script, nothing);
+    run_after(SessionHistory::from_records(&[first]), &sessions, &options, directory.path(), script, nothing);
     assert_eq!(nice.into_inner().into_values().collect::<Vec<_>>(), [0, 15, 0, 0, 0]);
 }

@@ -134,10 +134,10 @@ fn a_notified_session_that_is_also_selected_waits_for_those_before_it_that_notif
 
 #[test]
 fn sessions_of_one_environment_run_one_after_another() {
-    let folder = Some(PathBuf::from(".nox/shared"));
+    let directory = Some(PathBuf::from(".nox/shared"));
     let all = manifest(vec![
-        Session { envdir: folder.clone(), ..session("a") },
-        Session { envdir: folder, ..session("b") },
+        Session { envdir: directory.clone(), ..session("a") },
+        Session { envdir: directory, ..session("b") },
         Session { envdir: Some(PathBuf::from(".nox/c")), ..session("c") },
     ]);
     let locked = SessionRule { locks: vec!["db".to_owned()], ..rule("a") };

@@ -12,8 +12,8 @@ use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session
 fn no_session_starts_while_memory_is_short() {
     let manifest = manifest(["a", "b", "c", "d"].map(session).to_vec());
     let options = RunOptions::default();
-    let folder = tempfile::tempdir().unwrap();
-    let run = folder.path().join("run");
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path().join("run");
     let recorder = RunRecorder::create(run.clone()).unwrap();
     let (sender, messages) = mpsc::channel();
     // Every session ends at once except the second, which ends when the notice about memory is emitted.

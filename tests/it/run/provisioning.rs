@@ -79,7 +79,7 @@ fn run(
     mut notifies: Option<usize>,
     interrupt: bool,
 ) -> ProvisionedRun {
-    let folder = run_dir();
+    let directory = run_dir();
     let ((sender, messages), (unblock, blocker)) = (channel(), channel());
     let provisioner = FakeProvisioner { blocked: blocked.map(SessionId), unblock: blocker, saved: Vec::new() };
     let worker = ProvisionWorker::spawn_worker(provisioner, forward(sender.clone())).unwrap();
@@ -106,7 +106,7 @@ fn run(
     });
     let options = RunOptions::default();
     let dispatch =
-        Dispatch { provision_queue: Some(worker.queue()), ..Dispatch::new(manifest, &options, folder.path()) };
+        Dispatch { provision_queue: Some(worker.queue()), ..Dispatch::new(manifest, &options, directory.path()) };
     let mut launcher = FnLauncher { launch, exit_description: None };
     let exit = dispatch.run(&mut launcher, &mut log, (sender.clone(), messages));
     drop(launcher);
@@ -125,9 +125,9 @@ fn run(
 
 /// A directory for a run and its logs.
 fn run_dir() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("logs")).unwrap();
-    folder
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("logs")).unwrap();
+    directory
 }
 
 fn installs(name: &str) -> Session {
@@ -186,7 +186,7 @@ fn sessions_run_without_a_provisioner_that_panics() {
 
         fn save_finished(&mut self, _: &[FinishedSession], _: &dyn ProgressReporter) {}
     }
-    let (folder, options) = (run_dir(), RunOptions::default());
+    let (directory, options) = (run_dir(), RunOptions::default());
     let sessions = manifest(vec![installs("first"), installs("second")]);
     let (sender, messages): (Sender<RunMessage>, _) = channel();
     let worker = ProvisionWorker::spawn_worker(Panics, forward(sender.clone())).unwrap();
@@ -199,7 +199,7 @@ fn sessions_run_without_a_provisioner_that_panics() {
     let dispatch = Dispatch {
         slots: 1,
         provision_queue: Some(worker.queue()),
-        ..Dispatch::new(&sessions, &options, folder.path())
+        ..Dispatch::new(&sessions, &options, directory.path())
     };
     let mut launcher = FnLauncher { launch, exit_description: None };
     assert_eq!(dispatch.run(&mut launcher, &mut EventLog::new(|_: &EventKind| {}), (sender.clone(), messages)), 0);

@@ -8,7 +8,7 @@ use crate::support::{CommandDeadline as _, build_once, noxide_in, python, run_ch
 
 /// The unpacked source archive of a release, downloaded once.
 fn source(name: &str, version: &str) -> PathBuf {
-    let folder = build_once(&format!("{name}-{version}-source"), |dir| {
+    let directory = build_once(&format!("{name}-{version}-source"), |dir| {
         let archive = dir.join("archive");
         let pip =
             ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"];
@@ -17,7 +17,7 @@ fn source(name: &str, version: &str) -> PathBuf {
         run_checked(Command::new("tar").arg("xf").arg(archive).arg("-C").arg(dir));
     });
     let unpacked = |entry: &fs_err::DirEntry| entry.path().join("noxfile.py").exists();
-    fs_err::read_dir(folder).unwrap().map(Result::unwrap).find(unpacked).unwrap().path()
+    fs_err::read_dir(directory).unwrap().map(Result::unwrap).find(unpacked).unwrap().path()
 }
 
 /// A directory of additional interpreters of pyenv, if there are any: more sessions run with them.
@@ -27,10 +27,10 @@ fn interpreters() -> PathBuf {
         let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
         let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
         let versions = pyenv.or(home).map(|root| root.join("versions")).and_then(|path| fs_err::read_dir(path).ok());
-        for folder in versions.into_iter().flatten().flatten() {
-            let name = folder.file_name().to_string_lossy().into_owned();
+        for directory in versions.into_iter().flatten().flatten() {
+            let name = directory.file_name().to_string_lossy().into_owned();
             let Some((minor, _)) = name.rsplit_once('.').filter(|(minor, _)| minor.starts_with("3.")) else { continue };
-            let program = folder.path().join(format!("bin/python{minor}"));
+            let program = directory.path().join(format!("bin/python{minor}"));
             if program.exists() {
                 let link = dir.join(format!("python{minor}"));
                 std::os::unix::fs::symlink(program, link).ok();

@@ -78,29 +78,29 @@ fn record(events: &[RunEvent]) -> RunRecord {
 #[test]
 fn a_run_is_recorded_as_it_goes_and_read_back() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
-    let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
+    let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
+    let mut recorder = RunRecorder::create(directory.run_dir("1")).unwrap();
     for event in run("1", 100) {
         recorder.record_event(&event);
     }
-    assert_eq!(folder.find_crashed_runs().len(), 0, "its noxide lives");
+    assert_eq!(directory.find_crashed_runs().len(), 0, "its noxide lives");
     recorder.write_final_record().unwrap();
     assert!(recorder.take_disk_error().is_none());
-    let kept = folder.read_record("1").unwrap();
+    let kept = directory.read_record("1").unwrap();
     assert_eq!(kept, recorder.build_record().unwrap());
     assert_eq!((kept.version, kept.wall_ms, kept.exit_code, kept.interrupt_cause.clone()), (2, 120, Some(0), None));
     assert_eq!(kept.notices, ["hello"]);
     assert_eq!((kept.count_outcome(Outcome::Passed), kept.count_outcome(Outcome::Failed)), (1, 0));
     assert_eq!(read_events(&recorder.run_dir().join("events.jsonl")).unwrap(), run("1", 100));
-    assert!(fs_err::read_to_string(folder.path().join(".gitignore")).unwrap().ends_with("*\n"));
-    assert!(RunRecorder::create(folder.run_dir("1")).is_err(), "a run's folder is never used twice");
+    assert!(fs_err::read_to_string(directory.path().join(".gitignore")).unwrap().ends_with("*\n"));
+    assert!(RunRecorder::create(directory.run_dir("1")).is_err(), "a run's directory is never used twice");
 }
 
 #[test]
 fn a_killed_run_is_recovered_from_its_events() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
-    let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
+    let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
+    let mut recorder = RunRecorder::create(directory.run_dir("1")).unwrap();
     let mut events = run("1", 100);
     events.pop();
     events.insert(
@@ -116,28 +116,28 @@ fn a_killed_run_is_recovered_from_its_events() {
     // The last line was incomplete when the machine lost power.
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
-    drop(RunRecorder::create(folder.run_dir("2")).unwrap());
-    let dead = folder.find_crashed_runs();
+    drop(RunRecorder::create(directory.run_dir("2")).unwrap());
+    let dead = directory.find_crashed_runs();
     assert_eq!(dead.iter().map(|dead| dead.run_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     for dead in &dead {
-        folder.recover_crashed_run(dead).unwrap();
+        directory.recover_crashed_run(dead).unwrap();
     }
-    let kept = folder.read_record("1").unwrap();
+    let kept = directory.read_record("1").unwrap();
     assert_eq!((kept.exit_code, kept.interrupt_cause.as_deref()), (None, Some("killed")));
     assert_eq!(kept.sessions.iter().map(|s| s.result.is_some()).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(folder.run_ids(), ["1"], "a run that left no event is removed");
-    assert!(folder.find_crashed_runs().is_empty());
+    assert_eq!(directory.run_ids(), ["1"], "a run that left no event is removed");
+    assert!(directory.find_crashed_runs().is_empty());
 }
 
 #[test]
 fn corrupt_records_and_events_are_named_and_skipped() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
-    fs_err::create_dir(folder.run_dir("1")).unwrap();
-    fs_err::write(folder.run_dir("1").join("record.json"), "{").unwrap();
-    assert!(folder.read_record("1").unwrap_err().to_string().contains("record.json"));
-    assert!(folder.newest_records(9).is_empty());
-    let events = folder.run_dir("1").join("events.jsonl");
+    let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
+    fs_err::create_dir(directory.run_dir("1")).unwrap();
+    fs_err::write(directory.run_dir("1").join("record.json"), "{").unwrap();
+    assert!(directory.read_record("1").unwrap_err().to_string().contains("record.json"));
+    assert!(directory.newest_records(9).is_empty());
+    let events = directory.run_dir("1").join("events.jsonl");
     fs_err::write(&events, "{\"at\": 1}\n").unwrap();
     assert!(read_events(&events).unwrap_err().to_string().contains("events.jsonl:1:"));
     assert!(RunRecord::from_events(&[], Machine::detect()).is_none());
@@ -147,22 +147,22 @@ fn corrupt_records_and_events_are_named_and_skipped() {
 #[test]
 fn history_is_bounded_and_yields_medians() {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunStore::open(default_run_data_dir(root.path())).unwrap();
+    let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
     for (number, wall) in [100, 900, 300, 200].into_iter().enumerate() {
-        let path = folder.run_dir(&number.to_string());
+        let path = directory.run_dir(&number.to_string());
         fs_err::create_dir(&path).unwrap();
         write_record(&path, &record(&run(&number.to_string(), wall))).unwrap();
     }
-    let living = RunRecorder::create(folder.run_dir("0-living")).unwrap();
-    let usual = SessionHistory::from_records(&folder.newest_records(SessionHistory::MAX_RUNS))
+    let living = RunRecorder::create(directory.run_dir("0-living")).unwrap();
+    let usual = SessionHistory::from_records(&directory.newest_records(SessionHistory::MAX_RUNS))
         .usual_stats(&SessionName::new("a"))
         .unwrap();
     assert_eq!((usual.wall_ms, usual.cpu_ms, usual.peak_memory), (200, Some(100), Some(1 << 20)));
-    folder.prune_runs(2);
-    assert_eq!(folder.run_ids(), ["0-living", "2", "3"], "a living run stays");
+    directory.prune_runs(2);
+    assert_eq!(directory.run_ids(), ["0-living", "2", "3"], "a living run stays");
     drop(living);
     assert_eq!(
-        SessionHistory::from_records(&folder.newest_records(1)).usual_stats(&SessionName::new("a")).unwrap().wall_ms,
+        SessionHistory::from_records(&directory.newest_records(1)).usual_stats(&SessionName::new("a")).unwrap().wall_ms,
         200
     );
     assert_eq!(SessionHistory::from_records(&[]).usual_stats(&SessionName::new("a")), None);

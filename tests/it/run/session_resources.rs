@@ -17,16 +17,16 @@ fn variable(log: &str, name: &str) -> Option<String> {
 
 /// A directory with a `make` that reports this version.
 fn make_of(project: &Project, version: &str) -> PathBuf {
-    let folder = project.outer_dir().join("bin");
-    std::fs::create_dir_all(&folder).unwrap();
-    let make = folder.join("make");
+    let directory = project.outer_dir().join("bin");
+    std::fs::create_dir_all(&directory).unwrap();
+    let make = directory.join("make");
     fs_err::write(&make, format!("#!/bin/sh\necho 'GNU Make {version}'\n")).unwrap();
     fs_err::set_permissions(&make, PermissionsExt::from_mode(0o755)).unwrap();
-    folder
+    directory
 }
 
-fn path_with(folder: &Path) -> std::ffi::OsString {
-    let first = folder.as_os_str().to_owned();
+fn path_with(directory: &Path) -> std::ffi::OsString {
+    let first = directory.as_os_str().to_owned();
     std::env::join_paths(std::iter::once(PathBuf::from(first)).chain(std::env::split_paths(&tool_path()))).unwrap()
 }
 
@@ -120,7 +120,7 @@ fn temp_dir_of(project: &Project, session: &str) -> PathBuf {
 }
 
 #[test]
-fn each_session_has_a_folder_for_temporary_files() {
+fn each_session_has_a_directory_for_temporary_files() {
     let project = Project::with_sessions(TEMPORARY);
     project.write("noxide.toml", "keep-runs = 1\n");
     assert_eq!(run(&project, "").code(), 1);

@@ -65,9 +65,9 @@ fn build_wheels() -> PathBuf {
 fn write_wide_project(root: &Path) {
     let package = root.join("wide");
     for number in 0..200 {
-        let folder = package.join(format!("sub{number}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        fs_err::write(folder.join("__init__.py"), format!("NUMBER = {number}\n")).unwrap();
+        let directory = package.join(format!("sub{number}"));
+        std::fs::create_dir_all(&directory).unwrap();
+        fs_err::write(directory.join("__init__.py"), format!("NUMBER = {number}\n")).unwrap();
     }
     fs_err::write(package.join("__init__.py"), "").unwrap();
     let text = "[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n\

@@ -93,13 +93,13 @@ pub(crate) fn nox_releases() -> Vec<&'static str> {
 pub(crate) fn nox_release_path(version: &str) -> OsString {
     let directory = build_once("nox-releases", |directory| {
         std::fs::create_dir_all(directory).unwrap();
-        let fetch = |package: &str, folder: &str| {
-            let wheels = directory.join(format!("{folder}-wheel"));
+        let fetch = |package: &str, name: &str| {
+            let wheels = directory.join(format!("{name}-wheel"));
             let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-d"];
             run_checked(Command::new(python()).args(pip).arg(&wheels).arg(package));
             for wheel in std::fs::read_dir(&wheels).unwrap() {
                 let unpack = ["-m", "zipfile", "-e"];
-                run_checked(Command::new(python()).args(unpack).arg(wheel.unwrap().path()).arg(directory.join(folder)));
+                run_checked(Command::new(python()).args(unpack).arg(wheel.unwrap().path()).arg(directory.join(name)));
             }
         };
         fetch("py==1.11.0", "py"); // what 2022.1.7 needs and later ones do not

@@ -63,7 +63,7 @@ impl HostArgs {
             color: self.color,
             will_run_sessions: true,
             load_timeout: self.timeout,
-            cache_folder: Some(project.outer_dir().join("cache")),
+            cache_directory: Some(project.outer_dir().join("cache")),
         })
     }
 }

@@ -151,14 +151,14 @@ pub(crate) fn write_script(path: &Path, text: &str) {
 /// Puts a wheel of a package into `wheels`; its one module knows its version.
 pub(crate) fn write_wheel(project: &Project, name: &str, version: &str) {
     let script = "import sys, zipfile\n\
-        folder, name, version = sys.argv[1:]\n\
+        directory, name, version = sys.argv[1:]\n\
         dist = '%s-%s.dist-info' % (name, version)\n\
         files = {name + '.py': 'VERSION = %r\\n' % version, dist + '/METADATA': 'Metadata-Version: 2.1\\nName: %s\\nVersion: %s\\n' % (name, version),\n\
             dist + '/WHEEL': 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'}\n\
         files[dist + '/RECORD'] = ''.join('%s,,\\n' % path for path in files) + dist + '/RECORD,,\\n'\n\
-        with zipfile.ZipFile('%s/%s-%s-py3-none-any.whl' % (folder, name, version), 'w') as file:\n\
+        with zipfile.ZipFile('%s/%s-%s-py3-none-any.whl' % (directory, name, version), 'w') as file:\n\
         \tfor path, text in files.items(): file.writestr(path, text)\n";
-    let folder = project.root().join("wheels");
-    fs_err::create_dir_all(&folder).unwrap();
-    run_checked(Command::new(python()).args(["-c", script]).arg(folder).args([name, version]));
+    let directory = project.root().join("wheels");
+    fs_err::create_dir_all(&directory).unwrap();
+    run_checked(Command::new(python()).args(["-c", script]).arg(directory).args([name, version]));
 }

@@ -170,8 +170,8 @@ fn a_racing_session_is_retried_alone_and_named() {
     let ran = project.noxide(&["run", "-j2"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.times("one").1 <= ran.times("two").0 || ran.times("two").1 <= ran.times("one").0);
-    let folder = project.root().join(".nox/.noxide/runs").join(&ran.record().run_id);
-    assert!(!folder.join("accesses").exists(), "an untraced run");
+    let directory = project.root().join(".nox/.noxide/runs").join(&ran.record().run_id);
+    assert!(!directory.join("accesses").exists(), "an untraced run");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use crate::support::{CommandDeadline as _, Project, noxide_in, run_checked, shared_dir};
 
-/// The folder of the corpus.
-pub(super) fn folder() -> PathBuf {
+/// The directory of the corpus.
+pub(super) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/corpus")
 }
 
@@ -64,7 +64,7 @@ fn found(case: &Path, service: u16) -> (BTreeSet<String>, BTreeSet<String>) {
 
 #[test]
 fn every_race_is_found_and_nothing_else() {
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 25);
     let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

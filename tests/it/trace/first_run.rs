@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use noxide::record::{NeedOrigin, Outcome};
 
-use super::corpus::{folder, static_program};
+use super::corpus::{directory, static_program};
 use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in, rounds, run_checked, venv};
 
 const HEAD: &str =
@@ -107,7 +107,7 @@ fn problems_of(name: &str, text: &str) -> Vec<String> {
 fn every_race_of_the_corpus_ends_as_in_nox_or_is_named() {
     static_program();
     let races = |case: &PathBuf| fs_err::read_to_string(case).unwrap().contains("\n# race: ");
-    let entries = fs_err::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs_err::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     let cases: Vec<PathBuf> = entries.filter(races).collect();
     assert!(cases.len() >= 25);
     let problems = Mutex::new(BTreeSet::new());
@@ -135,7 +135,7 @@ fn every_race_of_the_corpus_ends_as_in_nox_or_is_named() {
 #[test]
 fn sessions_that_do_not_race_run_once() {
     for name in ["clean_readers", "clean_own_temporary", "clean_caches", "clean_required"] {
-        let text = fs_err::read_to_string(folder().join(format!("{name}.py"))).unwrap();
+        let text = fs_err::read_to_string(directory().join(format!("{name}.py"))).unwrap();
         let project = Project::new(&text);
         let ran = project.noxide(&["run", "-j2"]);
         assert_eq!(ran.exit, Some(0), "{name}: {}", ran.text);
@@ -150,7 +150,7 @@ fn sessions_that_do_not_race_run_once() {
 
 #[test]
 fn a_listing_that_does_not_matter_separates_no_sessions() {
-    let project = Project::new(&overtaken(&folder().join("clean_selective_listing.py")));
+    let project = Project::new(&overtaken(&directory().join("clean_selective_listing.py")));
     let ran = project.noxide(&["run", "-j2"]);
     assert_eq!((ran.exit, ran.session("two").attempts.len()), (Some(0), 2), "it may have missed a file: {}", ran.text);
     let ran = project.noxide(&["run", "-j2"]);

@@ -100,8 +100,8 @@ fn looked(settings: &str) -> (Value, String) {
     std::os::unix::fs::symlink("nowhere", project.root().join("gone")).unwrap();
     let ran = project.noxide(&["trace", "--format", "json"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
-    let folder = project.root().join(".nox/.noxide/trace/sessions");
-    let file = fs_err::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let directory = project.root().join(".nox/.noxide/trace/sessions");
+    let file = fs_err::read_dir(directory).unwrap().next().unwrap().unwrap().path();
     let accesses = serde_json::from_slice(&fs_err::read(file).unwrap()).unwrap();
     let run = fs_err::read_dir(project.root().join(".nox/.noxide/runs")).unwrap().next().unwrap().unwrap().path();
     let is_preload_line = project.root().display().to_string();
@@ -154,8 +154,8 @@ fn without_times(log: &str) -> Vec<&str> {
 /// Projects can be in `/dev/shm`, though other paths below `/dev` are not traced by the library.
 #[test]
 fn accesses_below_dev_shm_are_traced() {
-    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
-    fs_err::write(folder.path().join("there"), "").unwrap();
+    let Ok(directory) = tempfile::tempdir_in("/dev/shm") else { return };
+    fs_err::write(directory.path().join("there"), "").unwrap();
     let project = Project::new(
         "import nox, os\n\n@nox.session(venv_backend='none')\ndef looks(session):\n    session.run('python', 'look.py', os.environ['THERE'], external=True)\n",
     );
@@ -163,7 +163,8 @@ fn accesses_below_dev_shm_are_traced() {
         "look.py",
         "import os, sys\nfor _ in range(5000):\n    os.stat(sys.argv[1] + '/there')\nos.chdir(sys.argv[1])\nfor _ in range(5000):\n    os.stat('there')\n",
     );
-    project.write("noxide.toml", format!("[sessions.looks.env]\nTHERE = {:?}\n", folder.path().display().to_string()));
+    project
+        .write("noxide.toml", format!("[sessions.looks.env]\nTHERE = {:?}\n", directory.path().display().to_string()));
     let ran = project.noxide(&["trace", "--format", "json"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();

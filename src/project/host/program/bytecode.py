@@ -8,11 +8,11 @@ NOTE_FILE = ".noxide-bytecode.json"
 
 
 class Bytecode:
-    """Adds cached bytecode to environments; `folder` has a directory for each package, with a list of bytecode files for
+    """Adds cached bytecode to environments; `directory` has a directory for each package, with a list of bytecode files for
     each of its wheels."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, directory):
+        self.directory = directory
 
     def remove(self, location):
         """Removes the bytecode that was added to the environment at `location`."""
@@ -31,7 +31,7 @@ class Bytecode:
     def add(self, location):
         """Adds cached bytecode to the environment at `location`, unless it was added already."""
         note = os.path.join(location, NOTE_FILE)
-        if not self.folder or os.path.exists(note) or os.environ.get("PYTHONPYCACHEPREFIX"):
+        if not self.directory or os.path.exists(note) or os.environ.get("PYTHONPYCACHEPREFIX"):
             return
         added = []
         try:
@@ -51,11 +51,11 @@ class Bytecode:
     def cached(self, package):
         """Returns the cached bytecode of a package such as `Foo_bar-1.0`, for each wheel of that name and version."""
         name, _, version = package.partition("-")
-        folder = os.path.join(self.folder, "%s-%s" % (re.sub(r"[-_.]+", "-", name).lower(), version))
+        directory = os.path.join(self.directory, "%s-%s" % (re.sub(r"[-_.]+", "-", name).lower(), version))
         found = []
         with contextlib.suppress(OSError, ValueError):
-            for wheel in sorted(os.listdir(folder)):
-                with open(os.path.join(folder, wheel), encoding="utf-8") as file:
+            for wheel in sorted(os.listdir(directory)):
+                with open(os.path.join(directory, wheel), encoding="utf-8") as file:
                     found.append(json.load(file))
         return found
 
@@ -103,6 +103,6 @@ def is_same_source(path, wheel_path, sha256):
     return file_digest(path) == sha256
 
 
-def unique_directories(folders):
+def unique_directories(directories):
     """Returns each directory once: lib64 is a link to lib."""
-    return list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())
+    return list({os.path.realpath(directory): directory for directory in reversed(directories)}.values())

@@ -236,8 +236,8 @@ class Installs:
     def snapshot(self):
         """Returns the installed distributions, with facts that change if they do, and the names of all other files."""
         other_files = []
-        for folder in site_directories(self.runner.venv.location):
-            names = (entry.name for entry in os.scandir(folder))
+        for directory in site_directories(self.runner.venv.location):
+            names = (entry.name for entry in os.scandir(directory))
             other_files += [name for name in names if not name.endswith(DISTS) and name != "__pycache__"]
         return {"dists": list_dists(self.runner.venv.location), "beside": sorted(other_files)}
 
@@ -297,8 +297,8 @@ class Installs:
 def list_dists(location):
     """Returns the distributions of an environment by name: directory, and facts that change if the distribution does."""
     found = {}
-    for folder in site_directories(location):
-        for entry in os.scandir(folder):
+    for directory in site_directories(location):
+        for entry in os.scandir(directory):
             if not entry.name.endswith(DISTS):
                 continue
             # Use only the modification time, which noxide's cache restores.
@@ -329,7 +329,7 @@ def wrap_installs(nox, runner, locks):
     for name in ("run_install", "run_always"):
         wrap(name, install_arguments, True)
     wrap("conda_install", lambda args: None)
-    if installs.download_locks_dir or installs.shared or installs.bytecode.folder:
+    if installs.download_locks_dir or installs.shared or installs.bytecode.directory:
         wrap_syncs(session_class, installs)
     return installs
 

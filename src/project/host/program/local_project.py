@@ -86,14 +86,14 @@ class LocalProject:
         found = []
         for start in self.searched if self.finds_packages and self.searched else ["."]:
             start = os.path.normpath(os.path.join(self.root, start))
-            for folder, folders, _ in os.walk(start):
-                is_top = folder == self.root
-                folders[:] = sorted(name for name in folders if self.may_be_package(name, is_top))
-                for name in folders:
-                    path = os.path.join(folder, name)
+            for directory, directories, _ in os.walk(start):
+                is_top = directory == self.root
+                directories[:] = sorted(name for name in directories if self.may_be_package(name, is_top))
+                for name in directories:
+                    path = os.path.join(directory, name)
                     found.append([os.path.relpath(path, self.root), os.path.exists(os.path.join(path, "__init__.py"))])
-                folders[:] = [name for name in folders if self.finds_packages or is_top]
-                folders[:] = [name for name in folders if not is_output_directory(os.path.join(folder, name), is_top)]
+                directories[:] = [name for name in directories if self.finds_packages or is_top]
+                directories[:] = [name for name in directories if not is_output_directory(os.path.join(directory, name), is_top)]
         return found
 
     def may_be_package(self, name, is_top):
@@ -105,14 +105,14 @@ class LocalProject:
         """Returns the modules at the top and in `src` that a backend may find, and not those beside packages."""
         project_name = re.search(r"(?m)^\s*name\s*=\s*[\"']?([\w.-]+)", self.configuration)
         found = []
-        for folder in ("", "src"):
-            has_packages = folder == "" and bool(directories)
+        for directory in ("", "src"):
+            has_packages = directory == "" and bool(directories)
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                for name in sorted(os.listdir(os.path.join(self.root, folder))):
+                for name in sorted(os.listdir(os.path.join(self.root, directory))):
                     stem, extension = os.path.splitext(name)
                     is_own = project_name and stem.lower() == re.sub(r"[-.]+", "_", project_name.group(1)).lower()
                     if extension == ".py" and (is_own or not has_packages):
-                        found.append(os.path.join(folder, name))
+                        found.append(os.path.join(directory, name))
         return found
 
     def chooses_files(self):
@@ -146,11 +146,11 @@ def tree_facts(root, top_files):
     """Returns facts about all files of a project that may be part of its build; of those at the top, only `top_files`
     unless it is None."""
     facts, size = [], 0
-    for folder, folders, files in os.walk(root):
-        is_top = folder == root
-        folders[:] = sorted(name for name in folders if not is_output_directory(os.path.join(folder, name), is_top))
+    for directory, directories, files in os.walk(root):
+        is_top = directory == root
+        directories[:] = sorted(name for name in directories if not is_output_directory(os.path.join(directory, name), is_top))
         for name in sorted(files):
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             if (name.startswith(".") and name != ".gitignore") or name == "uv.lock" or os.path.islink(path):
                 continue
             if is_top and top_files is not None and name not in top_files:

@@ -49,8 +49,8 @@ def project_modules(loaded):
                 continue
             if not isinstance(path, str) or not path.startswith(root) or module is loaded.module:
                 continue
-            folders = path[len(root) :].split(os.sep)[:-1]
-            if "site-packages" not in folders and not any(folder.startswith(".") for folder in folders):
+            directories = path[len(root) :].split(os.sep)[:-1]
+            if "site-packages" not in directories and not any(directory.startswith(".") for directory in directories):
                 loaded.modules[name] = module
     return loaded.modules
 

@@ -13,29 +13,29 @@ MAX_COPIED_BYTES = 16 << 20
 class SharedInstalls:
     """A directory with a note for each install of this run into an empty environment."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, directory):
+        self.directory = directory
 
     @contextlib.contextmanager
     def lock_install(self, install_digest):
         """Locks an install: the first session builds, others with the same install wait for it."""
         import fcntl
 
-        os.makedirs(self.folder, exist_ok=True)
-        with open(os.path.join(self.folder, install_digest + ".lock"), "w") as lock:
+        os.makedirs(self.directory, exist_ok=True)
+        with open(os.path.join(self.directory, install_digest + ".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield self.read(install_digest)
 
     def read(self, install_digest):
         try:
-            with open(os.path.join(self.folder, install_digest), encoding="utf-8") as file:
+            with open(os.path.join(self.directory, install_digest), encoding="utf-8") as file:
                 return json.load(file)
         except (OSError, ValueError):
             return None
 
     def write(self, install_digest, location, session, dists):
         """Writes a note about an install into an empty environment."""
-        path = os.path.join(self.folder, install_digest)
+        path = os.path.join(self.directory, install_digest)
         with contextlib.suppress(OSError):
             with open("%s.%d" % (path, os.getpid()), "w", encoding="utf-8") as file:
                 json.dump({"location": location, "session": session, "dists": dists}, file)
@@ -50,10 +50,10 @@ def link_environment(note, location, list_dists):
     created, directories = [], set()
     try:
         for path, data in link_plan(note, location, list_dists):
-            folder = os.path.dirname(path)
-            if folder not in directories:
-                os.makedirs(folder, exist_ok=True)
-                directories.add(folder)
+            directory = os.path.dirname(path)
+            if directory not in directories:
+                os.makedirs(directory, exist_ok=True)
+                directories.add(directory)
             created.append(path)
             create_file(path, data)
         if any(list_dists(note["location"]).get(name) != fact for name, fact in note["dists"].items()):

@@ -4,9 +4,9 @@ import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys,
 nox.options.default_venv_backend = "none"
 P = pathlib.Path
 
-for folder in "ab":
-    P(folder).mkdir(exist_ok=True)
-    P(folder, "x").touch()
+for directory in "ab":
+    P(directory).mkdir(exist_ok=True)
+    P(directory, "x").touch()
 
 @nox.session
 def one(session):

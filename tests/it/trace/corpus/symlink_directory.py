@@ -1,4 +1,4 @@
-"""Symlink folder, and what races there."""
+"""Symlink directory, and what races there."""
 # race: one two read-write v1/data.txt
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

@@ -17,15 +17,15 @@ use super::tree_listing::TreeNodeKind;
 
 impl Store {
     /// Returns the directories that settings add to the store.
-    pub(crate) fn configured_directories(&self) -> Vec<FolderSpec> {
-        let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
+    pub(crate) fn configured_directories(&self) -> Vec<DirectorySpec> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(DirectorySpec::from_settings);
         self.options().directories.iter().filter_map(absolute).collect()
     }
 }
 
 /// A directory to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FolderSpec {
+pub(crate) struct DirectorySpec {
     kind: EntryKind,
     key: String,
     /// Prefix of keys of which the newest version is used if this key is not stored; empty for none.
@@ -36,7 +36,7 @@ pub(crate) struct FolderSpec {
     top_level_prefixes: &'static [&'static str],
 }
 
-impl FolderSpec {
+impl DirectorySpec {
     /// Describes a directory from the settings. The tool that owns it may write to the files, so they are never
     /// hard-linked.
     pub(crate) fn from_settings(path: PathBuf) -> Self {
@@ -113,9 +113,9 @@ impl Store {
     ///
     /// # Errors
     /// The reason why it is not saved.
-    pub(crate) fn save_folder(
+    pub(crate) fn save_directory(
         &self,
-        spec: &FolderSpec,
+        spec: &DirectorySpec,
         progress: &dyn ProgressReporter,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
         if !spec.path.is_dir() {
@@ -124,14 +124,14 @@ impl Store {
         let found = walk_tree(&spec.path).map_err(|error| SaveError::from(error).for_name(&spec.name))?;
         let found: Vec<(PathBuf, FileStat)> = found.into_iter().filter(|(path, _)| spec.should_include(path)).collect();
         let newest = self.latest_version(spec.kind, &spec.key);
-        if newest.as_ref().is_some_and(|entry| is_folder_unchanged(entry, &found)) {
+        if newest.as_ref().is_some_and(|entry| is_directory_unchanged(entry, &found)) {
             newest.iter().for_each(|entry| self.mark_used(&entry.id));
             return Ok(None);
         }
         let files = found.iter().filter(|(_, stat)| stat.is_file());
         let total = files.map(|(_, stat)| WorkAmount { entries: 0, files: 1, bytes: stat.size }).sum();
         progress.start_phase(CachePhase::Save, total);
-        let saved = self.publish_folder(spec);
+        let saved = self.publish_directory(spec);
         progress.advance(total);
         progress.finish_phase();
         let saved = saved.map_err(|error| error.for_name(&spec.name))?;
@@ -141,7 +141,7 @@ impl Store {
         Ok(Some(saved))
     }
 
-    fn publish_folder(&self, spec: &FolderSpec) -> Result<SavedEntry, SaveError> {
+    fn publish_directory(&self, spec: &DirectorySpec) -> Result<SavedEntry, SaveError> {
         let id = EntryId::new_version(spec.kind, &spec.key).ok_or(SaveError::InvalidId)?;
         let mut staged = self.stage_entry(&id, &spec.name)?;
         staged.import_matching(&spec.path, &spec.file_linker(), &|path| spec.should_include(path))?;
@@ -155,9 +155,9 @@ impl Store {
     ///
     /// # Errors
     /// The reason why it cannot be restored. A damaged entry is quarantined.
-    pub(crate) fn restore_folder(
+    pub(crate) fn restore_directory(
         &self,
-        spec: &FolderSpec,
+        spec: &DirectorySpec,
         progress: &dyn ProgressReporter,
     ) -> Result<RestoredEntry, CacheMiss> {
         let miss = |reason: String| CacheMiss { name: spec.name.clone(), reason };
@@ -184,7 +184,7 @@ impl Store {
 }
 
 /// Returns whether a directory has the stored names, sizes and modification times.
-fn is_folder_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> bool {
+fn is_directory_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> bool {
     let listed: HashMap<&Path, &TreeNodeKind> =
         entry.listing.nodes.iter().map(|node| (Path::new(&node.path), &node.kind)).collect();
     let mut matched = 0;
@@ -200,7 +200,7 @@ fn is_folder_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> boo
                 }
             }
             Some(TreeNodeKind::Symlink { .. }) if stat.is_symlink() => {}
-            Some(TreeNodeKind::EmptyFolder) if stat.is_dir() => {}
+            Some(TreeNodeKind::EmptyDirectory) if stat.is_dir() => {}
             None if stat.is_dir() => continue,
             _ => return false,
         }
@@ -210,7 +210,7 @@ fn is_folder_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> boo
 }
 
 /// Moves each missing file into place with a rename, and returns the number and total size of the files.
-fn restore_missing_files(entry: &StoreEntry, spec: &FolderSpec) -> Result<(u64, u64), RestoreError> {
+fn restore_missing_files(entry: &StoreEntry, spec: &DirectorySpec) -> Result<(u64, u64), RestoreError> {
     fs_err::create_dir_all(&spec.path)?;
     let parent = spec.path.parent().unwrap_or(&spec.path);
     LockedTempDir::remove_stale(parent);
@@ -223,12 +223,13 @@ fn restore_missing_files(entry: &StoreEntry, spec: &FolderSpec) -> Result<(u64, 
         if FileStat::from_path(&target).is_ok() {
             continue;
         }
-        let directory = if node.kind == TreeNodeKind::EmptyFolder { Some(target.as_path()) } else { target.parent() };
+        let directory =
+            if node.kind == TreeNodeKind::EmptyDirectory { Some(target.as_path()) } else { target.parent() };
         if let Some(directory) = directory {
             fs_err::create_dir_all(directory)?;
         }
         match &node.kind {
-            TreeNodeKind::EmptyFolder => {}
+            TreeNodeKind::EmptyDirectory => {}
             TreeNodeKind::Symlink { target: link_target } => {
                 std::os::unix::fs::symlink(link_target, &staged)?;
                 std::fs::rename(&staged, &target)?;

@@ -1,4 +1,4 @@
-"""Folder renamed, and what races there."""
+"""Directory renamed, and what races there."""
 # race: one two create-delete site/index.html
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"
