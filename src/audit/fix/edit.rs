@@ -111,7 +111,7 @@ impl Fix {
     pub(crate) fn applied_by(&self) -> &'static str {
         match self.applicability {
             Applicability::Safe => "--fix",
-            Applicability::Unsafe => "--unsafe-fixes",
+            Applicability::Unsafe => "--fix --unsafe-fixes",
             Applicability::DisplayOnly => "a patch to review: noxide does not apply it",
         }
     }

@@ -92,6 +92,19 @@ pub(super) fn boot_payload(color: bool, preload: bool, cache: Option<&Path>) -> 
 mod tests {
     use super::*;
 
+    /// The files are one module, in which a second definition would replace the first.
+    #[test]
+    fn no_name_is_defined_twice() {
+        let program = PROGRAM_FILES.concat();
+        let mut defined = std::collections::BTreeSet::new();
+        for line in program.lines() {
+            let name = line.strip_prefix("def ").or_else(|| line.strip_prefix("class "));
+            let Some(name) = name.and_then(|rest| rest.split(['(', ':']).next()) else { continue };
+            assert!(defined.insert(name), "{name} is defined twice");
+        }
+        assert!(defined.contains("main"));
+    }
+
     #[test]
     fn the_payload_starts_with_its_length() {
         let boot = String::from_utf8(boot_payload(true, false, None)).unwrap();

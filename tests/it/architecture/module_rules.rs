@@ -57,6 +57,7 @@ pub(super) const MODULE_RULES: &[ModuleRule] = &[
             only("provision", &["options"]),
             only("cache", &["options"]),
             only("audit", &["options"]),
+            only("trace", &["options"]),
         ],
     },
     ModuleRule {

@@ -154,7 +154,7 @@ fn fixes_are_shown_or_written() {
     // As in ruff, --unsafe-fixes only widens what --fix and --diff do.
     let shown = noxide(root.path(), "audit --unsafe-fixes");
     assert!(
-        out(&shown).contains("(--fix --unsafe-fixes)") && out(&shown).contains("more with --unsafe-fixes"),
+        out(&shown).contains("(--fix --unsafe-fixes)") && out(&shown).contains("fixable with --fix"),
         "{}",
         out(&shown)
     );

@@ -192,12 +192,12 @@ fn findings_of_the_baseline_are_not_fixed() {
     };
     noxide(&["audit", "--baseline", "known.json", "--write-baseline"]);
     assert!(known.is_file());
-    let said = noxide(&["audit", "--unsafe-fixes", "--baseline", "known.json"]);
+    let said = noxide(&["audit", "--fix", "--unsafe-fixes", "--baseline", "known.json"]);
     assert!(said.contains("applied 0 fixes to 0 files: 0 findings before, 0 left"), "{said}");
     let more =
         text.replace("      - run: x\n", "      - run: x\n  b:\n    runs-on: docker\n    steps:\n      - run: x\n");
     fs_err::write(root.path().join(FILE), more).unwrap();
-    noxide(&["audit", "--unsafe-fixes", "--baseline", "known.json"]);
+    noxide(&["audit", "--fix", "--unsafe-fixes", "--baseline", "known.json"]);
     let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
     let after_b = new.split("  b:\n").nth(1).unwrap();
     assert!(after_b.contains("timeout-minutes") && new.matches("timeout-minutes").count() == 1, "{new}");
@@ -216,7 +216,7 @@ fn modes_and_links_stay() {
     fs_err::os::unix::fs::symlink("../../shared/other.yml", directory.join("linked.yml")).unwrap();
     let noxide = || {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_noxide"));
-        command.args(["audit", "--unsafe-fixes"]).current_dir(root.path()).output().unwrap()
+        command.args(["audit", "--fix", "--unsafe-fixes"]).current_dir(root.path()).output().unwrap()
     };
     assert!(noxide().status.success());
     let count = |path: &str| fs_err::read_to_string(root.path().join(path)).unwrap().matches("timeout-minutes").count();

@@ -267,17 +267,17 @@ def source_of(function):
     return (code.co_filename, code.co_firstlineno) if code else (None, None)
 
 
-def project_root(config):
+def project_directory(config):
     """Returns the directory of the noxfile, in which nox runs sessions even if the noxfile has changed the directory."""
     return os.path.realpath(os.path.dirname(os.path.abspath(str(config.noxfile))))
 
 
 @contextlib.contextmanager
-def in_project_root(config):
+def in_project_directory(config):
     """Changes to the directory of the noxfile for a while."""
     before = os.open(".", os.O_RDONLY)
     try:
-        os.chdir(project_root(config))
+        os.chdir(project_directory(config))
         yield
     finally:
         os.fchdir(before)

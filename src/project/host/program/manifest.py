@@ -13,7 +13,7 @@ def describe(loaded, mode):
     config = loaded.config
     logging.disable(logging.CRITICAL)  # nox warns about hashed environment names when the session runs
     try:
-        with in_project_root(config):
+        with in_project_directory(config):
             sessions = [describe_session(nox, loaded, runner, numbers) for runner in loaded.runners]
     finally:
         logging.disable(logging.NOTSET)
@@ -27,7 +27,7 @@ def describe(loaded, mode):
         "python": "%d.%d.%d" % sys.version_info[:3],
         "executable": path_json(sys.executable),
         "noxfile": path_json(os.path.abspath(str(config.noxfile))),
-        "root": path_json(project_root(config)),
+        "root": path_json(project_directory(config)),
         "envdir": path_json(environments_directory(config)),
         "mode": mode,
         "sessions": sessions,

@@ -40,7 +40,7 @@ class MemorySnapshot:
 def project_modules(loaded):
     """Returns the noxfile and the modules of the project that it imported, by name; found once."""
     if loaded.modules is None:
-        root = os.path.join(project_root(loaded.config), "")
+        root = os.path.join(project_directory(loaded.config), "")
         loaded.modules = {NOXFILE_MODULE: loaded.module}
         for name, module in sorted(sys.modules.items()):
             try:
