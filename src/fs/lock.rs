@@ -1,7 +1,8 @@
 //! Advisory locks that the kernel releases when the process exits, and temporary directories protected by such a lock.
 
-use super::FileStat;
-use rustix::fs::{FlockOperation, flock};
+use super::{FileStat, remove_dir_tree};
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,10 @@ impl FileLock {
     /// # Errors
     /// If the file cannot be opened or created, or the file system does not support locks.
     pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
-        let file: File = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?.into();
+        // Neither creates the target of a link nor waits for the reader of a pipe.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut options = fs_err::OpenOptions::new();
+        let file: File = options.create(true).truncate(false).write(true).custom_flags(flags).open(path)?.into();
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self { _guard: FlockGuard::new(file) })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -137,11 +141,13 @@ impl LockedTempDir {
     pub(crate) fn remove_stale(directory: &Path) -> usize {
         let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
         let has_prefix = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes());
-        let stale = entries.flatten().filter(|entry| has_prefix(&entry.file_name())).filter(|entry| {
+        let is_dir = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|file_type| file_type.is_dir());
+        let candidates = entries.flatten().filter(|entry| has_prefix(&entry.file_name()) && is_dir(entry));
+        let stale = candidates.filter(|entry| {
             let Ok(lock) = File::open(entry.path()) else { return false };
             let is_unlocked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
             // Removed while locked, so that a process that has just created it notices.
-            is_unlocked && remove_tree(&entry.path())
+            is_unlocked && remove_dir_tree(&entry.path()).is_ok()
         });
         stale.count()
     }
@@ -149,13 +155,9 @@ impl LockedTempDir {
 
 impl Drop for LockedTempDir {
     fn drop(&mut self) {
-        remove_tree(&self.path);
+        // If this fails, the next process removes it.
+        let _ = remove_dir_tree(&self.path);
     }
-}
-
-fn remove_tree(path: &Path) -> bool {
-    // If this fails, the next process removes it.
-    std::fs::remove_dir_all(path).is_ok()
 }
 
 #[cfg(test)]
@@ -171,6 +173,9 @@ mod tests {
         drop(lock);
         assert!(FileLock::try_acquire(&path).unwrap().is_some());
         assert!(FileLock::try_acquire(directory.path()).is_err());
+        let (link, target) = (directory.path().join("link"), directory.path().join("target"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(FileLock::try_acquire(&link).is_err() && !target.exists(), "a link is not followed");
     }
 
     #[test]

@@ -12,6 +12,11 @@ pub(crate) fn safe_relative_path(text: &str) -> Option<&Path> {
     is_safe.then_some(Path::new(text))
 }
 
+/// Returns whether a path is relative and all its components are names.
+pub(crate) fn is_contained_path(path: &Path) -> bool {
+    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
 /// Returns whether a link at `path` (inside a root, not below a link) points to a path inside the same root.
 ///
 /// `..` is allowed only at the beginning: after another link it would refer to another directory.

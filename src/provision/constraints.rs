@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::uv::find_uv;
+use crate::fs::private_temp_dir;
 use crate::project::NoxfileManifest;
 use crate::project::dependencies::{ConstraintFiles, ConstraintsError, export_constraints};
 
@@ -20,7 +21,11 @@ pub(crate) fn export_lock_file_constraints(
     let uv = find_uv(manifest).ok_or(ConstraintsError::UvNotFound)?;
     // UV_CONSTRAINT and PIP_CONSTRAINT separate files by spaces, so a path with one cannot be listed there.
     let has_space = directory.to_string_lossy().contains(char::is_whitespace);
-    let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
-    let directory = if has_space { &temporary } else { directory };
+    let directory = if has_space {
+        let io_error = |source| ConstraintsError::Io { action: "cannot export uv.lock".to_owned(), source };
+        &private_temp_dir().map_err(io_error)?
+    } else {
+        directory
+    };
     export_constraints(&manifest.root, &uv, directory).map(Some)
 }

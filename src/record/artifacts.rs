@@ -1,11 +1,11 @@
 //! List of the artifacts collected from a session, version 2.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::write_atomic;
+use crate::fs::{RootDir, is_contained_path, write_atomic};
 use crate::project::path_serde;
 
 /// Version of the list that is written and read.
@@ -67,18 +67,30 @@ impl ArtifactList {
         let reject =
             |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let artifacts: Self =
-            serde_json::from_slice(&fs_err::read(&path)?).map_err(|error| reject(error.to_string()))?;
+            serde_json::from_slice(&read_list(dir, &path)?).map_err(|error| reject(error.to_string()))?;
         match artifacts.version {
-            ARTIFACTS_VERSION => Ok(artifacts),
+            ARTIFACTS_VERSION => match artifacts.files.iter().find(|file| !is_contained_path(&file.path)) {
+                None => Ok(artifacts),
+                Some(file) => Err(reject(format!("{} is not a path below the project", file.path.display()))),
+            },
             other => Err(reject(format!("this noxide reads version {ARTIFACTS_VERSION}, not version {other}"))),
         }
     }
 
-    /// Reads the manifests of all sessions of a run, with their directories, sorted by directory; unreadable ones are skipped.
+    /// Reads the lists of all sessions of a run, with their directories, sorted by directory; unreadable ones are skipped.
     pub fn read_all(run_dir: &Path) -> Vec<(PathBuf, Self)> {
         let Ok(entries) = fs_err::read_dir(run_dir.join("artifacts")) else { return Vec::new() };
         let mut dirs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         dirs.sort_unstable();
         dirs.into_iter().filter_map(|dir| Some((dir.clone(), Self::read(&dir).ok()?))).collect()
     }
+}
+
+/// Reads the file of a list, which may come from another machine and must not be a link.
+fn read_list(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    let file = RootDir::open_no_follow(dir).and_then(|dir| dir.open_file(Path::new("artifacts.json")));
+    let add_dir = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    file.and_then(|mut file| file.read_to_end(&mut bytes)).map_err(add_dir)?;
+    Ok(bytes)
 }

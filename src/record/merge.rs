@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::run_record::RecordedSession;
 use super::{Outcome, RunRecord, reconstruct_events, write_record};
-use crate::fs::write_atomic;
+use crate::fs::{RootDir, is_contained_path, write_atomic};
 use crate::project::SessionName;
 
 /// Plan of a merged run; nothing is written yet.
@@ -120,7 +120,7 @@ impl MergePlan {
     /// When `target` cannot be written to, or a file cannot be read.
     pub(crate) fn write(&self, run_dirs: &[PathBuf], target: &Path) -> io::Result<()> {
         fs_err::create_dir_all(target.join("logs"))?;
-        self.copy_files(run_dirs, target)?;
+        self.copy_files(run_dirs, &RootDir::open(target)?)?;
         let mut lines = Vec::new();
         for event in &reconstruct_events(&self.record) {
             serde_json::to_writer(&mut lines, event)?;
@@ -133,11 +133,13 @@ impl MergePlan {
     /// Copies the files of the runs in `run_dirs` (one per record) into the directory `target`; missing files are skipped.
     ///
     /// # Errors
-    /// When `target` cannot be written to, or a file cannot be read.
-    fn copy_files(&self, run_dirs: &[PathBuf], target: &Path) -> io::Result<()> {
+    /// When `target` cannot be written to, or a file cannot be read or is no regular file: runs have no others, but a
+    /// download may have links to any file of this machine.
+    fn copy_files(&self, run_dirs: &[PathBuf], target: &RootDir) -> io::Result<()> {
         for copy in &self.copies {
             let Some(run_dir) = run_dirs.get(copy.record_index) else { continue };
-            copy_tree(&run_dir.join(&copy.from), &target.join(&copy.to))?;
+            let copied = RootDir::open(run_dir).and_then(|run| run.copy_tree(&copy.from, target, &copy.to));
+            copied.map_err(|error| io::Error::new(error.kind(), format!("in {}: {error}", run_dir.display())))?;
         }
         Ok(())
     }
@@ -249,35 +251,4 @@ impl LogStems {
         }
         stem
     }
-}
-
-fn is_contained_path(path: &Path) -> bool {
-    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
-}
-
-/// Copies a file or a directory tree; symbolic links are recreated, never followed; a missing source is ignored.
-///
-/// # Errors
-/// When something cannot be read or written.
-pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    let metadata = match fs_err::symlink_metadata(from) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if let Some(parent) = to.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
-    if metadata.is_dir() {
-        fs_err::create_dir_all(to)?;
-        for entry in fs_err::read_dir(from)? {
-            let entry = entry?;
-            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
-        }
-    } else if metadata.is_symlink() {
-        fs_err::os::unix::fs::symlink(fs_err::read_link(from)?, to)?;
-    } else if metadata.is_file() {
-        fs_err::copy(from, to)?;
-    }
-    Ok(())
 }

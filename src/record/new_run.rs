@@ -1,10 +1,11 @@
-//! New runs: the store that records them, their identifier and their directory.
+//! New runs: the store that records them and their directory.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 
 use super::recorder::RunRecorder;
+use super::run_id::new_run_id;
 use super::run_store::RunStore;
+use crate::fs::private_temp_dir;
 use crate::project::{NoxfileManifest, run_data_dir};
 
 impl RunStore {
@@ -17,8 +18,7 @@ impl RunStore {
             Ok(store) => return Ok((store, None)),
             Err(error) => error,
         };
-        let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
-        let store = Self::open(run_data_dir(&temporary, &manifest.root))?;
+        let store = Self::open(run_data_dir(&private_temp_dir()?, &manifest.root))?;
         let notice = format!("{error}; records are written to {}", store.path().display());
         Ok((store, Some(notice)))
     }
@@ -37,16 +37,4 @@ impl RunStore {
             }
         }
     }
-}
-
-/// Returns an identifier for a new run: the time to the millisecond, so that identifiers sort, and random digits,
-/// because the identifier marks the processes of the run and must be unique on the machine.
-pub(crate) fn new_run_id() -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
-    format!("{now}-{:06x}", random_u64() & 0xff_ffff)
-}
-
-/// Returns an unpredictable number: the standard library seeds its hashers from the system.
-pub(crate) fn random_u64() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

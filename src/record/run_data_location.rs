@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::write_atomic;
+use crate::fs::{may_belong_to_others, write_atomic};
 use crate::project::{default_run_data_dir, path_serde, project_digest};
 
 /// Version of the files.
@@ -36,7 +36,9 @@ impl RunDataLocation {
 /// Returns the run data directory of the last run of the project in `root`, or the default.
 pub(crate) fn find_run_data_dir(root: &Path, user_cache_dir: Option<&Path>) -> PathBuf {
     let location = user_cache_dir.and_then(|dir| RunDataLocation::read(&location_path(root, dir)));
-    let known = location.map(|location| location.run_data_dir).filter(|dir| dir.join("runs").is_dir());
+    // A temporary directory may have been removed since, and created again by another user.
+    let is_usable = |dir: &PathBuf| dir.join("runs").is_dir() && !may_belong_to_others(dir);
+    let known = location.map(|location| location.run_data_dir).filter(is_usable);
     known.unwrap_or_else(|| default_run_data_dir(root))
 }
 

@@ -7,6 +7,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::run_record::RunRecord;
 use super::run_store::RunStore;
+use crate::fs::RootDir;
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir};
 
 /// Depth to which directories of artifacts are searched for runs.
@@ -83,7 +84,10 @@ impl RunStore {
     pub(crate) fn load_run(store: Option<&Self>, name: &str) -> Result<(RunRecord, PathBuf), RunLookupError> {
         let path = Path::new(name);
         if path.is_file() {
-            return Ok((RunRecord::read(path)?, path.parent().unwrap_or(Path::new(".")).to_path_buf()));
+            let record = RunRecord::read(path)?;
+            let run_dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            check_logs(&record, run_dir)?;
+            return Ok((record, run_dir.to_path_buf()));
         }
         let store = store.ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
         let run = if name == "last" {
@@ -126,7 +130,35 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
             }
         }
     }
-    found.into_iter().map(|run| Ok((run.clone(), RunRecord::read(&run.join("record.json"))?))).collect()
+    found.into_iter().map(|run| Ok((run.clone(), read_downloaded_record(&run)?))).collect()
+}
+
+/// Reads the record of a run directory that may come from another machine.
+///
+/// # Errors
+/// When the record or a log is not a regular file in the directory: a link could lead to any file of this machine.
+fn read_downloaded_record(run_dir: &Path) -> io::Result<RunRecord> {
+    let path = run_dir.join("record.json");
+    if !path.symlink_metadata()?.is_file() {
+        return Err(io::Error::other(format!("{} is not a regular file", path.display())));
+    }
+    let record = RunRecord::read(&path)?;
+    check_logs(&record, run_dir)?;
+    Ok(record)
+}
+
+/// Fails if a log is neither missing nor a regular file in the run directory.
+fn check_logs(record: &RunRecord, run_dir: &Path) -> io::Result<()> {
+    let root = RootDir::open(run_dir)?;
+    for log in record.log_paths() {
+        match root.open_file(log) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io::Error::new(error.kind(), format!("in {}: {error}", run_dir.display())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a walk for coverage data of the project enters a directory: neither environments nor run data.

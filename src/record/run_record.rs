@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::fs::is_contained_path;
 use crate::project::SessionName;
 
 use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
@@ -109,11 +110,23 @@ impl RunRecord {
         let damaged = |error: serde_json::Error| reject(format!("not a run record: {error}"));
         // The version is checked first: other versions may look different.
         match serde_json::from_slice::<RecordHeader>(&bytes).map_err(damaged)?.version {
-            RECORD_VERSION => serde_json::from_slice(&bytes).map_err(damaged),
+            RECORD_VERSION => {
+                let record: Self = serde_json::from_slice(&bytes).map_err(damaged)?;
+                let outside = record.log_paths().find(|log| !is_contained_path(log)).map(Path::to_path_buf);
+                let error = |log: PathBuf| reject(format!("{} is not in the directory of the run", log.display()));
+                outside.map_or(Ok(record), |log| Err(error(log)))
+            }
             other => Err(reject(format!(
                 "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the version of noxide that wrote it"
             ))),
         }
+    }
+
+    /// Returns the paths of all logs, relative to the run directory.
+    pub(super) fn log_paths(&self) -> impl Iterator<Item = &Path> {
+        let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
+        let logs = results.flat_map(|result| &result.attempts).map(|attempt| attempt.log.as_path());
+        logs.filter(|log| !log.as_os_str().is_empty())
     }
 
     /// Computes the record from the events of one run; `None` if the first event is not `run-started`.

@@ -7,15 +7,19 @@ use std::time::Duration;
 use super::history::SessionHistory;
 use super::imported_runs::ImportedRuns;
 use super::recorder::{RUN_LOCK, STAGING_PREFIX, read_events, write_record};
+use super::run_id::is_run_id;
 use super::run_record::{Machine, RunRecord};
 use super::temp_dir::remove_run_temp_dir;
-use crate::fs::{FileLock, write_atomic};
-use crate::project::NoxfileManifest;
+use crate::fs::{FileLock, RootDir, write_atomic};
+use crate::project::{NoxfileManifest, RUN_DATA_DIR};
 
 /// An older staging directory is abandoned.
 const MAX_STAGING_AGE: Duration = Duration::from_mins(5);
 
-/// The run data directory of a project.
+/// Subdirectories in which noxide replaces and removes files.
+const SUBDIRECTORIES: [&str; 5] = ["runs", "restored", "trace", "trace/sessions", "coverage"];
+
+/// The run data directory of a project. Neither it nor its subdirectories may be symbolic links.
 #[derive(Clone, Debug)]
 pub struct RunStore {
     path: PathBuf,
@@ -36,8 +40,9 @@ impl RunStore {
     /// Opens the store in a directory and creates it, with a `.gitignore`, if needed.
     ///
     /// # Errors
-    /// When it cannot be created or is not writable.
+    /// When it cannot be created, is not writable, or is or has a symbolic link.
     pub fn open(path: PathBuf) -> io::Result<Self> {
+        refuse_links(&path)?;
         let runs = path.join("runs");
         fs_err::create_dir_all(&runs)?;
         // An existing directory may be read-only.
@@ -51,9 +56,9 @@ impl RunStore {
         Ok(Self { path })
     }
 
-    /// Opens the store in a directory if it exists; creates nothing.
+    /// Opens the store in a directory if it exists and is no symbolic link; creates nothing.
     pub fn open_existing(path: PathBuf) -> Option<Self> {
-        path.join("runs").is_dir().then_some(Self { path })
+        (path.join("runs").is_dir() && refuse_links(&path).is_ok()).then_some(Self { path })
     }
 
     /// Returns the path of the directory.
@@ -71,12 +76,23 @@ impl RunStore {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return Vec::new() };
         let mut runs: Vec<String> = entries
             .flatten()
-            .filter(|entry| entry.path().is_dir())
+            .filter(|entry| entry.file_type().is_ok_and(|file_type| file_type.is_dir()))
             .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|name| !name.starts_with('.'))
             .collect();
         runs.sort_unstable();
         runs
+    }
+
+    /// Returns whether a directory is a run: it has the name of one, and a file that noxide creates in every run.
+    fn is_run(&self, name: &str) -> bool {
+        let is_file = |file: &str| self.run_dir(name).join(file).symlink_metadata().is_ok_and(|found| found.is_file());
+        is_run_id(name) && [RUN_LOCK, "record.json"].into_iter().any(is_file)
+    }
+
+    /// Opens the directory of all runs, to remove some.
+    fn open_runs(&self) -> io::Result<RootDir> {
+        RootDir::open_no_follow(&self.path.join("runs"))
     }
 
     /// Reads the record of a run.
@@ -150,7 +166,7 @@ impl RunStore {
 
     /// Finds runs without a record whose noxide is not running any more.
     pub fn find_crashed_runs(&self) -> Vec<CrashedRun> {
-        let unfinished = |run: &String| !self.run_dir(run).join("record.json").exists();
+        let unfinished = |run: &String| self.is_run(run) && !self.run_dir(run).join("record.json").exists();
         let lock = |run: String| {
             let path = self.run_dir(&run);
             let run_lock = FileLock::try_acquire(&path.join(RUN_LOCK)).ok().flatten()?;
@@ -169,37 +185,54 @@ impl RunStore {
             Some(record) => write_record(&crashed.run_dir, &record),
             None => {
                 remove_run_temp_dir(&crashed.run_dir);
-                fs_err::remove_dir_all(&crashed.run_dir)
+                self.open_runs()?.remove_dir(Path::new(&crashed.run_id))
             }
         }
     }
 
     /// Removes the oldest runs until at most `keep` are left; active runs are not removed.
     pub fn prune_runs(&self, keep: usize) {
-        let runs = self.run_ids();
+        let Ok(root) = self.open_runs() else { return };
+        let runs: Vec<String> = self.run_ids().into_iter().filter(|run| self.is_run(run)).collect();
         for run in runs.iter().take(runs.len().saturating_sub(keep)) {
             let path = self.run_dir(run);
             let active = matches!(FileLock::try_acquire(&path.join(RUN_LOCK)), Ok(None));
             if !active {
                 remove_run_temp_dir(&path);
                 // If this fails (read-only, busy), the next run tries again.
-                let _ = fs_err::remove_dir_all(&path);
+                let _ = root.remove_dir(Path::new(run));
             }
         }
-        self.remove_stale_staging();
+        self.remove_stale_staging(&root);
     }
 
     /// Removes staging directories of runs killed before they started.
-    fn remove_stale_staging(&self) {
+    fn remove_stale_staging(&self, root: &RootDir) {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return };
         let old = |path: &Path| {
-            let changed = fs_err::metadata(path).and_then(|metadata| metadata.modified());
+            let changed = fs_err::symlink_metadata(path).and_then(|metadata| metadata.modified());
             changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > MAX_STAGING_AGE))
         };
         let staging =
             |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING_PREFIX));
         for path in entries.flatten().map(|entry| entry.path()).filter(staging).filter(|path| old(path)) {
-            let _ = fs_err::remove_dir_all(&path).or_else(|_| fs_err::remove_file(&path));
+            let name = Path::new(path.file_name().unwrap_or_default());
+            let _ = root.remove_dir(name).or_else(|_| root.remove_file(name));
+        }
+    }
+}
+
+/// Fails if a run data directory, one above it that noxide creates, or one of its subdirectories is a symbolic link:
+/// whoever wrote the project's files could lead noxide to any directory of the user.
+fn refuse_links(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|parent| parent.ends_with(RUN_DATA_DIR)).map(Path::to_path_buf);
+    let directories = above.into_iter().chain([path.to_path_buf()]);
+    let subdirectories = SUBDIRECTORIES.iter().map(|name| path.join(name));
+    match directories.chain(subdirectories).find(|dir| dir.is_symlink()) {
+        None => Ok(()),
+        Some(link) => {
+            let link = link.display();
+            Err(io::Error::other(format!("{link} is a symbolic link, which is not followed; remove it")))
         }
     }
 }

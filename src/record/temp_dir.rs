@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::fs::{is_private_dir, remove_dir_tree};
+
 /// Prefix of the directory's name; a directory with another name is never removed.
 const DIR_PREFIX: &str = "nx-";
 /// The file in the run directory that has the path.
@@ -91,7 +93,7 @@ impl RunTempDir {
     }
 
     fn remove_with_path_file(&self) -> io::Result<()> {
-        fs_err::remove_dir_all(&self.path)?;
+        remove_dir_tree(&self.path)?;
         match fs_err::remove_file(self.run_dir.join(PATH_FILE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -106,9 +108,12 @@ pub(super) fn remove_run_temp_dir(run_dir: &Path) {
     let path = PathBuf::from(OsString::from_vec(bytes));
     let named = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes()));
     // Anyone who can write here can create the file, so the directory itself must name its owner.
-    if named && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|owner| owner == path_bytes(&run)) {
+    if named
+        && is_private_dir(&path)
+        && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|owner| owner == path_bytes(&run))
+    {
         // Tried once: the system also cleans its temporary directory.
-        let _ = fs_err::remove_dir_all(&path);
+        let _ = remove_dir_tree(&path);
     }
 }
 

@@ -9,7 +9,7 @@ use quick_junit::{
 };
 
 use super::junit_suites::{RewrittenSuites, rewrite_suite_file};
-use crate::fs::write_atomic;
+use crate::fs::{RootDir, write_atomic};
 use crate::record::{ArtifactList, AttemptResult, Outcome, RecordedSession, RunRecord};
 
 /// Bytes of a failed session's log to include.
@@ -155,7 +155,7 @@ fn failure_kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
 
 /// Reads the end of an attempt's log, from the start of a line.
 fn read_log_tail(run_dir: &Path, attempt: &AttemptResult) -> Option<String> {
-    let mut file = fs_err::File::open(run_dir.join(&attempt.log)).ok()?;
+    let mut file = RootDir::open(run_dir).and_then(|run| run.open_file(&attempt.log)).ok()?;
     let from = attempt.log_bytes.saturating_sub(MAX_LOG_TAIL);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
@@ -181,7 +181,9 @@ fn merge_artifact_suites(run_dir: &Path) -> (Vec<RewrittenSuites>, Vec<String>) 
     for (session_dir, artifacts) in ArtifactList::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
-            match rewrite_suite_file(&session_dir.join("files").join(&file.path), &artifacts.session) {
+            let path = session_dir.strip_prefix(run_dir).unwrap_or(&session_dir).join("files").join(&file.path);
+            let opened = RootDir::open(run_dir).and_then(|run| run.open_file(&path));
+            match rewrite_suite_file(opened, &artifacts.session) {
                 Ok(suites) => merged.extend(suites),
                 Err(reason) => skipped_files.push(format!(
                     "{} of {} is not in the JUnit report: {reason}",

@@ -1,7 +1,8 @@
 //! JUnit files of sessions' own tests, validated and rewritten as suites of the run's report.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
 
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesEnd, BytesRef, BytesStart, BytesText, Event};
@@ -58,12 +59,17 @@ impl JunitFileError {
 ///
 /// # Errors
 /// The reason why the file cannot be rewritten.
-pub(super) fn rewrite_suite_file(path: &Path, session: &str) -> Result<Option<RewrittenSuites>, JunitFileError> {
-    let size = fs_err::metadata(path)?.len();
+pub(super) fn rewrite_suite_file(
+    file: io::Result<File>,
+    session: &str,
+) -> Result<Option<RewrittenSuites>, JunitFileError> {
+    let file = file?;
+    let size = file.metadata()?.len();
     if size > MAX_FILE_BYTES {
         return Err(JunitFileError::TooLarge(size));
     }
-    let bytes = fs_err::read(path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8(bytes).map_err(|_| JunitFileError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if !text.chars().all(is_xml_char) {
@@ -273,7 +279,7 @@ mod tests {
     fn read(content: &[u8]) -> Result<Option<RewrittenSuites>, JunitFileError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), content).unwrap();
-        rewrite_suite_file(file.path(), "tests-3.12")
+        rewrite_suite_file(File::open(file.path()), "tests-3.12")
     }
 
     #[test]
@@ -323,9 +329,9 @@ mod tests {
             let error = read(content).unwrap_err().to_string();
             assert!(error.contains(reason), "{}: {error}", String::from_utf8_lossy(content));
         }
-        assert!(rewrite_suite_file(Path::new("/nonexistent"), "a").is_err());
+        assert!(rewrite_suite_file(File::open("/nonexistent"), "a").is_err());
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(rewrite_suite_file(large.path(), "a").unwrap_err().to_string().contains("too large"));
+        assert!(rewrite_suite_file(File::open(large.path()), "a").unwrap_err().to_string().contains("too large"));
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::graph::SessionIndex;
+use crate::fs::remove_dir_tree;
 use crate::project::{CommandUse, ResourceKind, UseMode};
 
 /// File beside private data that describes where it belongs, written by the host.
@@ -48,7 +49,7 @@ impl CoverageFiles {
     pub(super) fn session_env(&self, session: SessionIndex) -> Option<(String, String)> {
         let directory = self.session_directory(session);
         // A directory that does not exist is what is wanted; another error shows when the host creates it.
-        let _ = fs_err::remove_dir_all(&directory);
+        let _ = remove_dir_tree(&directory);
         Some(("NOXIDE_COVERAGE_DIR".to_owned(), directory.into_os_string().into_string().ok()?))
     }
 
@@ -68,7 +69,7 @@ impl CoverageFiles {
         directories.sort();
         let published: Vec<io::Result<()>> =
             directories.iter().map(|directory| self.publish_directory(session, directory)).collect();
-        let _ = fs_err::remove_dir_all(&directory);
+        let _ = remove_dir_tree(&directory);
         let notice = |error| format!("cannot move coverage data into place: {error}; measure the session again alone");
         published.into_iter().filter_map(Result::err).map(notice).collect()
     }

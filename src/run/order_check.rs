@@ -10,6 +10,9 @@ use super::launcher::{OrderConflict, RaceConflict};
 use crate::provision::FinishedSession;
 use crate::record::{AttemptResult, InstallStats};
 
+/// Attempts of a session and its installs.
+type ReportedAttempts = (Vec<AttemptResult>, Option<InstallStats>);
+
 /// Attempts of a run, and the sessions whose result or environment waits for the check.
 #[derive(Debug, Default)]
 pub(super) struct OrderCheck {
@@ -21,7 +24,7 @@ pub(super) struct OrderCheck {
     /// Failed sessions whose result waits for sessions before them in nox's order.
     held: BTreeMap<SessionIndex, AttemptResult>,
     /// Attempts and installs of sessions whose result was reported, in case they run again.
-    reported: BTreeMap<SessionIndex, (Vec<AttemptResult>, Option<InstallStats>)>,
+    reported: BTreeMap<SessionIndex, ReportedAttempts>,
     /// The sessions before this one in nox's order do not run again.
     certain: usize,
     /// Environments that are saved once it is certain that their session does not run again.
@@ -142,10 +145,7 @@ impl OrderCheck {
     }
 
     /// Removes and returns the attempts of a session whose result was reported.
-    pub(super) fn take_attempts(
-        &mut self,
-        session: SessionIndex,
-    ) -> Option<(Vec<AttemptResult>, Option<InstallStats>)> {
+    pub(super) fn take_attempts(&mut self, session: SessionIndex) -> Option<ReportedAttempts> {
         self.reported.remove(&session)
     }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::artifact_collector::ArtifactCollector;
 use super::graph::SessionIndex;
 use super::options::RunOptions;
+use crate::fs::remove_dir_tree;
 use crate::record::{AttemptResult, RunRecord};
 
 /// Cleanup of one session.
@@ -37,7 +38,7 @@ impl SessionCleanup {
         }
         if let Some(directory) = &self.dir_to_remove {
             // Files that cannot be removed stay until the run is pruned.
-            let _ = fs_err::remove_dir_all(directory);
+            let _ = remove_dir_tree(directory);
         }
         notices
     }

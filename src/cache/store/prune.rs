@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cache::progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};
-use crate::fs::{DirLock, parallel_map};
+use crate::fs::{DirLock, parallel_map, remove_dir_tree};
 
 use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::{Store, StoreError};
@@ -156,7 +156,7 @@ impl Store {
             let removed = workspace.path().join(index.to_string());
             if lock.is_some() && std::fs::rename(&path, &removed).is_ok() {
                 // Delete each entry immediately: an interrupted prune then has freed space.
-                let _ = std::fs::remove_dir_all(&removed);
+                let _ = remove_dir_tree(&removed);
                 report.bytes += entry.bytes;
                 report.removed.push(entry.clone());
             } else if path.exists() {

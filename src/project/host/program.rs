@@ -40,12 +40,13 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The files of the program, in the order of their dependencies.
-const PROGRAM_FILES: [&str; 23] = [
+const PROGRAM_FILES: [&str; 24] = [
     include_str!("program/load.py"),
     include_str!("program/source_analysis.py"),
     include_str!("program/memory_analysis.py"),
     include_str!("program/manifest.py"),
     include_str!("program/install_facts.py"),
+    include_str!("program/environment_check.py"),
     include_str!("program/local_project.py"),
     include_str!("program/shared_install.py"),
     include_str!("program/bytecode.py"),

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::fs::remove_dir_tree;
 use crate::record::find_run_data_dir;
 
 /// A clean copy of the project in the current directory.
@@ -35,7 +36,7 @@ impl CheckoutCopy {
 
     /// Recreates the copy: tracked files as they are now, or without Git all files outside the directories of tools.
     pub(super) fn recreate(&self) -> io::Result<()> {
-        match fs_err::remove_dir_all(&self.root) {
+        match remove_dir_tree(&self.root) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -1,10 +1,11 @@
-//! The import rules of ARCHITECTURE.md, and checks of cycles, first doc lines, sizes and names of files.
+//! The import rules of ARCHITECTURE.md, and checks of cycles, first doc lines, sizes and names of files, and calls.
 
 mod example_trees;
 mod file_rules;
 mod imports;
 mod module_rules;
 mod modules;
+mod restricted_calls;
 mod tokens;
 
 use std::path::Path;

@@ -146,6 +146,7 @@ fn devices_pipes_and_setuid_files_are_rejected() {
 
 /// Entries in the store are manipulated one after the other; none reaches uv's cache, and the run continues.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of small edits")]
 fn malicious_entries_in_the_store_are_never_restored() {
     let fixture = Fixture::with(&serde_json::json!([
         {"name": "alpha", "version": "1.0", "files": {"alpha/run.sh": "#!/bin/sh\n"}},
@@ -227,10 +228,10 @@ fn malicious_entries_in_the_store_are_never_restored() {
         let id = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
         let tree = store.open_entry(&id).unwrap().unwrap().tree_path();
         harm(&tree);
-        let report = store.verify_entries(&NoProgress);
+        let verified = store.verify_entries(&NoProgress);
         assert!(
-            report.damaged.iter().any(|damage| damage.damage.to_string().contains(expected)),
-            "{number}: {report:?}"
+            verified.damaged.iter().any(|damage| damage.damage.to_string().contains(expected)),
+            "{number}: {verified:?}"
         );
         let cache = format!("cache-{number}");
         let report = store.restore_wheels(&fixture.wanted(), &fixture.cache(&cache), &NoProgress);
@@ -239,7 +240,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         assert_eq!(report.misses[0].name, "alpha 1.0", "{number}: {report:?}");
         assert!(!fixture.cache(&cache).scan_wheels().0.iter().any(|pointer| pointer.id == id), "uv will fetch it");
         store.repair_entries(
-            &report.damaged,
+            &verified.damaged,
             &noxide::cache::store::RepairContext { uv: None, project: fixture.project.root() },
         );
         assert!(store.verify_entries(&NoProgress).is_clean(), "{number}");

@@ -1,6 +1,8 @@
 //! `noxide merge`: three merged shards equal one run of all sessions.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use noxide::project::default_run_data_dir;
 use noxide::record::{Outcome, RunRecord, RunStore};
@@ -62,7 +64,7 @@ fn shards_merged_are_one_run() {
     assert_eq!(cases(&whole.read("one.xml")), cases(&whole.read("merged.xml")));
     assert!(cases(&whole.read("one.xml")).len() == 8, "{}", whole.read("one.xml"));
     assert!(
-        merged.stdout.contains("3 runs of") && merged.stdout.contains("7 sessions: 6 passed, 1 aborted"),
+        merged.stdout.contains("merged 3 runs into") && merged.stdout.contains("7 sessions: 6 passed, 1 aborted"),
         "{}",
         merged.stdout
     );
@@ -138,4 +140,101 @@ fn directories_without_a_run_are_rejected() {
     assert_eq!(project.noxide(&["merge"]).exit, Some(2));
     assert_eq!(project.noxide(&["merge", "empty", "--fail-under", "97"]).exit, Some(2));
     assert_eq!(project.noxide(&["merge", "--coverage", "--fail-under", "101"]).exit, Some(2));
+}
+
+/// The directory of the only run of a checkout.
+fn run_dir(checkout: &str) -> PathBuf {
+    let runs = default_run_data_dir(checkout.as_ref()).join("runs");
+    std::fs::read_dir(runs)
+        .unwrap()
+        .map(|run| run.unwrap().path())
+        .find(|run| run.join("record.json").exists())
+        .unwrap()
+}
+
+/// Replaces text in a file.
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs_err::write(path, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn files_outside_a_download_are_neither_read_nor_written() {
+    let attacks: [(&str, fn(&Path, &Path)); 7] = [
+        ("a log is a link", |run, victim| {
+            std::fs::remove_file(run.join("logs/lint.log")).unwrap();
+            symlink(victim.join("secret"), run.join("logs/lint.log")).unwrap();
+        }),
+        ("the directory of the logs is a link", |run, victim| {
+            std::fs::remove_dir_all(run.join("logs")).unwrap();
+            symlink(victim, run.join("logs")).unwrap();
+            edit(&run.join("record.json"), "logs/lint.log", "logs/secret");
+        }),
+        ("a log is an absolute path", |run, victim| {
+            edit(&run.join("record.json"), "logs/lint.log", &victim.join("secret").display().to_string());
+        }),
+        ("a log is above the run", |run, _| {
+            edit(&run.join("record.json"), "logs/lint.log", "../../../../../victim/secret");
+        }),
+        ("a file of an artifact is a link", |run, victim| {
+            std::fs::remove_file(run.join("artifacts/lint/files/lint.xml")).unwrap();
+            symlink(victim.join("secret.xml"), run.join("artifacts/lint/files/lint.xml")).unwrap();
+        }),
+        ("an artifact is an absolute path", |run, victim| {
+            let path = victim.join("secret.xml").display().to_string();
+            edit(&run.join("artifacts/lint/artifacts.json"), "lint.xml", &path);
+        }),
+        ("the record is a link", |run, victim| {
+            std::fs::copy(run.join("record.json"), victim.join("record.json")).unwrap();
+            std::fs::remove_file(run.join("record.json")).unwrap();
+            symlink(victim.join("record.json"), run.join("record.json")).unwrap();
+        }),
+    ];
+    for (name, attack) in attacks {
+        let whole = project();
+        whole.write("noxide.toml", "[sessions.lint]\nartifacts = ['*.xml']\n");
+        whole.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
+        whole.noxide(&["run"]);
+        let victim = whole.outer_dir().join("victim");
+        std::fs::create_dir(&victim).unwrap();
+        fs_err::write(victim.join("secret"), "a secret of the user\n").unwrap();
+        fs_err::write(victim.join("secret.xml"), "<testsuite name='secret'/>").unwrap();
+        let run = run_dir(&whole.root().display().to_string());
+        attack(&run, &victim);
+        let target = whole.outer_dir().join("merged");
+        let arguments = ["merge", run.to_str().unwrap(), "--junit", "j.xml", "--dir", target.to_str().unwrap()];
+        let ran = whole.noxide(&arguments);
+        assert_eq!(std::fs::read_to_string(victim.join("secret")).unwrap(), "a secret of the user\n", "{name}");
+        assert!(!ran.text.contains("a secret of the user"), "{name}: {}", ran.text);
+        let report = std::fs::read_to_string(whole.root().join("j.xml")).unwrap_or_default();
+        assert!(!report.contains("secret"), "{name}: {report}");
+        for entry in walkdir::WalkDir::new(&target).into_iter().flatten() {
+            assert!(!entry.path_is_symlink(), "{name}: {}", entry.path().display());
+            let text = std::fs::read(entry.path()).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&text).contains("a secret of the user"), "{name}");
+        }
+        if !name.contains("artifact is an absolute") {
+            assert!(ran.exit != Some(0) && ran.text.contains("not "), "{name}: {}", ran.text);
+            let report = whole.noxide(&["report", "--format", "html", run.join("record.json").to_str().unwrap()]);
+            assert!(!report.text.contains("a secret of the user"), "{name}: {}", report.text);
+        }
+    }
+}
+
+#[test]
+fn links_in_the_target_of_a_merge_are_replaced() {
+    let whole = project();
+    whole.noxide(&["run"]);
+    let victim = whole.outer_dir().join("victim");
+    fs_err::write(&victim, "precious").unwrap();
+    let target = whole.outer_dir().join("merged");
+    std::fs::create_dir_all(target.join("logs")).unwrap();
+    for name in ["logs/lint.log", "record.json", "events.jsonl"] {
+        symlink(&victim, target.join(name)).unwrap();
+    }
+    let ran = merge(&whole, &[whole.root().display().to_string()], &["--dir", target.to_str().unwrap()]);
+    assert!(ran.text.contains("merged 1 run"), "{}", ran.text);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(std::fs::symlink_metadata(target.join("logs/lint.log")).unwrap().is_file());
 }

@@ -3,6 +3,8 @@
 mod blocked_readers;
 pub(crate) mod disk;
 mod host_death;
+mod hostile_links;
+mod incomplete_environments;
 mod limits;
 mod nox_faults;
 mod storm;

@@ -96,12 +96,16 @@ fn a_run_is_recorded_as_it_goes_and_read_back() {
     assert!(RunRecorder::create(directory.run_dir("1")).is_err(), "a run's directory is never used twice");
 }
 
+/// Identifiers of runs.
+const FIRST: &str = "20261130-073130.000-00000a";
+const SECOND: &str = "20261130-073130.000-00000b";
+
 #[test]
 fn a_killed_run_is_recovered_from_its_events() {
     let root = tempfile::tempdir().unwrap();
     let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
-    let mut recorder = RunRecorder::create(directory.run_dir("1")).unwrap();
-    let mut events = run("1", 100);
+    let mut recorder = RunRecorder::create(directory.run_dir(FIRST)).unwrap();
+    let mut events = run(FIRST, 100);
     events.pop();
     events.insert(
         1,
@@ -116,16 +120,16 @@ fn a_killed_run_is_recovered_from_its_events() {
     // The last line was incomplete when the machine lost power.
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
-    drop(RunRecorder::create(directory.run_dir("2")).unwrap());
+    drop(RunRecorder::create(directory.run_dir(SECOND)).unwrap());
     let dead = directory.find_crashed_runs();
-    assert_eq!(dead.iter().map(|dead| dead.run_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(dead.iter().map(|dead| dead.run_id.as_str()).collect::<Vec<_>>(), [FIRST, SECOND]);
     for dead in &dead {
         directory.recover_crashed_run(dead).unwrap();
     }
-    let kept = directory.read_record("1").unwrap();
+    let kept = directory.read_record(FIRST).unwrap();
     assert_eq!((kept.exit_code, kept.interrupt_cause.as_deref()), (None, Some("killed")));
     assert_eq!(kept.sessions.iter().map(|s| s.result.is_some()).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(directory.run_ids(), ["1"], "a run that left no event is removed");
+    assert_eq!(directory.run_ids(), [FIRST], "a run that left no event is removed");
     assert!(directory.find_crashed_runs().is_empty());
 }
 
@@ -149,23 +153,70 @@ fn history_is_bounded_and_yields_medians() {
     let root = tempfile::tempdir().unwrap();
     let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
     for (number, wall) in [100, 900, 300, 200].into_iter().enumerate() {
-        let path = directory.run_dir(&number.to_string());
-        fs_err::create_dir(&path).unwrap();
-        write_record(&path, &record(&run(&number.to_string(), wall))).unwrap();
+        let id = format!("20261130-07313{number}.000-aaaaaa");
+        fs_err::create_dir(directory.run_dir(&id)).unwrap();
+        write_record(&directory.run_dir(&id), &record(&run(&id, wall))).unwrap();
     }
-    let living = RunRecorder::create(directory.run_dir("0-living")).unwrap();
+    let living = RunRecorder::create(directory.run_dir(FIRST)).unwrap();
     let usual = SessionHistory::from_records(&directory.newest_records(SessionHistory::MAX_RUNS))
         .usual_stats(&SessionName::new("a"))
         .unwrap();
     assert_eq!((usual.wall_ms, usual.cpu_ms, usual.peak_memory), (200, Some(100), Some(1 << 20)));
     directory.prune_runs(2);
-    assert_eq!(directory.run_ids(), ["0-living", "2", "3"], "a living run stays");
+    let newest = ["20261130-073132.000-aaaaaa", "20261130-073133.000-aaaaaa"];
+    assert_eq!(directory.run_ids(), [FIRST, newest[0], newest[1]], "a living run stays");
     drop(living);
     assert_eq!(
         SessionHistory::from_records(&directory.newest_records(1)).usual_stats(&SessionName::new("a")).unwrap().wall_ms,
         200
     );
     assert_eq!(SessionHistory::from_records(&[]).usual_stats(&SessionName::new("a")), None);
+}
+
+#[test]
+fn only_runs_are_recovered_and_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = RunStore::open(default_run_data_dir(root.path())).unwrap();
+    let other = root.path().join("other");
+    let mut kept =
+        vec![directory.run_dir("src"), directory.run_dir("20261130-073130.000-no-run"), directory.run_dir(FIRST)];
+    kept.push(other.clone());
+    for dir in &kept {
+        fs_err::create_dir_all(dir).unwrap();
+        fs_err::write(dir.join("file"), "precious").unwrap();
+    }
+    // Named as a run and with the files of one, but a link.
+    fs_err::write(other.join("run.lock"), "").unwrap();
+    std::os::unix::fs::symlink(&other, directory.run_dir(SECOND)).unwrap();
+    std::os::unix::fs::symlink(other.join("made"), directory.run_dir(FIRST).join("run.lock")).unwrap();
+    assert!(directory.find_crashed_runs().is_empty());
+    directory.prune_runs(0);
+    assert!(kept.iter().all(|dir| dir.join("file").exists() && !dir.join("record.json").exists()));
+    assert!(!other.join("made").exists() && !directory.run_dir("src").join("run.lock").exists());
+}
+
+#[test]
+fn a_store_that_is_a_link_is_not_opened() {
+    for link in [".nox/.noxide", ".nox/.noxide/runs", ".nox/.noxide/restored", ".nox/.noxide/trace"] {
+        let root = tempfile::tempdir().unwrap();
+        let other = root.path().join("other");
+        fs_err::create_dir_all(other.join("runs")).unwrap();
+        let store = RunStore::open(default_run_data_dir(root.path())).unwrap();
+        let path = root.path().join(link);
+        if path.exists() {
+            fs_err::rename(&path, root.path().join("moved")).unwrap();
+        }
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        let error = RunStore::open(default_run_data_dir(root.path())).unwrap_err().to_string();
+        assert!(error.contains(link) && error.contains("is a symbolic link"), "{error}");
+        assert!(RunStore::open_existing(default_run_data_dir(root.path())).is_none(), "{link}");
+        drop(store);
+    }
+    let envdir = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(other.path(), envdir.path().join(".noxide")).unwrap();
+    assert!(RunStore::open(envdir.path().join(".noxide/0123456789abcdef")).is_err());
+    assert_eq!(fs_err::read_dir(other.path()).unwrap().count(), 0);
 }
 
 #[test]

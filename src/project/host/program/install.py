@@ -76,10 +76,11 @@ class Installs:
             self.remove_bytecode()
             before = self.snapshot() if install_digest is not None else None
             # A sync of a lock neither resolves nor builds: uv links faster than noxide.
-            if self.can_share(before) and words[:2] != UV_SYNC:
-                result = self.build_or_link(install, session, words, args, kwargs, install_digest, before, returned)
-            else:
-                result = self.build(install, session, words, args, kwargs, install_digest, before)
+            with checked_install(session, self.runner.venv, words):
+                if self.can_share(before) and words[:2] != UV_SYNC:
+                    result = self.build_or_link(install, session, words, args, kwargs, install_digest, before, returned)
+                else:
+                    result = self.build(install, session, words, args, kwargs, install_digest, before)
             self.add_bytecode()
             return result
         except BaseException:

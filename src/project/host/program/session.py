@@ -253,6 +253,7 @@ def run_session(loaded, request, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
+    recreate_incomplete_environments(nox)
     locks = wrap_commands(nox, runner, answers)
     installs = wrap_installs(nox, runner, locks)
     if request.get("memory"):

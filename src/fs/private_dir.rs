@@ -1,0 +1,87 @@
+//! Directories below a directory in which every user can create files, such as `/tmp`.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+/// Returns a directory of this user below the system's temporary directory that no one else can access, and creates it
+/// if needed. It has a fixed name, or a new one if another user has taken that name.
+///
+/// # Errors
+/// If it cannot be created.
+pub(crate) fn private_temp_dir() -> io::Result<PathBuf> {
+    private_dir_in(&std::env::temp_dir())
+}
+
+fn private_dir_in(parent: &Path) -> io::Result<PathBuf> {
+    let name = format!("noxide-{}", geteuid().as_raw());
+    let path = parent.join(&name);
+    match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(io::Error::new(error.kind(), format!("cannot create {}: {error}", path.display())));
+        }
+        _ => {}
+    }
+    if is_private_dir(&path) {
+        return Ok(path);
+    }
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    Ok(tempfile::Builder::new().prefix(&format!("{name}-")).permissions(private).tempdir_in(parent)?.keep())
+}
+
+/// Returns whether `path` is a directory, not a link to one, that only this user can access.
+pub(crate) fn is_private_dir(path: &Path) -> bool {
+    let metadata = std::fs::symlink_metadata(path);
+    metadata.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0)
+}
+
+/// Returns whether another user may have created what is at `path`: it is, or is below, a link or another user's file in
+/// a directory in which everyone can create files.
+pub(crate) fn may_belong_to_others(path: &Path) -> bool {
+    path.ancestors().any(|dir| {
+        let parent = dir.parent().and_then(|parent| std::fs::metadata(parent).ok());
+        let is_shared = parent.is_some_and(|parent| parent.mode() & 0o002 != 0);
+        let is_own = || {
+            let found = std::fs::symlink_metadata(dir);
+            found.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw())
+        };
+        is_shared && !is_own()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn the_temporary_directory_is_used_only_if_it_is_private() {
+        let (parent, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = private_dir_in(parent.path()).unwrap();
+        assert!(is_private_dir(&first));
+        assert_eq!(private_dir_in(parent.path()).unwrap(), first);
+
+        fs_err::set_permissions(&first, PermissionsExt::from_mode(0o755)).unwrap();
+        let fresh = private_dir_in(parent.path()).unwrap();
+        assert!(fresh != first && is_private_dir(&fresh), "others can read the one with the fixed name");
+        fs_err::remove_dir(&first).unwrap();
+        symlink(other.path(), &first).unwrap();
+        let fresh = private_dir_in(parent.path()).unwrap();
+        assert!(fresh != first && is_private_dir(&fresh), "a link is not used");
+        assert!(private_dir_in(&parent.path().join("missing")).is_err());
+    }
+
+    #[test]
+    fn links_and_missing_directories_in_a_shared_directory_may_belong_to_others() {
+        let (shared, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs_err::create_dir(shared.path().join("own")).unwrap();
+        symlink(other.path(), shared.path().join("link")).unwrap();
+        let check = |name: &str| may_belong_to_others(&shared.path().join(name).join("runs"));
+        assert!(!check("own") && !check("link") && !check("missing"));
+        fs_err::set_permissions(shared.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+        assert!(!check("own") && check("link") && check("missing"));
+    }
+}
