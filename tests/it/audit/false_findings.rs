@@ -1,4 +1,4 @@
-//! Look-alikes of public workflows that look wrong and are right: none of these findings is reported.
+//! Workflows like public ones that look wrong and are right: none of these findings is reported.
 
 use super::audit_project::{directory, find, lines};
 

@@ -161,7 +161,8 @@ fn edit(path: &Path, from: &str, to: &str) {
 
 #[test]
 fn files_outside_a_download_are_neither_read_nor_written() {
-    let attacks: [(&str, fn(&Path, &Path)); 7] = [
+    type Attack = (&'static str, fn(&Path, &Path));
+    let attacks: [Attack; 7] = [
         ("a log is a link", |run, victim| {
             std::fs::remove_file(run.join("logs/lint.log")).unwrap();
             symlink(victim.join("secret"), run.join("logs/lint.log")).unwrap();

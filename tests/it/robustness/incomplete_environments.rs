@@ -18,7 +18,8 @@ fn site_packages(environment: &Path) -> std::path::PathBuf {
 
 #[test]
 fn an_incomplete_environment_is_created_anew() {
-    let damages: [(&str, fn(&Path)); 6] = [
+    type EnvironmentDamage = (&'static str, fn(&Path));
+    let damages: [EnvironmentDamage; 6] = [
         ("it has no pyvenv.cfg", |environment| {
             fs_err::remove_file(environment.join("pyvenv.cfg")).unwrap();
             fs_err::remove_dir_all(environment.join("lib")).unwrap();
