@@ -51,7 +51,7 @@ pub(super) enum CliError {
     #[error(transparent)]
     RunLookup(#[from] RunLookupError),
     /// The last run has nothing to rerun.
-    #[error("nothing to rerun: in run {0} no session failed, was aborted or cancelled")]
+    #[error("nothing to rerun: in run {0} every session passed or was skipped")]
     NothingToRerun(String),
     /// A side of a comparison has no runs.
     #[error(transparent)]

@@ -64,12 +64,13 @@ impl PastSession {
     }
 }
 
-/// Returns the median wall time of the runs that passed; the lower of two middle values.
+/// Returns the median wall time of the runs that passed; the lower of two middle values. It includes failed attempts,
+/// unlike the recorded usual time, which is that of the passing attempt.
 pub(super) fn usual_wall(past: &[Option<PastSession>]) -> Option<u64> {
     lower_median(past.iter().flatten().filter_map(|past| past.passing_wall()).collect())
 }
 
-/// A flaky session.
+/// A session that is flaky, or that both passed and failed on one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FlakySession {
     /// Session name.
