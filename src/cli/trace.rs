@@ -33,13 +33,13 @@ pub struct TraceArgs {
     /// Flags that control environments.
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
-    /// Add settings that prevent the races to pyproject.toml or noxide.toml
+    /// Add settings that prevent the conflicts to pyproject.toml or noxide.toml
     #[arg(long, help_heading = "Settings", conflicts_with = "check")]
     pub(crate) apply: bool,
     /// Exit with 1 if sessions with a conflict may overlap, or a trace is incomplete
     #[arg(long, help_heading = "Settings")]
     pub(crate) check: bool,
-    /// Print the races as text or json
+    /// Print the conflicts as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
     /// Flags that choose nox.
@@ -50,7 +50,7 @@ pub struct TraceArgs {
     pub(crate) posargs: Vec<OsString>,
 }
 
-/// Traces sessions and prints their races.
+/// Traces sessions and prints their conflicts.
 ///
 /// # Errors
 /// When tracing is not possible, or the run cannot begin.
@@ -171,7 +171,7 @@ fn race_report_view(report: &RaceReport, settings: String) -> RaceReportView {
 /// Writes the advice to the project's settings and returns a message.
 fn apply_settings_edits(root: &Path, edits: &[SettingsEdit]) -> Result<String, CliError> {
     if edits.is_empty() {
-        return Ok("no settings to write: no race is left to prevent".to_owned());
+        return Ok("no settings to write: no conflict is left to prevent".to_owned());
     }
     let own = root.join("noxide.toml");
     let pyproject = root.join("pyproject.toml");

@@ -33,7 +33,7 @@ pub struct SessionStart {
     pub session: SessionIndex,
     /// The slots it holds, ascending, counted from 0.
     pub slots: Vec<usize>,
-    /// Whether the session is on the longest remaining path, where every delay delays the whole run.
+    /// Whether the session is on the longest remaining chain, where every delay delays the whole run.
     pub critical: bool,
 }
 
@@ -112,7 +112,7 @@ impl Scheduler {
 
     /// Starts the sessions that may start now, most urgent first, and returns them.
     ///
-    /// Urgency is the longest remaining path: the session's duration, the sessions that wait for it, and those that
+    /// Urgency is the longest remaining chain: the session's duration, the sessions that wait for it, and those that
     /// share a lock with it. If a session does not fit, no less urgent session takes the slots or locks that it waits
     /// for, so that neither a session with many slots nor an exclusive one starves.
     pub fn start_ready(&mut self) -> Vec<SessionStart> {

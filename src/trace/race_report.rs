@@ -217,7 +217,7 @@ impl RaceReport {
 /// What a parallel run adds to the accesses of its traced sessions.
 #[derive(Debug, Default)]
 pub(crate) struct ObservedTraces {
-    /// Conflicts of sessions that overlapped; the first is the kept one in nox's order.
+    /// Conflicts of sessions that overlapped; the first is the earlier one in nox's order.
     pub(crate) conflicts: BTreeMap<(SessionId, SessionId), Vec<AccessConflict>>,
     /// Sessions that did not pass: their traces may lack what they would have done next.
     pub(crate) partial: BTreeSet<SessionId>,

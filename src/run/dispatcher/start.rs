@@ -18,9 +18,9 @@ use crate::run::race_retries::ExclusiveAction;
 use crate::run::scheduler::SessionStart;
 use crate::run::session_cleanup::log_copy_path;
 
-/// Niceness of sessions that are not on the longest path. Slots limit the number of sessions, not of processes: if the
-/// sessions together use more CPUs than there are, the longest path must not be slowed down by the others. At 15 they
-/// get 3 % of a CPU that it needs too. At 5 they got a quarter, and the longest path of the example project took 13 %
+/// Niceness of sessions that are not on the longest chain. Slots limit the number of sessions, not of processes: if the
+/// sessions together use more CPUs than there are, the longest chain must not be slowed down by the others. At 15 they
+/// get 3 % of a CPU that it needs too. At 5 they got a quarter, and the longest chain of the example project took 13 %
 /// longer than alone.
 const BACKGROUND_NICE: i32 = 15;
 
