@@ -140,7 +140,7 @@ fn detect_step_cache(
     let known = ["hynek/setup-cached-uv", "pdm-project/setup-pdm", "tox-dev/action-pre-commit-uv"];
     let is_local_cache = || {
         let path = uses.value.trim_start_matches("./");
-        // Without other workflows below, so that actions that use each other do not recurse.
+        // Passes no workflows on, so that actions that use each other do not recurse endlessly.
         all.iter().filter(|other| other.kind == WorkflowFileKind::CompositeAction).any(|other| {
             other.source.path.rsplit_once('/').is_some_and(|(directory, _)| directory == path)
                 && other.jobs.iter().any(|job| !find_job_caches(&[], other, job).is_empty())

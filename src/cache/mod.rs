@@ -17,7 +17,7 @@ pub use backends::{
     S3Credentials, S3Location, TieredBackend, open_backend,
 };
 pub use http::{HttpClient, HttpError, RequestBody, RetryBudget};
-pub use options::CacheOptions;
+pub use options::StoreOptions;
 pub(crate) use package_selection::{LockParts, NotInLockError};
 pub use package_selection::{PackageSelection, SelectedPackage};
 pub use progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};

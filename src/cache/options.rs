@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Options of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheOptions {
+pub struct StoreOptions {
     /// Directory of the store; `None` disables the store.
     pub dir: Option<PathBuf>,
     /// Size limit in bytes, enforced by pruning.
@@ -20,7 +20,7 @@ pub struct CacheOptions {
     pub bytecode: bool,
 }
 
-impl CacheOptions {
+impl StoreOptions {
     /// Default of `max_size`: 20 GB.
     pub(crate) const DEFAULT_MAX_SIZE: u64 = 20_000_000_000;
     /// Default of `max_unused`: 60 days.
@@ -31,7 +31,7 @@ impl CacheOptions {
     pub(crate) const MAX_ENTRY_FILES: usize = 1_000_000;
 }
 
-impl Default for CacheOptions {
+impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             dir: None,

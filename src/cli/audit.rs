@@ -47,7 +47,7 @@ pub struct AuditArgs {
         help_heading = "Output"
     )]
     pub(crate) format: FindingFormat,
-    /// Treat every file as github, forgejo or gitea [default: by its directory]
+    /// Treat every file as written for this forge: github, forgejo or gitea [default: by its directory]
     #[arg(long, value_name = "DIALECT", help_heading = "Selection")]
     pub dialect: Option<Dialect>,
     /// Assume that the runners run N jobs at once

@@ -44,14 +44,14 @@ pub(super) enum CliError {
     /// The noxfile does not load, or nox refused its arguments.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Dependencies form a cycle.
+    /// Sessions wait for each other in a cycle.
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// No recorded run matches, or its record cannot be read.
     #[error(transparent)]
     RunLookup(#[from] RunLookupError),
     /// The last run has nothing to rerun.
-    #[error("nothing to rerun: in run {0} no session failed, was aborted or cancelled")]
+    #[error("nothing to rerun: in run {0} every session passed or was skipped")]
     NothingToRerun(String),
     /// A side of a comparison has no runs.
     #[error(transparent)]
@@ -237,7 +237,7 @@ impl CliError {
             Self::LockFile(_) => "create one with `uv lock`, or restore everything with --all",
             Self::Constraints(ConstraintsError::NoLockFile(_)) => "create one with `uv lock`, or run without --locked",
             Self::Constraints(ConstraintsError::UvNotFound) | Self::UvCache(UvCacheError::NotFound) => "install uv",
-            Self::Graph(_) => "remove one of these dependencies",
+            Self::Graph(_) => "remove one of these dependencies between sessions",
             Self::UnknownRule { hint, .. } => return hint.iter().cloned().collect(),
             _ => return Vec::new(),
         };

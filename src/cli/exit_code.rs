@@ -23,7 +23,7 @@ const MEANINGS: [(ExitCode, &str, &str); 5] = [
     (
         ExitCode::ENVIRONMENT,
         "nox, the noxfile or the system cannot be used",
-        "the environment is not usable: no nox or uv, a noxfile that does not load (its traceback is printed, reduced to \
+        "something that noxide needs cannot be used: no nox or uv, a noxfile that does not load (its traceback is printed, reduced to \
          your own frames), a kernel without tracing, or a file or server that cannot be read or written",
     ),
     (ExitCode::NOTHING_SELECTED, "nothing selected", "nothing is selected: no session to run, or no workflow to audit"),

@@ -17,8 +17,8 @@ pub struct GateArgs {
     /// Check these results: the value of `${{ toJSON(needs) }}` [env: NOXIDE_NEEDS, NEEDS] [default: standard input]
     #[arg(long, value_name = "JSON", help_heading = "Results")]
     pub needs: Option<String>,
-    /// Fail if one of these jobs is not in the results
-    #[arg(long, value_name = "JOB", value_delimiter = ',', help_heading = "Results")]
+    /// Fail if one of these jobs is not in the results; separate several with commas
+    #[arg(long, value_name = "JOBS", value_delimiter = ',', help_heading = "Results")]
     pub expect: Vec<String>,
     /// Fail if a job of this workflow is not in the results, other than the gate job
     #[arg(long, value_name = "FILE", help_heading = "Results")]

@@ -54,7 +54,7 @@ pub(super) fn run(args: &ListArgs, output: &OutputContext) -> Result<ExitCode, C
 /// Prints the graph of the selected sessions.
 ///
 /// # Errors
-/// When the project cannot be loaded, or dependencies form a cycle.
+/// When the project cannot be loaded, or sessions wait for each other in a cycle.
 pub(super) fn run_graph(args: &GraphArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let project = load_for_listing(&args.load, output)?;
     let mut sessions = listed_sessions(&project)?;

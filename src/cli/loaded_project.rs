@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{CliError, ErrorContext as _};
 use super::shared_args::LoadArgs;
-use crate::cache::CacheOptions;
+use crate::cache::StoreOptions;
 use crate::config::{Settings, SettingsFlags, load_settings, settings_root, user_cache_dir};
 use crate::output::{OutputContext, is_ci};
 use crate::project::{Host, HostOptions, NoxSearch, NoxfileManifest, find_nox};
@@ -28,7 +28,7 @@ pub(super) struct LoadedProject {
     pub(super) notices: Vec<String>,
     /// The user's cache directory.
     pub(super) user_cache_dir: Option<PathBuf>,
-    store_options: CacheOptions,
+    store_options: StoreOptions,
     /// Signal handling. Declared after the host, so that signals are still handled while the host is dropped.
     pub(super) signals: SignalGuard,
 }
@@ -119,7 +119,7 @@ struct ProjectParts {
     options: RunOptions,
     shard: Option<ShardMetadata>,
     notices: Vec<String>,
-    store_options: CacheOptions,
+    store_options: StoreOptions,
 }
 
 impl ProjectParts {
@@ -164,7 +164,7 @@ impl ProjectParts {
 }
 
 /// Returns the options of the store from settings, environment and defaults.
-pub(super) fn resolve_store_options(settings: &Settings) -> CacheOptions {
+pub(super) fn resolve_store_options(settings: &Settings) -> StoreOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    settings.cache_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
+    settings.store_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
 }

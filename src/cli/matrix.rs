@@ -33,7 +33,7 @@ pub struct MatrixArgs {
 /// Prints the matrix, balanced by the durations of earlier runs, without empty parts.
 ///
 /// # Errors
-/// When the project cannot be loaded, or dependencies form a cycle.
+/// When the project cannot be loaded, or sessions wait for each other in a cycle.
 pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let project = load_for_listing(&args.load, output)?;
     if project.manifest.queue.is_empty() {

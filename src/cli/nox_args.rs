@@ -97,7 +97,7 @@ pub struct NoxRunArgs {
     /// Run sessions as non-interactive: session.interactive is false
     #[arg(long, help_heading = "Execution", hide_short_help = true)]
     pub(crate) non_interactive: bool,
-    /// Accept nox's permission to run sessions in parallel; no effect, because noxide always does
+    /// Accepted for compatibility with nox; no effect: noxide always runs sessions in parallel
     #[arg(long, hide = true, overrides_with = "no_allow_parallel")]
     pub(crate) allow_parallel: bool,
     /// The opposite of --allow-parallel

@@ -20,7 +20,7 @@ pub struct RunArgs {
     /// Flags that select sessions.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Rerun sessions of the last run: `failed` selects those that failed, were aborted or were cancelled, and what they require
+    /// Rerun sessions of the last run: `failed` selects all that neither passed nor were skipped, and what they require
     #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Selection")]
     pub rerun: Option<RerunFilter>,
     /// Run shard I of N; every runner computes the same shards from the noxfile and the settings
@@ -133,7 +133,7 @@ pub struct ExecutionArgs {
     /// End sessions that print nothing for this long [env: NOXIDE_IDLE_TIMEOUT]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub idle_timeout: Option<Duration>,
-    /// Wait this long for processes that a finished session left running [default: 200ms] [env: NOXIDE_LEAK_TIMEOUT]
+    /// Wait this long for processes that a finished session left running and that hold its output open, then kill them [default: 200ms] [env: NOXIDE_LEAK_TIMEOUT]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
     pub leak_timeout: Option<Duration>,
     /// Retry failed sessions up to N times [default: 0] [env: NOXIDE_RETRIES]
@@ -212,7 +212,7 @@ pub struct CiStepArgs {
     /// commas, fastest first
     #[arg(long, value_name = "REMOTE", env = "NOXIDE_REMOTE", hide_env_values = true, default_value = "auto")]
     pub(crate) remote: String,
-    /// Write the checksums of all wheels to noxide.sums; if it is committed, only wheels listed in it are restored from a
+    /// Write the checksums of the packages in all environments of the run to noxide.sums; if it is committed, only wheels listed in it are restored from a
     /// remote cache
     #[arg(long)]
     pub(crate) write_sums: bool,

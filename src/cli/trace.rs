@@ -21,8 +21,8 @@ use crate::run::{PreparedRun, open_run_store};
 use crate::text::pluralize;
 use crate::trace::{ObservedTraces, RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
 
-/// Tables of `pyproject.toml` that hold the settings.
-const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
+/// Keys that lead to the settings in `pyproject.toml`.
+const PYPROJECT_TABLE_PATH: &[&str] = &["tool", "noxide"];
 
 /// Flags of `noxide trace`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -33,13 +33,13 @@ pub struct TraceArgs {
     /// Flags that control environments.
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
-    /// Add settings that prevent the races to pyproject.toml or noxide.toml
+    /// Add settings that prevent the conflicts to pyproject.toml or noxide.toml
     #[arg(long, help_heading = "Settings", conflicts_with = "check")]
     pub(crate) apply: bool,
-    /// Exit with 1 if nothing prevents a conflict, or a trace is incomplete
+    /// Exit with 1 if sessions with a conflict may overlap, or a trace is incomplete
     #[arg(long, help_heading = "Settings")]
     pub(crate) check: bool,
-    /// Print the races as text or json
+    /// Print the conflicts as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
     /// Flags that choose nox.
@@ -50,7 +50,7 @@ pub struct TraceArgs {
     pub(crate) posargs: Vec<OsString>,
 }
 
-/// Traces sessions and prints their races.
+/// Traces sessions and prints their conflicts.
 ///
 /// # Errors
 /// When tracing is not possible, or the run cannot begin.
@@ -83,7 +83,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let (store, notices) =
         open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
     let notices = project.notices.iter().cloned().chain(notices).collect();
-    let (prepared, order, ordering) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
+    let (prepared, order, planned) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
     let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();
     let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.keep_runs.get());
@@ -97,13 +97,13 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
     warnings.iter().for_each(|warning| output.warn(warning));
     let sessions = traced_sessions(&manifest, &result.accesses, &ids);
-    let order: Vec<usize> = order.iter().map(|session| session.0).collect();
-    let report = RaceReport::new(sessions, &ordering, &order, &manifest.root);
+    let plan_indexes: Vec<usize> = order.iter().map(|session| session.0).collect();
+    let report = RaceReport::new(sessions, &planned, &plan_indexes, &manifest.root);
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs, &ObservedTraces::default()) {
         output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
     let edits = settings_edits(&report);
-    let settings = edit_settings("", PYPROJECT_TABLES, &edits).unwrap_or_default();
+    let settings = edit_settings("", PYPROJECT_TABLE_PATH, &edits).unwrap_or_default();
     match args.format {
         OutputFormat::Text => {
             let view = race_report_view(&report, settings);
@@ -171,15 +171,15 @@ fn race_report_view(report: &RaceReport, settings: String) -> RaceReportView {
 /// Writes the advice to the project's settings and returns a message.
 fn apply_settings_edits(root: &Path, edits: &[SettingsEdit]) -> Result<String, CliError> {
     if edits.is_empty() {
-        return Ok("no settings to write: no sessions race".to_owned());
+        return Ok("no settings to write: no conflict is left to prevent".to_owned());
     }
     let own = root.join("noxide.toml");
     let pyproject = root.join("pyproject.toml");
-    let (path, tables): (&Path, &[&str]) =
-        if own.exists() || !pyproject.exists() { (&own, &[]) } else { (&pyproject, PYPROJECT_TABLES) };
+    let (path, table_path): (&Path, &[&str]) =
+        if own.exists() || !pyproject.exists() { (&own, &[]) } else { (&pyproject, PYPROJECT_TABLE_PATH) };
     let context = || format!("cannot edit {}", path.display());
     let text = if path.exists() { fs_err::read_to_string(path).context(context())? } else { String::new() };
-    let edited = edit_settings(&text, tables, edits).map_err(std::io::Error::other).context(context())?;
+    let edited = edit_settings(&text, table_path, edits).map_err(std::io::Error::other).context(context())?;
     if edited == text {
         return Ok(format!("{} has these settings already", path.display()));
     }

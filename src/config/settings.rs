@@ -13,7 +13,7 @@ use super::parse::{
     parse_positive,
 };
 use super::settings_file::{SettingsFile, plain_values};
-use crate::cache::CacheOptions;
+use crate::cache::StoreOptions;
 use crate::provision::{CacheMode, ProvisionOptions};
 use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, nonzero_limit};
 use crate::text::did_you_mean;
@@ -270,7 +270,7 @@ impl Settings {
             log_name_template: self.log_name.value.clone(),
             provision: ProvisionOptions {
                 mode: self.cache.value,
-                use_lock_file: self.locked.value,
+                uses_locked_versions: self.locked.value,
                 index_max_age: self.max_age.value,
                 constraints: None,
             },
@@ -281,14 +281,14 @@ impl Settings {
     }
 
     /// Returns the options of the store in `dir`; `home` replaces `~`, and `is_ci` is the default of `bytecode`.
-    pub(crate) fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, is_ci: bool) -> CacheOptions {
+    pub(crate) fn store_options(&self, dir: Option<PathBuf>, home: Option<&Path>, is_ci: bool) -> StoreOptions {
         let table = &self.file.cache;
-        let default = CacheOptions::default();
+        let default = StoreOptions::default();
         let expanded = |text: &LocatedValue<String>| match (text.value.strip_prefix("~/"), home) {
             (Some(below), Some(home)) => home.join(below),
             _ => PathBuf::from(&text.value),
         };
-        CacheOptions {
+        StoreOptions {
             dir,
             max_size: table.max_size.as_ref().map_or(default.max_size, |size| size.value),
             max_unused: table.max_unused.as_ref().map_or(default.max_unused, |age| age.value),

@@ -40,11 +40,15 @@ pub(crate) enum SettingsEditError {
     NotList(String),
 }
 
-/// Adds settings to the text of a settings file, in which `tables` hold the settings; existing ones stay.
+/// Adds settings to the text of a settings file, in which the keys of `table_path` lead to the settings; existing ones stay.
 ///
 /// # Errors
 /// When the text is not TOML, or has values of another type there.
-pub(crate) fn edit_settings(text: &str, tables: &[&str], edits: &[SettingsEdit]) -> Result<String, SettingsEditError> {
+pub(crate) fn edit_settings(
+    text: &str,
+    table_path: &[&str],
+    edits: &[SettingsEdit],
+) -> Result<String, SettingsEditError> {
     let mut document: DocumentMut = text.parse()?;
     for edit in edits {
         let (session, key) = match edit {
@@ -53,7 +57,7 @@ pub(crate) fn edit_settings(text: &str, tables: &[&str], edits: &[SettingsEdit])
             SettingsEdit::Exclusive { session } => (session, "exclusive"),
         };
         let mut table: &mut Item = document.as_item_mut();
-        for name in tables.iter().copied().chain(["sessions"]) {
+        for name in table_path.iter().copied().chain(["sessions"]) {
             table = ensure_table(table, name, true)?;
         }
         let table = ensure_table(table, session, false)?;

@@ -117,7 +117,7 @@ impl RootDir {
 
     fn open_parent<'a>(&self, path: &'a Path, create: bool) -> io::Result<(OwnedFd, &'a OsStr)> {
         let outside =
-            || io::Error::new(io::ErrorKind::InvalidInput, format!("not a path below it: {}", path.display()));
+            || io::Error::new(io::ErrorKind::InvalidInput, format!("{} leads out of the directory", path.display()));
         let name = path.file_name().ok_or_else(outside)?;
         let mut dir = self.root.try_clone()?;
         for component in path.parent().unwrap_or(Path::new("")).components() {

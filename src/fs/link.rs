@@ -80,7 +80,7 @@ impl FileLinker {
             }
             let next =
                 if mode == LinkMode::Clone && self.allow_hardlinks { LinkMode::Hardlink } else { LinkMode::Copy };
-            // One file has reached its maximum number of links; the next file may not.
+            // Only this file has too many links: keep the mode for the others.
             if error.raw_os_error() != Some(rustix::io::Errno::MLINK.raw_os_error()) {
                 self.mode.fetch_max(next as u8, Ordering::Relaxed);
             }

@@ -190,7 +190,7 @@ fn render_counts(board: &BoardView<'_>, max_width: usize, now: u64) -> String {
     if let Some(cause) = board.run_state.interrupt_cause() {
         parts.push((TextStyle::Warning, format!("stopping, {}", describe_interrupt(cause))));
     } else if let Some(left) = estimate_remaining(board.run_state).filter(|left| left.ms >= 1_000) {
-        let about = if left.is_lower_bound { "at least" } else { "about" };
+        let about = if left.is_partial { "at least" } else { "about" };
         parts.push((TextStyle::Dim, format!("{about} {} left", format_whole_seconds(left.ms))));
     }
     let separator = theme.separator();

@@ -22,14 +22,18 @@ pub(crate) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Adds bytes and passes every completed line, without its `\n`, to `line`.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    /// Adds bytes and passes every completed line, without its `\n`, to `on_line`.
+    pub(crate) fn push(
+        &mut self,
+        mut bytes: &[u8],
+        on_line: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             if self.partial_line.is_empty() {
-                line(&bytes[..end])?;
+                on_line(&bytes[..end])?;
             } else {
                 self.partial_line.extend_from_slice(&bytes[..end]);
-                line(&self.partial_line)?;
+                on_line(&self.partial_line)?;
                 self.partial_line.clear();
             }
             bytes = &bytes[end + 1..];
@@ -37,16 +41,16 @@ impl LineSplitter {
         self.partial_line.extend_from_slice(bytes);
         if self.partial_line.len() >= MAX_LINE_LENGTH {
             let cut = utf8_cut_index(&self.partial_line);
-            line(&self.partial_line[..cut])?;
+            on_line(&self.partial_line[..cut])?;
             self.partial_line.drain(..cut);
         }
         Ok(())
     }
 
     /// Passes the incomplete last line to `line`, at the end of the stream.
-    pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, on_line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         if !self.partial_line.is_empty() {
-            line(&self.partial_line)?;
+            on_line(&self.partial_line)?;
             self.partial_line.clear();
         }
         Ok(())
@@ -163,7 +167,7 @@ fn count_lines(path: &Path, to: u64) -> io::Result<usize> {
     Ok(count + usize::from(last != b'\n'))
 }
 
-/// Reads the end of the first `bytes` bytes of a log, enough to contain its last line.
+/// Reads the last 4 KiB of the first `bytes` bytes of a log, usually enough for its last line.
 pub(crate) fn read_last_bytes(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     read_log_range(path, bytes.saturating_sub(4_096), bytes, &mut |chunk| {

@@ -1,4 +1,4 @@
-//! Estimate of the time left: critical path of usual times, bounded below by slots and locks.
+//! Estimate of the time left: the largest of three bounds, by needs, slots and locks, from usual times.
 
 use super::RunState;
 use super::run_state::SessionStatus;
@@ -9,8 +9,8 @@ use crate::record::{lock_totals, longest_chains, slot_work};
 pub(crate) struct RemainingTime {
     /// Milliseconds.
     pub(crate) ms: u64,
-    /// Whether an unfinished session has no usual time, so that this is a lower bound.
-    pub(crate) is_lower_bound: bool,
+    /// Whether an unfinished session has no usual time and is not counted.
+    pub(crate) is_partial: bool,
 }
 
 /// Estimates the time left by the sessions' usual times; `None` if too few are known.
@@ -38,7 +38,7 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     }
     let bound =
         critical_path_bound(state, &remaining).max(slot_bound(state, &remaining)).max(lock_bound(state, &remaining));
-    Some(RemainingTime { ms: bound, is_lower_bound: unknown > 0 })
+    Some(RemainingTime { ms: bound, is_partial: unknown > 0 })
 }
 
 /// Returns the length of the longest dependency chain.
@@ -76,7 +76,7 @@ mod tests {
     use crate::record::{Outcome, SessionSpec};
 
     fn left(builder: &RunEventBuilder) -> Option<(u64, bool)> {
-        estimate_remaining(&builder.run_state()).map(|left| (left.ms, left.is_lower_bound))
+        estimate_remaining(&builder.run_state()).map(|left| (left.ms, left.is_partial))
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_and_locks_are_lower_bounds() {
+    fn the_largest_of_the_three_bounds_counts() {
         let wide: Vec<SessionSpec> = (0..6).map(|n| session_spec_with_usual(&format!("s{n}"), 1_000, &[])).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(wide.clone())), Some((3_000, false)));
         let cpus = wide.iter().cloned().map(|s| SessionSpec { cpus: 99, ..s }).collect();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_usual_times_make_a_lower_bound() {
+    fn unknown_usual_times_make_a_partial_estimate() {
         assert_eq!(left(&RunEventBuilder::new(&["a", "b"])), None);
         assert_eq!(
             left(&RunEventBuilder::from_sessions(vec![session_spec_with_usual("a", 100, &[]), session_spec("b")])),

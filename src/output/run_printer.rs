@@ -76,7 +76,7 @@ impl RunPrinter {
         let mut text =
             format!("{} on {}", pluralize(metadata.sessions.len(), "session"), pluralize(metadata.slots, "slot"));
         if let Some(left) = left.filter(|left| left.ms >= 1_000) {
-            let about = if left.is_lower_bound { "at least" } else { "about" };
+            let about = if left.is_partial { "at least" } else { "about" };
             text.push_str(&format!(", {about} {}", format_whole_seconds(left.ms)));
         }
         self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;

@@ -82,7 +82,7 @@ pub(crate) fn describe_interrupt(cause: &str) -> String {
         "SIGTERM" => "terminated (SIGTERM)".to_owned(),
         "SIGHUP" => "terminal closed (SIGHUP)".to_owned(),
         "fail-fast" => "stopped at the first failure (fail-fast)".to_owned(),
-        "nox-process" => "stopped because the process that loaded the noxfile ended".to_owned(),
+        "host-died" => "stopped because the process that loaded the noxfile ended".to_owned(),
         "killed" => "noxide was killed".to_owned(),
         other => format!("interrupted ({other})"),
     }

@@ -1,5 +1,5 @@
-//! Environments and bytecode of sessions: an environment is restored if nox would reuse it, and saved after it was
-//! built.
+//! Environments and bytecode of sessions: an environment is restored if it does not exist and nox would reuse it if
+//! it did, and saved after it was built.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -50,8 +50,8 @@ pub(super) struct EnvironmentCache {
     /// Whether nox skips every install in an environment that exists. It must then create those that do not exist:
     /// a session may do more in `run_install` than fill its environment.
     no_install: bool,
-    /// Environments that nox would reuse and that did not exist before: others may have packages that no known install
-    /// explains.
+    /// Environments that were missing when the run began and that nox reuses. Only these are saved: one that existed
+    /// before may contain packages of unknown origin.
     reusable: BTreeMap<SessionId, EnvironmentSpec>,
     restored: BTreeSet<SessionId>,
 }
@@ -62,19 +62,19 @@ impl EnvironmentCache {
         Self { posargs: posargs.to_vec(), no_install, ..Self::default() }
     }
 
-    /// Restores a session's environment if nox would reuse it and it does not exist. Returns `None` if the store has
-    /// none that was built after `since`.
+    /// Restores a session's environment if it does not exist and nox would reuse it if it did. Returns `None` if the
+    /// store has none that was built after `since`.
     ///
     /// # Errors
     /// When a stored environment cannot be restored.
     pub(super) fn restore(
         &mut self,
-        (session, key): (&Session, &SessionKeyInputs),
+        (session, inputs): (&Session, &SessionKeyInputs),
         since: Option<Timestamp>,
         store: &Store,
         progress: &dyn ProgressReporter,
     ) -> Result<Option<RestoredEntry>, CacheMiss> {
-        let Some(spec) = self.reusable_venv(session, key) else { return Ok(None) };
+        let Some(spec) = self.reusable_venv(session, inputs) else { return Ok(None) };
         let spec = spec.with_not_before(since);
         // Held by another noxide that is creating it; then it is there when the session starts.
         let lock = EnvironmentLock::try_acquire(spec.path());
@@ -82,10 +82,10 @@ impl EnvironmentCache {
             return Ok(None);
         }
         let result = store.restore_environment(&spec, progress);
-        self.reusable.insert(key.id, spec);
+        self.reusable.insert(inputs.id, spec);
         match result {
             Ok(restored) => {
-                self.restored.insert(key.id);
+                self.restored.insert(inputs.id);
                 Ok(Some(restored))
             }
             Err(miss) if miss.reason == CacheMiss::NOT_STORED => Ok(None),
@@ -94,15 +94,15 @@ impl EnvironmentCache {
     }
 
     /// Returns the store key of a session's environment; `None` if nox would not reuse it.
-    pub(super) fn environment_key(&self, session: &Session, key: &SessionKeyInputs) -> Option<VersionedKey> {
-        self.reusable_venv(session, key).map(|spec| spec.versioned_key())
+    pub(super) fn environment_key(&self, session: &Session, inputs: &SessionKeyInputs) -> Option<VersionedKey> {
+        self.reusable_venv(session, inputs).map(|spec| spec.versioned_key())
     }
 
-    fn reusable_venv(&self, session: &Session, key: &SessionKeyInputs) -> Option<EnvironmentSpec> {
-        let (envdir, python) = (session.envdir.as_deref()?, key.interpreter.as_ref()?);
+    fn reusable_venv(&self, session: &Session, inputs: &SessionKeyInputs) -> Option<EnvironmentSpec> {
+        let (envdir, python) = (session.envdir.as_deref()?, inputs.interpreter.as_ref()?);
         let is_reused = session.reuse && !self.no_install && session.backend == "uv" && !session.installs.is_empty();
         let is_absent = std::fs::symlink_metadata(envdir).is_err();
-        let digest = || environment_digest(session, key, &self.posargs);
+        let digest = || environment_digest(session, inputs, &self.posargs);
         (is_reused && is_absent).then(|| EnvironmentSpec::new(envdir, &python.executable, &digest())).flatten()
     }
 
@@ -167,10 +167,14 @@ impl EnvironmentSaveResult {
 }
 
 /// Returns everything that determines the content of an environment, apart from its path and interpreter.
-fn environment_digest(session: &Session, key: &SessionKeyInputs, posargs: &[OsString]) -> String {
-    let mut parts = vec![key.dependencies.digest(), session.venv_params.join("\0"), installer_variables()];
+fn environment_digest(session: &Session, inputs: &SessionKeyInputs, posargs: &[OsString]) -> String {
+    let mut parts = vec![inputs.dependencies.digest(), session.venv_params.join("\0"), installer_variables()];
     // If the noxfile computes what to install, the result may depend on the arguments.
-    if key.dependencies.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
+    if inputs
+        .dependencies
+        .inputs
+        .iter()
+        .any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
     {
         parts.extend(posargs.iter().map(|word| word.to_string_lossy().into_owned()));
     }

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::session_keys::{SessionKeyInputs, SessionKeys};
-use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
+use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKeyInputs};
 
 /// Maximum number of packages to list; the rest is only counted.
 const MAX_LISTED_PACKAGES: usize = 6;
 
 /// Comparison of a session's key with the keys of earlier installs.
 enum KeyComparison {
-    Hit(Box<StoredKey>),
-    Changed(Box<StoredKey>, Vec<KeyInputChange>),
+    Hit(Box<StoredKeyInputs>),
+    Changed(Box<StoredKeyInputs>, Vec<KeyInputChange>),
     New,
 }
 
@@ -88,7 +88,7 @@ impl SessionKeys {
 }
 
 /// Formats a time to the second.
-fn format_time(stored: &StoredKey) -> String {
+fn format_time(stored: &StoredKeyInputs) -> String {
     stored.last_used.split('.').next().unwrap_or_default().replace('T', " ")
 }
 

@@ -10,10 +10,10 @@ pub struct ProvisionOptions {
     /// Whether the store is used and redundant installs are skipped.
     pub(crate) mode: CacheMode,
     /// Whether installs that ignore the lock file are constrained to its versions.
-    pub(crate) use_lock_file: bool,
+    pub(crate) uses_locked_versions: bool,
     /// The maximum age of index responses to reuse; with `None` the index is queried every time.
     pub(crate) index_max_age: Option<Duration>,
-    /// The constraint files of `use_lock_file`, once they are exported.
+    /// The constraint files of `uses_locked_versions`, once they are exported.
     pub(crate) constraints: Option<ConstraintFiles>,
 }
 

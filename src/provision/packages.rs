@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::session_keys::{SessionKeyInputs, SessionKeys};
-use crate::cache::keys::{InstalledPackage, StoredKey};
+use crate::cache::keys::{InstalledPackage, StoredKeyInputs};
 use crate::cache::store::RestoreReport;
 use crate::cache::{PackageSelection, SelectedPackage};
 use crate::fs::Sha256Digest;
@@ -103,12 +103,12 @@ fn known_packages(
 ) -> KnownPackages {
     let index = keys.key_index.as_ref();
     let exact = index.and_then(|index| index.find_exact(&key.dependencies));
-    let installed = |stored: StoredKey| KnownPackages {
+    let installed = |stored: StoredKeyInputs| KnownPackages {
         packages: stored.installed_packages.iter().filter_map(to_selected_package).collect(),
         is_guess: false,
     };
     let requested = keys.key_context.requested_installs(session, &manifest.root);
-    if is_locked(keys, session) {
+    if has_locked_versions(keys, session) {
         // Install commands with unknown arguments may need only a part of the lock file; an earlier install with the
         // same key shows which.
         if let Some(stored) = exact.filter(|_| requested.has_unknown_args) {
@@ -142,9 +142,9 @@ pub(super) fn key_change_reason(keys: &SessionKeys, key: &SessionKeyInputs) -> S
 }
 
 /// Whether a session gets the versions of the lock file, regardless of newer releases on the index.
-pub(super) fn is_locked(keys: &SessionKeys, session: &Session) -> bool {
+pub(super) fn has_locked_versions(keys: &SessionKeys, session: &Session) -> bool {
     let is_sync = |words: &[String]| matches!(words, [uv, sync, ..] if uv == "uv" && sync == "sync");
-    keys.key_context.is_locked || session.installs.iter().any(|words| is_sync(words))
+    keys.key_context.uses_locked_versions || session.installs.iter().any(|words| is_sync(words))
 }
 
 fn to_selected_package(installed: &InstalledPackage) -> Option<SelectedPackage> {

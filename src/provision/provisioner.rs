@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use super::directories::{CachedDirectories, is_pip_session};
 use super::environments::{EnvironmentCache, PublishedBytecode};
 use super::options::{CacheMode, ProvisionOptions};
-use super::packages::{RequiredPackages, is_locked, key_change_reason};
+use super::packages::{RequiredPackages, has_locked_versions, key_change_reason};
 use super::queue::{FinishedSession, ProvisionResult, Provisioner};
 use super::remote::{RemoteCache, RemoteCacheError};
 use super::session_keys::SessionKeys;
 use super::uv::{UvCacheError, WheelScanner, open_uv_cache};
 use crate::cache::store::{DirectorySpec, EntryId, RestorePlan, RestoreReport, SaveReport, VersionedKey};
-use crate::cache::{CacheOptions, PackageSelection, ProgressReporter, SelectedPackage, Store, StoreError, UvCache};
+use crate::cache::{PackageSelection, ProgressReporter, SelectedPackage, Store, StoreError, StoreOptions, UvCache};
 use crate::project::{NoxfileManifest, SessionId};
 use crate::text::format_size;
 
@@ -42,7 +42,7 @@ pub(crate) struct ProvisionInputs<'a> {
     /// Cache mode and versions of installs.
     pub(crate) options: &'a ProvisionOptions,
     /// Options of the local store.
-    pub(crate) store: &'a CacheOptions,
+    pub(crate) store: &'a StoreOptions,
     /// The setting that names the remote cache; with `None` only the local store is used.
     pub(crate) remote: Option<&'a str>,
     /// uv's cache directory; with `None` it is that of the noxfile's environment or of uv.
@@ -66,7 +66,7 @@ pub(crate) struct OpenedProvisioner {
 /// Restores dependencies from the local store and a remote cache, and saves new ones.
 pub(crate) struct CacheProvisioner {
     manifest: NoxfileManifest,
-    use_lock_file: bool,
+    uses_locked_versions: bool,
     index_max_age: Option<Duration>,
     user_cache_dir: Option<PathBuf>,
     pub(super) shares_history: bool,
@@ -92,8 +92,8 @@ pub(crate) struct CacheProvisioner {
     /// Saved entries that are not assigned to a finished session yet.
     pub(super) unassigned_entries: Vec<EntryId>,
     pub(super) wheel_scanner: WheelScanner,
-    /// Whether a session downloads packages.
-    has_downloads: bool,
+    /// Whether a session may download packages, because some were missing before it started.
+    may_download: bool,
     started_at: SystemTime,
     pub(super) warnings: Vec<String>,
 }
@@ -132,7 +132,7 @@ impl CacheProvisioner {
         let uv_cache = uses_uv.then(|| open_uv_cache(manifest, &store, inputs.uv_cache)).transpose()?;
         Ok(Self {
             manifest: manifest.clone(),
-            use_lock_file: inputs.options.use_lock_file,
+            uses_locked_versions: inputs.options.uses_locked_versions,
             index_max_age: inputs.options.index_max_age,
             user_cache_dir: inputs.user_cache_dir.map(Path::to_path_buf),
             shares_history: inputs.shares_history,
@@ -151,7 +151,7 @@ impl CacheProvisioner {
             save_report: SaveReport::default(),
             unassigned_entries: Vec::new(),
             wheel_scanner: WheelScanner::default(),
-            has_downloads: false,
+            may_download: false,
             started_at: SystemTime::now(),
             warnings: Vec::new(),
         })
@@ -197,7 +197,7 @@ impl CacheProvisioner {
 
     /// Returns a warning if sessions downloaded packages that cannot be saved, because uv recorded no digest of them.
     pub(super) fn unverifiable_warning(&self) -> Option<String> {
-        let uv = self.uv_cache.as_ref().filter(|_| self.has_downloads && !self.use_lock_file)?;
+        let uv = self.uv_cache.as_ref().filter(|_| self.may_download && !self.uses_locked_versions)?;
         let count = Some(uv.count_wheels_without_digest(self.started_at)).filter(|count| *count > 0)?;
         let keys = self.session_keys.as_ref();
         let version = keys.and_then(|keys| keys.key_context.uv_version.as_deref()).unwrap_or_default();
@@ -237,9 +237,10 @@ impl CacheProvisioner {
 
     /// Returns the session keys; loads them on first use and adds a notice for each problem.
     pub(super) fn load_session_keys(&mut self, notices: &mut Vec<String>) -> &mut SessionKeys {
-        let (manifest, use_lock_file, cache_dir) = (&self.manifest, self.use_lock_file, self.user_cache_dir.as_deref());
+        let (manifest, uses_locked_versions, cache_dir) =
+            (&self.manifest, self.uses_locked_versions, self.user_cache_dir.as_deref());
         self.session_keys.get_or_insert_with(|| {
-            let keys = SessionKeys::new(manifest, use_lock_file, cache_dir, &[]);
+            let keys = SessionKeys::new(manifest, uses_locked_versions, cache_dir, &[]);
             notices.extend(keys.warnings.iter().map(|warning| format!("cache: {warning}")));
             keys
         })
@@ -315,7 +316,7 @@ impl CacheProvisioner {
         // Without a lock file, nox would build the environment again and install new releases. A stored environment may
         // therefore be at most as old as the index responses that the user accepts.
         match self.index_max_age {
-            _ if is_locked(self.session_keys.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
+            _ if has_locked_versions(self.session_keys.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
             Some(age) => Timestamp::now().checked_sub(age).ok().map(Some),
             None => None,
         }
@@ -332,7 +333,7 @@ impl CacheProvisioner {
         self.session_keys.as_ref().map(|keys| keys.bytecode_tag(id)).unwrap_or_default()
     }
 
-    /// Restores a session's environment if nox would reuse it, and returns its size.
+    /// Restores a session's environment if it is missing and nox reuses environments of this session; returns its size.
     fn restore_environment(
         &mut self,
         id: SessionId,
@@ -393,13 +394,13 @@ impl Provisioner for CacheProvisioner {
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
         cache.restored_bytes += environment_bytes;
         let downloads = cache.misses > 0 || packages.required.is_empty();
-        self.has_downloads |= downloads;
+        self.may_download |= downloads;
         let env = self.session_env(&packages, &tag, downloads);
         ProvisionResult { cache: Some(cache), env, notices }
     }
 
     fn save_while_idle(&mut self, progress: &dyn ProgressReporter) -> Option<Duration> {
-        self.uv_cache.as_ref().filter(|_| self.has_downloads)?;
+        self.uv_cache.as_ref().filter(|_| self.may_download)?;
         let saved_any = self.save_wheel_batch(progress);
         Some(if saved_any { Duration::from_millis(1) } else { Duration::from_secs(1) })
     }

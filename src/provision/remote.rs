@@ -50,7 +50,7 @@ impl RemoteCache {
         let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
         let checkout = fs_err::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
         let scopes = CacheScopes::from_environment(&platform, &checkout.to_string_lossy(), &variables);
-        let signing_key = variables("NOXIDE_CACHE_KEY").filter(|key| !key.is_empty());
+        let signing_key = variables("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty());
         let backend = open_backend(setting, &variables)?;
         Ok(backend.map(|backend| Self {
             remote: RemoteStore { backend, scopes, signing_key, checksums },
@@ -193,7 +193,8 @@ impl RemoteCache {
         }
     }
 
-    /// Returns the used entries that other runs may need.
+    /// Returns the used entries that other runs may need. An environment contains its path: another run can use it only if
+    /// its checkout has the same path.
     fn shareable_entries(&self) -> impl Iterator<Item = &EntryId> {
         let keeps_environments =
             self.snapshot.as_ref().is_none_or(|snapshot| snapshot.checkout_location(&self.remote.scopes).is_stable);

@@ -36,16 +36,16 @@ pub(crate) struct SessionKeyInputs {
 }
 
 impl SessionKeys {
-    /// Reads the key inputs of these sessions; `locked` means that all installs get the versions of uv.lock.
+    /// Reads the key inputs of these sessions; `uses_locked_versions`: all installs get the versions of uv.lock.
     pub(crate) fn new(
         manifest: &NoxfileManifest,
-        locked: bool,
+        uses_locked_versions: bool,
         user_cache_dir: Option<&Path>,
         ids: &[SessionId],
     ) -> Self {
         let (mut key_context, warnings) = KeyContext::load(&manifest.root, &manifest.noxfile);
         let uv = find_uv(manifest);
-        key_context.is_locked = locked;
+        key_context.uses_locked_versions = uses_locked_versions;
         key_context.uv_version = uv.as_deref().and_then(uv_version);
         let project_name = detect_project_name(&manifest.root, &key_context);
         let mut keys = Self {

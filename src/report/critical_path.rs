@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::record::{RecordedSession, RunRecord, lock_totals, longest_chains};
 
-/// Ends within this time (milliseconds) count as simultaneous: the dispatcher needs some time to start a session.
+/// Two sessions that end within this many milliseconds of each other count as ending together: the dispatcher needs
+/// some time to start a session.
 const SAME_MOMENT_MS: u64 = 50;
 
 /// One session on the critical path.
@@ -78,7 +79,7 @@ pub struct LowerBounds {
     pub lock: Option<(String, u64)>,
     /// CPU time divided by the number of slots, if measured.
     pub cpu: Option<u64>,
-    /// Sum of the exclusive sessions, to which the others are added.
+    /// Total time of the exclusive sessions, which comes on top of `needs` and `lock`; `cpu` includes it.
     pub exclusive: u64,
 }
 

@@ -42,34 +42,37 @@ pub struct PastSession {
     pub(crate) wall: Option<u64>,
     /// Whether it passed after a failed attempt.
     pub(crate) flaky: bool,
+    /// Wall time of the passing attempt in milliseconds, or `None` if it did not pass.
+    #[serde(skip)]
+    passing_wall: Option<u64>,
 }
 
 impl PastSession {
     /// Returns all sessions of a run, by name.
     pub(super) fn by_session(record: &RunRecord) -> HashMap<&str, Self> {
         let past_session = |session: &RecordedSession| match &session.result {
-            None => Self { outcome: None, wall: None, flaky: false },
+            None => Self { outcome: None, wall: None, flaky: false, passing_wall: None },
             Some(result) => Self {
                 outcome: Some(result.outcome),
                 wall: (!result.attempts.is_empty()).then(|| result.wall_time()),
                 flaky: result.flaky,
+                passing_wall: result
+                    .last_attempt()
+                    .filter(|_| result.outcome == Outcome::Passed)
+                    .map(|attempt| attempt.end.saturating_sub(attempt.start)),
             },
         };
         record.sessions.iter().map(|session| (session.spec.name.as_str(), past_session(session))).collect()
     }
-
-    /// Returns the wall time if it passed.
-    pub(crate) fn passing_wall(self) -> Option<u64> {
-        self.wall.filter(|_| self.outcome == Some(Outcome::Passed))
-    }
 }
 
-/// Returns the median wall time of the runs that passed; the lower of two middle values.
+/// Returns the median wall time of the passing attempts, as in [`UsualStats`](crate::record::UsualStats); the lower of two
+/// middle values.
 pub(super) fn usual_wall(past: &[Option<PastSession>]) -> Option<u64> {
-    lower_median(past.iter().flatten().filter_map(|past| past.passing_wall()).collect())
+    lower_median(past.iter().flatten().filter_map(|past| past.passing_wall).collect())
 }
 
-/// A flaky session.
+/// A session that is flaky, or that both passed and failed on one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FlakySession {
     /// Session name.

@@ -105,7 +105,7 @@ pub struct SessionReport {
     pub cpu: Option<u64>,
     /// Peak memory of any attempt, in bytes.
     pub peak_memory: Option<u64>,
-    /// Usual wall time: the median of the earlier runs that passed.
+    /// Usual wall time: the median of the passing attempts in earlier runs.
     pub usual: Option<u64>,
     /// Whether it is on the critical path.
     pub on_critical_path: bool,

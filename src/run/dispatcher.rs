@@ -121,7 +121,7 @@ struct SessionProgress {
     /// Arguments passed by `session.notify`.
     posargs: Option<Vec<String>>,
     nice: i32,
-    /// A program that gained no rights in the first attempt because the session was traced.
+    /// A program whose setuid bit or capabilities had no effect in the first attempt because the session was traced.
     unprivileged_program: Option<String>,
 }
 
@@ -213,7 +213,7 @@ impl<'a> Dispatcher<'a> {
                 self.handle_notify(id, target, &matches, posargs);
             }
             RunMessage::Launch(LaunchEvent::Interrupted { id, timeout_ms }) => self.extend_grace(id, timeout_ms),
-            RunMessage::Launch(LaunchEvent::Answered { id }) => self.answer_interrupt(id),
+            RunMessage::Launch(LaunchEvent::InterruptSucceeded { id }) => self.handle_interrupt_succeeded(id),
             RunMessage::Launch(LaunchEvent::Waiting { id, resource }) => self.handle_waiting(id, resource.is_some()),
             RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),

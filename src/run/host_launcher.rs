@@ -61,7 +61,7 @@ fn forward_messages(messages: HostMessages, results: &Mutex<NoxResults>, sender:
 impl SessionLauncher for HostLauncher<'_> {
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
         let required_statuses =
-            request.required_statuses.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
+            request.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
         let traced = self.tracing.begin_session(request)?;
         let (env, seccomp, socket) = match traced {
             Some(traced) => (traced.env, Some(traced.setup), Some(traced.socket)),
@@ -83,8 +83,8 @@ impl SessionLauncher for HostLauncher<'_> {
         }
     }
 
-    fn answer_interrupt(&mut self, id: SessionId, allowed: bool) {
-        self.host.answer_interrupt(id, allowed);
+    fn allow_continue(&mut self, id: SessionId, allowed: bool) {
+        self.host.allow_continue(id, allowed);
     }
 
     fn on_attempt_finished(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
@@ -117,7 +117,7 @@ fn to_launch_event(message: HostMessage) -> LaunchEvent {
         HostMessage::Started { id, pid } => LaunchEvent::Started { id, pid },
         HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
         HostMessage::Interrupted { id, timeout_ms } => LaunchEvent::Interrupted { id, timeout_ms },
-        HostMessage::Answered { id } => LaunchEvent::Answered { id },
+        HostMessage::InterruptSucceeded { id } => LaunchEvent::InterruptSucceeded { id },
         HostMessage::Waiting { id, resource } => LaunchEvent::Waiting { id, resource },
         HostMessage::Finished(finished) => LaunchEvent::Exited(to_exit_report(finished)),
     }

@@ -12,7 +12,7 @@ pub struct LaunchRequest {
     /// The session.
     pub id: SessionId,
     /// Outcomes of the sessions it requires.
-    pub required_statuses: Vec<(SessionId, Outcome)>,
+    pub required_outcomes: Vec<(SessionId, Outcome)>,
     /// Arguments passed by `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of noxide's own.
@@ -34,7 +34,7 @@ pub trait SessionLauncher {
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
     /// Tells a session whose interrupted command exited with 0 whether it goes on.
-    fn answer_interrupt(&mut self, _: SessionId, _allowed: bool) {}
+    fn allow_continue(&mut self, _: SessionId, _allowed: bool) {}
 
     /// Called when a session's attempt has ended and its processes have exited, with the resources that its commands
     /// shared.
@@ -45,7 +45,7 @@ pub trait SessionLauncher {
         None
     }
 
-    /// Returns the program that gained no rights in a session's last attempt because it was traced, such as `sudo`; later
+    /// Returns the program, such as `sudo`, whose setuid bit or capabilities had no effect in a session's last attempt because it was traced; later
     /// attempts of the session are not traced.
     fn stop_tracing_unprivileged(&mut self, _: SessionId) -> Option<String> {
         None
@@ -118,8 +118,8 @@ pub enum LaunchEvent {
         /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
         timeout_ms: Option<u64>,
     },
-    /// An interrupted command exited with 0; the session waits for [`SessionLauncher::answer_interrupt`].
-    Answered {
+    /// An interrupted command exited with 0; the session waits for [`SessionLauncher::allow_continue`].
+    InterruptSucceeded {
         /// The session.
         id: SessionId,
     },

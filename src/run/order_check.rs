@@ -19,14 +19,14 @@ pub(super) struct OrderCheck {
     spans: BTreeMap<SessionIndex, SessionSpan>,
     /// Conflicts of pairs in nox's order.
     conflicts: BTreeMap<(SessionIndex, SessionIndex), ComparedAttempts>,
-    /// Pairs of which the earlier session was named because it may have read what the later one wrote.
-    named: BTreeSet<(SessionIndex, SessionIndex)>,
+    /// Pairs for which a notice said that the earlier session may have read what the later one wrote.
+    notified_pairs: BTreeSet<(SessionIndex, SessionIndex)>,
     /// Failed sessions whose result waits for sessions before them in nox's order.
     held: BTreeMap<SessionIndex, AttemptResult>,
     /// Attempts and installs of sessions whose result was reported, in case they run again.
     reported: BTreeMap<SessionIndex, ReportedAttempts>,
-    /// The sessions before this one in nox's order do not run again.
-    certain: usize,
+    /// How many sessions at the beginning of nox's order are final: they will not run again.
+    final_count: usize,
     /// Environments that are saved once it is certain that their session does not run again.
     unsaved: BTreeMap<SessionIndex, FinishedSession>,
 }
@@ -86,27 +86,27 @@ impl OrderCheck {
         }
     }
 
-    /// Returns the description of a conflict that may have affected the earlier session, the first time.
-    pub(super) fn name_affected_earlier(
+    /// Returns the conflict if it may have affected the earlier session and was not reported yet; marks it as reported.
+    pub(super) fn take_unreported_conflict(
         &mut self,
         earlier: SessionIndex,
         later: SessionIndex,
         conflict: &OrderConflict,
     ) -> Option<RaceConflict> {
-        let is_new = || self.could_affect_earlier(earlier, later) && !self.named.contains(&(earlier, later));
+        let is_new = || self.could_affect_earlier(earlier, later) && !self.notified_pairs.contains(&(earlier, later));
         let affected = conflict.to_earlier.clone().filter(|_| is_new())?;
-        self.named.insert((earlier, later));
+        self.notified_pairs.insert((earlier, later));
         Some(affected)
     }
 
     /// Returns how many sessions at the beginning of nox's order are known not to run again.
-    pub(super) fn certain_count(&self) -> usize {
-        self.certain
+    pub(super) fn final_count(&self) -> usize {
+        self.final_count
     }
 
     /// Records that this many sessions at the beginning of nox's order do not run again.
-    pub(super) fn set_certain_count(&mut self, count: usize) {
-        self.certain = self.certain.max(count);
+    pub(super) fn set_final_count(&mut self, count: usize) {
+        self.final_count = self.final_count.max(count);
     }
 
     /// Holds the result of a failed session.

@@ -141,7 +141,7 @@ fn constrain_installs(
     store_dir: &Path,
 ) -> Result<RunOptions, ConstraintsError> {
     let mut options = options.clone();
-    if options.provision.use_lock_file {
+    if options.provision.uses_locked_versions {
         options.provision.constraints = export_lock_file_constraints(manifest, store_dir)?;
     }
     Ok(options)

@@ -32,7 +32,7 @@ pub(super) enum ExclusiveAction {
     /// Nothing: sessions may start.
     None,
     /// A session runs alone or waits to: nothing may start.
-    Hold,
+    StartNothing,
     /// Start this session on these slots, and nothing else.
     Start(SessionIndex, Vec<usize>),
 }
@@ -68,7 +68,7 @@ impl RaceRetries {
     /// cleaned up.
     pub(super) fn next_step(&mut self, is_running: impl Fn(SessionIndex) -> bool, idle: bool) -> ExclusiveAction {
         if self.running.is_some_and(is_running) {
-            return ExclusiveAction::Hold;
+            return ExclusiveAction::StartNothing;
         }
         self.running = None;
         if self.pending.is_empty() {
@@ -79,7 +79,7 @@ impl RaceRetries {
                 self.running = Some(session);
                 ExclusiveAction::Start(session, slots)
             }
-            None => ExclusiveAction::Hold,
+            None => ExclusiveAction::StartNothing,
         }
     }
 

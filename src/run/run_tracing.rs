@@ -171,7 +171,7 @@ impl RunTracing {
         }
     }
 
-    /// Returns the program that gained no rights in a session's last attempt because it was traced, such as `sudo`, and
+    /// Returns the program, such as `sudo`, whose setuid bit or capabilities had no effect in a session's last attempt because it was traced, and
     /// does not trace the session again.
     pub(super) fn stop_tracing_unprivileged(&mut self, id: SessionId) -> Option<String> {
         let program = self.finished.get(&id)?.unprivileged_program.clone()?;

@@ -33,11 +33,11 @@ pub struct SessionStart {
     pub session: SessionIndex,
     /// The slots it holds, ascending, counted from 0.
     pub slots: Vec<usize>,
-    /// Whether the session is on the longest remaining path, where every delay delays the whole run.
+    /// Whether the session is on the longest remaining chain, where every delay delays the whole run.
     pub critical: bool,
 }
 
-/// A session that will not start, because one that it requires did not pass.
+/// A session that is aborted because one that it requires did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionAbort {
     /// The session.
@@ -53,7 +53,7 @@ enum SchedulingState {
         slots: Vec<usize>,
     },
     /// Its attempts have ended, but its outcome is not certain.
-    Held,
+    ResultPending,
     Finished(Outcome),
 }
 
@@ -112,7 +112,7 @@ impl Scheduler {
 
     /// Starts the sessions that may start now, most urgent first, and returns them.
     ///
-    /// Urgency is the longest remaining path: the session's duration, the sessions that wait for it, and those that
+    /// Urgency is the longest remaining chain: the session's duration, the sessions that wait for it, and those that
     /// share a lock with it. If a session does not fit, no less urgent session takes the slots or locks that it waits
     /// for, so that neither a session with many slots nor an exclusive one starves.
     pub fn start_ready(&mut self) -> Vec<SessionStart> {
@@ -161,7 +161,7 @@ impl Scheduler {
 
     /// Releases the slots and locks of a session whose outcome is not certain yet.
     pub fn hold_session(&mut self, session: SessionIndex) {
-        self.states[session.0] = SchedulingState::Held;
+        self.states[session.0] = SchedulingState::ResultPending;
     }
 
     /// Starts a held or finished session again, on the first slots; call it only while no session runs.
@@ -181,8 +181,8 @@ impl Scheduler {
         self.tasks[one.0].locks.iter().any(|lock| self.tasks[other.0].locks.contains(lock))
     }
 
-    /// Ends a session and returns those that will now never start, or that would not have started: those that require a
-    /// session that passed first and failed when it was started again.
+    /// Ends a session. If it did not pass, aborts every session that requires it, directly or not, and returns these. A
+    /// dependent that has already run is aborted too: this happens if a session passes, is started again, and fails.
     pub fn finish_session(&mut self, session: SessionIndex, outcome: Outcome) -> Vec<SessionAbort> {
         self.states[session.0] = SchedulingState::Finished(outcome);
         let mut aborts = Vec::new();
@@ -213,7 +213,7 @@ impl Scheduler {
         waiting
     }
 
-    /// Returns the outcome of a session; `None` while it waits or runs.
+    /// Returns the outcome of a session; `None` while it waits, runs, or its result is pending.
     pub fn outcome(&self, session: SessionIndex) -> Option<Outcome> {
         match self.states[session.0] {
             SchedulingState::Finished(outcome) => Some(outcome),
@@ -296,7 +296,8 @@ impl Scheduler {
             task.locks.iter().filter_map(|lock| totals.get(lock.as_str())).copied().max().unwrap_or(0)
         };
         let lock_chains: Vec<u64> = self.tasks.iter().map(lock_total).collect();
-        // `longest_chains` follows the edges backwards: from each session to those it needs.
+        // The edges are passed reversed (from a session to those it needs), so a chain that ends with a session consists of
+        // it and the sessions that wait for it.
         let needs: Vec<Vec<usize>> = self
             .tasks
             .iter()

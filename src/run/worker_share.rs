@@ -71,6 +71,8 @@ fn have_common_lock(sessions: &[(SchedulerTask, ShareInput)], one: usize, other:
 fn longest_chain_through(sessions: &[(SchedulerTask, ShareInput)], links: &NeedLinks) -> Vec<u64> {
     let durations: Vec<u64> = sessions.iter().map(|(task, _)| task.duration).collect();
     let totals = lock_totals(sessions.iter().map(|(task, _)| (task.locks.as_slice(), task.duration)));
+    // Along `dependents` a chain that ends with a session consists of those it waits for; along `needs`, of those that
+    // wait for it.
     let before = longest_chains(&durations, &vec![0; durations.len()], &links.dependents);
     let after = longest_chains(&durations, &vec![0; durations.len()], &links.needs);
     let through = |session: usize| {

@@ -69,7 +69,9 @@ impl AccessLog {
     /// Records that a program starts without the rights that its file gives it, because the session is traced.
     pub(super) fn record_unprivileged_program(&mut self, path: &Path) {
         let path = path.display().to_string();
-        self.mark_incomplete(&format!("it runs {path}, which gains no rights while it is traced"));
+        self.mark_incomplete(&format!(
+            "it runs {path}, whose setuid bit or capabilities have no effect while it is traced"
+        ));
         self.unprivileged_program.get_or_insert(path);
     }
 

@@ -48,12 +48,12 @@ pub(crate) struct RaceReport {
 }
 
 impl RaceReport {
-    /// Compares every pair of sessions. They are listed in the order they were traced; `order` contains their indexes in the
-    /// plan.
+    /// Compares every pair of sessions. They are listed in the order they were traced; `plan_indexes` contains the index
+    /// of each in the plan.
     pub(crate) fn new(
         sessions: Vec<(Session, SessionAccesses)>,
         planned: &PlannedOrdering,
-        order: &[usize],
+        plan_indexes: &[usize],
         root: &Path,
     ) -> Self {
         // Lazy: git takes 1 to 3 ms, and most runs have nothing to compare.
@@ -62,7 +62,7 @@ impl RaceReport {
         let mut races = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
-                let pair = (order[first], order[second]);
+                let pair = (plan_indexes[first], plan_indexes[second]);
                 if planned.waits.contains(&pair) || planned.waits.contains(&(pair.1, pair.0)) {
                     continue;
                 }
@@ -78,7 +78,8 @@ impl RaceReport {
             races.iter().filter(|race| race.separated_by.is_none()).map(|race| race.pair.clone()).collect();
         let measures_time = |index: &usize| {
             let name = sessions[*index].0.base.to_lowercase();
-            (name.contains("bench") || name == "asv" || name == "perf") && !planned.exclusive.contains(&order[*index])
+            (name.contains("bench") || name == "asv" || name == "perf")
+                && !planned.exclusive.contains(&plan_indexes[*index])
         };
         let timing_sensitive = (0..sessions.len()).filter(measures_time).collect();
         Self { advice: advise_separation(&unresolved), races, timing_sensitive, sessions }
@@ -117,14 +118,14 @@ impl RaceReport {
         cache.retain_sessions(manifest);
         // Traces of an unchanged session differ (a file that it created before is now only rewritten), so keep what an
         // earlier trace found.
-        let is_new = |name: &str| {
+        let has_changed = |name: &str| {
             let traced = self.sessions.iter().find(|(session, _)| session.name.as_str() == name);
             traced
                 .is_some_and(|(session, _)| cache.session_digests.get(name) != Some(&session_digest(session, posargs)))
         };
-        let is_current = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
-        let mut earlier = observed.learned_conflicts(manifest);
-        earlier.extend(cache.conflicts.iter().filter(is_current).cloned());
+        let is_still_valid = |learned: &&LearnedConflict| !has_changed(&learned.first) && !has_changed(&learned.second);
+        let mut kept = observed.learned_conflicts(manifest);
+        kept.extend(cache.conflicts.iter().filter(is_still_valid).cloned());
         for (session, accesses) in &self.sessions {
             let name = session.name.as_str().to_owned();
             match &accesses.unprivileged_program {
@@ -145,11 +146,11 @@ impl RaceReport {
                 all.push((session.clone(), accesses));
             }
         }
-        let order: Vec<usize> = (0..all.len()).collect();
-        let report = Self::new(all, &PlannedOrdering::default(), &order, &manifest.root);
+        let plan_indexes: Vec<usize> = (0..all.len()).collect();
+        let report = Self::new(all, &PlannedOrdering::default(), &plan_indexes, &manifest.root);
         let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.as_str().to_owned()).collect();
         cache.conflicts = report.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
-        for learned in earlier {
+        for learned in kept {
             let is_same = |new: &LearnedConflict| new.first == learned.first && new.second == learned.second;
             if !cache.conflicts.iter().any(is_same) {
                 cache.conflicts.push(learned);
@@ -245,9 +246,9 @@ pub(crate) fn save_trace_results(
 ) -> Vec<String> {
     let mut warnings = save_accesses(manifest, accesses, run_dir, run_data_dir, posargs);
     let ids: Vec<SessionId> = accesses.keys().copied().collect();
-    let order: Vec<usize> = (0..ids.len()).collect();
+    let plan_indexes: Vec<usize> = (0..ids.len()).collect();
     let sessions = traced_sessions(manifest, accesses, &ids);
-    let report = RaceReport::new(sessions, &PlannedOrdering::default(), &order, &manifest.root);
+    let report = RaceReport::new(sessions, &PlannedOrdering::default(), &plan_indexes, &manifest.root);
     if let Err(error) = report.update_trace_cache(manifest, run_data_dir, posargs, observed) {
         warnings.push(format!("cannot store the learned conflicts: {error}"));
     }

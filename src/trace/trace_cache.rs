@@ -44,7 +44,7 @@ pub(crate) struct TraceCache {
     pub(crate) session_digests: BTreeMap<String, String>,
     /// Pairs of sessions that must not overlap.
     pub(crate) conflicts: Vec<LearnedConflict>,
-    /// Sessions that fail while they are traced, with the program that gains no rights then.
+    /// Sessions that fail while they are traced, with the program whose setuid bit or capabilities have no effect then.
     pub(crate) untraceable: BTreeMap<String, String>,
 }
 

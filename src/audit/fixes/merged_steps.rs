@@ -12,10 +12,11 @@ use super::text_edit::{expand_to_lines, leading_comments_start, quote_if_needed,
 pub(super) struct MovedStep {
     pub(crate) lines: Vec<String>,
     pub(crate) node: YamlNode,
+    /// Equal for steps of which only one is kept.
     pub(crate) dedup_key: String,
 }
 
-/// Builds a step with the comments above it, adapted to the logs and tools of the merged job.
+/// Builds a step with the comments above it, with the merged job's log paths, and noxide installed where nox is.
 pub(super) fn build_moved_step(view: &JobView, step: &WorkflowStep, joined: &JoinedCalls) -> Option<MovedStep> {
     let source = view.source();
     let start = leading_comments_start(source, step.span.start);

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "Sessions of a job depend on their order and cannot run in parallel.",
     },
     rationale: "`--cov-append`, a shared coverage file, `dist/` or Git writes make the order matter, so noxide offers no fix here.",
-    evidence: "2 of 75 sampled repositories append coverage between sessions; the example's test sessions rebuild one template database.",
+    evidence: "2 of 75 sampled repositories append coverage between sessions; the test sessions of `examples/parcelbook` rebuild one template database.",
     advice: "Give each session its own data file and combine the files at the end, or keep the order.",
     severity: Severity::Info,
     confidence: Confidence::High,

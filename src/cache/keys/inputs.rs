@@ -19,7 +19,7 @@ pub enum KeyInputKind {
     /// The environment backend, and the version of uv.
     Installer,
     /// Whether installs are constrained to the lock file.
-    LockMode,
+    LockFileMode,
     /// An install command as written in the noxfile; the noxfile itself if its arguments are not constants.
     InstallCommand,
     /// A dependency table of `pyproject.toml`.
@@ -37,7 +37,7 @@ impl KeyInputKind {
             Self::Platform => "platform",
             Self::Python => "python",
             Self::Installer => "installer",
-            Self::LockMode => "lock-mode",
+            Self::LockFileMode => "lock-file-mode",
             Self::InstallCommand => "install-command",
             Self::PyprojectTable => "pyproject-table",
             Self::RequirementsFile => "requirements-file",
@@ -69,7 +69,7 @@ pub struct KeyContext {
     /// Version of uv, if there is one.
     pub uv_version: Option<String>,
     /// Whether installs are constrained to the lock file.
-    pub is_locked: bool,
+    pub uses_locked_versions: bool,
 }
 
 impl KeyContext {
@@ -112,7 +112,7 @@ impl KeyContext {
             key_input(KeyInputKind::Python, "version", &python.version),
             key_input(KeyInputKind::Python, "abi", &python.abi),
             key_input(KeyInputKind::Installer, "backend", &session.backend),
-            key_input(KeyInputKind::LockMode, "locked", if self.is_locked { "yes" } else { "no" }),
+            key_input(KeyInputKind::LockFileMode, "locked", if self.uses_locked_versions { "yes" } else { "no" }),
         ];
         inputs.extend(self.uv_version.as_deref().map(|version| key_input(KeyInputKind::Installer, "uv", version)));
         let numbered = |index: usize| format!("{:02}", index + 1);

@@ -11,14 +11,14 @@ use super::key::DependencyInputs;
 use super::key::sanitize_part;
 use crate::fs::write_atomic;
 
-/// Version of a stored key.
+/// Version of the files.
 const KEY_FILE_VERSION: u32 = 2;
 /// Maximum number of stored keys for each session.
 const MAX_KEYS_PER_SESSION: usize = 20;
 
 /// Inputs of the key of a session that was installed in the past.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredKey {
+pub(crate) struct StoredKeyInputs {
     /// Version of the file format.
     pub(crate) version: u32,
     /// Time of the last use, RFC 3339.
@@ -73,28 +73,31 @@ impl KeyIndex {
         Self { root: caches.join("keys").join(sanitize_part(project)) }
     }
 
-    /// Returns the stored keys of a session, the newest first; unreadable files are skipped.
-    pub(crate) fn session_keys(&self, session: &str) -> Vec<StoredKey> {
+    /// Returns the stored key inputs of a session, the newest first; unreadable files are skipped.
+    pub(crate) fn inputs_of_session(&self, session: &str) -> Vec<StoredKeyInputs> {
         let Ok(entries) = std::fs::read_dir(self.session_dir(session)) else { return Vec::new() };
         let read = |entry: io::Result<std::fs::DirEntry>| {
             let bytes = std::fs::read(entry.ok()?.path()).ok()?;
-            serde_json::from_slice::<StoredKey>(&bytes).ok().filter(|stored| stored.version == KEY_FILE_VERSION)
+            serde_json::from_slice::<StoredKeyInputs>(&bytes).ok().filter(|stored| stored.version == KEY_FILE_VERSION)
         };
-        let mut stored: Vec<StoredKey> =
+        let mut stored: Vec<StoredKeyInputs> =
             entries.filter_map(read).filter(|stored| stored.dependencies.session == session).collect();
         stored.sort_by(|a, b| b.last_used.cmp(&a.last_used));
         stored
     }
 
     /// Returns the stored key with exactly these inputs.
-    pub(crate) fn find_exact(&self, dependencies: &DependencyInputs) -> Option<StoredKey> {
-        self.session_keys(&dependencies.session).into_iter().find(|stored| stored.dependencies == *dependencies)
+    pub(crate) fn find_exact(&self, dependencies: &DependencyInputs) -> Option<StoredKeyInputs> {
+        self.inputs_of_session(&dependencies.session).into_iter().find(|stored| stored.dependencies == *dependencies)
     }
 
     /// Returns the stored key with the fewest differences, and the differences. If several have the fewest, returns the
     /// newest.
-    pub(crate) fn find_nearest(&self, dependencies: &DependencyInputs) -> Option<(StoredKey, Vec<KeyInputChange>)> {
-        let all = self.session_keys(&dependencies.session).into_iter().map(|stored| {
+    pub(crate) fn find_nearest(
+        &self,
+        dependencies: &DependencyInputs,
+    ) -> Option<(StoredKeyInputs, Vec<KeyInputChange>)> {
+        let all = self.inputs_of_session(&dependencies.session).into_iter().map(|stored| {
             let differences = diff_inputs(&stored.dependencies, dependencies);
             (stored, differences)
         });
@@ -113,7 +116,7 @@ impl KeyIndex {
         let failed = |source| KeyIndexError { session: dependencies.session.clone(), source };
         let directory = self.session_dir(&dependencies.session);
         fs_err::create_dir_all(&directory).map_err(failed)?;
-        let stored = StoredKey {
+        let stored = StoredKeyInputs {
             version: KEY_FILE_VERSION,
             last_used: jiff::Timestamp::now().to_string(),
             dependencies: dependencies.clone(),
@@ -121,7 +124,7 @@ impl KeyIndex {
         };
         let bytes = serde_json::to_vec(&stored).map_err(|error| failed(error.into()))?;
         write_atomic(&directory.join(format!("{}.json", dependencies.digest())), &bytes).map_err(failed)?;
-        for old in self.session_keys(&dependencies.session).iter().skip(MAX_KEYS_PER_SESSION) {
+        for old in self.inputs_of_session(&dependencies.session).iter().skip(MAX_KEYS_PER_SESSION) {
             // Another run may have removed it already.
             let _ = std::fs::remove_file(directory.join(format!("{}.json", old.dependencies.digest())));
         }
@@ -192,11 +195,11 @@ mod tests {
         for version in 0..MAX_KEYS_PER_SESSION + 5 {
             keys.store_key(&dependencies(&[("ruff", &version.to_string())]), Vec::new()).unwrap();
         }
-        let stored = keys.session_keys("lint");
+        let stored = keys.inputs_of_session("lint");
         assert_eq!(stored.len(), MAX_KEYS_PER_SESSION);
         assert!(stored.windows(2).all(|pair| pair[0].last_used >= pair[1].last_used));
         fs_err::write(keys.session_dir("lint").join("x.json"), "{").unwrap();
-        assert_eq!(keys.session_keys("lint").len(), MAX_KEYS_PER_SESSION);
+        assert_eq!(keys.inputs_of_session("lint").len(), MAX_KEYS_PER_SESSION);
         fs_err::write(directory.path().join("file"), "").unwrap();
         let message = KeyIndex::new(&directory.path().join("file"), "p")
             .store_key(&dependencies(&[]), Vec::new())

@@ -9,4 +9,4 @@ pub use inputs::{KeyContext, KeyInput, KeyInputKind};
 pub(crate) use key::CacheKey;
 pub use key::{CacheKeyParts, DependencyInputs};
 pub use key_index::KeyInputChange;
-pub(crate) use key_index::{InstalledPackage, KeyIndex, StoredKey};
+pub(crate) use key_index::{InstalledPackage, KeyIndex, StoredKeyInputs};

@@ -94,7 +94,7 @@ pub enum RemoteManifestError {
     #[error("the manifest has version {0}, but this noxide uses version {MANIFEST_VERSION}")]
     UnsupportedVersion(u32),
     /// A key is configured, and the manifest is not signed with it.
-    #[error("the manifest is not signed with NOXIDE_CACHE_KEY")]
+    #[error("the manifest is not signed with NOXIDE_CACHE_SIGNING_KEY")]
     Unsigned,
 }
 
@@ -186,7 +186,7 @@ fn is_valid_frame(frame: &PackFrame) -> bool {
         && has_range
 }
 
-/// Computes the signature: a BLAKE3 digest with a key derived from `NOXIDE_CACHE_KEY`.
+/// Computes the signature: a BLAKE3 digest with a key derived from `NOXIDE_CACHE_SIGNING_KEY`.
 fn manifest_signature(key: &str, bytes: &[u8]) -> String {
     let key = blake3::derive_key("noxide 2026 signature of cache manifests", key.as_bytes());
     blake3::keyed_hash(&key, bytes).to_hex().to_string()

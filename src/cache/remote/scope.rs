@@ -24,7 +24,7 @@ impl CacheScopes {
     /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads the scope of
     /// its base; a branch also reads the scope of the default branch. Outside CI there is one scope.
     ///
-    /// `platform` identifies the platform of the wheels, such as `linux-x86_64-glibc`; `root` identifies the repository outside CI.
+    /// `platform` identifies the platform of the wheels, such as `linux-x86_64`; `root` identifies the repository outside CI.
     pub fn from_environment(platform: &str, root: &str, variables: &BackendEnv<'_>) -> Self {
         let variable =
             |name: &str| variables(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -33,6 +33,8 @@ impl CacheScopes {
         let repository = repository.unwrap_or_else(|| format!("at-{checkout_id}"));
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| fs_err::read(path).ok());
         let event: Value = event.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` one whose number the forge does not tell, by
+        // its head, `t` a run of `pull_request_target`, `r` another reference such as a tag.
         let branch = |name: &str| scope_name("b", name);
         let reference = variable("GITHUB_REF").unwrap_or_default();
         let pull_request = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next());

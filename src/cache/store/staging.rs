@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::cache::options::CacheOptions;
+use crate::cache::options::StoreOptions;
 use crate::fs::{
     FileLinker, FileStat, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, create_parent_dir,
     is_rename_target_occupied, is_symlink_contained, open_no_follow, safe_relative_path, sha256_open_file, walk_tree,
@@ -301,8 +301,8 @@ impl StagedEntry<'_> {
         if self.bytes > limit {
             return Err(Damage::TooLarge { limit, unit: "bytes" });
         }
-        if self.nodes.len() >= CacheOptions::MAX_ENTRY_FILES {
-            return Err(Damage::TooLarge { limit: CacheOptions::MAX_ENTRY_FILES as u64, unit: "files" });
+        if self.nodes.len() >= StoreOptions::MAX_ENTRY_FILES {
+            return Err(Damage::TooLarge { limit: StoreOptions::MAX_ENTRY_FILES as u64, unit: "files" });
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::cache::options::CacheOptions;
+use crate::cache::options::StoreOptions;
 use crate::fs::{DirLock, LockedTempDir, write_atomic};
 
 use super::damage::Damage;
@@ -57,7 +57,7 @@ struct StoreFile {
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-    pub(super) options: CacheOptions,
+    pub(super) options: StoreOptions,
     writable: bool,
 }
 
@@ -68,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     /// If the directory cannot be used, or has another version.
-    pub fn open(options: &CacheOptions) -> Result<Self, StoreError> {
+    pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let root = options.dir.clone().ok_or(StoreError::NoLocation)?;
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
         let path = root.join("store.json");
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Returns the options that the store was opened with.
-    pub fn options(&self) -> &CacheOptions {
+    pub fn options(&self) -> &StoreOptions {
         &self.options
     }
 

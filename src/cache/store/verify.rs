@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::cache::options::CacheOptions;
+use crate::cache::options::StoreOptions;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::fs::{FileStat, is_symlink_contained, parallel_map, sha256_file, walk_tree};
 
@@ -122,9 +122,9 @@ impl Store {
         if entry.listing.total_bytes() > self.options.max_entry_size {
             damaged_paths.push((String::new(), Damage::TooLarge { limit: self.options.max_entry_size, unit: "bytes" }));
         }
-        if entry.listing.nodes.len() > CacheOptions::MAX_ENTRY_FILES {
+        if entry.listing.nodes.len() > StoreOptions::MAX_ENTRY_FILES {
             damaged_paths
-                .push((String::new(), Damage::TooLarge { limit: CacheOptions::MAX_ENTRY_FILES as u64, unit: "files" }));
+                .push((String::new(), Damage::TooLarge { limit: StoreOptions::MAX_ENTRY_FILES as u64, unit: "files" }));
         }
         let mut listed: HashMap<&Path, &TreeNode> =
             entry.listing.nodes.iter().map(|node| (Path::new(&node.path), node)).collect();

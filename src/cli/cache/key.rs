@@ -17,8 +17,8 @@ pub(super) fn print_key(args: &CacheKeyArgs, output: &OutputContext) -> Result<E
     options.flags.cache = args.dependencies.cache;
     options.flags.locked = args.dependencies.locked_override();
     let project = LoadedProject::load(options, output)?;
-    let (manifest, locked) = (&project.manifest, project.options.provision.use_lock_file);
-    let keys = SessionKeys::new(manifest, locked, project.user_cache_dir.as_deref(), &manifest.queue);
+    let (manifest, uses_locked_versions) = (&project.manifest, project.options.provision.uses_locked_versions);
+    let keys = SessionKeys::new(manifest, uses_locked_versions, project.user_cache_dir.as_deref(), &manifest.queue);
     project.host.close();
     keys.warnings.iter().chain(&keys.interpreter_errors).for_each(|warning| output.warn(warning));
     if keys.sessions.is_empty() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cache::store::{EntryDamage, RestorePlan};
-use crate::cache::{CacheOptions, Store};
+use crate::cache::{Store, StoreOptions};
 use crate::cli::error::CliError;
 use crate::cli::loaded_project::resolve_store_options;
 use crate::cli::shared_args::OutputFormat;
@@ -17,7 +17,7 @@ use crate::output::OutputContext;
 const REPORT_VERSION: u32 = 2;
 
 /// Returns the options of the store from settings, environment and defaults.
-pub(super) fn load_store_options() -> Result<CacheOptions, CliError> {
+pub(super) fn load_store_options() -> Result<StoreOptions, CliError> {
     let file = load_settings(Path::new(".")).map_err(CliError::Settings)?;
     let settings = Settings::resolve(&SettingsFlags::default(), &|name| std::env::var_os(name), file);
     Ok(resolve_store_options(&settings.map_err(CliError::Settings)?))

@@ -43,8 +43,8 @@ pub struct HostRunRequest {
     pub leak_timeout_ms: u64,
     /// How many sessions have not started yet: the host prepares processes for them.
     pub remaining_sessions: usize,
-    /// The seccomp filter to install; its request is sent with a third descriptor. With `None` the session is not
-    /// traced.
+    /// The seccomp filter to install; a request with a filter is sent with a third descriptor, the socket for the
+    /// listener. With `None` the session is not traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<SeccompSetup>,
 }
@@ -95,7 +95,7 @@ pub(super) enum HostCommand<'a> {
     WarmUp,
     /// Run a session; the descriptors of its stdout and stderr are sent with the message.
     Run(&'a HostRunRequest),
-    /// Tell a session that sent [`HostMessage::Answered`] whether it goes on.
+    /// Tell a session that sent [`HostMessage::InterruptSucceeded`] whether it goes on.
     Continue {
         /// The session.
         id: SessionId,
@@ -144,7 +144,8 @@ pub enum HostMessage {
         /// Positional arguments for the target, if any.
         posargs: Option<Vec<String>>,
     },
-    /// A command was interrupted for which the session sets nox's own timeouts: nox stops it after them.
+    /// An interrupted command was run with nox's `interrupt_timeout` or `terminate_timeout`: nox stops it itself when
+    /// these have passed.
     Interrupted {
         /// The session.
         id: SessionId,
@@ -152,7 +153,8 @@ pub enum HostMessage {
         timeout_ms: Option<u64>,
     },
     /// An interrupted command exited with 0. The session waits until it is told whether to go on.
-    Answered {
+    #[serde(rename = "interrupt-succeeded")]
+    InterruptSucceeded {
         /// The session.
         id: SessionId,
     },

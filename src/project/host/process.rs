@@ -26,7 +26,7 @@ use crate::project::{NoxPython, NoxfileManifest, SessionId};
 /// Credentials of noxide itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote
 /// cache of other branches.
 const NOXIDE_CREDENTIALS: [&str; 6] = [
-    "NOXIDE_CACHE_KEY",
+    "NOXIDE_CACHE_SIGNING_KEY",
     "NOXIDE_FORGE_TOKEN",
     "NOXIDE_S3_ACCESS_KEY_ID",
     "NOXIDE_S3_SECRET_ACCESS_KEY",
@@ -212,7 +212,7 @@ impl Host {
     }
 
     /// Tells a session whose interrupted command exited with 0 whether it goes on.
-    pub(crate) fn answer_interrupt(&self, id: SessionId, allowed: bool) {
+    pub(crate) fn allow_continue(&self, id: SessionId, allowed: bool) {
         self.send_command(&HostCommand::Continue { id, allowed });
     }
 
@@ -237,16 +237,16 @@ impl Host {
         self.send_run_request(request, &[stdout, stderr])
     }
 
-    /// Runs a session like [`Host::run_session`]; the session sends its seccomp listener over `listener_fd` before nox runs
+    /// Runs a session like [`Host::run_session`]; the session sends its seccomp listener over `listener_socket` before nox runs
     /// it.
     pub(crate) fn run_session_traced(
         &self,
         request: &HostRunRequest,
         stdout: BorrowedFd<'_>,
         stderr: BorrowedFd<'_>,
-        listener_fd: BorrowedFd<'_>,
+        listener_socket: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        self.send_run_request(request, &[stdout, stderr, listener_fd])
+        self.send_run_request(request, &[stdout, stderr, listener_socket])
     }
 
     fn send_run_request(&self, request: &HostRunRequest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {

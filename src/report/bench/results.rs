@@ -63,7 +63,7 @@ pub struct BenchReport {
 pub struct BenchRow {
     /// State of the caches.
     pub cache_state: BenchCacheState,
-    /// Index of the command.
+    /// Index of the command in [`BenchPlan::variants`]; 0 is the baseline.
     pub variant: usize,
     /// Wall time.
     pub wall: MedianInterval,
@@ -71,16 +71,16 @@ pub struct BenchRow {
     pub install: Option<MedianInterval>,
     /// Work time, summed over all sessions.
     pub work: Option<MedianInterval>,
-    /// Ratio to the baseline, paired by round; `None` for the baserow.
+    /// Ratio to the baseline, paired by round; `None` for the baseline, which is the first command.
     pub ratio: Option<TimeRatio>,
-    /// Verdict on that ratio; `None` for the baserow.
+    /// Verdict on that ratio; `None` for the baseline, which is the first command.
     pub verdict: Option<ComparisonVerdict>,
 }
 
 /// Time that warm caches save for one command.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CacheSaving {
-    /// Index of the command.
+    /// Index of the command in [`BenchPlan::variants`]; 0 is the baseline.
     pub variant: usize,
     /// Warm divided by cold.
     pub ratio: Option<TimeRatio>,

@@ -11,6 +11,9 @@ use crate::run::launcher::{ExitReport, LaunchEvent};
 use crate::run::options::{FailFast, FlakyMode};
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
+/// Why a traced program such as `sudo` fails.
+const NO_PRIVILEGES: &str = "whose setuid bit or capabilities have no effect while it is traced";
+
 impl Dispatcher<'_> {
     pub(super) fn handle_exited(&mut self, mut report: ExitReport) {
         let Some(session) = self.session_index(report.id) else { return };
@@ -84,12 +87,12 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Retries a failed session without a trace if it ran a program that gains no rights while it is traced. Returns
-    /// whether it does.
+    /// Retries a failed session without a trace if it ran a program whose setuid bit or capabilities have no effect while
+    /// it is traced. Returns whether it does.
     fn retry_untraced(&mut self, session: SessionIndex, attempt: &AttemptResult, slots: &[usize]) -> bool {
         let Some(program) = self.launcher.stop_tracing_unprivileged(self.session_id(session)) else { return false };
         let name = self.session_name(session);
-        let text = format!("{name} runs {program}, which gains no rights while it is traced; retrying it untraced");
+        let text = format!("{name} runs {program}, {NO_PRIVILEGES}; retrying it without a trace");
         self.emit_event(EventKind::Notice { text });
         self.emit_event(EventKind::SessionRetried { session: name, attempt: attempt.clone(), delay_ms: 0 });
         self.retries.schedule(session, self.clock.now(), slots.to_vec());
@@ -149,7 +152,7 @@ impl Dispatcher<'_> {
         let definition = self.context.manifest.sessions[self.session_id(session).0].definition.clone();
         let shared = progress.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
         let untraced = progress.unprivileged_program;
-        // The attempt that only the trace made fail does not count.
+        // A first attempt that failed only because it was traced does not count.
         let counted = attempts.get(usize::from(untraced.is_some())..).unwrap_or_default();
         let flaky = outcome == Outcome::Passed && counted.iter().any(|attempt| attempt.outcome.is_failure());
         let race = self.races.description(session).filter(|_| outcome == Outcome::Passed && attempts.len() > 1);
@@ -158,7 +161,7 @@ impl Dispatcher<'_> {
             (Some(race), _) => (outcome, format!("{race}; it ran again alone")),
             (None, _) if outcome == Outcome::Passed && untraced.is_some() => {
                 let program = untraced.unwrap_or_default();
-                (outcome, format!("it runs {program}, which gains no rights while it is traced; it passed untraced"))
+                (outcome, format!("it runs {program}, {NO_PRIVILEGES}; it passed without a trace"))
             }
             (None, FlakyMode::Fail) if flaky => {
                 let attempts = attempts.len();
@@ -198,7 +201,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Reports a session that will not start.
+    /// Reports a session that is aborted, usually before it started.
     fn report_aborted(&mut self, session: SessionIndex, reason: String) {
         let mut attempts = self.progress.remove(&session).unwrap_or_default().attempts;
         if let Some((earlier, _)) = self.order.take_attempts(session) {
@@ -258,7 +261,7 @@ impl Dispatcher<'_> {
         }
         if !self.stopping {
             self.emit_event(EventKind::Notice { text: format!("{reason}: no more sessions can start") });
-            self.stop_scheduling("nox-process", &reason);
+            self.stop_scheduling("host-died", &reason);
         }
     }
 }

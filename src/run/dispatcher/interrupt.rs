@@ -54,11 +54,11 @@ impl Dispatcher<'_> {
     }
 
     /// Lets a session go on after a command that exited with 0 on Ctrl-C, as nox does; not after its timeout.
-    pub(super) fn answer_interrupt(&mut self, id: SessionId) {
+    pub(super) fn handle_interrupt_succeeded(&mut self, id: SessionId) {
         let session = self.session_index(id);
         let attempt = session.and_then(|session| self.running.get_mut(&session));
         let allowed = attempt.is_some_and(RunningAttempt::resume);
-        self.launcher.answer_interrupt(id, allowed);
+        self.launcher.allow_continue(id, allowed);
     }
 
     fn pause_run(&mut self) {

@@ -15,7 +15,7 @@ impl Dispatcher<'_> {
         if !self.launcher.finds_order_conflicts() || !is_idle {
             return false;
         }
-        let sessions = self.order.certain_count()..self.context.plan.sessions.len();
+        let sessions = self.order.final_count()..self.context.plan.sessions.len();
         for session in sessions.map(SessionIndex) {
             if let Some((earlier, conflict)) = self.find_order_violation(session) {
                 self.run_again(session, earlier, &conflict);
@@ -49,7 +49,7 @@ impl Dispatcher<'_> {
             if self.scheduler.shares_lock(earlier, session) && !conflict.reads_output {
                 continue;
             }
-            if let Some(affected) = self.order.name_affected_earlier(earlier, session, &conflict) {
+            if let Some(affected) = self.order.take_unreported_conflict(earlier, session, &conflict) {
                 let (name, other) = (self.session_name(earlier), self.session_name(session));
                 let text = format!(
                     "{name} may have used what {other} wrote, which nox runs after it; they conflict on {}: {name} {}, \
@@ -135,7 +135,7 @@ impl Dispatcher<'_> {
     /// Returns whether no session before this one in nox's order can make it run again.
     fn is_order_certain(&mut self, session: SessionIndex) -> bool {
         let mut is_prefix = true;
-        for each in (self.order.certain_count()..=session.0).map(SessionIndex) {
+        for each in (self.order.final_count()..=session.0).map(SessionIndex) {
             let is_finished = self.scheduler.outcome(each).is_some();
             let is_certain = (is_finished || each == session) && self.find_order_violation(each).is_none();
             if !is_certain && (each == session || !self.scheduler.waits_for(each, session)) {
@@ -143,7 +143,7 @@ impl Dispatcher<'_> {
             }
             is_prefix &= is_certain && is_finished;
             if is_prefix {
-                self.order.set_certain_count(each.0 + 1);
+                self.order.set_final_count(each.0 + 1);
             }
         }
         true

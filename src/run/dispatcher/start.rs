@@ -18,9 +18,9 @@ use crate::run::race_retries::ExclusiveAction;
 use crate::run::scheduler::SessionStart;
 use crate::run::session_cleanup::log_copy_path;
 
-/// Niceness of sessions that are not on the longest path. Slots limit the number of sessions, not of processes: if the
-/// sessions together use more CPUs than there are, the longest path must not be slowed down by the others. At 15 they
-/// get 3 % of a CPU that it needs too. At 5 they got a quarter, and the longest path of the example project took 13 %
+/// Niceness of sessions that are not on the longest chain. Slots limit the number of sessions, not of processes: if the
+/// sessions together use more CPUs than there are, the longest chain must not be slowed down by the others. At 15 they
+/// get 3 % of a CPU that it needs too. At 5 they got a quarter, and the longest chain of the example project took 13 %
 /// longer than alone.
 const BACKGROUND_NICE: i32 = 15;
 
@@ -35,7 +35,7 @@ impl Dispatcher<'_> {
         let idle = self.running.is_empty() && self.cleanups.is_idle();
         match self.races.next_step(|session| self.running.contains_key(&session), idle) {
             ExclusiveAction::None => {}
-            ExclusiveAction::Hold => return,
+            ExclusiveAction::StartNothing => return,
             ExclusiveAction::Start(session, slots) => return self.launch_attempt(session, slots),
         }
         for (session, slots) in self.environments.take_ready() {
@@ -144,7 +144,7 @@ impl Dispatcher<'_> {
         }
         env.extend(self.provision.session_env(session));
         env.extend(planned.env.iter().cloned());
-        let required_statuses = planned
+        let required_outcomes = planned
             .task
             .needs
             .iter()
@@ -152,7 +152,7 @@ impl Dispatcher<'_> {
         let progress = self.progress.get(&session);
         let request = LaunchRequest {
             id: planned.id,
-            required_statuses: required_statuses.collect(),
+            required_outcomes: required_outcomes.collect(),
             posargs: progress.and_then(|progress| progress.posargs.clone()),
             env,
             nice: progress.map_or(0, |progress| progress.nice),

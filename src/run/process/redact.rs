@@ -181,7 +181,7 @@ mod tests {
                 ("AWS_SECRET_ACCESS_KEY", "/abcDEF123+xyz"),
                 ("CHAT_WEBHOOK_URL", "https://hooks.example.org/services/T0/B0/xyz"),
                 ("DEPLOY_PAT", "ghp_abcdef"),
-                ("NOXIDE_CACHE_KEY", "sign-with-this"),
+                ("NOXIDE_CACHE_SIGNING_KEY", "sign-with-this"),
                 ("DATABASE_URL", "postgres://app:hunter%402two@db.example.org/app"),
                 ("UV_INDEX_URL", "https://__token__:pypi-abc123@index.example.org/simple"),
                 ("PIP_INDEX_URL", "https://only-a-token@index.example.org/simple"),

@@ -236,7 +236,7 @@ impl SyscallInspector {
     /// `no_new_privs`.
     fn record_lost_privileges(&mut self, notification: &SeccompNotification, at: PathArg) {
         let Some(path) = self.read_path(notification, at) else { return };
-        // If noxide itself runs with `no_new_privs`, such programs gain no rights without a trace either.
+        // If noxide itself runs with `no_new_privs`, their setuid bit has no effect without a trace either.
         let is_lost = || has_no_new_privileges(notification.pid) && !has_no_new_privileges(std::process::id());
         if gains_privileges(&path) && is_lost() {
             self.access_log.record_unprivileged_program(&path);

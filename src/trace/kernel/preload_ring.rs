@@ -1,4 +1,5 @@
-//! Preload ring: file accesses recorded by traced programs themselves (`preload.c`) instead of by stopped calls.
+//! Preload ring: file accesses recorded by traced programs themselves (`preload.c`) instead of by system calls that
+//! the kernel stops.
 //!
 //! A stopped call costs two context switches, 10 to 17 µs; a recorded event about a tenth of that. The programs of one
 //! session write events into slots of memory shared with noxide. Events are read, in order, before any stopped call of
@@ -129,7 +130,7 @@ impl PreloadRing {
         self.memory.atomic_u64(TAIL_OFFSET).store(self.tail, Ordering::Release);
     }
 
-    /// Starts a new generation: programs record again what they recorded before.
+    /// Starts a new generation. A program records each access once per generation, so now it records all of them again.
     pub(super) fn start_generation(&self) {
         self.memory.atomic_u32(GENERATION_OFFSET).fetch_add(1, Ordering::AcqRel);
     }

@@ -25,7 +25,7 @@ pub(super) fn gains_privileges(path: &Path) -> bool {
         && (changes_user || changes_group || rustix::fs::getxattr(path, "security.capability", &mut value).is_ok())
 }
 
-/// Returns whether a process and the programs it starts can gain no rights.
+/// Returns whether `no_new_privs` is set for a process, so that setuid bits have no effect for the programs it starts.
 pub(super) fn has_no_new_privileges(process: u32) -> bool {
     let status = fs_err::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1"))

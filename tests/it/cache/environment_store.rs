@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use noxide::cache::store::{CacheMiss, EntryKind, EnvironmentSpec, PruneReason, StoreEntry};
-use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
+use noxide::cache::{NoProgress, PackageSelection, Store, StoreOptions};
 use noxide::fs::FileLinker;
 
 use super::fixture::{ALL, Fixture};
@@ -231,14 +231,14 @@ fn an_environment_is_pruned_before_its_wheels() {
     }
     let with = |max_size: u64, days: u64| {
         let max_unused = Duration::from_secs(days * 24 * 3_600);
-        let store = Store::open(&CacheOptions { max_size, max_unused, ..fixture.options.clone() }).unwrap();
+        let store = Store::open(&StoreOptions { max_size, max_unused, ..fixture.options.clone() }).unwrap();
         store.plan_prune().remove.into_iter().map(|entry| (entry.entry.kind, entry.reason)).collect::<Vec<_>>()
     };
     assert_eq!(with(u64::MAX, 7), [], "a wheel is used as long as an environment that it is in");
     let all = with(1, 7);
     assert_eq!((all.len(), all[0]), (5, (EntryKind::Environment, PruneReason::OverMaxSize)), "{all:?}");
     let held = entries(&store, EntryKind::Environment);
-    let store = Store::open(&CacheOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
+    let store = Store::open(&StoreOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
     let report = store.prune(&store.plan_prune(), &NoProgress).unwrap();
     assert_eq!((report.removed.len(), report.in_use.len()), (4, 1), "what is held stays: {report:?}");
     drop(held);
@@ -267,7 +267,7 @@ fn at_work_until_killed() {
     let [verb, store, venv, python] = work.as_slice() else { panic!("{work:?}") };
     // A save would prune too.
     let max_size = if *verb == "prune" { 1 } else { u64::MAX };
-    let options = CacheOptions { dir: Some(store.into()), max_size, ..CacheOptions::default() };
+    let options = StoreOptions { dir: Some(store.into()), max_size, ..StoreOptions::default() };
     let store = Store::open(&options).unwrap();
     let kept = EnvironmentSpec::new(Path::new(venv), Path::new(python), "").unwrap();
     for round in 0.. {
@@ -293,7 +293,7 @@ fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
     let fixture = Fixture::new();
     filled_store(&fixture);
     let (venv, python) = (fixture.project.root().join(".venv"), python(&fixture));
-    let store = |max_size: u64| Store::open(&CacheOptions { max_size, ..fixture.options.clone() }).unwrap();
+    let store = |max_size: u64| Store::open(&StoreOptions { max_size, ..fixture.options.clone() }).unwrap();
     for round in 0..rounds {
         let verb = ["save", "restore", "prune"][round % 3];
         let root = store(u64::MAX).root().to_path_buf();

@@ -20,7 +20,7 @@ fn fixture() -> Fixture {
 }
 
 fn command(fixture: &Fixture, arguments: &str) -> Command {
-    // Without a lock file, only if the user accepts index responses of some age.
+    // Without a lock file, an environment is restored only with `--max-age`.
     let aged = if arguments.contains("--max-age") { "" } else { "--max-age 1h" };
     let mut command = noxide_command(&fixture.project, &format!("run --output stream {aged} {arguments}"));
     command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
@@ -82,13 +82,16 @@ fn nox_reuses_the_restored_environment() {
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "False"));
     assert!(!run(&fixture, "").0.text.contains(RESTORED));
     remove_environments(&fixture);
-    assert!(run(&fixture, "--reuse-venv always").0.text.contains(RESTORED), "nox's own rules, all of them");
+    assert!(
+        run(&fixture, "--reuse-venv always").0.text.contains(RESTORED),
+        "`--reuse-venv always` overrides the noxfile"
+    );
     remove_environments(&fixture);
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True").replace("'many'", "'many>1'"));
     assert_eq!(run(&fixture, "").1, (1, 0), "another install, another environment");
     remove_environments(&fixture);
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True, venv_params=['--prompt', 'x']"));
-    assert!(!run(&fixture, "").0.text.contains(RESTORED), "made in another way, another environment");
+    assert!(!run(&fixture, "").0.text.contains(RESTORED), "created in another way, another environment");
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn without_a_lock_environments_are_restored_up_to_max_age() {
     let mut plain = noxide_command(&fixture.project, "run --output stream");
     plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     let ran = NoxideRun::finish(&mut plain);
-    assert!(ran.code() == 0 && !ran.text.contains("environment of one"), "as plain nox makes it anew: {}", ran.text);
+    assert!(ran.code() == 0 && !ran.text.contains("environment of one"), "as plain nox creates it again: {}", ran.text);
     remove_environments(&fixture);
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     let (ran, counts) = run(&fixture, "--max-age 1s");
@@ -135,7 +138,7 @@ fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
     let notice = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
     assert!(ran.text.contains(notice) && counts == (1, 0), "{}", ran.text);
     remove_environments(&fixture);
-    assert!(run(&fixture, "").0.text.contains(RESTORED), "kept anew");
+    assert!(run(&fixture, "").0.text.contains(RESTORED), "saved again");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -177,7 +180,7 @@ fn sessions_that_install_the_same_share_one_build() {
         );
     };
     let counts = |touch: bool| {
-        forget_any(&fixture);
+        remove_environments_if_any(&fixture);
         let mut command = command(&fixture, "");
         if touch {
             command.env("TOUCH", "1");
@@ -201,12 +204,12 @@ fn sessions_that_install_the_same_share_one_build() {
             || std::os::unix::fs::MetadataExt::ino(&metadata("one"))
                 == std::os::unix::fs::MetadataExt::ino(&metadata("two"))
     );
-    assert_eq!(counts(true), (1, 0), "an environment that changed since is no model");
+    assert_eq!(counts(true), (1, 0), "an environment that was changed afterwards is not linked from");
     noxfile("'alpha', 'many>1'");
     assert_eq!(counts(false), (1, 0), "another install");
 }
 
-fn forget_any(fixture: &Fixture) {
+fn remove_environments_if_any(fixture: &Fixture) {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
 }
 

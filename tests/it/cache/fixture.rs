@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use noxide::cache::uv::UvLayoutSupport;
-use noxide::cache::{CacheOptions, PackageSelection, Store, Uv, UvCache};
+use noxide::cache::{PackageSelection, Store, StoreOptions, Uv, UvCache};
 use serde_json::{Value, json};
 
 use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python, run_checked, test_environment, venv};
@@ -39,7 +39,7 @@ impl Drop for Index {
 pub(crate) struct Fixture {
     pub(crate) project: Project,
     pub(crate) _index: Index,
-    pub(crate) options: CacheOptions,
+    pub(crate) options: StoreOptions,
 }
 
 impl Fixture {
@@ -66,7 +66,7 @@ impl Fixture {
                 index.url
             ),
         );
-        let options = CacheOptions { dir: Some(project.outer_dir().join("store")), ..CacheOptions::default() };
+        let options = StoreOptions { dir: Some(project.outer_dir().join("store")), ..StoreOptions::default() };
         let fixture = Self { project, _index: index, options };
         fixture.uv("first", &["lock", "--quiet"]);
         fixture.uv("first", &["sync", "--quiet", "--frozen"]);

@@ -102,7 +102,7 @@ fn hits_and_misses(locked: bool) {
     change(&project, "pyproject.toml", "hatchling>=1.26", "hatchling>=1.27");
     // With and without the lock file are two states.
     let other: &[&str] = if locked { &["--no-locked"] } else { &["--locked"] };
-    assert_eq!(misses(&keys(&project, other))[0], "lint: lock-mode locked");
+    assert_eq!(misses(&keys(&project, other))[0], "lint: lock-file-mode locked");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
     another_python(&project, flags, &cold);
 }
@@ -182,7 +182,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     // Without the lock file, the packages of the last run are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
-    assert!(used("lint").miss_reason.starts_with("changed: lock-mode locked"), "{:?}", used("lint"));
+    assert!(used("lint").miss_reason.starts_with("changed: lock-file-mode locked"), "{:?}", used("lint"));
     clean();
     let text = run(&[]);
     let lint = used("lint");
@@ -230,7 +230,7 @@ fn the_key_is_one_line_and_explains_itself() {
         "install-command   01 = uv pip install .[lint]",
         "pyproject-table   project.dependencies = ",
         "python            version = 3.",
-        "lock-mode         locked = no",
+        "lock-file-mode    locked = no",
     ] {
         assert!(explained.contains(line), "{line}: {explained}");
     }

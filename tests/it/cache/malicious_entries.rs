@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use noxide::cache::store::{Damage, EntryDamage, EntryId, EntryKind, PublishOutcome};
-use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
+use noxide::cache::{NoProgress, PackageSelection, Store, StoreOptions};
 use noxide::fs::{FileLinker, Sha256Digest, encode_base64_url};
 
 use super::fixture::Fixture;
@@ -18,10 +18,10 @@ struct Own {
 impl Own {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let options = CacheOptions {
+        let options = StoreOptions {
             dir: Some(directory.path().join("store")),
             max_entry_size: 1_000_000,
-            ..CacheOptions::default()
+            ..StoreOptions::default()
         };
         Self { store: Store::open(&options).unwrap(), directory }
     }

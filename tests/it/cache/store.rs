@@ -122,6 +122,6 @@ fn a_store_of_another_version_or_without_a_path_is_rejected() {
     assert!(error.to_string().contains("version 9"));
     fs_err::write(fixture.options.dir.as_ref().unwrap().join("store.json"), "{").unwrap();
     assert!(matches!(Store::open(&fixture.options).unwrap_err(), StoreError::Unusable { .. }));
-    let nowhere = noxide::cache::CacheOptions::default();
+    let nowhere = noxide::cache::StoreOptions::default();
     assert!(matches!(Store::open(&nowhere).unwrap_err(), StoreError::NoLocation));
 }

@@ -8,8 +8,8 @@ use noxide::cache::remote::{
 };
 use noxide::cache::store::{EntryId, EntryKind};
 use noxide::cache::{
-    AccessMode, ActionsCacheV1, CacheBackend, CacheOptions, DirectoryBackend, HttpClient, NoProgress, PackageSelection,
-    RetryBudget, Store,
+    AccessMode, ActionsCacheV1, CacheBackend, DirectoryBackend, HttpClient, NoProgress, PackageSelection, RetryBudget,
+    Store, StoreOptions,
 };
 
 use crate::cache::fixture::{ALL, Fixture};
@@ -70,7 +70,7 @@ impl UploadedFixture {
     /// A store with nothing in it.
     fn empty(&self, name: &str) -> Store {
         let dir = Some(self.fixture.project.outer_dir().join(name));
-        Store::open(&CacheOptions { dir, ..CacheOptions::default() }).unwrap()
+        Store::open(&StoreOptions { dir, ..StoreOptions::default() }).unwrap()
     }
 
     fn download(

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use noxide::record::{Machine, NeedOrigin, Outcome, RunRecord};
+use noxide::record::{AttemptResult, Machine, NeedOrigin, Outcome, RunRecord};
 use noxide::report::{FailedLogTail, RunReport, WaitReason, build_perfetto_trace, render_markdown, render_text};
 use serde_json::Value;
 
@@ -118,6 +118,15 @@ fn sessions_that_pass_late_or_change_outcome_on_one_commit_are_flaky() {
         "ended from outside"
     );
     assert_eq!(RunReport::from_record(&fail, &[pass]).sessions[0].usual, Some(100), "the median of its passes");
+}
+
+#[test]
+fn the_usual_time_is_that_of_the_passing_attempt_as_in_plans() {
+    let mut retried = record(2, 1, vec![session("a", 0, 100, 0)]);
+    let attempts = &mut retried.sessions[0].result.as_mut().unwrap().attempts;
+    attempts.push(AttemptResult { number: 2, start: 5_000, end: 5_200, ..attempts[0].clone() });
+    let run = record(3, 1, vec![session("a", 0, 300, 0)]);
+    assert_eq!(RunReport::from_record(&run, &[retried]).sessions[0].usual, Some(200));
 }
 
 #[test]

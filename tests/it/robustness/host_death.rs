@@ -38,7 +38,7 @@ fn crash_host(signal: Signal, how: &str, mark: &str) {
     assert_eq!(later.outcome, Outcome::Aborted);
     assert!(later.reason.contains("the process that loaded the noxfile died"), "{later:?}");
     let record = result.record();
-    assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("nox-process")));
+    assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("host-died")));
     assert!(
         result.text.contains(&format!("died ({how})")) && result.text.contains(": no more sessions can start"),
         "{}",

@@ -114,7 +114,7 @@ fn storm() {
         }
     });
     println!("{:?}", tally.lock().unwrap());
-    let strays: Vec<String> = processes().into_iter().filter(|p| p.parent == getpid()).map(|p| p.words).collect();
+    let strays: Vec<String> = processes().into_iter().filter(|p| p.parent == getpid()).map(|p| p.description).collect();
     assert_eq!(strays, [""; 0], "adopted from some round");
     let happened = |what: &str| tally.lock().unwrap().get(what).copied().unwrap_or(0);
     assert!(happened("while loading") >= round_count() / 20, "rounds must hit the load too");
@@ -130,7 +130,7 @@ impl Drop for Sweep {
         for process in processes() {
             let is_of_round =
                 process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
-            if is_of_round || process.words.trim_end().ends_with(&of_storm) {
+            if is_of_round || process.description.trim_end().ends_with(&of_storm) {
                 let _ = kill_process(process.id, Signal::KILL);
             }
         }
@@ -187,7 +187,7 @@ fn end(mut noxide: Child, what: &str) -> ExitStatus {
 struct Process {
     id: Pid,
     parent: Pid,
-    words: String,
+    description: String,
     environment: String,
 }
 
@@ -202,10 +202,10 @@ fn processes() -> Vec<Process> {
             let stat = read(&path, "stat");
             let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
             let parent = fields.get(1)?.parse().ok()?;
-            let words =
+            let description =
                 format!("{} (state, parent, group {:?}): {}", path.display(), &fields[..3], read(&path, "cmdline"));
             let id = Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?)?;
-            Some(Process { id, parent: Pid::from_raw(parent)?, words, environment: read(&path, "environ") })
+            Some(Process { id, parent: Pid::from_raw(parent)?, description, environment: read(&path, "environ") })
         })
         .collect()
 }
@@ -214,9 +214,10 @@ fn processes() -> Vec<Process> {
 fn living(round: u32) -> Vec<String> {
     let (mark, sleeper) = (format!("{ROUND}={} ", round_mark(round)), round_mark(round));
     // The whole number: `1012.345` is another round than `1012.3456` of a concurrent storm.
-    let sleeps = |p: &Process| p.words.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == sleeper);
+    let sleeps =
+        |p: &Process| p.description.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == sleeper);
     let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || sleeps(p);
-    processes().into_iter().filter(of_round).map(|p| p.words).collect()
+    processes().into_iter().filter(of_round).map(|p| p.description).collect()
 }
 
 fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {

@@ -438,7 +438,8 @@ fn secrets_in_the_reason_of_a_failure_are_redacted_everywhere() {
 
 #[test]
 fn credentials_of_noxide_reach_no_session() {
-    let names = ["NOXIDE_CACHE_KEY", "NOXIDE_FORGE_TOKEN", "ACTIONS_RUNTIME_TOKEN", "NOXIDE_S3_SECRET_ACCESS_KEY"];
+    let names =
+        ["NOXIDE_CACHE_SIGNING_KEY", "NOXIDE_FORGE_TOKEN", "ACTIONS_RUNTIME_TOKEN", "NOXIDE_S3_SECRET_ACCESS_KEY"];
     let project = project(&sh("env", "env | sed 's/=.*//' | sort; echo key is sign-with-this"));
     let mut command = noxide_in(project.root(), &["run"]);
     command.envs(names.map(|name| (name, "sign-with-this"))).env("AWS_SECRET_ACCESS_KEY", "of-the-tests");

@@ -130,7 +130,7 @@ fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     assert!(ran.session("done").attempts[0].leaky, "its output is still open");
     let notice = "the process that loaded the noxfile died (signal: 11 (SIGSEGV)): no more sessions can start";
     assert_eq!(ran.record.notices, ["a notice", notice]);
-    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("nox-process"));
+    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("host-died"));
 }
 
 #[test]

@@ -137,7 +137,9 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
                     explicit.map(|explicit| posargs.insert(target, explicit));
                 }
             }
-            HostMessage::Interrupted { .. } | HostMessage::Answered { .. } => panic!("nothing was interrupted"),
+            HostMessage::Interrupted { .. } | HostMessage::InterruptSucceeded { .. } => {
+                panic!("nothing was interrupted")
+            }
             HostMessage::Waiting { .. } => {}
             HostMessage::Finished(finished) => {
                 running.retain(|id| *id != finished.id);

@@ -361,7 +361,7 @@ def check(session):
     assert!(matches!(&need.origin, NeedOrigin::Trace { path } if path.starts_with("dist")), "{need:?}");
 }
 
-/// A program that changes its user, as `sudo` does, fails where it gains no rights.
+/// A program that changes its user, as `sudo` does, fails where its setuid bit has no effect.
 #[test]
 fn a_session_that_needs_a_setuid_program_runs_untraced_and_is_remembered() {
     if !rustix::process::getuid().is_root() {
@@ -412,7 +412,10 @@ def plain(session):
     assert_eq!(first.exit, Some(0), "{}", first.text);
     let privileged = first.session("privileged");
     assert!(!privileged.flaky && privileged.attempts.len() == 2, "{privileged:?}");
-    assert!(privileged.reason.contains("elevate, which gains no rights while it is traced"), "{privileged:?}");
+    assert!(
+        privileged.reason.contains("elevate, whose setuid bit or capabilities have no effect while it is traced"),
+        "{privileged:?}"
+    );
     for flags in [&[] as &[&str], &["--trace", "always"]] {
         let next = run(flags);
         assert_eq!((next.exit, next.session("privileged").attempts.len()), (Some(0), 1), "{}", next.text);

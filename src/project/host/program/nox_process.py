@@ -112,7 +112,7 @@ def parse_requires(tree):
     return found
 
 
-def start_nox_process(listed, request, out, err, listener_fd=None):
+def start_nox_process(listed, request, out, err, listener_socket=None):
     """Starts one session as a nox process of its own."""
     import subprocess
 
@@ -128,8 +128,8 @@ def start_nox_process(listed, request, out, err, listener_fd=None):
     command += ["--report", report, "-s", name, "--"] + list(posargs)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
                                env=dict(os.environ, **(request.get("env") or {})), cwd=BOOT["cwd"],
-                               preexec_fn=None if listener_fd is None else
-                               lambda: install_seccomp_filter(request["seccomp"], listener_fd))
+                               preexec_fn=None if listener_socket is None else
+                               lambda: install_seccomp_filter(request["seccomp"], listener_socket))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     if request.get("nice"):
         try:

@@ -94,7 +94,7 @@ class Host:
             elif message["type"] == "warm-up":
                 self.warm_up()
             elif message["type"] == "continue":
-                self.answer_interrupt(message["id"], message["allowed"])
+                self.continue_session(message["id"], message["allowed"])
             elif message["type"] == "run":
                 count = 3 if message.get("seccomp") else 2
                 self.received = self.channel.descriptors[:count]
@@ -111,7 +111,7 @@ class Host:
                     while self.received:
                         os.close(self.received.pop())
 
-    def answer_interrupt(self, session, allowed):
+    def continue_session(self, session, allowed):
         """Tells a session whether it goes on; it waits for this after a command that exited with 0 on an interrupt."""
         for running in self.running.values():
             if running.id == session:
@@ -202,8 +202,8 @@ class Host:
                 running.started = True
             elif "interrupted" in message:
                 self.channel.send({"type": "interrupted", "id": running.id, "timeout_ms": message["interrupted"]})
-            elif "answered" in message:
-                self.channel.send({"type": "answered", "id": running.id})
+            elif "interrupt_succeeded" in message:
+                self.channel.send({"type": "interrupt-succeeded", "id": running.id})
             elif "waiting" in message:
                 self.channel.send({"type": "waiting", "id": running.id, "resource": message["waiting"]})
             elif "notify" in message:

@@ -36,8 +36,8 @@ def run_child(loaded, receive, answers):
         if received is not None:
             request, descriptors = received
             apply_request(request, *descriptors[:2])
-            for listener_fd in descriptors[2:]:
-                install_seccomp_filter(request["seccomp"], listener_fd)
+            for listener_socket in descriptors[2:]:
+                install_seccomp_filter(request["seccomp"], listener_socket)
             send(answers, run_session(loaded, request, answers))
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             finish_interpreter()
@@ -223,8 +223,8 @@ def chosen_timeouts(arguments):
 
 
 def may_continue(answers):
-    """Asks noxide whether the session goes on after a command that answered an interrupt by exiting with 0."""
-    send(answers, {"answered": True})
+    """Asks noxide whether the session goes on after an interrupted command has exited with 0."""
+    send(answers, {"interrupt_succeeded": True})
     return os.read(answers, 1) == b"1"
 
 
@@ -373,17 +373,17 @@ def notify(loaded, target, posargs, answers):
     return True
 
 
-def start_reloading(loaded, request, out, err, listener_fd=None):
+def start_reloading(loaded, request, out, err, listener_socket=None):
     """Starts a session in a process that loads the noxfile again, for hosts that cannot fork."""
     import subprocess
 
     reader, writer = [end.detach() for end in socket.socketpair()]
     name = loaded.runners[request["id"]].friendly_name
-    boot = dict(BOOT, role="session", request=request, name=name, answers=writer, listener_fd=listener_fd)
+    boot = dict(BOOT, role="session", request=request, name=name, answers=writer, listener_socket=listener_socket)
     with boot_file(boot) as stdin:
         process = subprocess.Popen([sys.executable, "-c", BOOT["bootstrap"]] + sys.argv[1:], stdin=stdin, stdout=out,
                                    stderr=err, start_new_session=True, cwd=BOOT["cwd"],
-                                   pass_fds=[writer] + ([] if listener_fd is None else [listener_fd]))
+                                   pass_fds=[writer] + ([] if listener_socket is None else [listener_socket]))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     os.close(writer)
     return RunningSession(request, process.pid, reader)
@@ -393,8 +393,8 @@ def run_reloaded_session():
     """Runs in the process of `start_reloading`: loads the noxfile, finds the session by index and name, and runs it."""
     answers, request = BOOT["answers"], BOOT["request"]
     os.set_inheritable(answers, False)
-    if BOOT["listener_fd"] is not None:
-        os.set_inheritable(BOOT["listener_fd"], False)
+    if BOOT["listener_socket"] is not None:
+        os.set_inheritable(BOOT["listener_socket"], False)
     reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
     runner = None
     try:
@@ -407,7 +407,7 @@ def run_reloaded_session():
     if runner is None or runner.friendly_name != BOOT["name"]:
         send(answers, {"status": "FAILED", "reason": reason})
         return
-    listeners = [] if BOOT["listener_fd"] is None else [BOOT["listener_fd"]]
+    listeners = [] if BOOT["listener_socket"] is None else [BOOT["listener_socket"]]
     run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + listeners), answers)
 
 
