@@ -1,11 +1,10 @@
 //! The command line: global flags, subcommands, and their help in groups.
 
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
-
 use clap::builder::{StyledStr, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Command, CommandFactory, Parser, Subcommand};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use super::exit_code::exit_codes_help;
 use super::list::{GraphArgs, ListArgs};

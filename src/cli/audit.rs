@@ -1,10 +1,9 @@
 //! `noxide audit` and `noxide init`: finds and fixes problems in workflows, and creates workflows.
 
+use clap::Args;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-
-use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;

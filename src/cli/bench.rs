@@ -1,9 +1,8 @@
 //! `noxide bench`: compares noxide with nox in interleaved rounds.
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, ValueEnum};
 use rustix::process::Signal;
+use std::path::{Path, PathBuf};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;

@@ -1,7 +1,5 @@
 //! `noxide ci`: runs a CI job in one step: restores caches, runs sessions, saves caches, collects files.
 
-use std::path::{Path, PathBuf};
-
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::run::{RunCommandResult, run_sessions};
@@ -14,6 +12,7 @@ use crate::provision::CacheProvisioner;
 use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
+use std::path::{Path, PathBuf};
 
 /// Runs a CI job and returns the exit code: the larger one of the run and the coverage check.
 ///

@@ -1,8 +1,5 @@
 //! Errors of subcommands, with their exit codes and hints.
 
-use std::io;
-use std::path::PathBuf;
-
 use super::exit_code::ExitCode;
 use crate::audit::baseline::BaselineError;
 use crate::audit::job_gate::GateError;
@@ -20,6 +17,8 @@ use crate::report::{CombineCoverageError, ComparisonTargetError, ImportSourceErr
 use crate::run::process::SignalEvent;
 use crate::run::{GraphError, PrepareError, RunStartError};
 use crate::trace::TraceError;
+use std::io;
+use std::path::PathBuf;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,8 @@
 //! `noxide gate`: checks the results of the jobs that a job needs.
 
+use clap::Args;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
-
-use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
