@@ -72,6 +72,30 @@ impl WorkflowTriggers {
             && self.events.iter().all(|(name, ..)| is_release_event(name))
     }
 
+    /// Whether every event is a release, a push of tags, `pull_request_target` or `workflow_run`.
+    pub(crate) fn has_privileged_events_only(&self) -> bool {
+        let is_privileged = |name: &str| {
+            matches!(name, "release" | "pull_request_target" | "workflow_run")
+                || (name == "push" && !self.runs_on_branch_push())
+        };
+        !self.events.is_empty() && self.events.iter().all(|(name, ..)| is_privileged(name))
+    }
+
+    /// Whether only a schedule starts the workflow, or a user by hand.
+    pub(crate) fn is_scheduled_only(&self) -> bool {
+        self.has_event("schedule")
+            && self.events.iter().all(|(name, ..)| matches!(name.as_str(), "schedule" | "workflow_dispatch"))
+    }
+
+    /// Whether the `types` of an event name this activity.
+    pub(crate) fn has_activity(&self, event: &str, activity: &str) -> bool {
+        let nodes = self.events.iter().filter(|(name, ..)| name == event).filter_map(|(.., node)| node.as_ref());
+        nodes
+            .filter_map(|node| node.get("types"))
+            .flat_map(YamlNode::one_or_many)
+            .any(|name| name.as_str() == Some(activity))
+    }
+
     /// Whether only other workflows call it.
     pub(crate) fn is_reusable_only(&self) -> bool {
         !self.events.is_empty() && self.events.iter().all(|(name, ..)| name == "workflow_call")
