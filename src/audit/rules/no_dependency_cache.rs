@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job installs Python packages without caching them.",
     },
     rationale: "Every run downloads and unpacks the same packages again.",
-    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. Not reported in jobs that may publish (by their commands, names, permissions or triggers), or that build what another job publishes; low severity on GitHub, whose hosted runners have a fast connection to the index; pedantic where a job only installs a few small tools, runs only on a schedule, or runs on a self-hosted runner of GitHub, which may keep its caches. Not reported where the installs bypass the cache (`--no-cache-dir`, `UV_NO_CACHE`). The eleven sessions of the example project (parcelbook) take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
+    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. Not reported in jobs that may publish (by their commands, names, permissions or triggers), or that build what another job publishes; low severity on GitHub, whose hosted runners have a fast connection to the index; pedantic where a job only installs a few small tools, runs only once a week or less often, or runs on a self-hosted runner of GitHub, which may keep its caches. Not reported where the installs bypass the cache (`--no-cache-dir`, `UV_NO_CACHE`). The eleven sessions of the example project (parcelbook) take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
     advice: "Restore a cache of the downloads of uv or pip before the first install, with a key made of the lock file, the noxfile, the Python version and the platform. Measure it: where the index is fast, restoring can take longer than downloading.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
@@ -82,7 +82,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             format!("job `{id}` installs Python packages with {installer} and caches none of them"),
         );
         // A cache that is not used for a week is deleted, and a self-hosted runner may keep its disk.
-        let is_rarely_useful = view.workflow.triggers.is_scheduled_only()
+        let is_rarely_useful = view.workflow.triggers.is_weekly_only()
             || (view.workflow.dialect == Dialect::Github && view.is_certainly_self_hosted());
         if is_rarely_useful || installs_few_tools(&view) || sessions_install_small_tools(&view) {
             finding.set_severity(Severity::Info).set_persona(Persona::Pedantic);
@@ -141,7 +141,7 @@ fn sessions_install_small_tools(view: &JobView) -> bool {
         for action in &session.actions {
             match action.method.as_str() {
                 "install" if !action.args.is_empty() => requirements.extend(action.args.iter().map(String::as_str)),
-                "run" | "run_always" | "run_install" | "log" | "warn" | "chdir" | "cd" | "notify" => {}
+                "run" | "run_always" | "run_install" | "log" | "warn" | "chdir" | "cd" => {}
                 _ => return false,
             }
         }
@@ -159,6 +159,6 @@ fn installs_few_tools(view: &JobView) -> bool {
         |text: &str| text.starts_with('.') || text.contains('/') || text.contains('$') || text.contains('[');
     view.analysis.nox_calls.is_empty()
         && is_named_only
-        && packages.clone().count() <= 3
+        && packages.clone().filter(|word| !matches!(word.text.as_str(), "pip" | "setuptools" | "wheel")).count() <= 3
         && !packages.into_iter().any(|word| is_project(&word.text))
 }

@@ -111,7 +111,7 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
                 .steps
                 .iter()
                 .flat_map(|step| &step.commands)
-                .any(|command| is_documentation(&command.command_line()))
+                .any(|command| is_documentation(&without_installs(command)))
         };
         let selects_unknown = view.analysis.nox_calls.iter().any(|call| call.sessions.is_empty());
         let in_actions = || {
@@ -124,6 +124,14 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
             || is_documentation(&view.job.id.value)
             || in_scripts()
     })
+}
+
+/// Returns the words of a command; nothing of an install, whose packages may have such names.
+fn without_installs(command: &crate::audit::shell::ShellCommand) -> String {
+    match crate::audit::shell::parse_install(command) {
+        Some(install) if matches!(install.subcommand.as_str(), "install" | "pip") => String::new(),
+        _ => command.command_line(),
+    }
 }
 
 /// Whether a job looks at the changed files and decides what runs.

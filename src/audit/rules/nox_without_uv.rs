@@ -112,7 +112,15 @@ fn runs_in_other_directory(view: &JobView, step: Option<&WorkflowStep>) -> bool 
         nodes.find_map(|node| node.get("defaults")?.get("run")?.get("working-directory"))
     };
     let directory = own.or_else(default).and_then(|node| node.as_str());
-    directory.is_some_and(|path| !matches!(path.trim_end_matches('/'), "" | "." | "${{ github.workspace }}"))
+    let is_checkout = |path: &str| {
+        view.job.steps.iter().any(|step| {
+            let input = |name: &str| step.input_value(name).map(|text| text.value.trim_end_matches('/'));
+            step.uses_action("actions/checkout") && input("path") == Some(path) && input("repository").is_none()
+        })
+    };
+    directory.map(|path| path.trim_end_matches('/')).is_some_and(|path| {
+        !matches!(path, "" | "." | "${{ github.workspace }}") && !is_checkout(path.trim_start_matches("./"))
+    })
 }
 
 /// Whether the job installs a nox that is older than the option `default_venv_backend` with alternatives (2024.3).

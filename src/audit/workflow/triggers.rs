@@ -81,9 +81,20 @@ impl WorkflowTriggers {
         !self.events.is_empty() && self.events.iter().all(|(name, ..)| is_privileged(name))
     }
 
-    /// Whether only a schedule starts the workflow, or a user by hand.
-    pub(crate) fn is_scheduled_only(&self) -> bool {
-        self.has_event("schedule")
+    /// Whether only a schedule starts the workflow, at most once a week, or a user by hand.
+    pub(crate) fn is_weekly_only(&self) -> bool {
+        let is_weekly = |cron: &str| {
+            let fields: Vec<&str> = cron.split_whitespace().collect();
+            let is_single = |field: &str| field.chars().all(char::is_alphanumeric);
+            matches!(fields.as_slice(), [_, _, day, _, weekday] if is_single(day) || (*day == "*" && is_single(weekday)))
+        };
+        let schedules = self.events.iter().filter(|(name, ..)| name == "schedule");
+        let crons: Vec<&str> = schedules
+            .filter_map(|(.., node)| node.as_ref())
+            .flat_map(YamlNode::one_or_many)
+            .filter_map(|entry| entry.get("cron")?.as_str())
+            .collect();
+        matches!(crons.as_slice(), [cron] if is_weekly(cron))
             && self.events.iter().all(|(name, ..)| matches!(name.as_str(), "schedule" | "workflow_dispatch"))
     }
 

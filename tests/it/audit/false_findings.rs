@@ -346,6 +346,8 @@ fn caches_that_gain_little_are_pedantic() {
     ] {
         assert!(!reported(&text, false) && reported(&text, true), "{text}");
     }
+    let daily = run("tests").replace("on: pull_request", "on: {schedule: [{cron: '0 0 * * *'}]}");
+    assert!(reported(&daily, false));
 }
 
 #[test]
@@ -419,6 +421,8 @@ fn uv_is_not_advised_where_it_cannot_install() {
     assert!(has(&text.replace("install nox", "install nox==2024.3.2"), &plain));
     assert!(!has(&format!("{text}        working-directory: other\n"), &plain));
     assert!(has(&format!("{text}        working-directory: .\n"), &plain));
+    let own = text.replace("actions/checkout@v6\n", "actions/checkout@v6\n        with: {path: other}\n");
+    assert!(has(&format!("{own}        working-directory: other\n"), &plain));
     let mixed = format!("{plain}@nox.session\ndef check(session):\n    session.run('pip', 'check')\n");
     for (noxfile, whole_project) in [(plain, true), (mixed, false)] {
         let all = find(directory(&[(FILE, &text), ("noxfile.py", &noxfile)]).path(), true);
