@@ -127,7 +127,7 @@ const SMALL_TOOLS: [&str; 10] = [
     "uv",
 ];
 
-/// Whether the job runs sessions, and these and the job install at most two small tools.
+/// Whether the sessions and commands of a job on GitHub, where the index is fast, install one or two small tools.
 fn sessions_install_small_tools(view: &JobView) -> bool {
     let mut requirements: Vec<&str> = Vec::new();
     for job_install in &view.analysis.installs {
@@ -148,7 +148,9 @@ fn sessions_install_small_tools(view: &JobView) -> bool {
     }
     let names = requirements.iter().map(|text| crate::audit::shell::requirement_name(text));
     let tools: Vec<&str> = names.filter(|name| !matches!(*name, "nox" | "pip" | "setuptools" | "wheel")).collect();
-    !view.session_names().is_empty() && tools.len() <= 2 && tools.iter().all(|name| SMALL_TOOLS.contains(name))
+    view.workflow.dialect == Dialect::Github
+        && (1..=2).contains(&tools.len())
+        && tools.iter().all(|name| SMALL_TOOLS.contains(name))
 }
 
 /// Whether the job installs a few named tools and nothing else: no session, no project, no list of requirements.
