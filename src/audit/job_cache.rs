@@ -2,7 +2,7 @@
 
 use super::dialect::Dialect;
 use super::source::Span;
-use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep};
+use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_tag_only};
 use super::yaml::{YamlKind, YamlNode, YamlStyle};
 
 /// Kind of a cache step.
@@ -102,14 +102,15 @@ pub(crate) fn is_environment_path(path: &str) -> bool {
 
 /// Returns the caches of a job, in the order of its steps.
 pub(super) fn find_job_caches(all: &[Workflow], workflow: &Workflow, job: &WorkflowJob) -> Vec<JobCache> {
-    job.steps.iter().filter_map(|step| detect_step_cache(all, workflow, job, step)).collect()
+    job.steps.iter().filter_map(|step| detect_step_cache(all, workflow, step, (workflow, job))).collect()
 }
 
 fn detect_step_cache(
     all: &[Workflow],
     workflow: &Workflow,
-    job: &WorkflowJob,
     step: &WorkflowStep,
+    // The job that runs the step: for a step of a local action, that of the workflow that uses the action.
+    caller: (&Workflow, &WorkflowJob),
 ) -> Option<JobCache> {
     let build =
         |kind, span| JobCache { step_index: step.index, kind, span, paths: vec![], key: None, restore_keys: vec![] };
@@ -129,30 +130,46 @@ fn detect_step_cache(
         let setting = step.input_value("enable-cache").map(|text| text.value.as_str());
         let enabled = setting == Some("true")
             || (matches!(setting, None | Some("auto"))
-                && has_automatic_cache(action.major_version())
-                && workflow.dialect == Dialect::Github
-                && job.is_github_hosted());
+                && has_automatic_cache(action_major_version(workflow, step), caller)
+                && caller.0.dialect == Dialect::Github
+                && caller.1.is_github_hosted());
         return enabled.then(|| build(JobCacheKind::SetupUv, uses.span));
     }
     if action.is_named("actions/setup-python") {
         return step.input_value("cache").map(|_| build(JobCacheKind::SetupPython, uses.span));
     }
     let known = ["hynek/setup-cached-uv", "pdm-project/setup-pdm", "tox-dev/action-pre-commit-uv"];
-    let is_local_cache = || {
-        let path = uses.value.trim_start_matches("./");
+    let is_local_cache = |path: &str| {
         // Passes no workflows on, so that actions that use each other do not recurse endlessly.
         all.iter().filter(|other| other.kind == WorkflowFileKind::CompositeAction).any(|other| {
             other.source.path.rsplit_once('/').is_some_and(|(directory, _)| directory == path)
-                && other.jobs.iter().any(|job| !find_job_caches(&[], other, job).is_empty())
+                && other
+                    .jobs
+                    .iter()
+                    .flat_map(|job| &job.steps)
+                    .any(|step| detect_step_cache(&[], other, step, caller).is_some())
         })
     };
-    (known.contains(&action.name.as_str()) || (action.is_local && is_local_cache()))
+    (known.contains(&action.name.as_str()) || action.local_directory().is_some_and(is_local_cache))
         .then(|| build(JobCacheKind::Other, uses.span))
 }
 
-/// Whether this version of setup-uv caches by default on GitHub-hosted runners.
-fn has_automatic_cache(major: Option<u32>) -> bool {
-    major.is_none_or(|major| major >= 5)
+/// Whether this version of setup-uv caches by default on GitHub-hosted runners: from version 5 on, and from version 10
+/// on only in runs that nothing privileged starts.
+fn has_automatic_cache(major: Option<u32>, (workflow, job): (&Workflow, &WorkflowJob)) -> bool {
+    let condition = job.condition.as_ref().map(|text| text.value.as_str());
+    let is_privileged = is_tag_only(condition) || workflow.triggers.has_privileged_events_only();
+    major.is_none_or(|major| major >= 5 && !(major >= 10 && is_privileged))
+}
+
+/// Returns the major version of the action of a step; that of a commit from the comment beside it (`# v10.0.1`).
+fn action_major_version(workflow: &Workflow, step: &WorkflowStep) -> Option<u32> {
+    let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
+    action.major_version().or_else(|| {
+        let line = workflow.source.line_text(workflow.source.line_index(uses.span.start));
+        let version = line.split_once('#')?.1.trim().strip_prefix('v')?;
+        version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    })
 }
 
 /// Returns the lines of a scalar, each with its span.

@@ -245,9 +245,7 @@ impl AuditProject {
 
     /// Whether a step uses a local action that was not read.
     pub(crate) fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
-        let local = step.uses.as_ref().filter(|_| step.action.as_ref().is_some_and(|action| action.is_local));
-        local.is_some_and(|uses| {
-            let directory = uses.value.trim_start_matches("./").trim_end_matches('/');
+        step.action.as_ref().and_then(|action| action.local_directory()).is_some_and(|directory| {
             let is_inside = |path: &str| path.rsplit_once('/').map_or("", |(parent, _)| parent) == directory;
             !self
                 .workflows

@@ -37,6 +37,8 @@ pub struct ProjectFiles {
     pub version_from_git: bool,
     /// Name of the noxfile.
     pub noxfile_name: Option<String>,
+    /// Whether the project is nothing but documentation: it has a Sphinx or MkDocs configuration, and no package.
+    pub is_documentation: bool,
     /// Versions of nox and uv in the lock file.
     pub locked_versions: BTreeMap<String, String>,
 }
@@ -109,7 +111,10 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     let build_files: String = build_files.into_iter().flatten().collect();
     let version_plugins =
         ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];
+    let documentation = ["conf.py", "doc/conf.py", "docs/conf.py", "source/conf.py", "mkdocs.yml"];
+    let is_package = ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(has);
     ProjectFiles {
+        is_documentation: !is_package && documentation.into_iter().any(has),
         version_from_git: version_plugins.iter().any(|name| build_files.contains(name)),
         lock_file: lock.map(str::to_owned),
         has_pyproject: has("pyproject.toml"),

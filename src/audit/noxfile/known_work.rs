@@ -1,4 +1,4 @@
-//! What sessions are known to do: whether one contains another, repeats its tests, or may run beside it.
+//! Known work of sessions: whether one contains another, repeats its tests, or may run beside it.
 
 use super::model::{NoxfileSession, SessionAction, SessionStatement};
 

@@ -250,6 +250,11 @@ impl Noxfile {
         backends
     }
 
+    /// Whether the noxfile selects a backend for all sessions.
+    pub(crate) fn has_default_backend(&self) -> bool {
+        self.find_option("default_venv_backend").is_some()
+    }
+
     /// Whether uv creates the environments, by option or in every session.
     pub(crate) fn has_uv_backend(&self) -> bool {
         self.find_option("default_venv_backend").is_some_and(|option| option.value.contains("uv"))

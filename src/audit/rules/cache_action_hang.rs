@@ -1,4 +1,4 @@
-//! NX115: `actions/cache` before version 4 hangs at the end of the job.
+//! NX115: `actions/cache` before version 4 hangs at the end of the job, or is retired.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX115",
         name: "cache-action-hang",
-        summary: "`actions/cache` before version 4 hangs at the end of the job.",
+        summary: "`actions/cache` before version 4 hangs at the end of the job, or is retired.",
     },
-    rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved.",
+    rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved. GitHub has retired versions 1 and 2: a job that uses them fails as soon as it starts.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "On GitHub, use version 5, which runs on Node 24; elsewhere use version 4, unless the runner has Node 24. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
+    advice: "On GitHub, use version 5, which runs on Node 24; elsewhere use version 4, unless the runner has Node 24. Severity high for versions 1 and 2 on GitHub. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -53,14 +53,26 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             continue;
         }
         for step in view.job.steps.iter().filter(|step| step.is_cache_restore()) {
-            let old = step.action.as_ref().and_then(ActionRef::major_version).is_some_and(|major| major <= 3);
-            if let (true, Some(uses)) = (old, &step.uses) {
+            let old = step.action.as_ref().and_then(ActionRef::major_version).filter(|major| *major <= 3);
+            if let (Some(major), Some(uses)) = (old, &step.uses) {
                 // Version 5 needs a runner with Node 24, as GitHub's own are.
                 let version = if view.workflow.dialect == Dialect::Github { "v5" } else { "v4" };
                 let fix = fixes::step_edit::set_action_version(&view, step, version);
-                findings
-                    .report(view.source(), uses.span, "this version hangs for minutes after saving the cache")
-                    .set_fix(fix);
+                let is_retired = view.workflow.dialect == Dialect::Github && major <= 2;
+                let message = if is_retired {
+                    "GitHub has retired this version: the job fails as soon as it starts"
+                } else {
+                    "this version hangs for minutes after saving the cache"
+                };
+                let finding = findings.report(view.source(), uses.span, message);
+                finding.set_fix(fix);
+                if is_retired {
+                    finding.set_severity(Severity::High);
+                    // GitHub Enterprise Server, whose runners are self-hosted, has retired nothing.
+                    if view.is_self_hosted() {
+                        finding.set_confidence(Confidence::Medium);
+                    }
+                }
             }
         }
     }

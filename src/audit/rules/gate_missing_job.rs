@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX214", name: "gate-missing-job", summary: "The gate job does not need every job." },
     rationale: "A job that the gate does not check can fail without blocking the merge.",
-    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`.",
+    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`. Pedantic where every missing job stands after the gate, runs on a self-hosted runner of GitHub, or only reports coverage: such a job is usually left out on purpose.",
     advice: "Add the job to `needs` and check the result of every needed job; if it is left out on purpose, name it in a comment at `needs`.",
     severity: Severity::Low,
     confidence: Confidence::Low,
@@ -77,6 +77,18 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         }
         let span = view.job.node.get("needs").map_or(view.job.id.span, |node| node.span);
         let finding = findings.report(view.source(), span, format!("the gate does not check {}", unchecked.join(", ")));
+        let is_left_out = |other: &JobView| {
+            let is_later = other.job.id.span.start > view.job.id.span.start;
+            let is_optional_runner = other.workflow.dialect == Dialect::Github && other.is_certainly_self_hosted();
+            is_later || is_optional_runner || other.job.id.value.contains("coverage")
+        };
+        let mut missing = view
+            .project
+            .workflow_job_views(view.workflow)
+            .filter(|other| unchecked.contains(&other.job.id.value.as_str()));
+        if missing.all(|other| is_left_out(&other)) {
+            finding.set_persona(Persona::Pedantic);
+        }
         for id in &unchecked {
             if let Some(job) = view.workflow.find_job(id) {
                 finding.add_related(view.source(), job.id.span, "this job can fail unnoticed");

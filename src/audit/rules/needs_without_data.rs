@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job needs other jobs but uses nothing from them.",
     },
     rationale: "The wait extends the critical path of every run.",
-    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate.",
+    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate: pedantic for a job with a matrix, where it saves most.",
     advice: "Remove the `needs`, unless the wait saves runner time when a cheap check fails; in that case, add an ignore comment.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
@@ -83,6 +83,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let fix = keeps_order
             .then(|| fixes::step_edit::remove_job_key(&view, "needs", "remove the unused `needs`"))
             .flatten();
-        findings.report(view.source(), span, message).set_fix(fix);
+        let finding = findings.report(view.source(), span, message);
+        finding.set_fix(fix);
+        // A failure of the cheap job saves the time of every job of the matrix.
+        if job.matrix.is_some() {
+            finding.set_persona(Persona::Pedantic);
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
     rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
-    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; pedantic where they run no session.",
+    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; pedantic where they run no session. Not reported where a label starts a run that looks at the label: another label would cancel it.",
     advice: "Add `concurrency` with `cancel-in-progress` and a group for each pull request or branch. Releases, deployments and scheduled runs need groups of their own, and a reusable workflow must not have the group of the one that calls it: it would wait for itself.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
@@ -51,7 +51,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let on = &workflow.triggers;
         let runs_on_every_push =
             on.has_event("push") && !["branches", "tags", "tags-ignore"].iter().any(|key| on.has_filter("push", key));
-        if !is_declared && !is_automatic && (on.has_event("pull_request") || runs_on_every_push) {
+        let runs_for_labels = on.has_activity("pull_request", "labeled") && looks_at_label(&workflow.source.text);
+        if !is_declared && !is_automatic && !runs_for_labels && (on.has_event("pull_request") || runs_on_every_push) {
             let message = "a newer run of a branch or pull request does not cancel the older one";
             let finding = findings.report(&workflow.source, on.key_span, message);
             finding.set_fix(fixes::workflow_keys::add_concurrency(workflow));
@@ -63,4 +64,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Whether the text of a workflow reads which label a pull request was given.
+fn looks_at_label(text: &str) -> bool {
+    ["event.label", "event.action", "pull_request.labels"].iter().any(|part| text.contains(part))
 }

@@ -40,6 +40,8 @@ pub struct PackageInstall {
     pub subcommand: String,
     /// Whether a constraints file sets versions.
     pub has_constraints: bool,
+    /// Whether it installs only directories of the project, without their dependencies.
+    pub is_project_only: bool,
 }
 
 impl PackageInstall {
@@ -56,7 +58,7 @@ pub(super) fn is_python(program: &str) -> bool {
 }
 
 /// Returns the package name of a requirement.
-fn requirement_name(text: &str) -> &str {
+pub(crate) fn requirement_name(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
 }
@@ -97,8 +99,20 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
             _ => packages.push(word.clone()),
         }
     }
+    let has_flag = |flag: &str| command.words.iter().any(|word| word.text == flag);
+    let is_project_only = has_flag("--no-deps")
+        && !["-r", "--requirement"].iter().any(|flag| has_flag(flag))
+        && !packages.is_empty()
+        && packages.iter().all(|word| word.text.starts_with('.'));
     let has_constraints = command.words.iter().any(|word| word.text.contains("constraint") || word.text == "-c");
-    Some(PackageInstall { installer, packages, span: command.span, subcommand: subcommand.to_owned(), has_constraints })
+    Some(PackageInstall {
+        installer,
+        packages,
+        span: command.span,
+        subcommand: subcommand.to_owned(),
+        has_constraints,
+        is_project_only,
+    })
 }
 
 /// A download of something other than a Python package.

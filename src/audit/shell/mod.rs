@@ -7,6 +7,7 @@ mod nox_call;
 mod parser;
 
 pub use command::{ControlOperator, ShellCommand, ShellWord};
+pub(crate) use downloads::requirement_name;
 pub use downloads::{NetworkFetch, PackageInstall, PackageInstaller, find_network_fetches, parse_install};
 pub(crate) use nox_call::NoxCallSelection;
 pub use nox_call::{NoxCall, parse_nox_call};

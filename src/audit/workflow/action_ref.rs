@@ -17,7 +17,8 @@ pub struct ActionRef {
 
 impl ActionRef {
     pub(crate) fn parse(text: &str) -> Self {
-        let local = text.starts_with("./") || text.starts_with("../");
+        // `$/` is the root of the repository that contains the file.
+        let local = ["./", "../", "$/"].iter().any(|start| text.starts_with(start));
         if local || text.starts_with("docker://") {
             return Self {
                 name: text.to_owned(),
@@ -38,6 +39,12 @@ impl ActionRef {
         let path = parts.next().unwrap_or_default().to_owned();
         let name = if name.is_empty() { owner.to_owned() } else { format!("{owner}/{name}") };
         Self { name: name.to_lowercase(), subpath: path, version: version.to_owned(), host, is_local: false }
+    }
+
+    /// Returns the directory of a local action, relative to the root of the repository.
+    pub(crate) fn local_directory(&self) -> Option<&str> {
+        let path = self.name.strip_prefix("$/").unwrap_or(&self.name);
+        self.is_local.then(|| path.trim_start_matches("./").trim_end_matches('/'))
     }
 
     /// Returns the major version of a tag such as `v4` or `4.1.2`; `None` for a commit or a branch.
@@ -85,6 +92,9 @@ mod tests {
         assert_eq!(ActionRef::parse("a/b@main").major_version(), None);
         assert_eq!(ActionRef::parse("a/b").version, "");
         assert!(ActionRef::parse("./x").is_local && !ActionRef::parse("./x").needs_node());
+        assert_eq!(ActionRef::parse("$/.github/actions/x/").local_directory(), Some(".github/actions/x"));
+        assert_eq!(ActionRef::parse("./.github/actions/x").local_directory(), Some(".github/actions/x"));
+        assert_eq!(ActionRef::parse("a/b@v1").local_directory(), None);
         assert!(!ActionRef::parse("docker://alpine:3").needs_node());
         assert!(ActionRef::parse("forgejo/upload-artifact@v4").is_artifact_upload());
         assert_eq!(ActionRef::parse("odd@v1").name, "odd");

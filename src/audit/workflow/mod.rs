@@ -13,5 +13,6 @@ pub use job::WorkflowJob;
 pub use step::WorkflowStep;
 pub use text::{SpannedText, StepScript};
 pub use triggers::WorkflowTriggers;
+pub(crate) use triggers::is_tag_only;
 pub(crate) use workflow_file::is_action_file;
 pub use workflow_file::{Workflow, WorkflowFileKind};

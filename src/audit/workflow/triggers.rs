@@ -72,6 +72,41 @@ impl WorkflowTriggers {
             && self.events.iter().all(|(name, ..)| is_release_event(name))
     }
 
+    /// Whether every event is a release, a push of tags, `pull_request_target` or `workflow_run`.
+    pub(crate) fn has_privileged_events_only(&self) -> bool {
+        let is_privileged = |name: &str| {
+            matches!(name, "release" | "pull_request_target" | "workflow_run")
+                || (name == "push" && !self.runs_on_branch_push())
+        };
+        !self.events.is_empty() && self.events.iter().all(|(name, ..)| is_privileged(name))
+    }
+
+    /// Whether only a schedule starts the workflow, at most once a week, or a user by hand.
+    pub(crate) fn is_weekly_only(&self) -> bool {
+        let is_weekly = |cron: &str| {
+            let fields: Vec<&str> = cron.split_whitespace().collect();
+            let is_single = |field: &str| field.chars().all(char::is_alphanumeric);
+            matches!(fields.as_slice(), [_, _, day, _, weekday] if is_single(day) || (*day == "*" && is_single(weekday)))
+        };
+        let schedules = self.events.iter().filter(|(name, ..)| name == "schedule");
+        let crons: Vec<&str> = schedules
+            .filter_map(|(.., node)| node.as_ref())
+            .flat_map(YamlNode::one_or_many)
+            .filter_map(|entry| entry.get("cron")?.as_str())
+            .collect();
+        matches!(crons.as_slice(), [cron] if is_weekly(cron))
+            && self.events.iter().all(|(name, ..)| matches!(name.as_str(), "schedule" | "workflow_dispatch"))
+    }
+
+    /// Whether the `types` of an event name this activity.
+    pub(crate) fn has_activity(&self, event: &str, activity: &str) -> bool {
+        let nodes = self.events.iter().filter(|(name, ..)| name == event).filter_map(|(.., node)| node.as_ref());
+        nodes
+            .filter_map(|node| node.get("types"))
+            .flat_map(YamlNode::one_or_many)
+            .any(|name| name.as_str() == Some(activity))
+    }
+
     /// Whether only other workflows call it.
     pub(crate) fn is_reusable_only(&self) -> bool {
         !self.events.is_empty() && self.events.iter().all(|(name, ..)| name == "workflow_call")

@@ -243,11 +243,18 @@ fn gates_are_judged_by_what_can_happen() {
 #[test]
 fn workflows_that_need_changes_of_documentation_have_no_path_filter() {
     let with_docs = NOXFILE.to_owned() + "@nox.session\ndef site(session):\n    session.run('mkdocs', 'build')\n";
+    let job = |steps: &str| job(steps).replace("on: pull_request", "on: push");
     check(
         "NX209",
         &with_docs,
         &job("      - run: nox -s tests\n"),
         &[
+            &job("      - run: nox -s tests\n").replace("on: push", "on: [pull_request, workflow_dispatch]"),
+            &job("      - run: nox -s notebooks\n"),
+            &job("      - run: nox -s check-changelog\n"),
+            &job("      - run: nox -s tests tidy\n"),
+            &job("      - uses: pre-commit/action@v3.0.1\n      - run: nox -s tests\n"),
+            &job("      - run: python check.py newsfragments\n      - run: nox -s tests\n"),
             &job("      - run: nox -s site\n"),
             &job("      - run: nox -s docs\n"),
             &job("      - run: nox\n"),
@@ -257,6 +264,196 @@ fn workflows_that_need_changes_of_documentation_have_no_path_filter() {
             &job("      - run: git diff --name-only origin/main\n      - run: nox -s tests\n"),
         ],
     );
+}
+
+#[test]
+fn a_project_of_documentation_needs_no_path_filter() {
+    let text = job("      - run: nox -s tests\n").replace("on: pull_request", "on: push");
+    let has = |more: (&str, &str)| ids(&[(FILE, &text), ("noxfile.py", NOXFILE), more], true).contains(&"NX209");
+    assert!(!has(("doc/conf.py", "")) && !has(("mkdocs.yml", "")));
+    let package = [(FILE, text.as_str()), ("noxfile.py", NOXFILE), ("doc/conf.py", ""), ("pyproject.toml", "")];
+    assert!(ids(&package, true).contains(&"NX209"));
+}
+
+#[test]
+fn retired_cache_actions_fail_and_do_not_hang() {
+    for (version, message, severity) in [
+        ("v1", "GitHub has retired this version: the job fails as soon as it starts", "high"),
+        ("v2", "GitHub has retired this version: the job fails as soon as it starts", "high"),
+        ("v3", "this version hangs for minutes after saving the cache", "medium"),
+    ] {
+        let text = job(&format!("      - uses: actions/cache@{version}\n        with: {{path: x, key: y}}\n"));
+        let all = find(directory(&[(FILE, &text)]).path(), false);
+        let found = all.iter().find(|finding| finding.rule.id == "NX115").unwrap();
+        assert_eq!((found.message.as_str(), found.severity.as_str()), (message, severity), "{version}");
+    }
+}
+
+#[test]
+fn installs_without_a_cache_or_with_one_need_none() {
+    let install = |words: &str| job(&format!("      - run: {words}\n      - run: pytest\n"));
+    let variable = |name: &str| format!("env: {{{name}: 1}}\n{}", install("pip install .[test]"));
+    check(
+        "NX101",
+        NOXFILE,
+        &install("pip install .[test]"),
+        &[
+            &install("python -m pip install --no-cache-dir .[test]"),
+            &install("uv pip --no-cache install .[test]"),
+            &install("uv sync --no-cache"),
+            &install("pip install -e . --no-deps"),
+            &variable("PIP_NO_CACHE_DIR"),
+            &variable("UV_NO_CACHE"),
+        ],
+    );
+    for text in [
+        install("pip install --no-deps -r requirements.txt"),
+        install("pip install --no-cache-dir nox\n      - run: nox -s tests"),
+        variable("UV_NO_CACHE").replace(": 1}", ": 0}"),
+    ] {
+        check("NX101", NOXFILE, &text, &[]);
+    }
+}
+
+#[test]
+fn a_local_action_is_read_in_every_spelling() {
+    let action = |steps: &str| format!("runs:\n  using: composite\n  steps:\n{steps}");
+    let has = |uses: &str, steps: &str| {
+        let text = job(&format!("      - uses: {uses}\n      - run: nox -s tests\n"));
+        let action = action(steps);
+        ids(&[(FILE, &text), ("noxfile.py", NOXFILE), (".github/actions/tools/action.yml", &action)], true)
+            .contains(&"NX101")
+    };
+    let uv = "    - uses: astral-sh/setup-uv@fac544c07dec837d0ccb6301d7b5580bf5edae39 # v8.2.0\n";
+    let none = "    - run: pip install nox\n      shell: bash\n";
+    for uses in ["./.github/actions/tools", "$/.github/actions/tools", "$/.github/actions/tools/"] {
+        assert!(!has(uses, uv) && has(uses, none), "{uses}");
+    }
+    assert!(!has("$/.github/actions/missing", none));
+}
+
+#[test]
+fn caches_that_gain_little_are_pedantic() {
+    let tools = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    session.run('ruff', 'check')\n@nox.session\ndef tests(session):\n    session.install('.')\n    session.run('pytest')\n";
+    let reported =
+        |text: &str, pedantic: bool| ids(&[(FILE, text), ("noxfile.py", tools)], pedantic).contains(&"NX101");
+    let run = |name: &str| job(&format!("      - run: pip install nox\n      - run: nox -s {name}\n"));
+    assert!(reported(&run("tests"), false));
+    for text in [
+        run("lint"),
+        run("tests").replace("runs-on: ubuntu-latest", "runs-on: [self-hosted, linux]"),
+        run("tests").replace("on: pull_request", "on: {schedule: [{cron: '0 0 * * 0'}], workflow_dispatch: }"),
+    ] {
+        assert!(!reported(&text, false) && reported(&text, true), "{text}");
+    }
+    let daily = run("tests").replace("on: pull_request", "on: {schedule: [{cron: '0 0 * * *'}]}");
+    assert!(reported(&daily, false));
+}
+
+#[test]
+fn releases_that_restore_or_publish_nothing_have_no_poisoned_cache() {
+    let release = |on: &str, version: &str, steps: &str| {
+        format!(
+            "on: {on}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: astral-sh/setup-uv@{version}\n{steps}"
+        )
+    };
+    let on = "{release: {types: [published]}}";
+    let publish = "      - run: uv publish\n";
+    let upload = "      - uses: actions/upload-artifact@v6\n        with: {name: docs, path: docs}\n";
+    let used = "  b:\n    needs: a\n    runs-on: ubuntu-latest\n    steps: [{run: uv publish}]\n";
+    check(
+        "NX118",
+        NOXFILE,
+        &release(on, "v9", publish),
+        &[
+            &release(on, "v10", publish),
+            &release(on, "0123456789abcdef0123456789abcdef01234567 # v10.0.1", publish),
+            &release("{push: {tags: ['v*']}}", "v10", publish),
+            &release(on, "v9", upload),
+            &release(on, "v9", "      - run: gh pr create --fill\n"),
+        ],
+    );
+    check("NX118", NOXFILE, &release("{push: {branches: [main]}}", "v10", publish), &[]);
+    check("NX118", NOXFILE, &release(on, "v9", &format!("{upload}{used}")), &[]);
+    check("NX118", NOXFILE, &release(on, "v9", &format!("{upload}{publish}")), &[]);
+}
+
+#[test]
+fn runs_for_a_label_are_not_cancelled() {
+    let with = |types: &str, condition: &str| {
+        job(&format!("      - run: nox -s tests\n        if: {condition}\n"))
+            .replace("on: pull_request", &format!("on: {{pull_request: {{types: [{types}]}}}}"))
+    };
+    let label = "github.event.label.name == 'benchmark'";
+    check("NX302", NOXFILE, &with("opened, synchronize", label), &[&with("labeled, opened, synchronize", label)]);
+    // Each activity runs everything: the newest run has all results.
+    check("NX302", NOXFILE, &with("labeled, opened, synchronize", "github.actor != 'x'"), &[]);
+}
+
+#[test]
+fn the_setup_of_copilot_gets_a_timeout_that_github_accepts() {
+    let text = job("      - run: nox -s tests\n").replace("  a:", "  copilot-setup-steps:");
+    let all = find(directory(&[(FILE, &text), ("noxfile.py", NOXFILE)]).path(), true);
+    let fix = all.iter().find(|finding| finding.rule.id == "NX301").and_then(|finding| finding.fix.as_ref()).unwrap();
+    assert_eq!(fix.title, "set a timeout of 55 minutes");
+    assert!(fix.edits.iter().any(|edit| edit.text.contains("timeout-minutes: 55")));
+}
+
+#[test]
+fn uv_is_not_advised_where_it_cannot_install() {
+    let noxfile = |head: &str, arguments: &str| {
+        format!(
+            "import nox\n{head}@nox.session\ndef lint(session):\n    session.install('ruff'{arguments})\n    session.run('ruff')\n"
+        )
+    };
+    let text = job("      - run: pip install nox\n      - run: nox -s lint\n");
+    let has = |text: &str, noxfile: &str| ids(&[(FILE, text), ("noxfile.py", noxfile)], true).contains(&"NX404");
+    assert!(has(&text, &noxfile("", "")));
+    for (head, arguments) in [
+        ("", ", '--progress-bar=off'"),
+        ("nox.options.default_venv_backend = 'venv'\n", ""),
+        ("from nox_poetry import session\n", ""),
+    ] {
+        assert!(!has(&text, &noxfile(head, arguments)), "{head}{arguments}");
+    }
+    let plain = noxfile("", "");
+    assert!(!has(&text.replace("install nox", "install nox==2022.11.21"), &plain));
+    assert!(has(&text.replace("install nox", "install nox==2024.3.2"), &plain));
+    assert!(!has(&format!("{text}        working-directory: other\n"), &plain));
+    assert!(has(&format!("{text}        working-directory: .\n"), &plain));
+    let own = text.replace("actions/checkout@v6\n", "actions/checkout@v6\n        with: {path: other}\n");
+    assert!(has(&format!("{own}        working-directory: other\n"), &plain));
+    let mixed = format!("{plain}@nox.session\ndef check(session):\n    session.run('pip', 'check')\n");
+    for (noxfile, whole_project) in [(plain, true), (mixed, false)] {
+        let all = find(directory(&[(FILE, &text), ("noxfile.py", &noxfile)]).path(), true);
+        let found = all.iter().find(|finding| finding.rule.id == "NX404").unwrap();
+        assert_eq!(found.advice.contains("NOX_DEFAULT_VENV_BACKEND"), whole_project);
+    }
+}
+
+#[test]
+fn deliberate_gates_are_pedantic() {
+    let regular = |id: &str, text: &str| ids(&[(FILE, text), ("noxfile.py", NOXFILE)], false).contains(&id);
+    let pedantic = |id: &str, text: &str| ids(&[(FILE, text), ("noxfile.py", NOXFILE)], true).contains(&id);
+    let waiting = format!(
+        "{}  b:\n    needs: a\n    runs-on: ubuntu-latest\n    steps:\n      - run: nox -s tests\n",
+        job("      - run: nox -s lint\n")
+    );
+    let matrix =
+        waiting.replace("    needs: a\n", "    needs: a\n    strategy: {matrix: {python: ['3.12', '3.13']}}\n");
+    assert!(regular("NX202", &waiting) && !regular("NX202", &matrix) && pedantic("NX202", &matrix));
+    let gate = "  gate:\n    runs-on: ubuntu-latest\n    needs: a\n    if: always()\n    steps:\n      - run: test ${{ needs.a.result }} = success\n";
+    let other =
+        |id: &str, runner: &str| format!("  {id}:\n    runs-on: {runner}\n    steps:\n      - run: nox -s types\n");
+    let jobs = |before: &str, after: &str| format!("{}{before}{gate}{after}", job("      - run: nox -s lint\n"));
+    assert!(regular("NX214", &jobs(&other("b", "ubuntu-latest"), "")));
+    for text in [
+        jobs("", &other("b", "ubuntu-latest")),
+        jobs(&other("b", "self-hosted"), ""),
+        jobs(&other("coverage", "ubuntu-latest"), ""),
+    ] {
+        assert!(!regular("NX214", &text) && pedantic("NX214", &text), "{text}");
+    }
 }
 
 #[test]

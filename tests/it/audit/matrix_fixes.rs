@@ -36,9 +36,9 @@ fn sessions_are_split_into_a_matrix_with_enough_runners() {
             assert!(lines.contains(part), "{part}\n{new}\n{:?}", plan.rejected);
         }
         assert_eq!((text.contains('\r'), lines.matches("nox -s").count()), (new.contains('\r'), 1));
-        // These are unrelated, and have no fix here.
+        // This is unrelated, and has no fix here. NX404 is silent: uv needs a newer nox than this pinned one.
         let left: Vec<_> = run_audit(&plan.project).findings.iter().map(|finding| finding.rule.id).collect();
-        assert_eq!(left, ["NX209", "NX404"], "{new}");
+        assert_eq!(left, ["NX209"], "{new}");
         assert!(fixed(&new, 2).1.changed_files.is_empty());
     }
     // With one runner too few, they run in parallel in one job.
