@@ -155,7 +155,7 @@ impl ExecutedRun {
 
 /// Returns the environment variables of all sessions.
 fn run_env(run_id: &str, tag: &str, has_terminal: bool) -> Vec<(String, String)> {
-    let mut env = vec![("NOXIDE_RUN", run_id), ("NOXIDE_MARK", tag)];
+    let mut env = vec![("NOXIDE_RUN", run_id), ("NOXIDE_RUN_TAG", tag)];
     if has_terminal {
         // A pager would wait for keys, and sessions' terminals have no input.
         env.extend([("PAGER", "cat"), ("GIT_PAGER", "cat")]);

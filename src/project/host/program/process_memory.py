@@ -146,7 +146,7 @@ class SharedMemory:
     def add_to_request(self, request):
         """Adds to a request the changes of all sessions that come before it by need."""
         number = request["id"]
-        before = set(int(need) for need in request.get("required_outcomes") or {})
+        before = set(int(need) for need in request.get("required_statuses") or {})
         if number not in self.order:
             before |= set(self.finished) - {number}  # it was notified, so that nox runs it last
         for need in list(before):

@@ -18,7 +18,7 @@ class Host:
         self.loaded = loaded
         self.mode = mode
         # A nox process of its own neither gets nor reports changes.
-        self.memory = None if mode == "plain" else SharedMemory(loaded)
+        self.memory = None if mode == "nox-process" else SharedMemory(loaded)
         self.is_warm = False
         self.running = {}
         self.pipes = {}
