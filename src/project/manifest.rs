@@ -80,12 +80,20 @@ impl NoxfileManifest {
         let mut notices = self.notices.clone();
         match &self.mode {
             HostMode::Fork => {}
-            HostMode::Reload { why } => notices.push(format!("each session loads the noxfile again: {why}")),
-            HostMode::NoxProcess { why } => notices.push(format!("each session runs in its own nox process: {why}")),
+            HostMode::Reload { why } => {
+                notices.push(format!("each session loads the noxfile again: {why}; {IMPORT_EFFECTS}"));
+            }
+            HostMode::NoxProcess { why } => {
+                notices.push(format!("each session runs in its own nox process: {why}; {IMPORT_EFFECTS}"));
+            }
         }
         notices
     }
 }
+
+/// Consequence of loading the noxfile for each session.
+const IMPORT_EFFECTS: &str =
+    "what the noxfile does at import, such as clearing a directory, happens once for each session";
 
 /// How the host starts a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

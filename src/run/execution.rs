@@ -101,8 +101,9 @@ pub(crate) fn execute_run(
     notices.extend(missing);
     let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(run_dir), sender.clone()));
     let worker = worker.transpose().map_err(failed("cannot start the provision worker"))?;
+    let redactor = run_redactor(&plan, &options);
     let context = RunContext {
-        redactor: run_redactor(&plan, &options),
+        redactor: redactor.clone(),
         plan,
         manifest,
         options: &options,
@@ -117,7 +118,8 @@ pub(crate) fn execute_run(
         provision_queue: worker.as_ref().map(ProvisionWorker::queue),
     };
     let exit_code = Dispatcher::new(context, &mut launcher, subscriber, (sender, messages)).run();
-    let (tracing, nox_results) = launcher.into_tracing_and_results();
+    let (tracing, mut nox_results) = launcher.into_tracing_and_results();
+    nox_results.redact(&redactor);
     kill_run_processes(Some(&tag.env_entry()), Some(host_pid));
     // The host can exit while the record is written.
     host.request_exit();

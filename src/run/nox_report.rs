@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::process::SecretRedactor;
 use crate::fs::write_atomic;
 use crate::project::{NoxfileManifest, Session, SessionId};
 use crate::record::{Outcome, RecordedSession, RunRecord, SessionResult};
@@ -24,6 +25,13 @@ struct NoxResult {
 
 impl NoxResults {
     /// Records the result of an attempt; nox has none of a session that crashed or was interrupted.
+    /// Redacts the secrets in all entries.
+    pub(super) fn redact(&mut self, redactor: &SecretRedactor) {
+        for result in self.0.values_mut() {
+            result.entry = redactor.redact_text(&result.entry);
+        }
+    }
+
     pub(super) fn record(&mut self, session: SessionId, outcome: Outcome, entry: Option<String>) {
         match entry {
             Some(entry) => self.0.insert(session, NoxResult { outcome, entry }),

@@ -29,7 +29,7 @@ fn project(sessions: &str) -> Project {
 }
 
 fn run(project: &Project, arguments: &str) -> NoxideRun {
-    let ran = NoxideRun::finish(&mut noxide_command(project, &format!("run {arguments}")));
+    let ran = NoxideRun::finish(&mut noxide_command(project, &format!("run --trace never {arguments}")));
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
     ran
 }

@@ -174,7 +174,7 @@ def second(session):
         for name in ["first.ready", "second.ready"] {
             std::fs::remove_file(project.root().join(name)).unwrap();
         }
-        std::fs::remove_dir_all(project.root().join(".noxide/runs")).unwrap();
+        std::fs::remove_dir_all(project.root().join(".nox/.noxide/runs")).unwrap();
     }
 }
 

@@ -135,6 +135,7 @@ class CoverageData:
             env = dict(os.environ if kwargs.get("env") is None else kwargs["env"], COVERAGE_FILE=own)
             kwargs = dict(kwargs, env=env)
             os.environ["COVERAGE_FILE"] = own
+            NOXIDE_VALUES.add(own)
         return kwargs, uses + self.give_back(args, context, locks)
 
     def can_be_own(self, found):

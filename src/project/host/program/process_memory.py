@@ -11,11 +11,15 @@ MAX_PICKLE_BYTES = 1 << 20
 NOXFILE_MODULE = "user_nox_module"
 
 
+# Values of environment variables that noxide sets for a session alone: no other session gets them.
+NOXIDE_VALUES = set()
+
+
 class MemorySnapshot:
     """Environment and globals of this process at one time; `known` are its globals if they are known."""
 
     def __init__(self, loaded, known=None):
-        self.environment = dict(os.environ)
+        self.environment = {name: value for name, value in os.environ.items() if value not in NOXIDE_VALUES}
         self.globals = encode_globals(loaded) if known is None else known
 
     def changes_until(self, later):
