@@ -184,6 +184,10 @@ fn environments_that_a_command_shares() {
             ("pdm sync", &[changed]),
             ("pdm add attrs", &[changed, files]),
             ("conda install -n work attrs", &["environment conda work exclusive until end"]),
+            // As nox creates the environment of a session.
+            ("uv venv -p python3.11 .nox/own --clear", &[]),
+            ("python -m virtualenv .nox/own -p python3.11", &[]),
+            ("uv venv --python=3.11 --prompt x .venv", &[changed]),
             ("virtualenv .nox/own", &[]),
             ("virtualenv .venv", &[changed]),
         ],

@@ -35,7 +35,7 @@ fn failed_and_aborted_sessions_rerun_with_their_needs() {
     assert_eq!(again.code(), 0, "{}", again.text);
     assert!(project.outcomes().iter().all(|(_, outcome)| *outcome == Some(Outcome::Passed)));
     let nothing = run(&project, "--rerun failed");
-    assert_eq!(nothing.code(), 2, "{}", nothing.text);
+    assert_eq!(nothing.code(), 4, "{}", nothing.text);
     assert!(nothing.text.contains("nothing to rerun"), "{}", nothing.text);
 }
 

@@ -22,6 +22,26 @@ UV_REPLACEMENTS = ("--reinstall", "--reinstall-package", "--upgrade", "-U", "--u
 CONDA_CHANGES = ("install", "create", "update", "remove", "uninstall", "env")
 
 
+# Options of `uv venv` and virtualenv whose value is the next word.
+CREATION_VALUES = (
+    "-p", "--python", "--prompt", "--index-strategy", "--keyring-provider", "--link-mode", "--refresh-package", "-i",
+    "--default-index", "--index", "--index-url", "--extra-index-url", "-f", "--find-links", "--exclude-newer", "--cache-dir",
+    "--color", "--directory", "--project", "--config-file", "--python-preference", "--allow-insecure-host", "--app-data",
+    "--discovery", "--creator", "--activators", "--pip", "--setuptools", "--wheel", "--extra-search-dir",
+    "--try-first-with",
+)
+
+
+def created_directory(words):
+    """Returns the directory in which `uv venv` or virtualenv creates an environment; None if no word names it."""
+    index = 0
+    while index < len(words):
+        if not words[index].startswith("-"):
+            return words[index]
+        index += 2 if words[index] in CREATION_VALUES else 1
+    return None
+
+
 class EnvironmentUse:
     """How a command uses an environment.
 
@@ -48,7 +68,7 @@ def environment_use(call, cwd, variables, paths):
             return EnvironmentUse(tool_environment(call, cwd, variables), "exclusive")
         return EnvironmentUse(tool_environment(call, cwd, variables), "use") if subcommand == "run" else None
     if call.name in ("virtualenv", "venv"):
-        directory = next((word for word in call.args if not word.startswith("-")), None)
+        directory = created_directory(call.args)
         return EnvironmentUse(os.path.join(cwd, directory), "exclusive") if directory else None
     if call.name in ("conda", "mamba", "micromamba"):
         named = option_values(rest, "-p", "--prefix") or option_values(rest, "-n", "--name")
@@ -64,8 +84,7 @@ def uv_environment_use(call, subcommand, rest, cwd, variables, paths):
             return EnvironmentUse(uv_pip_target(rest, cwd, variables, paths), "exclusive")
         return None
     if subcommand == "venv":
-        directory = next((word for word in rest if not word.startswith("-")), ".venv")
-        return EnvironmentUse(os.path.join(cwd, directory), "exclusive")
+        return EnvironmentUse(os.path.join(cwd, created_directory(rest) or ".venv"), "exclusive")
     if subcommand not in ("sync", "run", "add", "remove"):
         return None
     options = split_run_options("uv", rest)[0] if subcommand == "run" else rest
