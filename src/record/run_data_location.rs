@@ -119,6 +119,6 @@ mod tests {
         }
         let file = cache.path().join("file");
         fs_err::write(&file, "").unwrap();
-        assert!(remember_run_data_dir(project.path(), Path::new("/elsewhere"), &file).is_err());
+        assert!(remember_run_data_dir(project.path(), Path::new("/other"), &file).is_err());
     }
 }

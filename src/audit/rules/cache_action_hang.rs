@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved. GitHub has retired versions 1 and 2: a job that uses them fails as soon as it starts.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "On GitHub, use version 5, which runs on Node 24; elsewhere use version 4, unless the runner has Node 24. Severity high for versions 1 and 2 on GitHub. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
+    advice: "On GitHub, use version 5, which runs on Node 24; on other forges use version 4, unless the runner has Node 24. Severity high for versions 1 and 2 on GitHub. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,

@@ -77,7 +77,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let is_exempt = ["--locked", "--frozen", "--no-project", "--isolated", "--no-sync", "--script"]
                 .iter()
                 .any(|flag| command.has_word(flag));
-            // Elsewhere than in the root, uv reads another lock file.
+            // Outside the root, uv reads another lock file.
             let is_in_root = !["--directory", "--project"].iter().any(|flag| command.has_word(flag))
                 && step.node.get("working-directory").is_none()
                 && !step.commands.iter().any(|other| other.program_name() == "cd");

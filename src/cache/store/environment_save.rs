@@ -75,7 +75,7 @@ impl Store {
         self.save_scanned_environment(spec, &environment, &HashSet::new())
     }
 
-    /// Saves a scanned environment. `saved_elsewhere` are paths that another entry contains, such as bytecode.
+    /// Saves a scanned environment. `paths_of_other_entries` are saved with another entry, such as bytecode.
     ///
     /// # Errors
     /// The reason why it is not saved.
@@ -83,9 +83,9 @@ impl Store {
         &self,
         spec: &EnvironmentSpec,
         environment: &ScannedEnvironment,
-        saved_elsewhere: &HashSet<String>,
+        paths_of_other_entries: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
-        self.save_environment_if_changed(spec, environment, saved_elsewhere)
+        self.save_environment_if_changed(spec, environment, paths_of_other_entries)
             .map_err(|error| error.for_name(spec.display_name()))
     }
 
@@ -93,10 +93,10 @@ impl Store {
         &self,
         spec: &EnvironmentSpec,
         environment: &ScannedEnvironment,
-        saved_elsewhere: &HashSet<String>,
+        paths_of_other_entries: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveError> {
         check_reusable(spec)?;
-        let (layout, loose_files) = split_environment_files(spec, environment, saved_elsewhere)?;
+        let (layout, loose_files) = split_environment_files(spec, environment, paths_of_other_entries)?;
         let newest = self.latest_version(EntryKind::Environment, &spec.key);
         if newest
             .as_ref()
@@ -153,12 +153,12 @@ fn check_reusable(spec: &EnvironmentSpec) -> Result<(), SaveError> {
 fn split_environment_files(
     spec: &EnvironmentSpec,
     environment: &ScannedEnvironment,
-    saved_elsewhere: &HashSet<String>,
+    paths_of_other_entries: &HashSet<String>,
 ) -> Result<(EnvironmentLayout, HashSet<String>), SaveError> {
     let (contents, wheels) = (&environment.contents, &environment.wheels);
     let mut layout = EnvironmentLayout::new(&spec.path, &spec.python, &contents.site_packages);
     let mut loose_files: HashSet<String> =
-        contents.files.keys().filter(|path| !saved_elsewhere.contains(*path)).cloned().collect();
+        contents.files.keys().filter(|path| !paths_of_other_entries.contains(*path)).cloned().collect();
     for wheel in wheels {
         let files: Vec<(String, &TreeNode)> = wheel
             .listing

@@ -147,7 +147,7 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
     assert_eq!(refused(environment_spec(&fixture, "")), "pipe is not a regular file");
     std::fs::remove_file(venv.join("pipe")).unwrap();
-    std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
+    std::fs::rename(fixture.installed(""), venv.join("moved")).unwrap();
     assert_eq!(refused(environment_spec(&fixture, "")), "it has no site-packages");
     fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();
     assert_eq!(refused(environment_spec(&fixture, "")), "it was not created by uv");
@@ -247,8 +247,8 @@ fn an_environment_is_pruned_before_its_wheels() {
 #[test]
 fn a_store_on_another_file_system_stores_environments() {
     let mut fixture = Fixture::new();
-    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
-    fixture.options.dir = Some(elsewhere.path().join("store"));
+    let Ok(shared_memory) = tempfile::tempdir_in("/dev/shm") else { return };
+    fixture.options.dir = Some(shared_memory.path().join("store"));
     let store = filled_store(&fixture);
     let entry = entries(&store, EntryKind::Environment).remove(0);
     assert!(entry.listing.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");

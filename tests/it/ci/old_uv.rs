@@ -20,10 +20,10 @@ fn locked_packages_are_saved_from_a_uv_without_digests() {
     let nox = old.join("bin/nox").display().to_string();
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
-    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
+    let remote_dir = fixture.project.outer_dir().join("remote").display().to_string();
     let run = |name: &'static str, more: &[&str]| {
         let machine = Machine { fixture: &fixture, name };
-        let (ran, cache) = machine.ci(&[&["--remote", &elsewhere], more].concat(), &[("NOXIDE_NOX", &nox)]);
+        let (ran, cache) = machine.ci(&[&["--remote", &remote_dir], more].concat(), &[("NOXIDE_NOX", &nox)]);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
         (ran.text, cache)
     };

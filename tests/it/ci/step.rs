@@ -56,8 +56,8 @@ pub(super) fn names(value: &Value) -> Vec<&str> {
 fn one_step_restores_runs_saves_and_collects() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
-    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
-    let remote = ["--remote", elsewhere.as_str()];
+    let remote_dir = fixture.project.outer_dir().join("remote").display().to_string();
+    let remote = ["--remote", remote_dir.as_str()];
     let first = Machine { fixture: &fixture, name: "first-machine" };
     let (ran, cache) = first.ci(&remote, &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
@@ -74,7 +74,7 @@ fn one_step_restores_runs_saves_and_collects() {
 
     // Another machine runs one session: it downloads only its packages and uploads nothing.
     let second = Machine { fixture: &fixture, name: "second-machine" };
-    let (ran, cache) = second.ci(&["--remote", &elsewhere, "-s", "one"], &[]);
+    let (ran, cache) = second.ci(&["--remote", &remote_dir, "-s", "one"], &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     assert_eq!(names(&cache["downloaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
     assert_eq!((&cache["uploaded"]["bytes"], &cache["saved"]), (&0.into(), &0.into()), "{cache:#}");
@@ -141,7 +141,7 @@ fn coverage_is_held_to_its_floor() {
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "75"], &[]);
     assert!(ran.exit == Some(0) && ran.stdout.contains("coverage: 75.00 % (slipcover, 1 data file)"), "{ran:?}");
     assert!(fixture.project.read("noxide-ci/coverage.json").contains("percent_covered"));
-    let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
+    let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "other"], &[]);
     assert!(ran.exit == Some(1) && ran.stdout.contains("below the required 76 %"), "{ran:?}");
 }
 
@@ -159,8 +159,8 @@ fn environments_bytecode_and_directories_go_with_the_packages() {
     };
     write(STATES);
     fixture.project.write("noxide.toml", format!("[cache]\ndirectories = [{:?}]\n", directory.display().to_string()));
-    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
-    let remote = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--output", "stream"];
+    let remote_dir = fixture.project.outer_dir().join("remote").display().to_string();
+    let remote = ["--remote", remote_dir.as_str(), "--max-age", "1h", "--output", "stream"];
     let run = |name: &'static str, arguments: &[&str]| {
         std::fs::remove_dir_all(&directory).ok();
         let machine = Machine { fixture: &fixture, name };
@@ -226,8 +226,8 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
         .replace("TOOL", "'tool/file'")
         .replace("session.log(", "__import__('time').sleep(0.3)\n    session.log(");
     fixture.project.write("noxfile.py", &noxfile);
-    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
-    let flags = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--events", "events.jsonl"];
+    let remote_dir = fixture.project.outer_dir().join("remote").display().to_string();
+    let flags = ["--remote", remote_dir.as_str(), "--max-age", "1h", "--events", "events.jsonl"];
     let forge = [("CI", "true"), ("GITHUB_REPOSITORY", "org/repo")];
     let other = fixture.project.outer_dir().join("other");
     let run = |name: &'static str, root: &Path| {
@@ -267,10 +267,10 @@ fn without_install_arguments_a_session_restores_the_packages_it_held() {
         @nox.session\ndef vague(session):\n    session.install(*WORDS)\n    session.run('python', '-c', 'import beta')\n\
         @nox.session\ndef clear(session):\n    session.install('alpha', 'many')\n";
     fixture.project.write("noxfile.py", noxfile);
-    let elsewhere = fixture.project.outer_dir().join("elsewhere").display().to_string();
+    let remote_dir = fixture.project.outer_dir().join("remote").display().to_string();
     let run = |name: &'static str, more: &[&str]| {
         let machine = Machine { fixture: &fixture, name };
-        let (ran, cache) = machine.ci(&[&["--remote", &elsewhere, "--locked"], more].concat(), &[]);
+        let (ran, cache) = machine.ci(&[&["--remote", &remote_dir, "--locked"], more].concat(), &[]);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
         (ran, cache)
     };

@@ -297,7 +297,7 @@ fn flag_over_variable_over_file_over_default() {
         flaky: Some(FlakyMode::Pass),
         trace: Some(TraceMode::Never),
         output: Some(OutputStyle::Quiet),
-        logs: Some("elsewhere".into()),
+        logs: Some("other".into()),
         log_name: Some("{session}".to_owned()),
         nox: Some("/opt/nox".into()),
         cache: Some(CacheMode::Off),

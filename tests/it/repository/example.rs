@@ -73,7 +73,7 @@ fn the_readme_locates_the_workflow_lines() {
 fn sessions_use_the_python_that_runs_nox() {
     let noxfile = lines("noxfile.py").join("\n");
     assert!(noxfile.contains(r#"f"{sys.version_info.major}.{sys.version_info.minor}""#));
-    assert!(!noxfile.contains("3.11"), "a fixed version would skip every session elsewhere, and return 0");
+    assert!(!noxfile.contains("3.11"), "a fixed version would skip every session on other machines, and return 0");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
     RunningNoxide::from_command(project, command).finish()
 }
 
-fn recorded_elsewhere(project: &Project) -> bool {
+fn recorded_below_temp_dir(project: &Project) -> bool {
     let entries = walkdir::WalkDir::new(project.outer_dir().join("tmp")).into_iter().flatten();
     let stores = entries.filter_map(|entry| RunStore::open_existing(entry.into_path()));
     stores.flat_map(|store| store.newest_records(1)).any(|record| record.exit_code == Some(0))
@@ -80,7 +80,7 @@ fn a_full_disk_fails_no_session() {
     let result = with_tmp(&project, &["-j2"]);
     assert_eq!(result.code(), 0, "{}", result.text);
     assert!(result.text.contains("2 passed"), "{}", result.text);
-    assert!(result.text.contains("warning: ") || recorded_elsewhere(&project), "{}", result.text);
+    assert!(result.text.contains("warning: ") || recorded_below_temp_dir(&project), "{}", result.text);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_run_works_in_a_read_only_tree() {
     fs_err::write(&dir, "in the way").unwrap();
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
-    assert!(result.text.contains("records are written to ") && recorded_elsewhere(&project), "{}", result.text);
+    assert!(result.text.contains("records are written to ") && recorded_below_temp_dir(&project), "{}", result.text);
     std::fs::remove_file(&dir).unwrap();
     std::fs::remove_dir_all(project.outer_dir().join("tmp")).unwrap();
     let Some(_mounted) = Mounted::new(&dir, "10m") else { return };
@@ -100,7 +100,7 @@ fn a_run_works_in_a_read_only_tree() {
     assert!(mount(&["-o", "remount,ro"], &dir));
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
-    assert!(result.text.contains("records are written to ") && recorded_elsewhere(&project), "{}", result.text);
+    assert!(result.text.contains("records are written to ") && recorded_below_temp_dir(&project), "{}", result.text);
 }
 
 #[test]

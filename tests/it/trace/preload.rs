@@ -55,7 +55,7 @@ tell("open", b"made.txt", os.O_RDWR | os.O_CREAT, 0o640)
 print(oct(os.stat("made.txt").st_mode))
 os.close(os.open(".", os.O_RDWR | os.O_TMPFILE, 0o600))
 
-# What leads elsewhere while it is there, and not any more when the notes are read.
+# A link that exists only until the notes are read.
 os.symlink("data/3", "by-the-way")
 P("by-the-way").read_bytes()
 os.remove("by-the-way")

@@ -21,7 +21,7 @@ class RunningSession:
         self.partial_line = b""  # the end of what was read from the pipe, not yet a whole message
         self.result = None  # its last message, with status and reason
         self.nox_report = None  # path of the report of its own nox process, and its name there
-        self.started = False  # noxide was told its process
+        self.started = False  # whether noxide knows its process
         self.pipe_ended = False
         self.started_at = time.monotonic()
 
