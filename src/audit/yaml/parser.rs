@@ -14,8 +14,9 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// Largest number of nodes, with aliases expanded.
 pub(crate) const MAX_NODES: usize = 200_000;
 
-/// Largest file, and largest number of its lines, that are joined with the line above.
+/// Largest file in which lines are joined with the line above.
 const MAX_JOINED_BYTES: usize = 256 << 10;
+/// Largest number of lines joined in one file.
 const MAX_JOINED_LINES: usize = 200;
 
 /// Error of parsing a YAML document, with the byte offset of its cause.
@@ -405,7 +406,8 @@ mod tests {
             let head: String = text.chars().take(30).collect();
             assert!(error.to_string().contains(expected), "{head:?}: {error}");
             assert!(error.byte_offset() <= text.len());
-            assert!(start.elapsed() < Duration::from_secs(1), "{head:?} took {:?}", start.elapsed());
+            // More than linear time would take minutes; a busy machine takes seconds.
+            assert!(start.elapsed() < Duration::from_secs(60), "{head:?} took {:?}", start.elapsed());
         }
     }
 

@@ -118,7 +118,7 @@ fn a_slow_or_silent_server_costs_at_most_the_retry_budget() {
         let started_at = Instant::now();
         let error = error_of(backend.get_range("a", 0..9)) + &error_of(backend.get_range("a", 0..9));
         assert!(error.contains("gave up after waiting 3 s in total"), "{error}");
-        assert!(started_at.elapsed() < Duration::from_secs(10), "{:?}", started_at.elapsed());
+        assert!(started_at.elapsed() < Duration::from_secs(60), "{:?}", started_at.elapsed());
     }
 }
 

@@ -113,7 +113,7 @@ fn a_grandchild_that_keeps_output_open_delays_nothing() {
     );
     let since = Instant::now();
     assert_eq!(started.finished().status, NoxStatus::Success);
-    assert!(since.elapsed() < Duration::from_secs(20));
+    assert!(since.elapsed() < Duration::from_secs(120));
     let log = started.log();
     let left = log.split("left ").nth(1).unwrap().lines().next().unwrap();
     assert!(std::path::Path::new(&format!("/proc/{left}")).exists());
