@@ -155,7 +155,7 @@ fn detect_step_cache(
 }
 
 /// Whether this version of setup-uv caches by default on GitHub-hosted runners: from version 5 on, and from version 10
-/// on only in runs that nothing privileged starts.
+/// on not if the job runs only for tags or the workflow only for privileged events.
 fn has_automatic_cache(major: Option<u32>, (workflow, job): (&Workflow, &WorkflowJob)) -> bool {
     let condition = job.condition.as_ref().map(|text| text.value.as_str());
     let is_privileged = is_tag_only(condition) || workflow.triggers.has_privileged_events_only();

@@ -100,13 +100,13 @@ impl JobView<'_> {
         labels.flat_map(|label| axis_values(&label.value).unwrap_or_else(|| vec![label.value.clone()])).collect()
     }
 
-    /// Whether the job is certain to run on a self-hosted runner: other labels of GitHub's may be those of larger hosted
-    /// ones.
+    /// Whether the job is certain to run on a self-hosted runner. On GitHub only the label `self-hosted` shows that; any
+    /// other may be that of a larger GitHub-hosted runner.
     pub(crate) fn is_certainly_self_hosted(&self) -> bool {
         self.workflow.dialect != Dialect::Github || self.job.runs_on.iter().any(|label| label.value == "self-hosted")
     }
 
-    /// Whether the job's jobs of the matrix have different runners.
+    /// Whether the jobs of the matrix run on different runners.
     pub(crate) fn has_several_platforms(&self) -> bool {
         let labels = self.runner_labels();
         self.job.runs_on.iter().any(|label| label.value.contains("${{"))

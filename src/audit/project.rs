@@ -407,8 +407,8 @@ impl<'a> JobView<'a> {
         sets_variables.then(|| "a step between the sessions sets environment variables".to_owned())
     }
 
-    /// Whether the job does not run on a GitHub-hosted runner, as far as its labels tell; false for a composite action,
-    /// whose jobs may run anywhere.
+    /// Whether the job does not run on a GitHub-hosted runner. On GitHub this is false for a job without `runs-on`, such as
+    /// that of a composite action; on other forges it is always true.
     pub(crate) fn is_self_hosted(&self) -> bool {
         let is_unknown = self.job.runs_on.is_empty() && self.job.node.get("runs-on").is_none();
         self.workflow.dialect != Dialect::Github || (!is_unknown && !self.job.is_github_hosted())

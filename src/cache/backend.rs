@@ -14,6 +14,9 @@ pub enum BackendError {
     /// The server refused the request, because of a token, a scope or a quota.
     #[error("refused: {0}")]
     Refused(String),
+    /// The key has characters, a length or parts that backends do not accept.
+    #[error("`{0}` is not a valid key")]
+    InvalidKey(String),
     /// The response does not match the protocol.
     #[error("unexpected response: {0}")]
     UnexpectedResponse(String),
@@ -93,11 +96,7 @@ pub(crate) fn is_valid_key(key: &str) -> bool {
 /// # Errors
 /// If the key is not valid.
 pub(super) fn validate_key(key: &str) -> Result<(), BackendError> {
-    if is_valid_key(key) {
-        Ok(())
-    } else {
-        Err(BackendError::UnexpectedResponse(format!("`{key}` is not a valid key")))
-    }
+    if is_valid_key(key) { Ok(()) } else { Err(BackendError::InvalidKey(key.to_owned())) }
 }
 
 /// Replaces characters that are not allowed in a part of a key.

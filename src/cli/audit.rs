@@ -85,7 +85,7 @@ pub struct AuditArgs {
     /// Apply safe fixes, which do not change which sessions run or what they do
     #[arg(long, help_heading = "Fixes")]
     pub fix: bool,
-    /// With --fix or --diff: include unsafe fixes, such as merging jobs
+    /// With --fix or --diff: include unsafe fixes, such as adding a cache step or a timeout
     #[arg(long, help_heading = "Fixes")]
     pub unsafe_fixes: bool,
     /// Print the fixes as a diff instead of applying them
@@ -167,7 +167,7 @@ fn unknown_rule(name: &str) -> CliError {
     CliError::UnknownRule { name: name.to_owned(), hint: rules::suggest_rule(name) }
 }
 
-/// Reads from the records of runs for which sessions restoring packages took longer than it saved.
+/// Returns the sessions for which restoring packages took longer than it saved, according to the records.
 fn load_cache_losses(root: &Path) -> BTreeMap<String, String> {
     let store = RunStore::open_existing(last_run_data_dir(root));
     let records = store.map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();

@@ -70,7 +70,7 @@ pub(super) enum CliError {
     /// The starter workflow cannot be written.
     #[error(transparent)]
     StarterWorkflow(#[from] StarterWorkflowError),
-    /// No audit rule has that number or name.
+    /// No audit rule has that ID or name.
     #[error("unknown rule `{name}`")]
     UnknownRule {
         /// The name.
@@ -233,7 +233,7 @@ impl CliError {
                 "set `relative_files = true` in [tool.coverage.run] if runners have different directories"
             }
             Self::BenchCommand(_) => "continue after failures with --ignore-failure",
-            Self::LockFile(_) => "create one with `uv lock`, or restore everything with --all",
+            Self::LockFile(_) => "create uv.lock again with `uv lock`, or restore everything with --all",
             Self::Constraints(ConstraintsError::NoLockFile(_)) => "create one with `uv lock`, or run without --locked",
             Self::Constraints(ConstraintsError::UvNotFound) | Self::UvCache(UvCacheError::NotFound) => "install uv",
             Self::Graph(_) => "remove one of these dependencies between sessions",

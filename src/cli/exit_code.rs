@@ -22,7 +22,7 @@ const MEANINGS: [(ExitCode, &str, &str); 5] = [
     ),
     (
         ExitCode::ENVIRONMENT,
-        "nox, the noxfile or the system cannot be used",
+        "nox, uv, the noxfile, a file or a server cannot be used",
         "something that noxide needs cannot be used: no nox or uv, a noxfile that does not load (its traceback is printed, reduced to \
          your own frames), a kernel without tracing, or a file or server that cannot be read or written",
     ),

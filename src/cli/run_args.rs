@@ -85,7 +85,7 @@ impl RunArgs {
             leak_timeout: execution.leak_timeout,
             load_timeout: self.host.load_timeout,
             retries: execution.retries,
-            flaky: execution.flaky,
+            flaky_result: execution.flaky_result,
             trace: execution.trace,
             output: self.output.output,
             logs: self.output.logs.clone(),
@@ -101,7 +101,7 @@ impl RunArgs {
 /// Sessions of the last run to rerun.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RerunFilter {
-    /// Sessions that failed, were aborted or cancelled.
+    /// Sessions that neither passed nor were skipped.
     Failed,
 }
 
@@ -116,7 +116,7 @@ pub struct ExecutionArgs {
     #[arg(long, overrides_with_all = ["fail_fast", "stop_on_first_error", "no_stop_on_first_error"])]
     pub keep_going: bool,
     /// Start no session after a failure: wait lets running sessions finish, kill ends them [HOW defaults to wait]
-    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
     #[arg(hide_possible_values = true, value_parser = choice_parser::<FailFast>())]
     #[arg(overrides_with_all = ["keep_going", "stop_on_first_error", "no_stop_on_first_error"])]
     pub fail_fast: Option<FailFast>,
@@ -139,10 +139,10 @@ pub struct ExecutionArgs {
     /// Retry failed sessions up to N times [default: 0] [env: NOXIDE_RETRIES]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub retries: Option<u32>,
-    /// Count a session that passes on retry as pass or fail [default: pass] [env: NOXIDE_FLAKY]
-    #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = choice_parser::<FlakyMode>())]
-    pub flaky: Option<FlakyMode>,
-    /// Trace sessions for conflicts: `auto` traces those that are new or have changed, `always` traces all, `never` traces none and ignores learned conflicts [default: auto] [env: NOXIDE_TRACE]
+    /// Count a session that passes on retry as pass or fail [default: pass] [env: NOXIDE_FLAKY_RESULT]
+    #[arg(long, value_name = "RESULT", hide_possible_values = true, value_parser = choice_parser::<FlakyMode>())]
+    pub flaky_result: Option<FlakyMode>,
+    /// Trace sessions for conflicts: `auto` traces those that are new, have changed or did not pass, `always` traces all, `never` traces none and ignores learned conflicts [default: auto] [env: NOXIDE_TRACE]
     #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = choice_parser::<TraceMode>(), hide_short_help = true)]
     pub trace: Option<TraceMode>,
     /// Show the plan without running it

@@ -37,7 +37,7 @@ pub(super) fn last_run_data_dir(root: &Path) -> PathBuf {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Environments")]
 pub struct HostArgs {
-    /// Use this nox [default: that of .venv, then of PATH, then the one beside noxide] [env: NOXIDE_NOX]
+    /// Use this nox [default: from .venv, PATH or noxide's environment, then python -m nox, else a private one] [env: NOXIDE_NOX]
     #[arg(long, value_name = "PATH")]
     pub(crate) nox: Option<PathBuf>,
     /// Stop if the noxfile takes longer to load [default: 1m] [env: NOXIDE_LOAD_TIMEOUT]

@@ -78,7 +78,7 @@ pub enum ValueParseError {
 /// Number of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobCount {
-    /// As many as the machine has CPUs.
+    /// As many as there are CPUs that noxide may use.
     Auto,
     /// A fixed number.
     Count(NonZeroUsize),

@@ -36,8 +36,8 @@ pub struct SettingsFlags {
     pub load_timeout: Option<Duration>,
     /// `--retries`.
     pub retries: Option<u32>,
-    /// `--flaky`.
-    pub flaky: Option<FlakyMode>,
+    /// `--flaky-result`.
+    pub flaky_result: Option<FlakyMode>,
     /// `--trace`.
     pub trace: Option<TraceMode>,
     /// `--output`.
@@ -114,13 +114,13 @@ pub struct Settings {
     /// Time to wait for processes left running.
     pub leak_timeout: Setting<Duration>,
     /// Time between signals.
-    pub grace: Setting<Duration>,
+    pub grace_period: Setting<Duration>,
     /// Time limit for loading the noxfile.
     pub load_timeout: Setting<Duration>,
     /// Retries.
     pub retries: Setting<RetryPolicy>,
     /// Result of a session that passes on retry.
-    pub flaky: Setting<FlakyMode>,
+    pub flaky_result: Setting<FlakyMode>,
     /// When sessions are traced.
     pub trace: Setting<TraceMode>,
     /// How session output is shown.
@@ -177,7 +177,13 @@ impl Settings {
                 file.leak_timeout.clone(),
                 default.leak_timeout,
             ),
-            grace: resolver.resolve_setting("grace", None, parse_duration, file.grace.clone(), default.grace_period),
+            grace_period: resolver.resolve_setting(
+                "grace-period",
+                None,
+                parse_duration,
+                file.grace_period.clone(),
+                default.grace_period,
+            ),
             load_timeout: resolver.resolve_setting(
                 "load-timeout",
                 flags.load_timeout,
@@ -186,7 +192,13 @@ impl Settings {
                 default.load_timeout,
             ),
             retries: resolver.resolve_retries(flags.retries, file.retries.clone()),
-            flaky: resolver.resolve_setting("flaky", flags.flaky, parse_choice, file.flaky.clone(), default.flaky_mode),
+            flaky_result: resolver.resolve_setting(
+                "flaky-result",
+                flags.flaky_result,
+                parse_choice,
+                file.flaky_result.clone(),
+                default.flaky_mode,
+            ),
             trace: resolver.resolve_setting("trace", flags.trace, parse_choice, file.trace.clone(), default.trace_mode),
             output: resolver.resolve_setting(
                 "output",
@@ -259,10 +271,10 @@ impl Settings {
             timeout: self.timeout.value,
             idle_timeout: self.idle_timeout.value,
             leak_timeout: self.leak_timeout.value,
-            grace_period: self.grace.value,
+            grace_period: self.grace_period.value,
             load_timeout: self.load_timeout.value,
             retries: self.retries.value,
-            flaky_mode: self.flaky.value,
+            flaky_mode: self.flaky_result.value,
             output_style: self.output.value,
             keep_runs: self.keep_runs.value,
             secret_patterns: plain_values(&self.file.secrets),

@@ -44,7 +44,7 @@ pub struct SettingsFile {
     pub leak_timeout: Option<LocatedValue<Duration>>,
     /// Time between SIGINT and SIGTERM, and between SIGTERM and SIGKILL, when a session is ended.
     #[schemars(with = "DurationSchema", extend("default" = "10s"))]
-    pub grace: Option<LocatedValue<Duration>>,
+    pub grace_period: Option<LocatedValue<Duration>>,
     /// Time limit for loading the noxfile.
     #[schemars(with = "DurationSchema", extend("default" = "1m"))]
     pub load_timeout: Option<LocatedValue<Duration>>,
@@ -53,7 +53,7 @@ pub struct SettingsFile {
     pub retries: Option<LocatedValue<RetryPolicy>>,
     /// Result of a session that passes on retry.
     #[schemars(with = "ChoiceSchema<FlakyMode>", extend("default" = "pass"))]
-    pub flaky: Option<LocatedValue<FlakyMode>>,
+    pub flaky_result: Option<LocatedValue<FlakyMode>>,
     /// When sessions are traced for conflicts: those that are not known yet, all, or none.
     #[schemars(with = "ChoiceSchema<TraceMode>", extend("default" = "auto"))]
     pub trace: Option<LocatedValue<TraceMode>>,
@@ -179,10 +179,10 @@ impl SettingsFile {
                 key @ "timeout" => file.timeout = reader.read_duration(key, node),
                 key @ "idle-timeout" => file.idle_timeout = reader.read_duration(key, node),
                 key @ "leak-timeout" => file.leak_timeout = reader.read_duration(key, node),
-                key @ "grace" => file.grace = reader.read_duration(key, node),
+                key @ "grace-period" => file.grace_period = reader.read_duration(key, node),
                 key @ "load-timeout" => file.load_timeout = reader.read_duration(key, node),
                 key @ "retries" => file.retries = reader.read_retries(key, node, &schema_keys::<RetriesSchema>()),
-                key @ "flaky" => file.flaky = reader.read_choice(key, node),
+                key @ "flaky-result" => file.flaky_result = reader.read_choice(key, node),
                 key @ "trace" => file.trace = reader.read_choice(key, node),
                 key @ "output" => file.output = reader.read_choice(key, node),
                 key @ "keep-runs" => file.keep_runs = reader.read_positive(key, node),

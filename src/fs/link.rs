@@ -28,7 +28,8 @@ impl LinkMode {
     }
 }
 
-/// Places files of one directory tree into another; the first file determines the mode for all that follow.
+/// Places files of one directory tree into another; a mode that fails is not tried for
+/// later files, except if only that file has too many links.
 #[derive(Debug)]
 pub struct FileLinker {
     mode: AtomicU8,

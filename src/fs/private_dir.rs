@@ -37,8 +37,8 @@ pub(crate) fn is_private_dir(path: &Path) -> bool {
     metadata.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0)
 }
 
-/// Returns whether another user may have created what is at `path`: it is, or is below, a link or another user's file in
-/// a directory in which everyone can create files.
+/// Returns whether another user may have created what is at `path`: a component of the path lies in a directory in which
+/// everyone can create files, and is not a directory of this user.
 pub(crate) fn may_belong_to_others(path: &Path) -> bool {
     path.ancestors().any(|dir| {
         let parent = dir.parent().and_then(|parent| std::fs::metadata(parent).ok());

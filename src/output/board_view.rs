@@ -7,10 +7,10 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 use super::cache_progress;
 use super::remaining_time::estimate_remaining;
 use super::run_state::{SessionStatus, SessionView};
-use super::run_summary::describe_interrupt;
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::project::SessionName;
+use crate::record::describe_interrupt;
 use crate::text::format_whole_seconds;
 
 /// Narrower rows have only a name and a time.

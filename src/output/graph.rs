@@ -11,7 +11,7 @@ use super::{ListedSession, OutputTheme};
 use crate::project::SessionName;
 use crate::text::format_duration;
 
-/// Renders the graph for people: each session with its needs, and the critical path.
+/// Renders the graph for people: each session with its needs, and the longest chain.
 pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) -> String {
     let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
     let name_width =
@@ -47,16 +47,16 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) 
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    if let Some((chain, ms)) = critical_path(sessions) {
+    if let Some((chain, ms)) = find_longest_chain(sessions) {
         let chain: Vec<String> = chain.into_iter().map(ToString::to_string).collect();
         let arrow = theme.pick_glyph(" → ", " -> ");
-        text.push_str(&format!("\ncritical path: {} (~{})\n", chain.join(arrow), format_duration(ms)));
+        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), format_duration(ms)));
     }
     text
 }
 
 /// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are omitted.
-fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&SessionName>, u64)> {
+fn find_longest_chain(sessions: &[ListedSession]) -> Option<(Vec<&SessionName>, u64)> {
     let index: HashMap<_, _> =
         sessions.iter().enumerate().map(|(session, listed)| (&listed.spec.name, session)).collect();
     let needs =
@@ -212,7 +212,7 @@ fn escape_mermaid_text(text: &str) -> String {
     quoted
 }
 
-/// Renders the graph as JSON: sessions, needs as edges, shared locks, the critical path.
+/// Renders the graph as JSON: sessions, needs as edges, shared locks, the longest chain.
 pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
     let name = |session: usize| sessions[session].spec.name.as_str();
     let needs: Vec<Value> = sessions
@@ -229,8 +229,8 @@ pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
         .into_iter()
         .map(|(lock, holders)| json!({ "lock": lock, "sessions": holders.into_iter().map(name).collect::<Vec<_>>() }))
         .collect();
-    let chain = critical_path(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual_ms": usual }));
-    json!({ "version": 2, "sessions": sessions, "needs": needs, "locks": locks, "critical_path": chain })
+    let chain = find_longest_chain(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual_ms": usual }));
+    json!({ "version": 2, "sessions": sessions, "needs": needs, "locks": locks, "longest_chain": chain })
 }
 
 #[cfg(test)]
@@ -286,7 +286,7 @@ pub(crate) mod tests {
         deploy                            ← build "x" (notify)
         build "x"
 
-        critical path: lint → tests-3.12(db='pg', n=1) → coverage_report (~45.4s)
+        longest chain: lint → tests-3.12(db='pg', n=1) → coverage_report (~45.4s)
         "#);
         insta::assert_snapshot!(render_graph_dot(&sessions()), @r#"
         digraph noxide {
@@ -325,15 +325,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn json_has_edges_locks_and_the_critical_path() {
+    fn json_has_edges_locks_and_the_longest_chain() {
         let value = render_graph_json(&sessions());
         assert_eq!(value["needs"].as_array().map(Vec::len), Some(4));
         assert_eq!(value["locks"], json!([{ "lock": "db", "sessions": [TESTS, "benchmark"] }]));
         assert_eq!(
-            value["critical_path"],
+            value["longest_chain"],
             json!({ "sessions": ["lint", TESTS, "coverage_report"], "usual_ms": 45_400 })
         );
-        assert!(render_graph_json(&[])["critical_path"].is_null());
+        assert!(render_graph_json(&[])["longest_chain"].is_null());
     }
 
     #[test]
@@ -346,10 +346,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_cycle_has_no_critical_path() {
+    fn a_cycle_has_no_longest_chain() {
         let listed = |spec| ListedSession { spec, selected: true, tags: Vec::new(), python: None };
         let cycle = [listed(session_spec_with_usual("a", 5, &["b"])), listed(session_spec_with_usual("b", 5, &["a"]))];
-        assert!(critical_path(&cycle).is_none());
-        assert!(critical_path(&[listed(session_spec("a"))]).is_none(), "it has no usual time");
+        assert!(find_longest_chain(&cycle).is_none());
+        assert!(find_longest_chain(&[listed(session_spec("a"))]).is_none(), "it has no usual time");
     }
 }

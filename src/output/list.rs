@@ -125,7 +125,7 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
 pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
     let mut limits: Vec<String> =
         spec.locks.iter().map(|lock| format!("lock {lock}{}", lock_origin(spec, lock))).collect();
-    limits.extend(spec.lock_details.shared.iter().map(|lock| format!("shared lock {lock}{}", lock_origin(spec, lock))));
+    limits.extend(spec.lock_details.shared.iter().map(|lock| format!("read lock {lock}{}", lock_origin(spec, lock))));
     limits.extend(spec.lock_details.during_commands.iter().map(|lock| match spec.lock_details.origins.get(lock) {
         Some(LockOrigin::Command { command }) => format!("lock {lock} during {command}"),
         _ => format!("lock {lock}"),

@@ -47,7 +47,7 @@ impl LineSplitter {
         Ok(())
     }
 
-    /// Passes the incomplete last line to `line`, at the end of the stream.
+    /// Passes the incomplete last line to `on_line`, at the end of the stream.
     pub(crate) fn finish(&mut self, on_line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         if !self.partial_line.is_empty() {
             on_line(&self.partial_line)?;

@@ -184,7 +184,7 @@ impl RunPrinter {
             0 => "stopping the run".to_owned(),
             count => format!("stopping {}", pluralize(count, "running session")),
         };
-        let cause = run_summary::describe_interrupt(cause);
+        let cause = crate::record::describe_interrupt(cause);
         self.print_line(&self.options.theme.style_text(TextStyle::Warning, &format!("{cause}: {action}")))
     }
 

@@ -5,7 +5,7 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 use super::session_rows::{outcome_word, result_notes, shorten_middle};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
-use crate::record::{Outcome, SessionResult, SessionSpec};
+use crate::record::{Outcome, SessionResult, SessionSpec, describe_interrupt};
 use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
 /// Maximum width of the column of names; where the terminal does not limit rows, longer names exceed it.
@@ -73,19 +73,6 @@ pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Optio
         }
     }
     text + &theme.style_text(TextStyle::Warning, &cause)
-}
-
-/// Describes the cause of an interruption: `interrupted (Ctrl-C)` for `SIGINT`.
-pub(crate) fn describe_interrupt(cause: &str) -> String {
-    match cause {
-        "SIGINT" => "interrupted (Ctrl-C)".to_owned(),
-        "SIGTERM" => "terminated (SIGTERM)".to_owned(),
-        "SIGHUP" => "terminal closed (SIGHUP)".to_owned(),
-        "fail-fast" => "stopped at the first failure (fail-fast)".to_owned(),
-        "host-died" => "stopped because the process that loaded the noxfile ended".to_owned(),
-        "killed" => "noxide was killed".to_owned(),
-        other => format!("interrupted ({other})"),
-    }
 }
 
 /// Returns the speedup over running one by one, such as `1.5`; `None` if there is none.

@@ -18,7 +18,7 @@ pub struct Interpreter {
     /// ABI tag in the names of extension modules: `cpython-311-x86_64-linux-gnu`.
     pub abi: String,
     /// Tag in the names of bytecode files, such as `cpython-311`.
-    pub tag: String,
+    pub cache_tag: String,
     /// C library: `glibc-2.36`, `musl`, or empty if neither.
     pub libc: String,
     /// Values of the variables of environment markers.
@@ -73,7 +73,7 @@ free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
 executable = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 print(json.dumps({
     "executable": executable, "version": platform.python_version() + free,
-    "abi": sysconfig.get_config_var("SOABI") or "", "tag": sys.implementation.cache_tag or "", "libc": libc(),
+    "abi": sysconfig.get_config_var("SOABI") or "", "cache_tag": sys.implementation.cache_tag or "", "libc": libc(),
     "markers": {
         "implementation_name": sys.implementation.name,
         "implementation_version": version(sys.implementation.version),

@@ -103,7 +103,7 @@ impl SessionKeys {
     /// Returns the bytecode tag of a session's interpreter, such as `cpython-311`; empty if it is unknown.
     pub(super) fn bytecode_tag(&self, id: SessionId) -> String {
         let interpreter = self.key_inputs_of(id).and_then(|session| session.interpreter.as_ref());
-        interpreter.map(|interpreter| interpreter.tag.clone()).unwrap_or_default()
+        interpreter.map(|interpreter| interpreter.cache_tag.clone()).unwrap_or_default()
     }
 
     /// Computes one cache key for these sessions.
@@ -117,7 +117,7 @@ impl SessionKeys {
             os: first(|python| &python.markers.sys_platform),
             arch: first(|python| &python.markers.platform_machine),
             libc: first(|python| &python.libc),
-            pythons: interpreters.iter().map(|python| python.tag.clone()).collect(),
+            pythons: interpreters.iter().map(|python| python.cache_tag.clone()).collect(),
             tool: uv_version.map_or_else(|| "pip".to_owned(), |version| format!("uv{version}")),
         };
         let dependencies: Vec<DependencyInputs> = sessions.iter().map(|session| session.dependencies.clone()).collect();

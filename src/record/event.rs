@@ -81,7 +81,7 @@ pub enum EventKind {
     /// The run starts no more sessions: it was interrupted (Ctrl-C, SIGTERM, SIGHUP), a session failed (fail-fast), or
     /// the host process died.
     RunInterrupted {
-        /// Signal name such as `SIGINT`, or `fail-fast`, or `host`.
+        /// Signal name such as `SIGINT`, or `fail-fast`, or `host-died`.
         cause: String,
     },
     /// A notice that is not the outcome of a session (sessions load the noxfile again, the directory is
@@ -136,7 +136,7 @@ pub struct RunMetadata {
     pub sessions: Vec<SessionSpec>,
     /// Git commit that is checked out, if any.
     pub commit: Option<String>,
-    /// Tool versions: noxide, nox, python, and uv if known.
+    /// Versions of noxide, nox and the Python that runs nox.
     pub versions: Vec<(String, String)>,
     /// Shard of a larger run; `None` for a complete run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,10 +220,10 @@ pub enum NeedOrigin {
     },
 }
 
-/// Locks of a session that others may share, and the origins of all its locks.
+/// Locks that a session holds in shared mode, or only during commands, and the origins of all its locks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockDetails {
-    /// Names of locks that it shares with some sessions, but not with those that hold them.
+    /// Names of locks held in shared mode: sessions that hold the same lock in shared mode may run at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<String>,
     /// Names of locks that it holds only while a command runs.
@@ -306,10 +306,10 @@ pub struct AttemptResult {
 pub struct SessionResult {
     /// Name of the session.
     pub session: SessionName,
-    /// Outcome of the last attempt; `failed` if it passed but counts as failed because it is flaky; `aborted` if the
-    /// session never started.
+    /// Outcome of the last attempt; `failed` if it passed but counts as failed because it is flaky; `aborted` if it
+    /// never started, or if a session that it requires ran again and failed.
     pub outcome: Outcome,
-    /// Reason why it failed, was skipped or never started; empty if it passed.
+    /// Reason why it failed, was skipped or was aborted; empty if it passed.
     pub reason: String,
     /// Whether it passed after a failed attempt.
     pub flaky: bool,

@@ -154,7 +154,7 @@ fn worse_exit_code(one: u8, other: u8) -> u8 {
     }
 }
 
-/// Adds a session; of two with the same name the worse one is used.
+/// Adds a session. Of two with the same name, an unfinished one is used first, then a failed, a passed, a skipped one.
 fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &mut Vec<String>) {
     let rank = |session: &RecordedSession| match session.result.as_ref().map(|result| result.outcome) {
         None => 4,
@@ -165,7 +165,10 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
     match sessions.iter_mut().find(|known| known.spec.name == session.spec.name) {
         None => sessions.push(session),
         Some(known) => {
-            notices.push(format!("{} is in several records; the worst result counts", session.spec.name));
+            notices.push(format!(
+                "{} is in several records; unfinished counts before failed, passed and skipped",
+                session.spec.name
+            ));
             if rank(&session) > rank(known) {
                 *known = session;
             }

@@ -35,7 +35,7 @@ pub struct RunRecord {
     pub commit: Option<String>,
     /// Number of slots that sessions shared.
     pub slots: usize,
-    /// Tool versions: noxide, nox, python, uv.
+    /// Versions of noxide, nox and the Python that runs nox.
     pub versions: Vec<(String, String)>,
     /// Shard of a larger run; `None` if this is a complete run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,4 +241,17 @@ fn push_session_events(result: &SessionResult, wall: u64, events: &mut Vec<RunEv
     }
     let end = result.attempts.last().map_or(wall, |attempt| attempt.end);
     events.push(RunEvent { at: end, kind: EventKind::SessionFinished(result.clone()) });
+}
+
+/// Describes the cause of an interruption: `interrupted (Ctrl-C)` for `SIGINT`.
+pub(crate) fn describe_interrupt(cause: &str) -> String {
+    match cause {
+        "SIGINT" => "interrupted (Ctrl-C)".to_owned(),
+        "SIGTERM" => "terminated (SIGTERM)".to_owned(),
+        "SIGHUP" => "terminal closed (SIGHUP)".to_owned(),
+        "fail-fast" => "stopped at the first failure (fail-fast)".to_owned(),
+        "host-died" => "stopped because the process that loaded the noxfile ended".to_owned(),
+        "killed" => "noxide was killed".to_owned(),
+        other => format!("interrupted ({other})"),
+    }
 }

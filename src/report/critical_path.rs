@@ -61,7 +61,7 @@ impl WaitReason {
         match self {
             Self::First => "from the start".to_owned(),
             Self::Need { session: blocker } => format!("needs {blocker}"),
-            Self::Lock { session: blocker, lock } => format!("shares the lock {lock} with {blocker}"),
+            Self::Lock { session: blocker, lock } => format!("waited for the lock {lock}, held by {blocker}"),
             Self::Exclusive { session: blocker } => format!("cannot run at the same time as {blocker}"),
             Self::Slot { session: blocker } => format!("waited for the slot of {blocker}"),
         }

@@ -137,7 +137,7 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
         mark: if good { "✓" } else { "✗" },
         verdict: report.format_verdict(),
         verdict_class: if good { "good" } else { "bad" },
-        interrupted: run.interrupted.clone(),
+        interrupted: run.interrupted.as_deref().map(crate::record::describe_interrupt),
         header_items: header_items(report),
         summary_cards: summary_cards(report),
         notices: run.notices.clone(),
@@ -338,7 +338,7 @@ fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
     let bar = |(at, run): (usize, &super::run_history::PastRun)| {
         let good = run.exit == Some(0);
         let result = match run.exit {
-            Some(0) => "good".to_owned(),
+            Some(0) => "passed".to_owned(),
             Some(code) => format!("exit code {code}"),
             None => "killed".to_owned(),
         };

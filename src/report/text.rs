@@ -2,7 +2,7 @@
 
 use super::run_report::{RunReport, SessionReport};
 use super::table::TextTable;
-use crate::record::Outcome;
+use crate::record::{Outcome, describe_interrupt};
 use crate::text::{escape_markdown_cell, fenced_block, format_delta, format_duration, pluralize, to_single_line};
 
 /// End of a failed session's log.
@@ -48,7 +48,7 @@ fn format_run_identity(report: &RunReport) -> String {
     let run = &report.run;
     let mut parts = vec![format!("run {}", run.run_id), run.time.clone()];
     parts.extend(run.commit.as_ref().map(|commit| format!("commit {}", commit.get(..12).unwrap_or(commit))));
-    parts.extend(run.interrupted.as_ref().map(|cause| format!("ended early: {cause}")));
+    parts.extend(run.interrupted.as_deref().map(describe_interrupt));
     to_single_line(&parts.join(" · "))
 }
 

@@ -50,7 +50,7 @@ pub(super) struct RunningAttempt {
 
 #[derive(Debug)]
 enum AttemptPhase {
-    Working,
+    Running,
     /// It was sent a signal; at `deadline` it is sent the next stronger one.
     Stopping {
         last_signal: StopSignal,
@@ -94,7 +94,7 @@ pub(super) struct StopReason {
     pub(super) outcome: Outcome,
     /// The reason in words.
     pub(super) reason: String,
-    /// Whether a session that nox reports as passed or skipped has that outcome nevertheless: as in nox, after Ctrl-C.
+    /// Whether the session may still pass or be skipped if nox reports that, as in nox after Ctrl-C.
     pub(super) may_pass: bool,
 }
 
@@ -162,7 +162,7 @@ impl RunningAttempt {
             output_closed: false,
             attempt_tag,
             process_group: None,
-            phase: AttemptPhase::Working,
+            phase: AttemptPhase::Running,
             stop_reason: None,
             abandoned: false,
         }
@@ -214,12 +214,13 @@ impl RunningAttempt {
 
     /// Whether it was sent a signal.
     pub(super) fn is_stopping(&self) -> bool {
-        !matches!(self.phase, AttemptPhase::Working | AttemptPhase::Draining { last_signal: None, .. })
+        !matches!(self.phase, AttemptPhase::Running | AttemptPhase::Draining { last_signal: None, .. })
     }
 
     /// Waits longer for an interrupted attempt: nox itself stops its command after `timeout_ms`.
     ///
-    /// Without such a limit it waits until the next signal of the user; if it has a time limit, that applies.
+    /// Without such a limit, an attempt that Ctrl-C interrupted waits until the user's next signal; one that exceeded its
+    /// time limit keeps the grace period.
     pub(super) fn extend_grace(&mut self, timeout_ms: Option<u64>, now: u64, grace_ms: u64) {
         let may_pass = self.stop_reason.as_ref().is_some_and(|stop| stop.may_pass);
         if let AttemptPhase::Stopping { last_signal: StopSignal::Interrupt, deadline } = &mut self.phase {
@@ -231,14 +232,14 @@ impl RunningAttempt {
     /// Lets an interrupted attempt go on, unless it was stopped for another reason than Ctrl-C or sent another signal.
     pub(super) fn resume(&mut self) -> bool {
         let may_resume = match self.phase {
-            AttemptPhase::Working => true,
+            AttemptPhase::Running => true,
             AttemptPhase::Stopping { last_signal: StopSignal::Interrupt, .. } => {
                 self.stop_reason.as_ref().is_none_or(|stop| stop.may_pass)
             }
             _ => false,
         };
         if may_resume {
-            (self.phase, self.stop_reason) = (AttemptPhase::Working, None);
+            (self.phase, self.stop_reason) = (AttemptPhase::Running, None);
         }
         may_resume
     }
@@ -252,7 +253,7 @@ impl RunningAttempt {
         grace_ms: u64,
     ) -> bool {
         let (deadline, last_signal) = match self.phase {
-            AttemptPhase::Working => (now.saturating_add(leak_timeout_ms), None),
+            AttemptPhase::Running => (now.saturating_add(leak_timeout_ms), None),
             // Its other processes keep the rest of the grace period: test fixtures may need the time.
             AttemptPhase::Stopping { deadline, last_signal } => {
                 (deadline.min(now.saturating_add(grace_ms)), Some(last_signal))
@@ -314,7 +315,7 @@ impl RunningAttempt {
                 }
                 DeadlineAction::Wait
             }
-            AttemptPhase::Working => {
+            AttemptPhase::Running => {
                 self.exceeded_limit(now, limits).map_or(DeadlineAction::Wait, DeadlineAction::TimedOut)
             }
         }
@@ -405,7 +406,7 @@ impl RunningAttempt {
     /// Concludes a drained attempt: kills the remaining processes, unless it passed and they have closed its output,
     /// and completes its log.
     pub(super) fn conclude(mut self) -> Option<ConcludedAttempt> {
-        let phase = std::mem::replace(&mut self.phase, AttemptPhase::Working);
+        let phase = std::mem::replace(&mut self.phase, AttemptPhase::Running);
         let AttemptPhase::Draining { exit_report, ended_at, .. } = phase else { return None };
         let failed = self.outcome(&exit_report).0.is_failure();
         // A passed session may have started a service for other sessions: one that closed the output runs until the run

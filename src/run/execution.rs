@@ -93,14 +93,15 @@ pub(crate) fn execute_run(
     let PreparedRun { options, history, plan, provisioner, tracing, mut notices, .. } = prepared;
     let tag = RunTag::for_run(run_dir).map_err(failed("cannot record this run"))?;
     let host_pid = host.pid();
-    let mut launcher = HostLauncher::new(host, tracing, sender.clone()).map_err(failed("cannot read from the host"))?;
+    let mut launcher = HostLauncher::new(host, tracing, sender.clone())
+        .map_err(failed("cannot read from the process that loaded the noxfile"))?;
     if let Some(directory) = &options.log_directory {
         fs_err::create_dir_all(directory).map_err(failed("cannot create the directory of --logs"))?;
     }
     let (resources, missing) = SessionResources::new(run_dir, plan.slots);
     notices.extend(missing);
     let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(run_dir), sender.clone()));
-    let worker = worker.transpose().map_err(failed("cannot start the provision worker"))?;
+    let worker = worker.transpose().map_err(failed("cannot start the thread that restores and saves packages"))?;
     let redactor = run_redactor(&plan, &options);
     let context = RunContext {
         redactor: redactor.clone(),

@@ -1,7 +1,8 @@
 //! Order check: which sessions must run again because their effects may differ from those of nox's order.
 //!
 //! nox runs one session after the other. A session that overlapped with one before it in that order, or ran first, may
-//! have read or overwritten what the other wrote. The traces tell; the check uses them once nothing else runs.
+//! have read or overwritten what the other wrote. Their traces show whether it did; they are compared once nothing
+//! else runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

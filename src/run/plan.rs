@@ -351,7 +351,7 @@ fn resolve_slots(cpus: Option<CpuCount>, slots: usize) -> usize {
     }
 }
 
-/// Returns a file name for a session that is unique in the run.
+/// Returns the file name of a session's logs without its extension, unique in the run.
 fn unique_log_stem(name: &SessionName, taken: &mut BTreeSet<String>) -> String {
     let slug = name.slug();
     let mut stem = slug.clone();

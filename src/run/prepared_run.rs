@@ -162,7 +162,8 @@ fn load_history(
     if provisioner.restore_history(store, &sorted_names(manifest)) { store.load_history() } else { history }
 }
 
-/// Restores the results of traces in the cache if this checkout has none of any session; returns whether there were any.
+/// Restores the results of traces from the cache if a selected session has none in this checkout; returns whether the
+/// cache had any.
 fn restore_traces(
     trace: TraceInputs<'_>,
     store: &RunStore,

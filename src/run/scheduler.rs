@@ -14,7 +14,7 @@ pub struct SchedulerTask {
     pub needs: Vec<(SessionIndex, bool)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
-    /// Resources that it uses beside sessions that use them in a compatible way.
+    /// Resources that it uses; a session that uses one in an incompatible way must not run at the same time.
     pub uses: Vec<CommandUse>,
     /// Slots that it takes (setting `cpus`), at least 1; a larger number than exists means all.
     pub cpus: usize,
@@ -60,9 +60,9 @@ enum SchedulingState {
 /// How urgent a session is; greater is more urgent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Urgency {
-    /// Minimum time from the start of this session to the end of the run.
+    /// Minimum time from the start of this session to the end of the run; sessions that share a lock count as a chain.
     remaining: u64,
-    /// Duration of the session and of the longest chain that waits for it.
+    /// Duration of the longest chain of needs that starts with this session; decides if `remaining` is equal.
     chain: u64,
 }
 

@@ -65,8 +65,8 @@ pub(super) fn derive_command_locks(sessions: &[&[CommandUse]]) -> Vec<SessionLoc
             let mut others = sessions.iter().enumerate().filter(|(other, _)| *other != session);
             let conflicts = others.any(|(_, other)| find_incompatible(std::slice::from_ref(found), other).is_some());
             // Every session reads the project's files.
-            let is_alone = found.kind == ResourceKind::Files && sessions.len() > 1;
-            if (conflicts || is_alone) && found.mode != UseMode::Private {
+            let affects_every_session = found.kind == ResourceKind::Files && sessions.len() > 1;
+            if (conflicts || affects_every_session) && found.mode != UseMode::Private {
                 locks[session].add_use(found);
             }
         }

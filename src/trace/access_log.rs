@@ -35,7 +35,7 @@ pub(super) struct AccessLog {
 struct PathAccess {
     read: bool,
     /// Whether the content was read, not only the metadata.
-    opened: bool,
+    reads_content: bool,
     absent: bool,
     change: Option<PathChange>,
     file_id: Option<(u64, u64)>,
@@ -66,7 +66,7 @@ impl AccessLog {
         }
     }
 
-    /// Records that a program starts without the rights that its file gives it, because the session is traced.
+    /// Records a program whose setuid bit or capabilities have no effect because the session is traced.
     pub(super) fn record_unprivileged_program(&mut self, path: &Path) {
         let path = path.display().to_string();
         self.mark_incomplete(&format!(
@@ -98,8 +98,8 @@ impl AccessLog {
         self.record_stat(path, metadata, true);
     }
 
-    /// Records that a file's metadata was read, or, if `opened`, also its content.
-    pub(super) fn record_stat(&mut self, path: &Path, metadata: Option<&Metadata>, opened: bool) {
+    /// Records that a file's metadata was read, or, if `reads_content`, also its content.
+    pub(super) fn record_stat(&mut self, path: &Path, metadata: Option<&Metadata>, reads_content: bool) {
         if metadata.is_some_and(Metadata::is_dir) {
             return;
         }
@@ -108,7 +108,7 @@ impl AccessLog {
         let is_own_output =
             |change: &PathChange| change.state_before == PathState::Absent || change.removed || change.overwritten;
         entry.read |= !entry.change.as_ref().is_some_and(is_own_output);
-        entry.opened |= opened;
+        entry.reads_content |= reads_content;
         entry.record_file_id(metadata);
     }
 
@@ -197,7 +197,7 @@ impl AccessLog {
             if entry.absent {
                 all.absent.insert(shown.clone());
             }
-            if read && !entry.opened && entry.change.is_none() {
+            if read && !entry.reads_content && entry.change.is_none() {
                 all.stat_only.insert(shown.clone());
             }
             if read {

@@ -13,7 +13,7 @@ use super::tree_scan::{ProjectTree, is_only_scanned, is_project_directory, is_se
 pub enum ConflictKind {
     /// Both sessions change the path.
     WriteWrite,
-    /// Both sessions change the path, and one of them deletes it.
+    /// Both sessions change the path and one deletes it, or one removes a directory in which the other uses the path.
     CreateDelete,
     /// One session reads what the other changes.
     ReadWrite,
@@ -52,7 +52,7 @@ pub enum ConflictWriter {
 }
 
 impl ConflictWriter {
-    /// Returns the only writer, for a conflict that was found from the view of the writer.
+    /// Returns the session that alone changes the path: the first or the second.
     fn only(is_first: bool) -> Self {
         if is_first { Self::First } else { Self::Second }
     }
@@ -63,8 +63,9 @@ impl ConflictWriter {
 pub(crate) enum TraceTiming {
     /// One after the other, the first session first.
     Sequential,
-    /// At the same time, or in the other order. Then each trace may contain effects of the other session: a file that
-    /// has the same content at the end of both may have had another one, and a directory may have been listed too early.
+    /// At the same time, or in the other order. Then each trace may contain effects of the other session: a file
+    /// with equal content at the end of both may have had other content in between, and a directory may have been listed
+    /// before the other session changed it.
     Overlapping,
 }
 
@@ -213,10 +214,10 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
         };
         found.insert(path, conflict);
     }
-    for (one, other, in_order) in [(one, other, true), (other, one, false)] {
+    for (one, other, writer_is_first) in [(one, other, true), (other, one, false)] {
         for (directory, effect) in &one.accesses.changes {
             if matches!(effect.kind, EffectKind::DirectoryDeleted | EffectKind::DirectoryReplaced) {
-                add_removed_directory_conflict(directory, effect, other, in_order, found);
+                add_removed_directory_conflict(directory, effect, other, writer_is_first, found);
             }
         }
     }
@@ -227,7 +228,7 @@ fn add_removed_directory_conflict(
     directory: &str,
     effect: &PathEffect,
     other: &SessionSide<'_>,
-    in_order: bool,
+    writer_is_first: bool,
     found: &mut ConflictsByPath,
 ) {
     let below = |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
@@ -246,25 +247,25 @@ fn add_removed_directory_conflict(
         return;
     }
     let removal = format!("{} {directory}", describe_effect(effect));
-    let (first, second) = if in_order { (removal, other_action) } else { (other_action, removal) };
+    let (first, second) = if writer_is_first { (removal, other_action) } else { (other_action, removal) };
     let path = path.to_owned();
     let conflict = AccessConflict {
         path: path.clone(),
         kind: ConflictKind::CreateDelete,
         first,
         second,
-        writer: if changed.is_some() { ConflictWriter::Both } else { ConflictWriter::only(in_order) },
+        writer: if changed.is_some() { ConflictWriter::Both } else { ConflictWriter::only(writer_is_first) },
         second_reads_output: false,
     };
     found.insert(path, conflict);
 }
 
-/// Adds a conflict for each path that `writer` changes and `reader` reads or looks up. `in_order` is set if the writer is
+/// Adds a conflict for each path that `writer` changes and `reader` reads or looks up. `writer_is_first` is set if the writer is
 /// the first session.
 fn add_read_conflicts<'a>(
     writer: &SessionSide<'a>,
     reader: &SessionSide<'a>,
-    in_order: bool,
+    writer_is_first: bool,
     tree: ProjectTree<'_>,
     found: &mut ConflictsByPath,
 ) {
@@ -285,17 +286,17 @@ fn add_read_conflicts<'a>(
         } else {
             continue;
         };
-        let second_reads_output = in_order
+        let second_reads_output = writer_is_first
             && !matches!(
                 effect.kind,
                 EffectKind::Deleted | EffectKind::CreatedAndDeleted | EffectKind::DirectoryDeleted
             );
-        let (first, second) = if in_order {
+        let (first, second) = if writer_is_first {
             (describe_effect(effect), action.to_owned())
         } else {
             (action.to_owned(), describe_effect(effect))
         };
-        let writer = ConflictWriter::only(in_order);
+        let writer = ConflictWriter::only(writer_is_first);
         let conflict = AccessConflict { path: shown.clone(), kind, first, second, writer, second_reads_output };
         found.entry(shown).or_insert(conflict);
     }
@@ -305,7 +306,7 @@ fn add_read_conflicts<'a>(
 fn add_listing_conflicts<'a>(
     writer: &SessionSide<'a>,
     reader: &SessionSide<'a>,
-    in_order: bool,
+    writer_is_first: bool,
     tree: ProjectTree<'_>,
     found: &mut ConflictsByPath,
 ) {
@@ -328,20 +329,21 @@ fn add_listing_conflicts<'a>(
         {
             continue;
         }
-        let was_listed = reader.timing == TraceTiming::Sequential && if in_order { is_created } else { is_deleted };
+        let was_listed =
+            reader.timing == TraceTiming::Sequential && if writer_is_first { is_created } else { is_deleted };
         if was_listed && is_selective_listing(reader.accesses, directory) {
             continue;
         }
         let action = format!("lists {directory}");
         let (first, second) =
-            if in_order { (describe_effect(effect), action) } else { (action, describe_effect(effect)) };
+            if writer_is_first { (describe_effect(effect), action) } else { (action, describe_effect(effect)) };
         let conflict = AccessConflict {
             path: path.clone(),
             kind: ConflictKind::ListCreate,
             first,
             second,
-            writer: ConflictWriter::only(in_order),
-            second_reads_output: in_order && is_created,
+            writer: ConflictWriter::only(writer_is_first),
+            second_reads_output: writer_is_first && is_created,
         };
         found.insert(path.clone(), conflict);
     }

@@ -11,7 +11,7 @@ use crate::project::{CommandUse, ResourceKind, UseMode};
 pub struct SessionAccesses {
     /// Reasons why the trace is incomplete, such as `it runs a 32-bit program`; empty if it is complete.
     pub incomplete_reasons: Vec<String>,
-    /// A program that should have gained rights when it started, as `sudo` does, and gained none because of the trace.
+    /// A program whose setuid bit or capabilities have no effect because the session is traced, such as `sudo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unprivileged_program: Option<String>,
     /// Number of inspected system calls.
@@ -40,7 +40,7 @@ pub struct SessionAccesses {
     pub kept_apart: BTreeSet<SeparateFiles>,
 }
 
-/// Files that commands of several sessions write, but never at the same time.
+/// Files that several sessions use without a conflict, because noxide separates the uses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeparateFiles {

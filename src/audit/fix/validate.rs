@@ -25,8 +25,8 @@ pub enum FixError {
     /// A change is of a path that does not exist, or of a value of another type.
     #[error("it does not fit the content of the file")]
     DoesNotFit,
-    /// The finding remains, or a new one appears.
-    #[error("{0} would remain or appear again")]
+    /// The finding remains, or one of high severity appears.
+    #[error("{0} would remain, or a finding of high severity would appear")]
     FindingRemains(String),
     /// A session or a command would be lost.
     #[error("{0}")]

@@ -120,7 +120,7 @@ fn is_posargs(word: &str) -> bool {
     word.starts_with('*') && word.ends_with(".posargs")
 }
 
-/// Whether every word is written out: no variable, call or unpacked list.
+/// Whether a word is a literal, and not a variable, call or unpacked list.
 fn is_literal(word: &str) -> bool {
     !word.starts_with(['<', '*'])
 }
@@ -186,7 +186,8 @@ pub(crate) fn measured_test_runner(session: &NoxfileSession) -> Option<String> {
     })
 }
 
-/// Whether a session runs the same tests as another one with the same packages and variables, only measured.
+/// Whether `coverage` runs the tests of `tests` again with the same packages and variables, and only adds coverage
+/// measurement.
 pub(crate) fn repeats_tests(tests: &NoxfileSession, coverage: &NoxfileSession, runner: &str) -> bool {
     let measures = |words: &[String]| {
         words.iter().any(|word| COVERAGE_TOOLS.contains(&word.as_str()) || word.starts_with("--cov"))
@@ -237,7 +238,7 @@ fn selected_tests(words: &[String], runner: &str) -> Option<Vec<String>> {
     Some(selected)
 }
 
-/// Whether the coverage session installs and sets what the test session does, and besides that only what measures.
+/// Whether both sessions have the same installs and variables, except that the coverage session adds coverage tools.
 fn has_same_setup(tests: &NoxfileSession, coverage: &NoxfileSession) -> bool {
     let setup = |session: &NoxfileSession| -> Vec<(String, bool)> {
         let statements = session.statements.iter().filter(|statement| {

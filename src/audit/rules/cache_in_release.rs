@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job that publishes something installs packages from a cache.",
     },
     rationale: "Anyone who can write to the cache can inject code into the release. noxide never adds a cache to such a job.",
-    evidence: "zizmor reports such a job as `cache-poisoning`. Without this exception, adding caches to 446 files caused one such finding. Not reported for a job that only uploads an artifact that no other job uses, or opens a pull request.",
+    evidence: "zizmor reports such a job as `cache-poisoning`. When noxide added caches to 446 workflow files without excluding publishing jobs, zizmor reported one new `cache-poisoning` finding. Not reported for a job that only uploads an artifact that no other job uses, or opens a pull request.",
     advice: "Install from the index, with hashes from the lock file.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX214", name: "gate-missing-job", summary: "The gate job does not need every job." },
     rationale: "A job that the gate does not check can fail without blocking the merge.",
-    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`. Pedantic where every missing job stands after the gate, runs on a self-hosted runner of GitHub, or only reports coverage: such a job is usually left out on purpose.",
+    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`. Pedantic if every missing job is defined below the gate job in the file, runs on a self-hosted GitHub runner, or has `coverage` in its ID: such a job is usually left out on purpose.",
     advice: "Add the job to `needs` and check the result of every needed job; if it is left out on purpose, name it in a comment at `needs`.",
     severity: Severity::Low,
     confidence: Confidence::Low,

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "Sessions create their environments with virtualenv and pip.",
     },
     rationale: "uv creates an environment and fills it with links from its cache in a fraction of the time.",
-    evidence: "43 % of sampled repositories do not select uv. Reported once for a project, and only for sessions that install packages and do not call pip, virtualenv or conda themselves. Not reported where the noxfile selects a backend, uses nox-poetry or passes options that only pip has to an install, or where the installed nox is older than 2024.3.",
+    evidence: "43 % of sampled repositories do not select uv. Reported once for a project, and only for sessions that install packages and do not call pip, virtualenv or conda themselves. Not reported where the noxfile selects a backend, uses nox-poetry or passes pip-only options to `session.install`, or where the installed nox is older than 2024.3.",
     advice: "Use `nox -db uv`, `NOX_DEFAULT_VENV_BACKEND=uv`, or `nox.options.default_venv_backend = \"uv|virtualenv\"` in the noxfile.",
     severity: Severity::Low,
     confidence: Confidence::High,

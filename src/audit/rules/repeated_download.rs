@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX210", name: "repeated-download", summary: "Several jobs download the same tool." },
     rationale: "Each job repeats the download and the index update, and depends on the slowest mirror.",
-    evidence: "Observed: Node with apt, 20 to 30 s in each of 12 jobs; Helm, 15 to 25 s in each of 3 jobs. One finding for a download of a workflow; pedantic on GitHub-hosted runners, and in two jobs.",
+    evidence: "Observed: Node with apt, 20 to 30 s in each of 12 jobs; Helm, 15 to 25 s in each of 3 jobs. Each tool is reported once per workflow. Pedantic on GitHub-hosted runners, or if only two jobs download it.",
     advice: "Download it once per run: use an image that has it, one job with `noxide run`, or a cache keyed by its version.",
     severity: Severity::Low,
     confidence: Confidence::High,

@@ -22,13 +22,15 @@ pub type BackendEnv<'a> = dyn Fn(&str) -> Option<String> + 'a;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BackendConfigError {
     /// The setting is not a known backend.
-    #[error("`{0}` is not a cache; use auto, off, actions, s3://BUCKET/PREFIX or a directory")]
+    #[error("`{0}` is not a remote cache; use auto, actions, off, s3://BUCKET/PREFIX or a directory")]
     UnknownBackend(String),
     /// A variable for S3 is not set.
     #[error("s3: {0} is not set")]
     MissingS3Variable(String),
     /// The CI server has no Actions cache service.
-    #[error("`actions`: the CI server offers no cache (ACTIONS_CACHE_URL is not set)")]
+    #[error(
+        "`actions`: this step has no access to the forge's cache; on GitHub, first pass on ACTIONS_RESULTS_URL, ACTIONS_RUNTIME_TOKEN and ACTIONS_CACHE_SERVICE_V2"
+    )]
     NoActionsCache,
 }
 

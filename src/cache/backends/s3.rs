@@ -145,7 +145,7 @@ impl CacheBackend for S3Backend {
 
     fn put_object(&self, key: &str, body: RequestBody<'_>) -> Result<(), BackendError> {
         let key = self.object_key(key)?;
-        // An existing object has the same content; servers without conditional requests overwrite it.
+        // An existing object has the same content. A server without conditional requests answers 501: it may overwrite.
         let response = self.send_request("PUT", &key, &[], &[("if-none-match", "*")], body, 0..MAX_RESPONSE_BYTES)?;
         match response.status {
             409 | 412 => Ok(()),

@@ -141,7 +141,8 @@ impl HttpClient {
             let Some(remaining) = self.retry_budget.remaining() else { return Err(self.gave_up_error()) };
             let started = Instant::now();
             let (delay, reason) = match self.send_once(request, remaining) {
-                Ok(response) if response.status == 429 || response.status >= 500 => {
+                // 501: the server does not know the request; repeating it does not help.
+                Ok(response) if response.status == 429 || (response.status >= 500 && response.status != 501) => {
                     let message = Some(response.body_summary()).filter(|message| !message.is_empty());
                     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
                     let reason = format!("{host} answered {}{message}", response.status);

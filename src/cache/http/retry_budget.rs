@@ -75,7 +75,10 @@ impl RetryBudget {
                 true
             }
             Some(_) => {
-                self.give_up(&format!("{reason}; the server requests a pause of {} s", pause.as_secs()));
+                self.give_up(&format!(
+                    "{reason}; the next attempt would exceed the {} s that a run waits for one service",
+                    self.limit.as_secs()
+                ));
                 false
             }
             None => false,

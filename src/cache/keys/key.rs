@@ -59,11 +59,11 @@ pub struct CacheKeyParts {
     pub(crate) libc: String,
     /// Tags of the interpreters, such as `cpython-311`.
     pub(crate) pythons: Vec<String>,
-    /// Version of uv, or name of the environment backend.
+    /// `uv` with its version, or `pip` if there is no uv.
     pub(crate) tool: String,
 }
 
-/// A cache key: a prefix that is the same for all inputs of the same sessions, and a digest of the inputs.
+/// A cache key: a prefix of project, platform, C library, interpreters, uv version and sessions, and a digest of all inputs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CacheKey {
     prefix: String,
@@ -113,7 +113,7 @@ impl CacheKey {
         Self { prefix: format!("{prefix}-"), digest }
     }
 
-    /// Returns the prefix, which is the same for all inputs of the same sessions.
+    /// Returns the prefix: what [`CacheKeyParts`] names, which does not depend on locked versions.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }

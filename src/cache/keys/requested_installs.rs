@@ -85,7 +85,7 @@ impl RequestedInstalls {
                 "-r" | "--requirement" | "--requirements" | "-c" | "--constraint" | "--constraints" => {
                     match value.or_else(|| arguments.next()) {
                         Some(file) => {
-                            self.add_requirements_file(file, flag.contains('r') && !flag.starts_with("--c"), root);
+                            self.add_requirements_file(file, flag == "-r" || flag.starts_with("--r"), root);
                         }
                         None => self.has_unknown_args = true,
                     }

@@ -18,10 +18,10 @@ const MAX_HEADER_BYTES: u64 = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
     /// The frame is malformed or of an unknown version.
-    #[error("its frame is damaged: {0}")]
+    #[error("its data in the remote cache is damaged: {0}")]
     Damaged(String),
     /// The frame contains another entry than requested.
-    #[error("its frame contains {0}")]
+    #[error("its data in the remote cache is that of {0}")]
     WrongEntry(String),
     /// The store refused the entry.
     #[error("{0}")]

@@ -240,7 +240,7 @@ impl RemoteSnapshot {
                 Some(Some(_)) => {
                     misses.push(CacheMiss {
                         name: frame.name.clone(),
-                        reason: "its tree digest differs from noxide.sums".into(),
+                        reason: "its content does not match noxide.sums".into(),
                     });
                 }
                 Some(None) => {

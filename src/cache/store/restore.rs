@@ -33,7 +33,8 @@ pub struct RestoreReport {
     pub already_present: Vec<String>,
     /// Packages that could not be restored, and why.
     pub misses: Vec<CacheMiss>,
-    /// Damage found. Each damaged entry is quarantined and is also a miss, unless it could be repaired.
+    /// Damage found. A damaged entry of the store is quarantined and is a miss; a damaged tree in uv's cache is replaced
+    /// from the store.
     pub damaged: Vec<EntryDamage>,
     /// Number of files restored.
     pub files: u64,
@@ -159,7 +160,7 @@ impl Store {
             return report;
         }
         let locked = cache.lock_shared().and_then(|lock| Ok((lock, cache.create_workspace()?)));
-        let (_lease, workspace) = match locked {
+        let (_lock, workspace) = match locked {
             Ok(locked) => locked,
             Err(error) => {
                 let reason = format!("the uv cache cannot be written to: {error}");

@@ -35,9 +35,9 @@ impl CacheMiss {
 /// Why an entry of the store cannot be restored into a uv cache.
 #[derive(Debug, Error)]
 enum UnusableEntry {
-    #[error("its uv files are missing or damaged")]
+    #[error("the files by which uv finds it in its cache are missing or damaged")]
     NoPlacement,
-    #[error("stored for {stored_for}, but this uv uses {current}")]
+    #[error("stored for uv's cache format {stored_for}, but this uv uses {current}")]
     OtherBucket { stored_for: String, current: String },
     #[error("the uv cache contains another build of it")]
     OtherBuild,

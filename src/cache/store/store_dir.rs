@@ -170,11 +170,11 @@ impl Store {
             let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
             entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
         };
-        let shards = match prefix.get(..2) {
+        let prefix_directories = match prefix.get(..2) {
             Some(shard) => vec![shard.to_owned()],
             None => names(&directory),
         };
-        let ids = shards.iter().flat_map(|shard| names(&directory.join(shard)));
+        let ids = prefix_directories.iter().flat_map(|part| names(&directory.join(part)));
         ids.filter(|id| id.starts_with(prefix)).filter_map(|id| EntryId::new(kind, id)).collect()
     }
 

@@ -126,7 +126,10 @@ impl UvCache {
         match root.rename_from(staged, Path::new(placement.tree_path())) {
             Err(error) if !is_rename_target_occupied(&error) => return Err(error),
             Err(_) if !is_same_tree(&self.dir.join(placement.tree_path())) => {
-                return Err(io::Error::other(format!("the uv cache has another tree at {}", placement.tree_path())));
+                return Err(io::Error::other(format!(
+                    "uv's cache already contains other files at {}",
+                    placement.tree_path()
+                )));
             }
             _ => {}
         }

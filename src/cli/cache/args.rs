@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::cli::shared_args::{DependencyArgs, LoadArgs, OutputFormat};
-use crate::config::{ValueParseError, parse_age, parse_memory};
+use crate::config::{parse_age, parse_memory};
 
 /// Flags of `noxide cache`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ pub(crate) struct CachePruneArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Limits")]
     pub(crate) max_size: Option<u64>,
     /// Remove entries that were not used for this long, such as 30d [default: 60d]
-    #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", value_parser = parse_age, help_heading = "Limits")]
     pub(crate) max_unused: Option<Duration>,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
@@ -154,8 +154,4 @@ pub struct UvArgs {
     /// Use this directory as uv's cache [default: as uv reports] [env: UV_CACHE_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) uv_cache: Option<PathBuf>,
-}
-
-fn parse_unused_age(text: &str) -> Result<Duration, ValueParseError> {
-    parse_age(text)
 }

@@ -44,7 +44,7 @@ fn environment_dir(cache: &Path) -> PathBuf {
     cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}"))
 }
 
-/// Returns the environment's interpreter, and whether the environment was created by this call.
+/// Returns the environment's interpreter, and whether this call created the environment.
 ///
 /// It is built in a temporary directory and renamed, so that no process uses an incomplete one. If two processes build
 /// it at once, the second uses the environment of the first.
@@ -68,10 +68,11 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
     rewrite_script_paths(temp_dir.path(), &home)?;
     let moved = fs_err::rename(temp_dir.path(), &home);
     if python.is_file() {
-        if moved.is_ok() {
+        let is_new = moved.is_ok();
+        if is_new {
             drop(temp_dir.keep());
         }
-        return Ok((python, true));
+        return Ok((python, is_new));
     }
     Err(moved.err().unwrap_or_else(|| std::io::ErrorKind::NotFound.into()).into())
 }

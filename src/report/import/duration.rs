@@ -47,7 +47,8 @@ pub(super) fn parse_humanized_duration(text: &str) -> Option<u64> {
     bounded_millis(count * unit)
 }
 
-/// Returns the milliseconds between two RFC 3339 timestamps, or `None` if the second is not after the first.
+/// Returns the milliseconds between two RFC 3339 timestamps, or `None` if the second is before the first, the first
+/// is unset, or more than half a year lies between them.
 pub(super) fn millis_between(start: &str, end: &str) -> Option<u64> {
     let (start, end): (jiff::Timestamp, jiff::Timestamp) = (start.parse().ok()?, end.parse().ok()?);
     // Forges write the year 1 or 1970 for an unset time.

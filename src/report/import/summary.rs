@@ -7,7 +7,7 @@ use crate::text::pluralize;
 /// What an import added to the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ImportSummary {
-    /// Always 1.
+    /// Version of the JSON format.
     pub(crate) version: u32,
     /// Number of runs in the sources.
     pub(crate) runs: usize,

@@ -165,7 +165,10 @@ impl Dispatcher<'_> {
             }
             (None, FlakyMode::Fail) if flaky => {
                 let attempts = attempts.len();
-                (Outcome::Failed, format!("flaky: passed at attempt {attempts}, which counts as failed here"))
+                (
+                    Outcome::Failed,
+                    format!("flaky: passed on attempt {attempts}, which counts as a failure (--flaky-result fail)"),
+                )
             }
             _ => (outcome, reason),
         };

@@ -8,8 +8,9 @@ use crate::run::launcher::RaceConflict;
 use crate::run::options::FailFast;
 
 impl Dispatcher<'_> {
-    /// Acts on what overlapped against nox's order: runs the first such session again, alone, or reports the first failed
-    /// session whose result was held. Returns whether it did either. Call it only if no session could start.
+    /// Runs the first session again, alone, that conflicts with an earlier one and did not run after it; if there is none,
+    /// reports the first failed session whose result was held. Returns whether it did either. Call it only if no session
+    /// could start.
     pub(super) fn restore_order(&mut self) -> bool {
         let is_idle = self.scheduler.count_running() == 0 && self.running.is_empty() && self.cleanups.is_idle();
         if !self.launcher.finds_order_conflicts() || !is_idle {
@@ -132,7 +133,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Returns whether no session before this one in nox's order can make it run again.
+    /// Returns whether no session before this one in nox's order can make it run again, and records how many sessions at
+    /// the beginning of that order are final.
     fn is_order_certain(&mut self, session: SessionIndex) -> bool {
         let mut is_prefix = true;
         for each in (self.order.final_count()..=session.0).map(SessionIndex) {

@@ -201,7 +201,7 @@ impl SyscallInspector {
         found
     }
 
-    /// Resolves a path whose accesses are remembered, and registers the paths whose change invalidates them.
+    /// Resolves a path, and remembers on which paths the result depends.
     fn resolve_remembered(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let found = self.resolve_path(path, follow);
         self.path_resolver.remember_path(&found.path);
@@ -226,13 +226,13 @@ impl SyscallInspector {
         }
     }
 
-    fn record_stat_call(&mut self, notification: &SeccompNotification, at: PathArg, follow: bool, opened: bool) {
+    fn record_stat_call(&mut self, notification: &SeccompNotification, at: PathArg, follow: bool, reads_content: bool) {
         if let Some(path) = self.read_path(notification, at) {
-            self.record_stat(&path, follow, opened);
+            self.record_stat(&path, follow, reads_content);
         }
     }
 
-    /// Records a program whose file gives it rights that it does not gain, because the filter was installed with
+    /// Records a program whose setuid bit or capabilities have no effect, because the filter was installed with
     /// `no_new_privs`.
     fn record_lost_privileges(&mut self, notification: &SeccompNotification, at: PathArg) {
         let Some(path) = self.read_path(notification, at) else { return };
@@ -243,14 +243,14 @@ impl SyscallInspector {
         }
     }
 
-    fn record_stat(&mut self, path: &Path, follow: bool, opened: bool) {
-        let access = u64::from(follow) | u64::from(opened) << 7;
+    fn record_stat(&mut self, path: &Path, follow: bool, reads_content: bool) {
+        let access = u64::from(follow) | u64::from(reads_content) << 7;
         if !self.insert_seen(access, path) || !self.access_log.scope.can_be_tracked(path, true) {
             return;
         }
         let found = self.resolve_remembered(path, follow);
         match &found.metadata {
-            Some(metadata) => self.access_log.record_stat(&found.path, Some(metadata), opened),
+            Some(metadata) => self.access_log.record_stat(&found.path, Some(metadata), reads_content),
             None => self.access_log.record_absent(&found.path),
         }
     }

@@ -8,7 +8,7 @@ const CACHED: [usize; 9] = [25, 58, 90, 123, 158, 193, 225, 291, 324];
 const TOOLS: [usize; 10] = [23, 56, 88, 121, 156, 191, 223, 264, 289, 322];
 
 /// The table of the example's README: mistake, rule, file, lines.
-fn planted() -> Vec<(&'static str, &'static str, &'static str, Vec<usize>)> {
+fn intentional_findings() -> Vec<(&'static str, &'static str, &'static str, Vec<usize>)> {
     let after = |lines: [usize; 9], by: usize| lines.iter().map(|line| line + by).collect::<Vec<_>>();
     let shared: Vec<usize> = after(CACHED, 3).into_iter().filter(|line| *line != 126).collect();
     vec![
@@ -63,7 +63,7 @@ fn every_planted_mistake_is_reported_at_its_line_and_nothing_else() {
             (file, finding.rule.id.to_owned(), finding.location.start_position().line)
         })
         .collect();
-    let expected: BTreeSet<(String, String, usize)> = planted()
+    let expected: BTreeSet<(String, String, usize)> = intentional_findings()
         .into_iter()
         .flat_map(|(_, rule, file, lines)| lines.into_iter().map(move |line| (file.to_owned(), rule.to_owned(), line)))
         .collect();

@@ -146,7 +146,7 @@ fn an_interpreter_reports_its_markers() {
     let found = Interpreter::probe(&python()).unwrap();
     let version = run_checked(Command::new(python()).arg("--version"));
     assert_eq!(format!("Python {}", found.version), version.trim());
-    assert!(found.abi.starts_with("cpython-") && found.tag.starts_with("cpython-3"), "{found:?}");
+    assert!(found.abi.starts_with("cpython-") && found.cache_tag.starts_with("cpython-3"), "{found:?}");
     assert!(found.executable.is_absolute() && !found.executable.starts_with(venv()), "behind all links: {found:?}");
     assert_eq!(found.markers.python_full_version, found.version);
     let missing = Interpreter::probe(Path::new("/nowhere/python")).unwrap_err();

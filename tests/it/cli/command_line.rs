@@ -156,7 +156,7 @@ print(json.dumps([pair for pair in pairs if read(pair[0]) != read(pair[1])]))
 #[test]
 fn flags_of_noxide_are_not_passed_to_nox() {
     let all = concat!(
-        "-x -j 4 --report r.json --timeout 10m --idle-timeout 90 --retries 2 --flaky fail --leak-timeout 1s ",
+        "-x -j 4 --report r.json --timeout 10m --idle-timeout 90 --retries 2 --flaky-result fail --leak-timeout 1s ",
         "--load-timeout 5s --junit j.xml --logs build --log-name nox-{session}.log --rerun failed --events e.jsonl ",
         "--nox /opt/nox --output labelled --dry-run --format json",
     );
@@ -171,7 +171,7 @@ fn flags_of_noxide_are_not_passed_to_nox() {
     assert_eq!(flags.leak_timeout, Some(Duration::from_secs(1)));
     assert_eq!(flags.load_timeout, Some(Duration::from_secs(5)));
     assert_eq!(flags.retries, Some(2));
-    assert_eq!(flags.flaky, Some(FlakyMode::Fail));
+    assert_eq!(flags.flaky_result, Some(FlakyMode::Fail));
     assert_eq!(flags.output, Some(OutputStyle::Labelled));
     assert_eq!(flags.logs, Some(PathBuf::from("build")));
     assert_eq!(flags.log_name.as_deref(), Some("nox-{session}.log"));

@@ -63,7 +63,7 @@ proptest! {
         let jobs_text = jobs.map_or("\"auto\"".to_owned(), |jobs| jobs.to_string());
         let cpus_text = cpus.map_or("\"all\"".to_owned(), |cpus| cpus.to_string());
         let mut text = format!(
-            "jobs = {jobs_text}\ntimeout = {}\ngrace = {}\nretries = {}\nfail-fast = \"{}\"\nkeep-runs = {keep_runs}\nsecrets = {}\n",
+            "jobs = {jobs_text}\ntimeout = {}\ngrace-period = {}\nretries = {}\nfail-fast = \"{}\"\nkeep-runs = {keep_runs}\nsecrets = {}\n",
             written(timeout), written(grace), written_policy(retries), if kill { "kill" } else { "wait" }, list(&secrets),
         );
         write!(

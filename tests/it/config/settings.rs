@@ -72,10 +72,10 @@ fail-fast = "kill"
 timeout = "1h 30m"
 idle-timeout = 600
 leak-timeout = "1s"
-grace = "5s"
+grace-period = "5s"
 load-timeout = "30s"
 retries = { count = 2, delay = "3s", backoff = "exponential" }
-flaky = "fail"
+flaky-result = "fail"
 trace = "always"
 output = "labelled"
 keep-runs = 7
@@ -160,7 +160,7 @@ fn all_errors_are_reported_at_once() {
     insta::assert_snapshot!(
         "wrong_kinds",
         wrong(concat!(
-            "jobs = true\nfail-fast = 3\ntimeout = 1.5\nretries = 'two'\nflaky = false\nkeep-runs = 'all'\nsecrets = 'A'\n",
+            "jobs = true\nfail-fast = 3\ntimeout = 1.5\nretries = 'two'\nflaky-result = false\nkeep-runs = 'all'\nsecrets = 'A'\n",
             "logs = 1979-05-27\nlog-name = 3\n[sessions]\na = 1\n[sessions.b]\nafter = 'lint'\nlocks = [1, 'x', true]\n",
             "exclusive = 'yes'\ncpus = []\nmemory = 800\nenv = ['A']\nretries = { count = '1', delay = {} }\n",
             "[sessions.c.env]\nPORT = 8080\n",
@@ -169,8 +169,8 @@ fn all_errors_are_reported_at_once() {
     insta::assert_snapshot!(
         "wrong_values",
         wrong(concat!(
-            "jobs = 'all'\nfail-fast = 'soon'\ntimeout = 'soon'\nidle-timeout = -1\ngrace = '-5s'\nretries = -1\n",
-            "flaky = 'maybe'\noutput = 'loud'\nkeep-runs = 0\nlog-name = 'all.log'\n[sessions.a]\ncpus = 0\n",
+            "jobs = 'all'\nfail-fast = 'soon'\ntimeout = 'soon'\nidle-timeout = -1\ngrace-period = '-5s'\nretries = -1\n",
+            "flaky-result = 'maybe'\noutput = 'loud'\nkeep-runs = 0\nlog-name = 'all.log'\n[sessions.a]\ncpus = 0\n",
             "memory = '1 GX'\ntimeout = '5 parsecs'\nretries = { backoff = 'wild', count = -1 }\nartifacts = ['../x', '/y']\n",
             "env = { 'A=B' = 'x' }\n[sessions.b]\nretries = { delay = '1s' }\ncpus = '4'\nmemory = '0B'\n",
             "timeout = 0xffffffffffffffffffff\n",
@@ -210,7 +210,7 @@ fn diagnostics_show_the_line_with_a_marker() {
 
 #[test]
 fn wide_characters_and_carriage_returns_have_visible_columns() {
-    let text = wrong("# grün\r\nflaky = 'ü'\r\n[sessions.'prüfung']\r\nretries = 1 # ß\r\n'größe' = 1\r\n");
+    let text = wrong("# grün\r\nflaky-result = 'ü'\r\n[sessions.'prüfung']\r\nretries = 1 # ß\r\n'größe' = 1\r\n");
     insta::assert_snapshot!("wide", text);
 }
 
@@ -248,7 +248,7 @@ fn wrong_variables_are_reported_even_under_a_flag() {
             "NOXIDE_OUTPUT" => Some("loud".into()),
             "NOXIDE_COLOR" => Some("pink".into()),
             "NOXIDE_TIMEOUT" => Some("-3".into()),
-            "NOXIDE_GRACE" => Some("".into()),
+            "NOXIDE_GRACE_PERIOD" => Some("".into()),
             #[cfg(unix)]
             "NOXIDE_LOGS" => Some(std::os::unix::ffi::OsStringExt::from_vec(b"l\xffgs".to_vec())),
             _ => None,
@@ -294,7 +294,7 @@ fn flag_over_variable_over_file_over_default() {
         leak_timeout: Some(Duration::from_secs(2)),
         load_timeout: Some(Duration::from_secs(3)),
         retries: Some(9),
-        flaky: Some(FlakyMode::Pass),
+        flaky_result: Some(FlakyMode::Pass),
         trace: Some(TraceMode::Never),
         output: Some(OutputStyle::Quiet),
         logs: Some("other".into()),
@@ -312,10 +312,10 @@ fn flag_over_variable_over_file_over_default() {
             "NOXIDE_TIMEOUT" => "7m",
             "NOXIDE_IDLE_TIMEOUT" => "8m",
             "NOXIDE_LEAK_TIMEOUT" => "9s",
-            "NOXIDE_GRACE" => "10",
+            "NOXIDE_GRACE_PERIOD" => "10",
             "NOXIDE_LOAD_TIMEOUT" => "11s",
             "NOXIDE_RETRIES" => "12",
-            "NOXIDE_FLAKY" => "pass",
+            "NOXIDE_FLAKY_RESULT" => "pass",
             "NOXIDE_TRACE" => "auto",
             "NOXIDE_OUTPUT" => "stream",
             "NOXIDE_KEEP_RUNS" => "13",
@@ -335,7 +335,7 @@ fn flag_over_variable_over_file_over_default() {
                 writeln!(text, "{:14} {value:?} · {origin}", stringify!($field)).unwrap();
             )*};
         }
-        row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky trace output keep_runs logs log_name nox);
+        row!(jobs fail_fast timeout idle_timeout leak_timeout grace_period load_timeout retries flaky_result trace output keep_runs logs log_name nox);
         text
     };
     let resolve = |flags: &SettingsFlags, variables: &dyn Fn(&str) -> Option<OsString>, file: SettingsFile| {

@@ -93,9 +93,9 @@ fn a_killed_run_has_a_report_too() {
     killed.sessions[1].result = None;
     let report = RunReport::from_record(&killed, &[]);
     assert!(report.format_verdict().contains("1 unfinished"), "{}", report.format_verdict());
-    assert!(render_text(&report).contains("ended early: killed"));
+    assert!(render_text(&report).contains("noxide was killed"));
     let page = noxide::report::render_page(&report, &[]).unwrap();
-    assert!(page.contains("ended early: killed") && page.contains("No output."));
+    assert!(page.contains("noxide was killed") && page.contains("No output."));
 }
 
 #[test]

@@ -111,11 +111,11 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
 #[test]
 fn a_flaky_pass_that_counts_as_failed_is_marked() {
     let project = Project::with_sessions(SESSIONS);
-    assert_eq!(run(&project, "-s flaky --retries 1 --flaky fail --junit deep/../j.xml").code(), 1);
+    assert_eq!(run(&project, "-s flaky --retries 1 --flaky-result fail --junit deep/../j.xml").code(), 1);
     let report = read(&project);
     let suites = below(&report, "testsuite");
     let flaky = named(suites[0], "flaky");
-    assert!(below(flaky, "failure")[0]["at"]["message"].as_str().unwrap().starts_with("flaky: passed at attempt 2"));
+    assert!(below(flaky, "failure")[0]["at"]["message"].as_str().unwrap().starts_with("flaky: passed on attempt 2"));
     assert!(flaky["in"].as_array().unwrap().iter().any(|e| e["tag"].as_str().unwrap().starts_with("flaky")));
 }
 

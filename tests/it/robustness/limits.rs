@@ -47,7 +47,7 @@ fn the_timeout_of_a_session_overrides_that_of_the_run() {
     );
     project.write(
         "noxide.toml",
-        "grace = '200ms'\ntimeout = '600ms'\n[sessions.slow]\ntimeout = 0\n[sessions.short]\ntimeout = '300ms'\n",
+        "grace-period = '200ms'\ntimeout = '600ms'\n[sessions.slow]\ntimeout = 0\n[sessions.short]\ntimeout = '300ms'\n",
     );
     let result = RunningNoxide::run(&project, &["-j2"]);
     assert_eq!(
@@ -95,7 +95,7 @@ fn retries_back_off_and_a_late_pass_is_flaky() {
     );
     project.write(
         "noxide.toml",
-        "grace = '200ms'\nretries = { count = 3, delay = '150ms', backoff = 'exponential' }\n[sessions.hopeless]\nretries = 1\n",
+        "grace-period = '200ms'\nretries = { count = 3, delay = '150ms', backoff = 'exponential' }\n[sessions.hopeless]\nretries = 1\n",
     );
     let result = RunningNoxide::run(&project, &["-j3"]);
     assert_eq!(result.code(), 1, "{}", result.text);
@@ -123,7 +123,7 @@ fn retries_back_off_and_a_late_pass_is_flaky() {
 #[test]
 fn flaky_can_count_as_failed() {
     let project = Project::with_grace("500ms", &shell_session("flaky", THIRD_TIME));
-    let result = RunningNoxide::run(&project, &["--retries", "2", "--flaky", "fail"]);
+    let result = RunningNoxide::run(&project, &["--retries", "2", "--flaky-result", "fail"]);
     let flaky = result.session("flaky");
     assert_eq!((result.code(), flaky.outcome, flaky.flaky), (1, Outcome::Failed, true), "{}", result.text);
     assert_eq!(flaky.reason, "flaky: passed at attempt 3, which counts as failed here");

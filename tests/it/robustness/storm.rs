@@ -266,7 +266,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
 
 fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let project = Project::with_grace("60ms", SESSIONS);
-    project.write("noxide.toml", "grace = '60ms'\nkeep-runs = 1000\n");
+    project.write("noxide.toml", "grace-period = '60ms'\nkeep-runs = 1000\n");
     let directory = |project: &Project| RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
     let whole = |round: u32| {
         let status = end(start(&project, round), "a whole run");

@@ -57,7 +57,7 @@ fn artifacts_of_a_timed_out_session_are_collected() {
     let project = Project::with_sessions(&format!(
         "{WRITES}@nox.session\ndef tests(session):\n    write('build/part.txt', 'half')\n    print('before', flush=True)\n    time.sleep(1000)\n"
     ));
-    project.write("noxide.toml", "grace = '100ms'\n[sessions.tests]\ntimeout = '1s'\nartifacts = ['build']\n");
+    project.write("noxide.toml", "grace-period = '100ms'\n[sessions.tests]\ntimeout = '1s'\nartifacts = ['build']\n");
     assert_eq!(run(&project, "").code(), 1);
     assert_eq!(gathered(&project, "tests").0, ["build/part.txt"]);
 }

@@ -219,7 +219,7 @@ def waits(session):
     session.run('uv', 'sync', '--group', 'c', external=True)
 ";
     let project = project_with_programs(sessions, &[("uv", UV)]);
-    project.write("noxide.toml", "grace = '1s'\n[sessions.hangs]\ntimeout = '1s'\n");
+    project.write("noxide.toml", "grace-period = '1s'\n[sessions.hangs]\ntimeout = '1s'\n");
     let ran = run_with_programs(&project, "-j 3");
     let outcomes = ["killed", "hangs", "waits"].map(|name| ran.outcome(name));
     assert_eq!(outcomes, [Outcome::Crashed, Outcome::TimedOut, Outcome::Passed], "{}", ran.text);

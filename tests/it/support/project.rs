@@ -39,7 +39,7 @@ impl Project {
     /// Like [`Project::with_sessions`], with a grace period in the settings.
     pub(crate) fn with_grace(grace: &str, sessions: &str) -> Self {
         let project = Self::with_sessions(sessions);
-        project.write("noxide.toml", format!("grace = '{grace}'\n"));
+        project.write("noxide.toml", format!("grace-period = '{grace}'\n"));
         project
     }
 

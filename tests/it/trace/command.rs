@@ -154,7 +154,7 @@ def two(session):
 #[test]
 fn a_racing_session_is_retried_alone_and_named() {
     let project = project(RACE);
-    let ran = project.noxide(&["run", "-j2", "--trace", "always", "--flaky", "fail"]);
+    let ran = project.noxide(&["run", "-j2", "--trace", "always", "--flaky-result", "fail"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     let record = ran.record();
     let one = record.sessions[0].result.as_ref().unwrap();

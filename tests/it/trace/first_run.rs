@@ -185,7 +185,7 @@ def report(session):
 
 #[test]
 fn sessions_that_rely_on_file_order_are_right_on_the_first_run() {
-    for flags in [&["-j4"] as &[&str], &["-j4", "-x"], &["-j4", "--flaky", "fail"]] {
+    for flags in [&["-j4"] as &[&str], &["-j4", "-x"], &["-j4", "--flaky-result", "fail"]] {
         let project = project(FILE_ORDER);
         let ran = project.noxide(&[&["run"], flags].concat());
         assert_eq!(ran.exit, Some(0), "{flags:?}: {}", ran.text);
@@ -408,7 +408,7 @@ def plain(session):
         eprintln!("not tried: another user cannot run the tests' tools here: {}", untraced.text);
         return;
     }
-    let first = run(&["--flaky", "fail"]);
+    let first = run(&["--flaky-result", "fail"]);
     assert_eq!(first.exit, Some(0), "{}", first.text);
     let privileged = first.session("privileged");
     assert!(!privileged.flaky && privileged.attempts.len() == 2, "{privileged:?}");
