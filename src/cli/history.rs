@@ -24,7 +24,6 @@ pub struct HistoryArgs {
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HistoryCommand {
     /// Import past CI runs from responses of a forge's API, commit statuses or logs of nox
-    #[command(args_override_self = true)]
     Import(ImportArgs),
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use super::error::CliError;
 use super::nox_args::SelectionArgs;
 use crate::config::{SettingsFlags, parse_duration, user_cache_dir};
 use crate::provision::CacheMode;
-use crate::record::find_run_data_dir;
+use crate::record::{RunLookupError, RunStore, find_run_data_dir};
 use crate::run::NamedChoice;
 
 /// Format of a command's result.
@@ -31,6 +32,15 @@ pub(super) fn choice_parser<T: NamedChoice + Send + Sync>() -> impl TypedValuePa
 /// Returns the run data directory of a project's last run, for subcommands that do not load the noxfile.
 pub(super) fn last_run_data_dir(root: &Path) -> PathBuf {
     find_run_data_dir(root, user_cache_dir().as_deref())
+}
+
+/// Opens the recorded runs of a project, for subcommands that do not load the noxfile.
+///
+/// # Errors
+/// When there are none.
+pub(super) fn open_recorded_runs(root: &Path) -> Result<RunStore, CliError> {
+    let no_runs = || RunLookupError::NoRuns { dir: root.to_path_buf() };
+    Ok(RunStore::open_existing(last_run_data_dir(root)).ok_or_else(no_runs)?)
 }
 
 /// Flags that choose and start nox.

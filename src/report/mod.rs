@@ -1,16 +1,18 @@
 //! Run reports built from records: HTML page, text, Markdown, JSON, trace, JUnit, comparisons, benchmarks.
 
+mod ansi_html;
 pub mod bench;
 mod comparison;
 mod comparison_target;
 mod coverage;
 mod critical_path;
+mod failed_log_tails;
 mod import;
 mod install_time;
 mod junit;
 mod junit_suites;
-mod log_tail_budget;
 mod page;
+mod page_opener;
 mod page_view;
 mod perfetto;
 mod run_history;
@@ -27,12 +29,13 @@ pub(crate) use comparison::compare_runs;
 pub(crate) use comparison_target::{ComparisonTargetError, resolve_comparison_target};
 pub(crate) use coverage::{CombineCoverageError, CombinedCoverage, CoverageFloor, combine_coverage};
 pub use critical_path::{CriticalPathEntry, LowerBounds, WaitReason};
+pub(crate) use failed_log_tails::read_failed_log_tails;
 pub use import::{ImportError, ImportedHistory, parse_import};
 pub(crate) use import::{ImportSourceError, ImportSummary, import_sources};
 pub(crate) use junit::write_junit_report;
 pub use junit::{JunitReport, build_junit_report};
-pub(crate) use log_tail_budget::LogTailBudget;
 pub use page::{PageError, render_page};
+pub(crate) use page_opener::open_page;
 pub use perfetto::build_perfetto_trace;
 pub use run_history::{FlakySession, PastRun, PastSession};
 pub use run_report::{AttemptReport, RunReport, RunTotals, SessionReport};
