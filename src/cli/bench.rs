@@ -1,6 +1,6 @@
 //! `noxide bench`: compares noxide with nox in interleaved rounds.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::output::OutputContext;
 use crate::project::GitCheckout;
 use crate::record::{Machine, RunStore};
 use crate::report::bench::{
-    BenchCacheState, BenchCommands, BenchEnvironment, BenchError, BenchFormat, BenchPlan, BenchProcesses,
+    BenchCacheChoice, BenchCommands, BenchEnvironment, BenchError, BenchFormat, BenchPlan, BenchProcesses,
     BenchProgress, BenchReport, BenchRunner, insert_bench_table, run_rounds, write_bench_table,
 };
 use crate::run::process::{InterruptWatch, kill_run_processes, signal_group};
@@ -55,18 +55,6 @@ pub struct BenchArgs {
     pub(crate) write: Option<PathBuf>,
 }
 
-/// Cache states that each round measures.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum BenchCacheChoice {
-    /// Cold, then warm.
-    #[default]
-    Both,
-    /// Only cold.
-    Cold,
-    /// Only warm.
-    Warm,
-}
-
 /// Runs the benchmark, prints the result and, if requested, writes the table to a file.
 ///
 /// # Errors
@@ -78,16 +66,16 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     let needs_nox = args.baseline.is_empty() && !BenchCommands::has_nox();
     let nox = if needs_nox { Some(find_or_install_nox(None, Path::new("."), output)?.executable) } else { None };
     let BenchCommands { variants, versions } = BenchCommands::new(&args.baseline, &args.candidate, nox.as_deref())?;
-    let caches = match args.caches {
-        BenchCacheChoice::Both => vec![BenchCacheState::Cold, BenchCacheState::Warm],
-        BenchCacheChoice::Cold => vec![BenchCacheState::Cold],
-        BenchCacheChoice::Warm => vec![BenchCacheState::Warm],
-    };
     // Checks the markers before the rounds, so that no time is lost.
     if let Some(path) = &args.write {
         insert_bench_table(path, "")?;
     }
-    let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
+    let plan = BenchPlan {
+        variants,
+        rounds: args.rounds,
+        warmup_rounds: args.warmup,
+        cache_states: args.caches.cache_states(),
+    };
     let last_run =
         RunStore::open_existing(last_run_data_dir(Path::new("."))).and_then(|store| store.newest_records(1).pop());
     let estimate = last_run.filter(|_| args.baseline.is_empty()).map(|run| plan.estimate_ms(&run));

@@ -160,24 +160,10 @@ impl CliError {
                 LoadStage::Nox | LoadStage::Noxfile => ExitCode::ENVIRONMENT,
             },
             Self::Workflows(DiscoverError::NoWorkflows(_)) => ExitCode::NOTHING_SELECTED,
-            Self::Nox(_)
-            | Self::Host(_)
-            | Self::Coverage(_)
-            | Self::Workflows(_)
-            | Self::Baseline(_)
-            | Self::StarterWorkflow(_)
-            | Self::Store(_)
-            | Self::UvCache(_)
-            | Self::LockFile(_)
-            | Self::Interpreter(_)
-            | Self::Constraints(_)
-            | Self::Provision(_)
-            | Self::Trace(_)
-            | Self::BenchSetup(_)
-            | Self::Import(_)
-            | Self::Io { .. } => ExitCode::ENVIRONMENT,
             Self::BenchCommand(_) => ExitCode::FAILURE,
             Self::Interrupted { signal, .. } => ExitCode::from_signal(*signal),
+            // What noxide needs cannot be used.
+            _ => ExitCode::ENVIRONMENT,
         }
     }
 

@@ -62,7 +62,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
             output.print(&crate::config::schema_json());
             Ok(ExitCode::SUCCESS)
         }
-        CliCommand::Completions(args) => reference::print_completions(args, output),
-        CliCommand::Man(args) => reference::write_manual(args, output),
+        CliCommand::Completions(args) => Ok(reference::print_completions(args, Cli::command(), output)),
+        CliCommand::Man(args) => reference::write_manual(args, Cli::command(), output),
     }
 }

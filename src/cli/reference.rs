@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::args::Cli;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use crate::output::OutputContext;
@@ -26,22 +25,22 @@ pub struct ManArgs {
     pub(crate) dir: PathBuf,
 }
 
-/// Prints the completion script of a shell.
-pub(super) fn print_completions(args: &CompletionsArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+/// Prints the completion script of a shell for a command line.
+pub(super) fn print_completions(args: &CompletionsArgs, mut noxide: Command, output: &OutputContext) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "noxide", &mut script);
+    clap_complete::generate(args.shell, &mut noxide, "noxide", &mut script);
     output.print(&String::from_utf8_lossy(&script));
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
-/// Writes the manual pages and prints how many.
+/// Writes the manual pages of a command line.
 ///
 /// # Errors
 /// When the directory cannot be written.
-pub(super) fn write_manual(args: &ManArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+pub(super) fn write_manual(args: &ManArgs, noxide: Command, output: &OutputContext) -> Result<ExitCode, CliError> {
     let context = "cannot write the manual pages";
     fs_err::create_dir_all(&args.dir).context(context)?;
-    clap_mangen::generate_to(Cli::command().disable_help_subcommand(true), &args.dir).context(context)?;
+    clap_mangen::generate_to(noxide.disable_help_subcommand(true), &args.dir).context(context)?;
     output.status(&format!("manual pages: {}", args.dir.display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
@@ -12,8 +12,7 @@ use crate::output::OutputContext;
 use crate::project::list_commits;
 use crate::record::RunStore;
 use crate::report::{
-    RunReport, build_perfetto_trace, compare_runs, open_page, read_failed_log_tails, render_markdown, render_page,
-    render_text, resolve_comparison_target,
+    ReportFormat, RunReport, compare_runs, open_page, read_failed_log_tails, resolve_comparison_target,
 };
 
 /// Commits of a branch that are searched for runs.
@@ -45,23 +44,6 @@ pub struct ReportArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
-/// Format of a report.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ReportFormat {
-    /// One self-contained page.
-    #[default]
-    Html,
-    /// For a merge request.
-    #[value(alias = "md")]
-    Markdown,
-    /// For a terminal.
-    Text,
-    /// One JSON document with a `version` key.
-    Json,
-    /// Chrome's trace event format.
-    Perfetto,
-}
-
 /// Writes a report of one run, or a comparison.
 ///
 /// # Errors
@@ -79,16 +61,8 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
     let (record, run_dir) = RunStore::load_run(store.as_ref(), &args.run)?;
     let earlier = store.as_ref().map(|store| store.records_before(&record.run_id, args.runs)).unwrap_or_default();
     let report = RunReport::from_record(&record, &earlier);
-    let log_tails = || read_failed_log_tails(&record, &run_dir);
-    let text = match args.format {
-        ReportFormat::Html => {
-            render_page(&report, &log_tails()).map_err(std::io::Error::other).context("cannot render the page")?
-        }
-        ReportFormat::Markdown => render_markdown(&report, &log_tails()),
-        ReportFormat::Text => render_text(&report),
-        ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
-        ReportFormat::Perfetto => format!("{}\n", build_perfetto_trace(&report)),
-    };
+    let text = args.format.render_report(&report, &|| read_failed_log_tails(&record, &run_dir));
+    let text = text.map_err(std::io::Error::other).context("cannot render the page")?;
     let is_html = args.format == ReportFormat::Html;
     let target = match (&args.output, store) {
         (Some(path), _) => Some(path.clone()),
@@ -111,14 +85,9 @@ fn write_comparison(
     let commits = |name: &str| list_commits(Path::new("."), name, MAX_COMMITS_BACK);
     let [before, after] = names.map(|name| resolve_comparison_target(name, store, &commits));
     let comparison = compare_runs(&before?, &after?);
-    let text = match args.format {
-        ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&comparison).unwrap_or_default()),
-        ReportFormat::Markdown => comparison.to_markdown(),
-        ReportFormat::Html | ReportFormat::Text => comparison.to_text(),
-        ReportFormat::Perfetto => {
-            let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
-            return Err(CliError::Usage(message.to_owned()));
-        }
+    let Some(text) = args.format.render_comparison(&comparison) else {
+        let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
+        return Err(CliError::Usage(message.to_owned()));
     };
     write_report(args.output.as_deref(), &text, output)?;
     Ok(ExitCode::from_check(args.check && comparison.has_slowdown()))

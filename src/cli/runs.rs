@@ -45,10 +45,7 @@ pub struct LogsArgs {
 /// When there are none.
 pub(super) fn list_runs(args: &RunsArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let runs: Vec<RunSummary> = open_recorded_runs(Path::new("."))?.newest_summaries(args.limit);
-    match args.format {
-        OutputFormat::Text => output.print(&render_run_list(&runs, output.stdout_theme)),
-        OutputFormat::Json => output.print_json(&run_list_json(&runs)),
-    }
+    args.format.print(output, || render_run_list(&runs, output.stdout_theme), || run_list_json(&runs));
     Ok(ExitCode::SUCCESS)
 }
 

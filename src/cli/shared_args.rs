@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::error::CliError;
 use super::nox_args::SelectionArgs;
 use crate::config::{SettingsFlags, parse_duration, user_cache_dir};
+use crate::output::OutputContext;
 use crate::provision::CacheMode;
 use crate::record::{RunLookupError, RunStore, find_run_data_dir};
 use crate::run::NamedChoice;
@@ -21,6 +23,16 @@ pub enum OutputFormat {
     Text,
     /// One JSON document with a `version` key.
     Json,
+}
+
+impl OutputFormat {
+    /// Prints a result in this format.
+    pub(super) fn print(self, output: &OutputContext, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
+        match self {
+            Self::Text => output.print(&text()),
+            Self::Json => output.print_json(&json()),
+        }
+    }
 }
 
 /// Returns a parser that accepts the names of a choice.

@@ -18,8 +18,10 @@ use crate::text::format_whole_seconds;
 
 /// Narrower rows have only a name and a time.
 const COMPACT_WIDTH: usize = 44;
+/// Minimum width for the usual time. In narrower rows the last line of output is worth more.
+const MIN_WIDTH_FOR_USUAL: usize = 76;
 /// Minimum width for a progress bar.
-const MIN_WIDTH_FOR_BAR: usize = 76;
+const MIN_WIDTH_FOR_BAR: usize = 92;
 /// Width of the time of a finished session.
 const TIME_WIDTH: usize = 7;
 /// Maximum number of rows of sessions that wait although slots are free.
@@ -119,7 +121,9 @@ fn session_time(view: &SessionView, max_width: usize, now: u64) -> String {
         SessionStatus::Running(running) => {
             let elapsed = align(format_whole_seconds(now.saturating_sub(running.started_at)));
             match view.spec.usual_ms {
-                Some(usual) if is_wide => format!("{elapsed} / ~{}", format_whole_seconds(usual.max(1_000))),
+                Some(usual) if max_width >= MIN_WIDTH_FOR_USUAL => {
+                    format!("{elapsed} / ~{}", format_whole_seconds(usual.max(1_000)))
+                }
                 _ => elapsed,
             }
         }
@@ -313,22 +317,22 @@ mod tests {
     #[test]
     fn rows_adapt_to_the_width() {
         insta::assert_snapshot!(render(&sample_run(), 120, 40, PLAIN), @r"
-        ⠦ unit_tests                                20s / ~40s  ━━━━────  tests/unit/test_parcel.py::test_weight_is_positive…
-        ⠦ integration_tests-3.12(db='postgres')  17s / ~1m 30s  ━───────
-        ⠦ docs                                             16s            読み込み中… reading sources
-        20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+        ⠦ running   unit_tests                                20s / ~40s     ━━━━────  tests/unit/test_parcel.py… PASSED [ 45%]
+        ⠦ running   integration_tests-3.12(db='postgres…      17s / ~1m 30s  ━───────
+        ⠦ running   docs                                      16s                      読み込み中… reading sources
+          20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
         ");
         insta::assert_snapshot!(render(&sample_run(), 80, 24, PLAIN), @r"
-        ⠦ unit_tests                     20s / ~40s  ━━━━────  tests/unit/test_parce…
-        ⠦ integration_tests-3.12(db…  17s / ~1m 30s  ━───────
-        ⠦ docs                                  16s            読み込み中… reading s…
-        20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+        ⠦ running   unit_tests                      20s / ~40s     tests/unit/t… [ 45%]
+        ⠦ running   integration_tests-3.12(db…      17s / ~1m 30s
+        ⠦ running   docs                            16s            読み込み中…… sources
+          20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
         ");
         insta::assert_snapshot!(render(&sample_run(), 60, 24, PLAIN), @r"
-        ⠦ unit_tests              20s / ~40s  tests/unit/test_pa…
-        ⠦ integration_tests-…  17s / ~1m 30s
-        ⠦ docs                           16s  読み込み中… readin…
-        20s · 3 running · 1 failed · 1 waiting
+        ⠦ running   unit_tests               20s  tests/uni… [ 45%]
+        ⠦ running   integration_tests-…      17s
+        ⠦ running   docs                     16s  読み込み… sources
+          20s · 3 running · 1 failed · 1 waiting
         ");
         insta::assert_snapshot!(render(&sample_run(), 40, 12, OutputTheme { color: false, unicode: false }), @r"
         | unit_tests                      20s
@@ -366,11 +370,11 @@ mod tests {
             builder.start_session(1, name);
         });
         insta::assert_snapshot!(render(&builder, 60, 6, PLAIN), @r"
-        ⠦ tests-0  19s
-        ⠦ tests-1  19s
-        ⠦ tests-2  19s
-        … and 27 more running
-        20s · 30 running
+        ⠦ running   tests-0       19s
+        ⠦ running   tests-1       19s
+        ⠦ running   tests-2       19s
+          … and 27 more running
+          20s · 30 running
         ");
     }
 
@@ -386,9 +390,9 @@ mod tests {
             .start_session(15_000, "tests")
             .interrupt_run(16_000, "SIGINT");
         insta::assert_snapshot!(render(&builder, 80, 24, PLAIN), @r"
-        ⠦ tests  5s / ~1s  ━━━━━━━─  attempt 2
-        ⠦ docs      in 3s  ────────  failed, retrying (attempt 2)
-        20s · 2 running · stopping, interrupted (Ctrl-C)
+        ⠦ running   tests       5s / ~1s  attempt 2
+        ↺ retry     docs     in 3s        failed, retrying (attempt 2)
+          20s · 2 running · stopping, interrupted (Ctrl-C)
         ");
     }
 

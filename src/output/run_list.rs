@@ -110,7 +110,13 @@ mod tests {
         ];
         runs.push(RunSummary { run_id: "20261123-052800.000-7f3a9c".to_owned(), is_active: true, ended: None });
         let text = render_run_list(&runs, OutputTheme { color: false, unicode: true });
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        run                         started            time  commit    result
+        20261123-052500.118-7f3a9c  2026-11-23 05:25  12.3s  00112233  passed, 11 sessions
+        20261123-052600.000-7f3a9c  2026-11-23 05:25  12.3s  00112233  4 of 11 did not pass: lint, docs, types and 1 more (interrupted (Ctrl-C))
+        20261123-052700.000-7f3a9c  2026-11-23 05:25  12.3s            1 of 11 did not pass: lint (noxide was killed)
+        20261123-052800.000-7f3a9c                                     running
+        ");
         let document = run_list_json(&runs);
         assert_eq!((&document["version"], &document["runs"][1]["unsuccessful"][3]), (&1.into(), &"tests".into()));
         assert_eq!((&document["runs"][3]["running"], &document["runs"][3]["wall_ms"]), (&true.into(), &Value::Null));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure_location::{self, FailureLocation};
 use super::options::{OutputOptions, SessionOutputStyle};
+use super::run_state::{SessionStatus, SessionView};
 use super::session_rows::{self, SessionRows};
 use super::theme::TextStyle;
 use super::workflow_command::{self, AllowedCommands, CommandGuard};
@@ -185,13 +186,14 @@ impl RunPrinter {
 
     /// Prints that the run is interrupted.
     pub(crate) fn print_interruption(&mut self, state: &RunState, cause: &str) -> io::Result<()> {
-        let counts = state.status_counts();
-        let mut action = match counts.running {
+        let is_waiting = |view: &&SessionView| matches!(view.status, SessionStatus::Waiting);
+        let waiting = state.sessions().iter().filter(is_waiting).count();
+        let mut action = match state.status_counts().running {
             0 => "stopping the run".to_owned(),
             count => format!("stopping {}", pluralize(count, "running session")),
         };
-        if counts.waiting > 0 {
-            action.push_str(&format!("; {} will not start", pluralize(counts.waiting, "waiting session")));
+        if waiting > 0 {
+            action.push_str(&format!("; {} will not start", pluralize(waiting, "waiting session")));
         }
         let cause = run_summary::describe_interrupt(cause);
         self.print_line(&self.options.theme.style_text(TextStyle::Warning, &format!("{cause}: {action}")))

@@ -257,7 +257,12 @@ mod tests {
         let logs = recorded(&builder);
         let list = logs.render_list(OutputTheme { color: false, unicode: true });
         let list = list.replace(&builder.run_dir().display().to_string(), "RUN");
-        insta::assert_snapshot!(list, @"");
+        insta::assert_snapshot!(list, @r"
+        ✗ failed     lint (attempt 1)  4 B  RUN/lint-1.log
+        ✗ failed     lint              0 B  RUN/lint-2.log
+        ✓ passed     tests-3.11        0 B  RUN/tests-3.11-1.log
+        ? not ended  tests-3.12        0 B  RUN/tests-3.12-1.log
+        ");
         let select = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             logs.matching_sessions(&names).map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())

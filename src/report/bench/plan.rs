@@ -1,5 +1,6 @@
 //! Benchmark plan: the measurements and their order.
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::record::{RunRecord, SessionResult};
@@ -29,6 +30,29 @@ impl BenchCacheState {
         match self {
             Self::Cold => "cold",
             Self::Warm => "warm",
+        }
+    }
+}
+
+/// Cache states that each round measures.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BenchCacheChoice {
+    /// Cold, then warm.
+    #[default]
+    Both,
+    /// Only cold.
+    Cold,
+    /// Only warm.
+    Warm,
+}
+
+impl BenchCacheChoice {
+    /// Returns the states, cold before warm.
+    pub(crate) fn cache_states(self) -> Vec<BenchCacheState> {
+        match self {
+            Self::Both => vec![BenchCacheState::Cold, BenchCacheState::Warm],
+            Self::Cold => vec![BenchCacheState::Cold],
+            Self::Warm => vec![BenchCacheState::Warm],
         }
     }
 }
