@@ -2,8 +2,8 @@
 
 use clap::builder::{StyledStr, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, Command, CommandFactory, Parser, Subcommand};
-use std::ffi::{OsStr, OsString};
+use clap::{ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::exit_code::exit_codes_help;
@@ -11,22 +11,19 @@ use super::list::{GraphArgs, ListArgs};
 use super::run_args::{CiArgs, RunArgs};
 use super::shared_args::{LoadArgs, OutputFormat, choice_parser};
 use crate::config::ColorMode;
+use crate::project::expand_short_flags;
 
 /// Subcommands as `noxide --help` groups them: each is in exactly one group.
 const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
-    ("Everyday", &["run", "list", "graph", "report", "replay"]),
+    ("Everyday", &["run", "list", "graph", "logs", "runs", "replay", "report"]),
     ("CI", &["init", "ci", "matrix", "merge", "gate", "audit"]),
-    ("Maintenance", &["trace", "cache", "history", "bench", "schema", "help"]),
+    ("Maintenance", &["trace", "cache", "history", "bench", "schema", "completions", "man", "help"]),
 ];
-
-/// Short flags of nox that are longer than one letter, with their long form.
-const TWO_LETTER_FLAGS: &[(&str, &str)] =
-    &[("-db", "--default-venv-backend"), ("-fb", "--force-venv-backend"), ("-ts", "--add-timestamp")];
 
 /// Run your nox sessions in parallel.
 #[derive(Parser, Clone, Debug, PartialEq, Eq)]
 #[command(name = "noxide", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(args_override_self = true, help_template = grouped_help(), after_help = exit_codes_help())]
+#[command(help_template = grouped_help(), after_help = exit_codes_help())]
 pub struct Cli {
     /// Flags of every subcommand.
     #[command(flatten)]
@@ -52,58 +49,54 @@ pub struct GlobalArgs {
     /// Print less; for a run, -qq prints only the totals
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub quiet: u8,
+    /// Whether errors are printed as a JSON document.
+    #[arg(skip)]
+    pub wants_json: bool,
 }
 
 /// The subcommands.
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
-#[command(args_override_self = true)]
 pub enum CliCommand {
     /// Run sessions in parallel
-    #[command(args_override_self = true)]
     Run(Box<RunArgs>),
     /// List sessions
-    #[command(args_override_self = true)]
     List(ListArgs),
     /// Show the session graph and the reason for each dependency
-    #[command(args_override_self = true)]
     Graph(GraphArgs),
+    /// Print the logs of sessions
+    Logs(super::LogsArgs),
+    /// List past runs
+    Runs(super::RunsArgs),
     /// Print a past run again
-    #[command(args_override_self = true)]
     Replay(super::ReplayArgs),
     /// Run sessions one at a time and find conflicts between them
-    #[command(args_override_self = true)]
     Trace(Box<super::TraceArgs>),
     /// Report on a run: HTML page, text, Markdown, JSON or a file for Perfetto
-    #[command(args_override_self = true)]
     Report(super::ReportArgs),
     /// Import session times from past CI runs
     History(super::HistoryArgs),
     /// Benchmark noxide against nox in interleaved rounds
-    #[command(args_override_self = true)]
     Bench(super::BenchArgs),
     /// Find and fix problems in CI workflows
-    #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),
     /// Create a CI workflow, or apply all fixes of `noxide audit` to the workflows that run nox
-    #[command(args_override_self = true)]
     Init(super::InitArgs),
     /// Run a CI job: restore caches, run sessions, save caches, collect logs, set the exit code
-    #[command(args_override_self = true)]
     Ci(Box<CiArgs>),
     /// Manage the dependency cache
-    #[command(args_override_self = true)]
     Cache(super::CacheArgs),
     /// Print a job matrix with one shard of the sessions for each runner
-    #[command(args_override_self = true)]
     Matrix(super::MatrixArgs),
     /// Merge the runs and coverage of several runners
-    #[command(args_override_self = true)]
     Merge(super::MergeArgs),
     /// Check the results of the jobs that this job needs
-    #[command(args_override_self = true)]
     Gate(super::GateArgs),
     /// Print the JSON schema of the settings
     Schema,
+    /// Print a completion script for bash, zsh or fish
+    Completions(super::CompletionsArgs),
+    /// Write manual pages
+    Man(super::ManArgs),
 }
 
 /// Builds the help template: clap has no groups of subcommands, so they are written into it.
@@ -121,7 +114,7 @@ fn grouped_help() -> StyledStr {
     for (group, names) in COMMAND_GROUPS {
         let _ = writeln!(template, "{header}{group}:{header:#}");
         for name in names {
-            let _ = writeln!(template, "  {literal}{name:<7}{literal:#}  {}", about(name));
+            let _ = writeln!(template, "  {literal}{name:<11}{literal:#}  {}", about(name));
         }
         let _ = writeln!(template);
     }
@@ -132,13 +125,14 @@ fn grouped_help() -> StyledStr {
 impl Cli {
     /// Parses a command line, program name first; the error knows its exit code and how to print itself.
     pub fn parse_args(argv: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut cli = Self::try_parse_from(expand_short_flags(argv)).map_err(|error| {
-            // nox has no subcommands, so its users may leave out `run`.
-            let lacks_command =
-                error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("<COMMAND>"));
-            let is_unknown_flag = error.kind() == ErrorKind::UnknownArgument;
-            if is_unknown_flag && lacks_command { add_run_suggestion(error) } else { error }
-        })?;
+        let argv = join_rerun_filter(expand_short_flags(argv));
+        let mut command = let_last_flag_win(Self::command());
+        let parsed = command.try_get_matches_from_mut(argv).and_then(|matches| {
+            let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+            cli.global.wants_json = wants_json(&matches);
+            Ok(cli)
+        });
+        let mut cli = parsed.map_err(add_advice)?;
         if let CliCommand::Ci(ci) = &mut cli.command {
             ci.run.nox_run.verbose = cli.global.verbose > 0;
         }
@@ -164,56 +158,77 @@ impl Cli {
     }
 }
 
-fn add_run_suggestion(mut error: clap::Error) -> clap::Error {
-    let tip = "pass nox's flags to `noxide run`, as in `noxide run -s tests`";
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+/// Lets the last of several equal flags win, in every subcommand.
+fn let_last_flag_win(command: Command) -> Command {
+    command.args_override_self(true).mut_subcommands(let_last_flag_win)
+}
+
+/// Returns whether the innermost subcommand prints its result as JSON.
+fn wants_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        // These print documents for other programs, so errors are text on standard error.
+        Some(("audit" | "matrix", _)) => false,
+        Some((_, inner)) => wants_json(inner),
+        None => {
+            let format = matches.try_get_raw("format").ok().flatten();
+            let lists_as_json = matches.try_get_one::<bool>("json").ok().flatten() == Some(&true);
+            lists_as_json || format.is_some_and(|mut values| values.any(|value| value == "json"))
+        }
+    }
+}
+
+/// Replaces clap's guesses where it is known what a user of nox or of another runner means.
+fn add_advice(mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let (flag, command) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidSubcommand));
+    let lacks_command = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("<COMMAND>"));
+    let advice = match (error.kind(), flag.as_str(), command.as_str()) {
+        (ErrorKind::UnknownArgument, "--watch" | "-w", _) => {
+            "noxide does not watch files; let a file watcher run it, as in `watchexec -e py -- noxide run`".to_owned()
+        }
+        // nox has no subcommands, so its users may leave out `run`.
+        (ErrorKind::UnknownArgument, ..) if lacks_command => {
+            "pass nox's flags to `noxide run`, as in `noxide run -s tests`".to_owned()
+        }
+        (ErrorKind::InvalidSubcommand, _, "clean") => {
+            "`noxide cache clean` empties the dependency cache; to remove environments and past runs, delete `.nox`"
+                .to_owned()
+        }
+        (ErrorKind::InvalidSubcommand, _, name) if lacks_command => {
+            format!("to run a session, use `noxide run {name}`")
+        }
+        _ => return error,
+    };
+    if command == "clean" || flag == "--watch" {
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.remove(ContextKind::SuggestedArg);
+    }
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![advice.into()]));
     error
 }
 
-/// Replaces nox's two-letter short flags, up to the first `--`, by their long form.
-fn expand_short_flags(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// Joins `--rerun failed`: the value is optional, and another word after the flag is the name of a session.
+fn join_rerun_filter(argv: Vec<OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
     let mut is_posarg = false;
-    argv.into_iter()
-        .map(|argument| {
-            is_posarg |= argument == "--";
-            if is_posarg { argument } else { expand_flag(&argument).unwrap_or(argument) }
-        })
-        .collect()
-}
-
-fn expand_flag(argument: &OsStr) -> Option<OsString> {
-    let bytes = argument.as_encoded_bytes();
-    TWO_LETTER_FLAGS.iter().find_map(|(short, long)| {
-        let rest = bytes.strip_prefix(short.as_bytes())?;
-        match std::str::from_utf8(rest).ok()? {
-            "" => Some(OsString::from(*long)),
-            value if value.starts_with('=') => Some(OsString::from(format!("{long}{value}"))),
-            _ => None,
+    for argument in argv {
+        match joined.last_mut() {
+            Some(last) if !is_posarg && *last == "--rerun" && argument == "failed" => last.push("=failed"),
+            _ => {
+                is_posarg |= argument == "--";
+                joined.push(argument);
+            }
         }
-    })
+    }
+    joined
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn expanded(argv: &str) -> String {
-        let argv = expand_short_flags(argv.split(' ').map(OsString::from));
-        argv.iter().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn two_letter_flags_become_long() {
-        assert_eq!(expanded("noxide run -db uv -s a"), "noxide run --default-venv-backend uv -s a");
-        assert_eq!(expanded("noxide run -fb=none -ts"), "noxide run --force-venv-backend=none --add-timestamp");
-    }
-
-    #[test]
-    fn other_arguments_are_left_alone() {
-        for argv in ["noxide run -s a -- -db -fb=x -ts", "noxide run -dbuv -tsv -d -f b -t s --db"] {
-            assert_eq!(expanded(argv), argv);
-        }
-    }
 
     #[test]
     fn every_subcommand_is_in_exactly_one_help_group() {

@@ -1,22 +1,24 @@
 //! `noxide bench`: compares noxide with nox in interleaved rounds.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use crate::output::{OutputContext, log_tail_text};
+use super::loaded_project::find_or_install_nox;
+use super::shared_args::last_run_data_dir;
+use crate::output::OutputContext;
 use crate::project::GitCheckout;
-use crate::record::Machine;
+use crate::record::{Machine, RunStore};
 use crate::report::bench::{
-    BenchCacheState, BenchCommands, BenchEnvironment, BenchError, BenchFormat, BenchPlan, BenchProcesses,
+    BenchCacheChoice, BenchCommands, BenchEnvironment, BenchError, BenchFormat, BenchPlan, BenchProcesses,
     BenchProgress, BenchReport, BenchRunner, insert_bench_table, run_rounds, write_bench_table,
 };
 use crate::run::process::{InterruptWatch, kill_run_processes, signal_group};
 
-/// Lines of a failed command's output that are shown.
-const MAX_LOG_LINES: usize = 20;
+/// A longer benchmark is confirmed first.
+const MAX_UNCONFIRMED_MS: u64 = 10 * 60 * 1_000;
 
 /// Flags of `noxide bench`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -45,21 +47,12 @@ pub struct BenchArgs {
     /// Print the result as text, markdown or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: BenchFormat,
+    /// Do not ask before a benchmark that takes long
+    #[arg(short, long, help_heading = "Rounds")]
+    pub(crate) yes: bool,
     /// Write the table to FILE, between `<!-- noxide bench: begin -->` and `<!-- noxide bench: end -->`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) write: Option<PathBuf>,
-}
-
-/// Cache states that each round measures.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum BenchCacheChoice {
-    /// Cold, then warm.
-    #[default]
-    Both,
-    /// Only cold.
-    Cold,
-    /// Only warm.
-    Warm,
 }
 
 /// Runs the benchmark, prints the result and, if requested, writes the table to a file.
@@ -70,17 +63,27 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     if args.rounds == 0 {
         return Err(CliError::Usage("--rounds 0 measures nothing; use 1 or more".to_owned()));
     }
-    let BenchCommands { variants, versions } = BenchCommands::new(&args.baseline, &args.candidate)?;
-    let caches = match args.caches {
-        BenchCacheChoice::Both => vec![BenchCacheState::Cold, BenchCacheState::Warm],
-        BenchCacheChoice::Cold => vec![BenchCacheState::Cold],
-        BenchCacheChoice::Warm => vec![BenchCacheState::Warm],
-    };
+    let needs_nox = args.baseline.is_empty() && !BenchCommands::has_nox();
+    let nox = if needs_nox { Some(find_or_install_nox(None, Path::new("."), output)?.executable) } else { None };
+    let BenchCommands { variants, versions } = BenchCommands::new(&args.baseline, &args.candidate, nox.as_deref())?;
     // Checks the markers before the rounds, so that no time is lost.
     if let Some(path) = &args.write {
         insert_bench_table(path, "")?;
     }
-    let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
+    let plan = BenchPlan {
+        variants,
+        rounds: args.rounds,
+        warmup_rounds: args.warmup,
+        cache_states: args.caches.cache_states(),
+    };
+    let last_run =
+        RunStore::open_existing(last_run_data_dir(Path::new("."))).and_then(|store| store.newest_records(1).pop());
+    let estimate = last_run.filter(|_| args.baseline.is_empty()).map(|run| plan.estimate_ms(&run));
+    output.status(&plan.describe_work(estimate));
+    let is_long = estimate.is_some_and(|ms| ms > MAX_UNCONFIRMED_MS);
+    if is_long && !args.yes && !output.confirm("continue?") {
+        return Ok(ExitCode::SUCCESS);
+    }
     let processes = InterruptWatch::start().context("cannot handle signals")?;
     let printer = output.clone();
     let on_step = move |progress: BenchProgress<'_>| printer.status(&progress.to_text());
@@ -117,13 +120,7 @@ fn bench_error(error: BenchError) -> CliError {
         BenchError::Interrupted(signal) => {
             CliError::Interrupted { signal, during: "during the benchmark, which is incomplete" }
         }
-        BenchError::CommandFailed { name, code, log } => {
-            let (lines, _) = log_tail_text(&log, u64::MAX, MAX_LOG_LINES).unwrap_or_default();
-            let how =
-                code.map_or_else(|| "was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
-            let tail = if lines.is_empty() { String::new() } else { format!("; last output:\n{}", lines.join("\n")) };
-            CliError::BenchCommand(format!("{name} {how}{tail}"))
-        }
+        BenchError::CommandFailed(description) => CliError::BenchCommand(description),
         BenchError::Io { action, source } => CliError::Io { context: format!("cannot {action}"), source },
     }
 }

@@ -20,7 +20,7 @@ use crate::trace::TraceError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a command failed.
+/// Why a command failed; errors of other modules are described where they are defined.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
     /// Settings are invalid; all errors at once.
@@ -37,37 +37,24 @@ pub(super) enum CliError {
         /// The error.
         source: io::Error,
     },
-    /// There is no usable nox.
     #[error(transparent)]
     Nox(#[from] NoxError),
-    /// The noxfile does not load, or nox refused its arguments.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Sessions wait for each other in a cycle.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// No recorded run matches, or its record cannot be read.
     #[error(transparent)]
     RunLookup(#[from] RunLookupError),
-    /// The last run has nothing to rerun.
-    #[error("nothing to rerun: in run {0} every session passed or was skipped")]
-    NothingToRerun(String),
-    /// A side of a comparison has no runs.
     #[error(transparent)]
     Comparison(#[from] ComparisonTargetError),
-    /// Coverage data cannot be combined.
     #[error(transparent)]
     Coverage(#[from] CombineCoverageError),
-    /// Job results cannot be judged.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// Workflows cannot be found or read.
     #[error(transparent)]
     Workflows(#[from] DiscoverError),
-    /// The baseline of an audit cannot be read.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
-    /// The starter workflow cannot be written.
     #[error(transparent)]
     StarterWorkflow(#[from] StarterWorkflowError),
     /// No audit rule has that ID or name.
@@ -78,22 +65,16 @@ pub(super) enum CliError {
         /// A rule with a similar name.
         hint: Option<String>,
     },
-    /// uv.lock has no such package, extra or group.
     #[error(transparent)]
     NotInLock(#[from] NotInLockError),
-    /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// uv is missing, or its output is not understood.
     #[error(transparent)]
     UvCache(#[from] UvCacheError),
-    /// uv.lock cannot be read.
     #[error(transparent)]
     LockFile(#[from] UvLockError),
-    /// The interpreter cannot be inspected.
     #[error(transparent)]
     Interpreter(#[from] InterpreterError),
-    /// The versions in uv.lock cannot be exported.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
     /// The cache cannot be used, although it is required.
@@ -102,10 +83,8 @@ pub(super) enum CliError {
     /// The kernel does not allow tracing.
     #[error("sessions cannot be traced: {0}")]
     Trace(#[from] TraceError),
-    /// Past CI runs cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportSourceError),
-    /// A benchmark cannot be set up.
     #[error(transparent)]
     BenchSetup(#[from] BenchSetupError),
     /// A benchmarked command failed.
@@ -175,31 +154,16 @@ impl CliError {
             | Self::NotInLock(_)
             | Self::Constraints(ConstraintsError::NoLockFile(_))
             | Self::Nox(NoxError::NotNox(_)) => ExitCode::USAGE,
-            Self::NothingToRerun(_) => ExitCode::NOTHING_SELECTED,
             Self::Host(HostError::Load(failure)) if failure.selects_nothing() => ExitCode::NOTHING_SELECTED,
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Selection => ExitCode::USAGE,
                 LoadStage::Nox | LoadStage::Noxfile => ExitCode::ENVIRONMENT,
             },
             Self::Workflows(DiscoverError::NoWorkflows(_)) => ExitCode::NOTHING_SELECTED,
-            Self::Nox(_)
-            | Self::Host(_)
-            | Self::Coverage(_)
-            | Self::Workflows(_)
-            | Self::Baseline(_)
-            | Self::StarterWorkflow(_)
-            | Self::Store(_)
-            | Self::UvCache(_)
-            | Self::LockFile(_)
-            | Self::Interpreter(_)
-            | Self::Constraints(_)
-            | Self::Provision(_)
-            | Self::Trace(_)
-            | Self::BenchSetup(_)
-            | Self::Import(_)
-            | Self::Io { .. } => ExitCode::ENVIRONMENT,
             Self::BenchCommand(_) => ExitCode::FAILURE,
             Self::Interrupted { signal, .. } => ExitCode::from_signal(*signal),
+            // What noxide needs cannot be used.
+            _ => ExitCode::ENVIRONMENT,
         }
     }
 
@@ -222,9 +186,7 @@ impl CliError {
             Self::Nox(NoxError::NotNox(_)) => "pass a nox command, or a Python that has nox installed",
             Self::Nox(_) => "install nox, or pass one with --nox or NOXIDE_NOX",
             Self::Host(HostError::LoadTimeout { .. }) => "allow more time with --load-timeout",
-            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Selection => {
-                return failure.selection_hints();
-            }
+            Self::Host(HostError::Load(failure)) => return failure.hints(),
             Self::Coverage(CombineCoverageError::NoData) => {
                 "name the data files in `artifacts` of the sessions that write them"
             }

@@ -24,7 +24,6 @@ pub struct HistoryArgs {
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HistoryCommand {
     /// Import past CI runs from responses of a forge's API, commit statuses or logs of nox
-    #[command(args_override_self = true)]
     Import(ImportArgs),
 }
 
@@ -58,9 +57,6 @@ fn import_runs(args: &ImportArgs, output: &OutputContext) -> Result<ExitCode, Cl
     imported.write(store.path()).context("cannot store the imported runs")?;
     let total_runs = imported.runs.len();
     let summary = ImportSummary { version: 1, runs: read, jobs, added, skipped_entries, total_runs };
-    match args.format {
-        OutputFormat::Text => output.print(&summary.to_text()),
-        OutputFormat::Json => output.print_json(&json!(summary)),
-    }
+    args.format.print(output, || summary.to_text(), || json!(summary));
     Ok(ExitCode::SUCCESS)
 }

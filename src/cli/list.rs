@@ -42,12 +42,8 @@ pub struct GraphArgs {
 pub(super) fn run(args: &ListArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let project = load_for_listing(&args.load, output)?;
     let sessions = listed_sessions(&project)?;
-    match args.format {
-        OutputFormat::Text => {
-            output.print(&render_list_text(&sessions, output.stdout_theme, output.stdout_width()));
-        }
-        OutputFormat::Json => output.print_json(&render_list_json(&sessions)),
-    }
+    let text = || render_list_text(&sessions, output.stdout_theme, output.stdout_width());
+    args.format.print(output, text, || render_list_json(&sessions));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,8 +94,6 @@ pub(super) fn print_dry_run(project: &LoadedProject, plan: &RunPlan, output: &Ou
         .map(|entry| SimulatedSession { spec: &plan[entry.session].spec, start_ms: entry.start, end_ms: entry.end })
         .collect();
     project.notices.iter().for_each(|notice| output.note(notice));
-    match format {
-        OutputFormat::Text => output.print(&render_plan_text(&simulated, plan.slots, output.stdout_theme)),
-        OutputFormat::Json => output.print_json(&render_plan_json(&simulated, plan.slots)),
-    }
+    let text = || render_plan_text(&simulated, plan.slots, output.stdout_theme);
+    format.print(output, text, || render_plan_json(&simulated, plan.slots));
 }

@@ -7,8 +7,10 @@ use super::error::{CliError, ErrorContext as _};
 use super::shared_args::LoadArgs;
 use crate::cache::StoreOptions;
 use crate::config::{Settings, SettingsFlags, load_settings, settings_root, user_cache_dir};
-use crate::output::{OutputContext, is_ci};
-use crate::project::{Host, HostOptions, NoxSearch, NoxfileManifest, find_nox};
+use crate::output::{OutputContext, PhaseLength, is_ci};
+use crate::project::{
+    Host, HostOptions, NoxPython, NoxSearch, NoxfileManifest, find_installed_nox, install_private_nox,
+};
 use crate::provision::ProvisionInputs;
 use crate::record::ShardMetadata;
 use crate::run::process::{SecretRedactor, SignalGuard, become_subreaper, kill_run_processes};
@@ -128,8 +130,10 @@ impl ProjectParts {
         let file = load_settings(&root).map_err(CliError::Settings)?;
         let settings =
             Settings::resolve(&load.flags, &|name| std::env::var_os(name), file).map_err(CliError::Settings)?;
-        let python = find_nox(&NoxSearch::from_environment(settings.nox.value.clone(), &root, user_cache_dir()))?;
+        let python = find_or_install_nox(settings.nox.value.clone(), &root, output)?;
         let mut notices: Vec<String> = python.install_notice().into_iter().collect();
+        let noxfile = load.noxfile.unwrap_or(Path::new("noxfile.py")).display();
+        let phase = output.show_phase(&format!("loading {noxfile}"), PhaseLength::Unknown);
         let (host, mut manifest) = Host::start(HostOptions {
             root: PathBuf::from("."),
             python,
@@ -141,6 +145,7 @@ impl ProjectParts {
             load_timeout: settings.run_options().load_timeout,
             cache_directory: user_cache_dir(),
         })?;
+        drop(phase);
         let redactor = SecretRedactor::from_environment([], &settings.run_options().secret_patterns);
         output.print_noxfile_output(&redactor.redact_text(&host.loading_output()));
         let errors = settings.validate_session_names(&manifest.accepted_names());
@@ -161,6 +166,25 @@ impl ProjectParts {
         let store_options = resolve_store_options(&settings);
         Ok(Self { host, manifest, options, shard, notices, store_options })
     }
+}
+
+/// Finds nox, or installs it into noxide's private environment, which takes a while.
+///
+/// # Errors
+/// When there is none and it cannot be installed.
+pub(super) fn find_or_install_nox(
+    explicit: Option<PathBuf>,
+    root: &Path,
+    output: &OutputContext,
+) -> Result<NoxPython, CliError> {
+    let search = NoxSearch::from_environment(explicit, root, user_cache_dir());
+    if let Some(python) = find_installed_nox(&search)? {
+        return Ok(python);
+    }
+    let directory = search.private_environment().unwrap_or_default();
+    let text = format!("no nox was found: installing nox and uv, once, in {}", directory.display());
+    let _phase = output.show_phase(&text, PhaseLength::Long);
+    Ok(install_private_nox(&search)?)
 }
 
 /// Returns the options of the store from settings, environment and defaults.

@@ -7,11 +7,9 @@ use clap::CommandFactory as _;
 use super::args::{Cli, CliCommand};
 use super::error::CliError;
 use super::exit_code::ExitCode;
-use super::shared_args::OutputFormat;
-use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, replay, report, run, trace};
+use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, reference, replay, report, run, runs, trace};
 use crate::config::{ColorMode, append_action_inputs};
-use crate::output::{GraphFormat, OutputContext};
-use crate::report::bench::BenchFormat;
+use crate::output::OutputContext;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
@@ -32,7 +30,7 @@ pub fn main() -> std::process::ExitCode {
     let should_color = |is_terminal: bool, term: Option<&str>| color.should_color(is_terminal, term);
     let output = OutputContext::detect(&should_color, cli.global.verbose, cli.global.quiet);
     let exit_code = run_command(&cli, &output).unwrap_or_else(|error| {
-        output.print_diagnostics(&error.diagnostics(), wants_json(&cli.command));
+        output.print_diagnostics(&error.diagnostics(), cli.global.wants_json);
         error.exit_code()
     });
     exit_code.code().into()
@@ -47,6 +45,8 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::Ci(args) => ci::run(args, output),
         CliCommand::List(args) => list::run(args, output),
         CliCommand::Graph(args) => list::run_graph(args, output),
+        CliCommand::Logs(args) => runs::print_logs(args, output),
+        CliCommand::Runs(args) => runs::list_runs(args, output),
         CliCommand::Replay(args) => replay::run(args, output),
         CliCommand::Trace(args) => trace::run(args, output),
         CliCommand::Report(args) => report::run(args, output),
@@ -62,29 +62,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
             output.print(&crate::config::schema_json());
             Ok(ExitCode::SUCCESS)
         }
+        CliCommand::Completions(args) => Ok(reference::print_completions(args, Cli::command(), output)),
+        CliCommand::Man(args) => reference::write_manual(args, Cli::command(), output),
     }
-}
-
-/// Returns whether errors are printed as a JSON document.
-fn wants_json(command: &CliCommand) -> bool {
-    let format = match command {
-        CliCommand::Run(args) => args.output.format,
-        CliCommand::Ci(args) => args.run.output.format,
-        CliCommand::List(args) => args.format,
-        CliCommand::Replay(args) => args.format,
-        CliCommand::Trace(args) => args.format,
-        CliCommand::Merge(args) => args.format,
-        CliCommand::Gate(args) => args.format,
-        CliCommand::History(args) => {
-            let super::HistoryCommand::Import(args) = &args.command;
-            args.format
-        }
-        CliCommand::Graph(args) => return args.format == GraphFormat::Json,
-        CliCommand::Bench(args) => return args.format == BenchFormat::Json,
-        CliCommand::Report(args) => return args.format == report::ReportFormat::Json,
-        CliCommand::Cache(args) => return cache::wants_json(args),
-        // These print documents for other programs, so errors are text on standard error.
-        CliCommand::Matrix(_) | CliCommand::Audit(_) | CliCommand::Init(_) | CliCommand::Schema => return false,
-    };
-    format == OutputFormat::Json
 }

@@ -69,7 +69,8 @@ pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, 
                 output.print(&format!("coverage {figures}, in {}\n", combined.path.display()));
             }
         }
-        add_coverage(&coverage, args.fail_under, &mut document);
+        document["coverage"] = coverage.iter().map(CombinedCoverage::to_json).collect();
+        document["fail_under"] = json!(args.fail_under.map(CoverageFloor::percent));
         let is_low = coverage.iter().any(|combined| !combined.reaches(args.fail_under));
         exit_code = exit_code.max(ExitCode::from_check(is_low));
     }
@@ -113,14 +114,4 @@ fn write_merged_run(
         output.print(&format!("merged {runs} into {}: {wall}\n", directory.display()));
     }
     Ok((directory, plan.record.exit_code.map_or(ExitCode::FAILURE, ExitCode::from)))
-}
-
-/// Adds the coverage to the document of `--format json`.
-fn add_coverage(coverage: &[CombinedCoverage], floor: Option<CoverageFloor>, document: &mut Value) {
-    let row = |combined: &CombinedCoverage| {
-        let path = combined.path.display().to_string();
-        json!({ "tool": combined.tool, "percent": combined.percent, "files": combined.files, "path": path })
-    };
-    document["coverage"] = coverage.iter().map(row).collect();
-    document["fail_under"] = json!(floor.map(CoverageFloor::percent));
 }

@@ -1,13 +1,18 @@
 //! Flags of nox with their spelling and meaning in nox, and the arguments that pass them on to nox.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
+
+use crate::project::NoxArguments;
 
 /// Flags that select sessions, shared by all subcommands that load a noxfile.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
+    /// Select sessions by name, in addition to those of -s
+    #[arg(value_name = "SESSION")]
+    pub(crate) names: Vec<OsString>,
     /// Select sessions by name [default: the noxfile's default sessions] [env: NOXSESSION]
     #[arg(short = 's', short_alias = 'e', long, alias = "session", action = ArgAction::Set, num_args = 0.., value_name = "NAME")]
     pub(crate) sessions: Option<Vec<OsString>>,
@@ -126,11 +131,17 @@ impl SelectionArgs {
         *self != Self { noxfile: self.noxfile.clone(), ..Self::default() }
     }
 
+    /// Returns the names of `-s` and those without a flag; `None` if there are neither.
+    pub(crate) fn selected_names(&self) -> Option<Vec<OsString>> {
+        let is_given = self.sessions.is_some() || !self.names.is_empty();
+        is_given.then(|| self.sessions.iter().flatten().chain(&self.names).cloned().collect())
+    }
+
     /// Returns the given flags as arguments for nox.
     pub fn nox_args(&self) -> Vec<OsString> {
-        let mut argv = ArgvBuilder::default();
+        let mut argv = NoxArguments::default();
         argv.push_value("--noxfile", self.noxfile.as_deref());
-        argv.push_values("--sessions", self.sessions.as_deref());
+        argv.push_values("--sessions", self.selected_names().as_deref());
         argv.push_value("--keywords", self.keywords.as_deref());
         argv.push_values("--tags", self.tags.as_deref());
         argv.push_values("--pythons", self.pythons.as_deref());
@@ -144,7 +155,7 @@ impl SelectionArgs {
 impl EnvironmentArgs {
     /// Returns the given flags as arguments for nox.
     pub(crate) fn nox_args(&self) -> Vec<OsString> {
-        let mut argv = ArgvBuilder::default();
+        let mut argv = NoxArguments::default();
         argv.push_flag("--reuse-existing-virtualenvs", self.reuse);
         argv.push_flag("--no-reuse-existing-virtualenvs", self.no_reuse);
         argv.push_flag("-R", self.reuse_as_is);
@@ -174,7 +185,7 @@ impl EnvironmentArgs {
 impl NoxRunArgs {
     /// Returns the given flags as arguments for nox.
     pub(crate) fn nox_args(&self) -> Vec<OsString> {
-        let mut argv = ArgvBuilder::default();
+        let mut argv = NoxArguments::default();
         argv.push_flag("--non-interactive", self.non_interactive);
         argv.push_flag("--allow-parallel", self.allow_parallel);
         argv.push_flag("--no-allow-parallel", self.no_allow_parallel);
@@ -184,38 +195,5 @@ impl NoxRunArgs {
         argv.push_flag("--verbose", self.verbose && !self.no_verbose);
         argv.push_flag("--no-verbose", self.no_verbose);
         argv.0
-    }
-}
-
-/// Builder of an argument list; adds only flags that were given, since older nox has fewer of them.
-#[derive(Default)]
-struct ArgvBuilder(Vec<OsString>);
-
-impl ArgvBuilder {
-    fn push_flag(&mut self, flag: &str, is_set: bool) {
-        if is_set {
-            self.0.push(flag.into());
-        }
-    }
-
-    fn push_value<T: AsRef<OsStr> + ?Sized>(&mut self, flag: &str, value: Option<&T>) {
-        if let Some(value) = value {
-            // Joined, so that a value that starts with a dash is not read as a flag.
-            let mut joined = OsString::from(flag);
-            joined.push("=");
-            joined.push(value);
-            self.0.push(joined);
-        }
-    }
-
-    fn push_values(&mut self, flag: &str, values: Option<&[OsString]>) {
-        match values {
-            None => {}
-            Some([single]) => self.push_value(flag, Some(single)),
-            Some(values) => {
-                self.0.push(flag.into());
-                self.0.extend_from_slice(values);
-            }
-        }
     }
 }

@@ -1,21 +1,20 @@
 //! `noxide replay`: prints a past run again from its events.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use super::shared_args::{OutputFormat, choice_parser, last_run_data_dir};
+use super::shared_args::{OutputFormat, choice_parser, open_recorded_runs};
 use crate::output::OutputContext;
-use crate::record::{RunLookupError, RunStore};
 use crate::run::OutputStyle;
 
 /// Flags of `noxide replay`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayArgs {
     /// Run to print: its identifier, the start of it, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", default_value = "last", help_heading = "Selection")]
     pub run: String,
     /// Show session output grouped, stream, labelled or quiet
     #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = choice_parser::<OutputStyle>(), help_heading = "Output")]
@@ -30,9 +29,7 @@ pub struct ReplayArgs {
 /// # Errors
 /// When no run, or more than one, matches, or its events cannot be read.
 pub(super) fn run(args: &ReplayArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    let run_data_dir = last_run_data_dir(Path::new("."));
-    let store =
-        RunStore::open_existing(run_data_dir).ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
+    let store = open_recorded_runs(Path::new("."))?;
     let run = store.find_run(&args.run)?;
     let run_dir = store.run_dir(&run);
     let is_json = args.format == OutputFormat::Json;

@@ -2,22 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::last_run_data_dir;
 use crate::fs::write_atomic;
-use crate::output::{OutputContext, log_tail_text};
+use crate::output::OutputContext;
 use crate::project::list_commits;
-use crate::record::{RunRecord, RunStore};
+use crate::record::RunStore;
 use crate::report::{
-    FailedLogTail, LogTailBudget, RunReport, build_perfetto_trace, compare_runs, render_markdown, render_page,
-    render_text, resolve_comparison_target,
+    ReportFormat, RunReport, compare_runs, open_page, read_failed_log_tails, resolve_comparison_target,
 };
 
-/// Lines of a failed session's log.
-const MAX_LOG_LINES: usize = 200;
 /// Commits of a branch that are searched for runs.
 const MAX_COMMITS_BACK: usize = 500;
 
@@ -39,26 +36,12 @@ pub struct ReportArgs {
     /// Write html, markdown, text, json or perfetto (for ui.perfetto.dev and chrome://tracing)
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "html", help_heading = "Output")]
     pub(crate) format: ReportFormat,
+    /// Open the page in a browser
+    #[arg(long, conflicts_with = "compare", help_heading = "Output")]
+    pub(crate) open: bool,
     /// Write to FILE, `-` is standard output [default: .nox/.noxide/report.html, `-` for other formats]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
-}
-
-/// Format of a report.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ReportFormat {
-    /// One self-contained page.
-    #[default]
-    Html,
-    /// For a merge request.
-    #[value(alias = "md")]
-    Markdown,
-    /// For a terminal.
-    Text,
-    /// One JSON document with a `version` key.
-    Json,
-    /// Chrome's trace event format.
-    Perfetto,
 }
 
 /// Writes a report of one run, or a comparison.
@@ -70,19 +53,16 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
     if let Some([before, after]) = args.compare.as_deref() {
         return write_comparison(args, [before, after], store.as_ref(), output);
     }
+    if args.open && (args.format != ReportFormat::Html || args.output.as_deref() == Some(Path::new("-"))) {
+        return Err(CliError::Usage(
+            "--open needs a page in a file; use it without --format and `--output -`".to_owned(),
+        ));
+    }
     let (record, run_dir) = RunStore::load_run(store.as_ref(), &args.run)?;
     let earlier = store.as_ref().map(|store| store.records_before(&record.run_id, args.runs)).unwrap_or_default();
     let report = RunReport::from_record(&record, &earlier);
-    let log_tails = || failure_log_tails(&record, &run_dir);
-    let text = match args.format {
-        ReportFormat::Html => {
-            render_page(&report, &log_tails()).map_err(std::io::Error::other).context("cannot render the page")?
-        }
-        ReportFormat::Markdown => render_markdown(&report, &log_tails()),
-        ReportFormat::Text => render_text(&report),
-        ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
-        ReportFormat::Perfetto => format!("{}\n", build_perfetto_trace(&report)),
-    };
+    let text = args.format.render_report(&report, &|| read_failed_log_tails(&record, &run_dir));
+    let text = text.map_err(std::io::Error::other).context("cannot render the page")?;
     let is_html = args.format == ReportFormat::Html;
     let target = match (&args.output, store) {
         (Some(path), _) => Some(path.clone()),
@@ -90,6 +70,9 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
         _ => None,
     };
     write_report(target.as_deref(), &text, output)?;
+    if let Some(page) = target.filter(|_| args.open) {
+        open_page(&page).context("cannot open the page")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -102,14 +85,9 @@ fn write_comparison(
     let commits = |name: &str| list_commits(Path::new("."), name, MAX_COMMITS_BACK);
     let [before, after] = names.map(|name| resolve_comparison_target(name, store, &commits));
     let comparison = compare_runs(&before?, &after?);
-    let text = match args.format {
-        ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&comparison).unwrap_or_default()),
-        ReportFormat::Markdown => comparison.to_markdown(),
-        ReportFormat::Html | ReportFormat::Text => comparison.to_text(),
-        ReportFormat::Perfetto => {
-            let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
-            return Err(CliError::Usage(message.to_owned()));
-        }
+    let Some(text) = args.format.render_comparison(&comparison) else {
+        let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
+        return Err(CliError::Usage(message.to_owned()));
     };
     write_report(args.output.as_deref(), &text, output)?;
     Ok(ExitCode::from_check(args.check && comparison.has_slowdown()))
@@ -128,18 +106,4 @@ fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Re
         .context("cannot write the report")?;
     output.status(&format!("report: {}", path.display()));
     Ok(())
-}
-
-/// Reads the ends of the logs of failed sessions.
-fn failure_log_tails(record: &RunRecord, run_dir: &Path) -> Vec<FailedLogTail> {
-    let mut budget = LogTailBudget::default();
-    let mut tails = Vec::new();
-    for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
-        let Some(last) = result.last_attempt().filter(|_| result.outcome.is_failure()) else { continue };
-        let tail = log_tail_text(&run_dir.join(&last.log), last.log_bytes, MAX_LOG_LINES);
-        let Ok((lines, omitted_note)) = tail else { continue };
-        let lines = budget.shorten(lines);
-        tails.push(FailedLogTail { session: result.session.as_str().to_owned(), lines, omitted_note });
-    }
-    tails
 }

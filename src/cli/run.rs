@@ -1,6 +1,6 @@
 //! `noxide run`: loads the project, prepares a run, executes it and reports it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -8,20 +8,21 @@ use std::thread::JoinHandle;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::list::print_dry_run;
-use super::loaded_project::{LoadOptions, LoadedProject};
+use super::loaded_project::{LoadOptions, LoadedProject, find_or_install_nox};
 use super::matrix::NOTHING_SELECTED;
+use super::nox_args::SelectionArgs;
 use super::run_args::{OutputArgs, RunArgs};
-use super::shared_args::{OutputFormat, last_run_data_dir};
+use super::shared_args::{OutputFormat, open_recorded_runs};
 use crate::config::settings_root;
-use crate::output::{OutputContext, Subscribers, WriteCounter, reporters, terminal_size};
+use crate::output::{OutputContext, PhaseLength, Subscribers, WriteCounter, reporters, terminal_size};
 use crate::project::{GitCheckout, NoxfileManifest};
 use crate::provision::CacheProvisioner;
 use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
-    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, detect_capacity, execute_run,
-    is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
+    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, UnsuccessfulSessions,
+    detect_capacity, execute_run, is_signal_exit, open_run_store, write_nox_report,
 };
 
 /// Result of the command.
@@ -48,7 +49,19 @@ pub(super) fn run_sessions(
     output: &OutputContext,
     remote: Option<&str>,
 ) -> Result<RunCommandResult, CliError> {
-    let options = load_options(args)?;
+    if let Some(session) = &args.usage {
+        return print_usage(session, args, output).map(RunCommandResult::without_run);
+    }
+    let narrowed = if args.rerun.is_some() { Some(narrow_to_unsuccessful(args)?) } else { None };
+    let args = match &narrowed {
+        Some(Err(message)) => {
+            output.print_error(message);
+            return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
+        }
+        Some(Ok(narrowed)) => narrowed,
+        None => args,
+    };
+    let options = load_options(args);
     let commit_thread = detect_commit(settings_root(options.noxfile));
     let mut project = LoadedProject::load(options, output)?;
     // `shard.sessions` are those of all shards: a shard that gets none of them passes.
@@ -67,7 +80,10 @@ pub(super) fn run_sessions(
     project.host.warm_up();
     let (store, notices) =
         open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
+    let phase = if remote.is_some() { "restoring the times of earlier runs" } else { "preparing the run" };
+    let phase = output.show_phase(phase, PhaseLength::Unknown);
     let prepared = prepare_run(args, &project, &store, (commit_thread, remote, notices), output.is_verbose())?;
+    drop(phase);
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.keep_runs.get());
     project.close();
@@ -76,55 +92,64 @@ pub(super) fn run_sessions(
 }
 
 /// Detects the commit on a thread, while nox loads the noxfile.
-fn detect_commit(root: PathBuf) -> JoinHandle<Option<String>> {
-    std::thread::spawn(move || GitCheckout::detect(&root).map(|checkout| checkout.commit))
+fn detect_commit(root: PathBuf) -> JoinHandle<Option<GitCheckout>> {
+    std::thread::spawn(move || GitCheckout::detect(&root))
 }
 
-fn load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
-    let noxfile = args.selection.noxfile.as_deref().map(Path::new);
-    let mut nox_args = args.nox_flags();
-    if args.rerun.is_some() {
-        nox_args.extend(rerun_selection(&settings_root(noxfile))?);
-    }
-    Ok(LoadOptions {
+fn load_options(args: &RunArgs) -> LoadOptions<'_> {
+    LoadOptions {
         flags: args.settings_flags(),
-        noxfile,
-        nox_args,
+        noxfile: args.selection.noxfile.as_deref().map(Path::new),
+        nox_args: args.nox_flags(),
         posargs: args.posargs.clone(),
         will_run: !args.execution.dry_run,
         shard: args.shard,
         uses_learned_conflicts: true,
-    })
+    }
 }
 
-/// Returns nox flags that select the sessions that did not pass in the last run.
-fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
-    let no_run = || CliError::from(RunLookupError::NoRuns { dir: root.to_path_buf() });
-    let store = RunStore::open_existing(last_run_data_dir(root)).ok_or_else(no_run)?;
-    // Sessions of a killed noxide have not passed either. The notices are dropped: what could not be recovered is tried
-    // again, and reported, when the run starts.
-    recover_crashed_runs(&store);
-    let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
-    let names: Vec<OsString> = last.unsuccessful_sessions().map(|name| name.as_str().into()).collect();
+/// Lets nox print the docstring of a session.
+fn print_usage(session: &OsStr, args: &RunArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let root = settings_root(args.selection.noxfile.as_deref().map(Path::new));
+    let variable = std::env::var_os("NOXIDE_NOX").filter(|nox| !nox.is_empty());
+    let nox = args.host.nox.clone().or_else(|| variable.map(PathBuf::from));
+    let mut command = find_or_install_nox(nox, &root, output)?.nox_command();
+    let flags = SelectionArgs { noxfile: args.selection.noxfile.clone(), ..SelectionArgs::default() };
+    let status = command.args(flags.nox_args()).arg("--usage").arg(session).status().context("cannot run nox")?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Returns arguments that select, of the sessions that `args` select, those that did not pass in the last run; or a
+/// message if there are none.
+fn narrow_to_unsuccessful(args: &RunArgs) -> Result<Result<RunArgs, String>, CliError> {
+    let root = settings_root(args.selection.noxfile.as_deref().map(Path::new));
+    let selected = args.selection.selected_names();
+    let found = UnsuccessfulSessions::from_last_run(&open_recorded_runs(&root)?, selected.as_deref());
+    let UnsuccessfulSessions { run_id, names } = found.ok_or(RunLookupError::NoRuns { dir: root })?;
     if names.is_empty() {
-        return Err(CliError::NothingToRerun(last.run_id));
+        let which = if selected.is_some() { "every selected session" } else { "every session" };
+        return Ok(Err(format!("nothing to rerun: in run {run_id}, {which} passed or was skipped")));
     }
-    Ok(std::iter::once("-s".into()).chain(names).collect())
+    let mut narrowed = args.clone();
+    (narrowed.selection.sessions, narrowed.selection.names) = (Some(names), Vec::new());
+    Ok(Ok(narrowed))
 }
 
 fn prepare_run(
     args: &RunArgs,
     project: &LoadedProject,
     store: &RunStore,
-    (commit_thread, remote, notices): (JoinHandle<Option<String>>, Option<&str>, Vec<String>),
+    (commit_thread, remote, notices): (JoinHandle<Option<GitCheckout>>, Option<&str>, Vec<String>),
     verbose: bool,
 ) -> Result<PreparedRun, CliError> {
+    let (commit, tree) =
+        commit_thread.join().ok().flatten().map_or((None, None), |checkout| (Some(checkout.commit), checkout.tree));
     let inputs = PrepareInputs {
         options: &project.options,
         provision: project.provision_inputs(remote, None, &args.posargs),
         posargs: &args_to_text(&args.posargs),
         verbose,
-        origin: RunOrigin { commit: commit_thread.join().ok().flatten(), shard: project.shard.clone() },
+        origin: RunOrigin { commit, tree, shard: project.shard.clone() },
         notices: project.notices.iter().cloned().chain(notices).collect(),
     };
     Ok(PreparedRun::prepare(inputs, store)?)

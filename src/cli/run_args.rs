@@ -20,9 +20,13 @@ pub struct RunArgs {
     /// Flags that select sessions.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Rerun sessions of the last run: `failed` selects all that neither passed nor were skipped, and what they require
-    #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Selection")]
+    /// Rerun the sessions of the last run that neither passed nor were skipped, and what they require; other flags of selection narrow it
+    #[arg(long, visible_aliases = ["failed", "lf"], value_name = "failed", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "failed", hide_possible_values = true, help_heading = "Selection")]
     pub rerun: Option<RerunFilter>,
+    /// Print the docstring of a session instead of running
+    #[arg(long, value_name = "SESSION", help_heading = "Selection")]
+    pub usage: Option<OsString>,
     /// Run shard I of N; every runner computes the same shards from the noxfile and the settings
     #[arg(long, value_name = "I/N", help_heading = "Selection")]
     pub shard: Option<Shard>,

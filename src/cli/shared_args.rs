@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
+use super::error::CliError;
 use super::nox_args::SelectionArgs;
 use crate::config::{SettingsFlags, parse_duration, user_cache_dir};
+use crate::output::OutputContext;
 use crate::provision::CacheMode;
-use crate::record::find_run_data_dir;
+use crate::record::{RunLookupError, RunStore, find_run_data_dir};
 use crate::run::NamedChoice;
 
 /// Format of a command's result.
@@ -22,6 +25,16 @@ pub enum OutputFormat {
     Json,
 }
 
+impl OutputFormat {
+    /// Prints a result in this format.
+    pub(super) fn print(self, output: &OutputContext, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
+        match self {
+            Self::Text => output.print(&text()),
+            Self::Json => output.print_json(&json()),
+        }
+    }
+}
+
 /// Returns a parser that accepts the names of a choice.
 pub(super) fn choice_parser<T: NamedChoice + Send + Sync>() -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(T::CHOICES.iter().map(|(name, _)| *name))
@@ -31,6 +44,15 @@ pub(super) fn choice_parser<T: NamedChoice + Send + Sync>() -> impl TypedValuePa
 /// Returns the run data directory of a project's last run, for subcommands that do not load the noxfile.
 pub(super) fn last_run_data_dir(root: &Path) -> PathBuf {
     find_run_data_dir(root, user_cache_dir().as_deref())
+}
+
+/// Opens the recorded runs of a project, for subcommands that do not load the noxfile.
+///
+/// # Errors
+/// When there are none.
+pub(super) fn open_recorded_runs(root: &Path) -> Result<RunStore, CliError> {
+    let no_runs = || RunLookupError::NoRuns { dir: root.to_path_buf() };
+    Ok(RunStore::open_existing(last_run_data_dir(root)).ok_or_else(no_runs)?)
 }
 
 /// Flags that choose and start nox.

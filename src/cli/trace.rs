@@ -104,13 +104,9 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     }
     let edits = settings_edits(&report);
     let settings = edit_settings("", PYPROJECT_TABLE_PATH, &edits).unwrap_or_default();
-    match args.format {
-        OutputFormat::Text => {
-            let view = race_report_view(&report, settings);
-            output.print(&render_races(&view, output.stdout_theme, output.is_verbose()));
-        }
-        OutputFormat::Json => output.print_json(&report.to_json(&settings)),
-    }
+    let view = race_report_view(&report, settings.clone());
+    let text = || render_races(&view, output.stdout_theme, output.is_verbose());
+    args.format.print(output, text, || report.to_json(&settings));
     if args.apply {
         output.print_error(&apply_settings_edits(&manifest.root, &edits)?);
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::audit_table::{RuleTable, parse_forge_version};
 use super::error::{LocatedValue, SettingsError, SettingsProblem};
-use super::parse::{ValueParseError, parse_choice, parse_positive};
+use super::parse::{ValueParseError, parse_choice, parse_positive, parse_switch};
 use super::settings::{OsEnvLookup, Setting, SettingOrigin, SettingResolver};
 use super::settings_file::SettingsFile;
 use crate::audit::options::{AuditOptions, Dialect, ForgeVersion};
@@ -55,7 +55,7 @@ impl AuditSettings {
         let table = file.audit.clone();
         let text = |text: &str| Ok(text.to_owned());
         let pedantic = flags.pedantic.then_some(true);
-        let pedantic = resolve_audit_setting(&mut resolver, "pedantic", pedantic, parse_choice, table.pedantic);
+        let pedantic = resolve_audit_setting(&mut resolver, "pedantic", pedantic, parse_switch, table.pedantic);
         let settings = Self {
             dialect: resolve_audit_setting(&mut resolver, "dialect", flags.dialect, parse_choice, table.dialect),
             runner_capacity: resolve_audit_setting(

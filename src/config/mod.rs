@@ -20,7 +20,7 @@ pub use color::ColorMode;
 pub(crate) use directories::{settings_root, user_cache_dir};
 pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource};
 pub use parse::{JobCount, ValueParseError};
-pub(crate) use parse::{parse_age, parse_count, parse_duration, parse_jobs, parse_log_name, parse_memory};
+pub(crate) use parse::{parse_count, parse_duration, parse_jobs, parse_log_name, parse_memory};
 pub use settings::{OsEnvLookup, Setting, SettingOrigin, Settings, SettingsFlags};
 pub(crate) use settings_edit::{SettingsEdit, edit_settings};
 pub use settings_file::{CacheTable, SessionTable, SettingsFile, load_settings, schema_json};

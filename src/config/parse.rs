@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 use thiserror::Error;
 
 use crate::run::{CpuCount, FailFast, NamedChoice};
@@ -29,7 +29,7 @@ pub(super) const MAX_JOBS: usize = 10_000;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ValueParseError {
     /// Not a duration.
-    #[error("not a duration; use a value such as `90s`, `10m` or `1h 30m`, or a number of seconds")]
+    #[error("not a duration; use a value such as `90s`, `10m`, `1h 30m` or `2d`, or a number of seconds")]
     Duration,
     /// A negative value.
     #[error("must not be negative")]
@@ -52,6 +52,9 @@ pub enum ValueParseError {
         /// The minimum.
         minimum: u32,
     },
+    /// Not a switch.
+    #[error("must be `true`, `yes` or `1`, or `false`, `no` or `0`")]
+    Switch,
     /// Not one of the choices.
     #[error("must be {}", join_quoted(.0))]
     UnknownChoice(Vec<&'static str>),
@@ -94,7 +97,7 @@ impl JobCount {
     }
 }
 
-/// Parses a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
+/// Parses a duration: `90s`, `10m`, `1h 30m`, `1d`, `2w`, or a bare number of seconds. A day has 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -104,19 +107,21 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
     if text.parse::<i64>().is_ok() {
         return Err(ValueParseError::Negative);
     }
-    let duration: SignedDuration = text.parse().map_err(|_| ValueParseError::Duration)?;
+    let span: Span = text.parse().map_err(|_| ValueParseError::Duration)?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return Err(ValueParseError::Duration); // their length varies
+    }
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| ValueParseError::Duration)?;
     Duration::try_from(duration).map_err(|_| ValueParseError::Negative)
 }
 
-/// Parses an age: a duration, or a number of days or weeks such as `30d` or `8w`.
-pub(crate) fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
-    let text = text.trim();
-    for (unit, days) in [("d", 1), ("w", 7)] {
-        if let Some(Ok(count)) = text.strip_suffix(unit).map(str::parse::<u32>) {
-            return Ok(Duration::from_secs(u64::from(count) * days * 86_400));
-        }
+/// Parses a switch: `1`, `true`, `yes` or `on`, and their opposites.
+pub(super) fn parse_switch(text: &str) -> Result<bool, ValueParseError> {
+    match &*text.trim().to_ascii_lowercase() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(ValueParseError::Switch),
     }
-    parse_duration(text)
 }
 
 /// Parses a size in bytes: `1.5GB`, `800MiB`.
@@ -169,15 +174,14 @@ pub(crate) fn parse_positive(text: &str) -> Result<NonZeroUsize, ValueParseError
     text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 1 })
 }
 
-/// Parses the reaction to a failure: `wait`, `kill`, `true` (same as `wait`) or `false` (keep going).
+/// Parses the reaction to a failure: `wait`, `kill`, or a switch: on is `wait`, off keeps going.
 pub(crate) fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParseError> {
-    match text.trim() {
-        "false" => Ok(None),
-        "true" => Ok(Some(FailFast::Wait)),
-        name => FailFast::from_name(name)
-            .map(Some)
-            .ok_or_else(|| ValueParseError::UnknownChoice(vec!["wait", "kill", "true", "false"])),
-    }
+    let text = text.trim();
+    let switched = || parse_switch(text).ok().map(|is_on| is_on.then_some(FailFast::Wait));
+    FailFast::from_name(text)
+        .map(Some)
+        .or_else(switched)
+        .ok_or_else(|| ValueParseError::UnknownChoice(vec!["wait", "kill", "true", "false"]))
 }
 
 /// Parses one of the choices.
@@ -216,10 +220,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages() {
-        let hours = |text| parse_age(text).map(|age| age.as_secs() / 3_600);
-        assert_eq!([hours("30d"), hours("2w"), hours("36h")], [Ok(720), Ok(336), Ok(36)]);
-        assert_eq!(hours("d"), Err(ValueParseError::Duration));
+    fn days_and_weeks() {
+        let hours = |text| parse_duration(text).map(|age| age.as_secs() / 3_600);
+        assert_eq!([hours("30d"), hours("2w"), hours("36h"), hours("1d 12h")], [Ok(720), Ok(336), Ok(36), Ok(36)]);
+        for wrong in ["d", "1y", "1mo", "P1M"] {
+            assert_eq!(hours(wrong), Err(ValueParseError::Duration), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn switches() {
+        assert!(["1", "true", "YES", " on "].iter().all(|text| parse_switch(text) == Ok(true)));
+        assert!(["0", "False", "no", "off"].iter().all(|text| parse_switch(text) == Ok(false)));
+        assert_eq!(parse_switch("maybe"), Err(ValueParseError::Switch));
     }
 
     #[test]
@@ -234,7 +247,7 @@ mod tests {
         assert_eq!(seconds("-5"), Err(ValueParseError::Negative));
         assert_eq!(seconds("-5m"), Err(ValueParseError::Negative));
         assert_eq!(seconds("5m ago"), Err(ValueParseError::Negative));
-        for wrong in ["", "soon", "10 parsecs", "1.5", "99999999999999999999", "1d"] {
+        for wrong in ["", "soon", "10 parsecs", "1.5", "99999999999999999999"] {
             assert_eq!(seconds(wrong), Err(ValueParseError::Duration), "{wrong}");
         }
     }
@@ -271,7 +284,9 @@ mod tests {
         assert_eq!(parse_positive("0").map_err(|e| e.to_string()), Err("must be a number of at least 1".into()));
         assert_eq!(parse_fail_fast("kill"), Ok(Some(FailFast::Kill)));
         assert_eq!(parse_fail_fast("true"), Ok(Some(FailFast::Wait)));
+        assert_eq!(parse_fail_fast("1"), Ok(Some(FailFast::Wait)));
         assert_eq!(parse_fail_fast("false"), Ok(None));
+        assert_eq!(parse_fail_fast("no"), Ok(None));
         assert_eq!(
             parse_fail_fast("soon").map_err(|e| e.to_string()),
             Err("must be `wait`, `kill`, `true` or `false`".into())

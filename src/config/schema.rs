@@ -72,10 +72,8 @@ macro_rules! value_schemas {
 }
 
 value_schemas! {
-    /// `"10m"`, `"1h 30m"`, or seconds.
-    DurationSchema = { "type": ["string", "integer"], "minimum": 0, "examples": ["10m", "1h 30m", 90] };
-    /// `"30d"`, `"8w"`, a duration, or seconds.
-    AgeSchema = { "type": ["string", "integer"], "minimum": 0, "examples": ["30d", "8w", "36h"] };
+    /// `"10m"`, `"1h 30m"`, `"30d"`, or seconds.
+    DurationSchema = { "type": ["string", "integer"], "minimum": 0, "examples": ["10m", "1h 30m", "30d", 90] };
     /// A number of at least 1, or `"auto"`.
     JobsSchema = { "anyOf": [{ "type": "integer", "minimum": 1, "maximum": MAX_JOBS }, { "const": "auto" }] };
     /// A number of at least 1, or `"all"`.

@@ -10,7 +10,7 @@ use super::color::ColorMode;
 use super::error::{LocatedValue, SettingsError, SettingsProblem};
 use super::parse::{
     JobCount, ValueParseError, parse_choice, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name,
-    parse_positive,
+    parse_positive, parse_switch,
 };
 use super::settings_file::{SettingsFile, plain_values};
 use crate::cache::StoreOptions;
@@ -236,7 +236,7 @@ impl Settings {
                 file.cache.mode.clone(),
                 CacheMode::Auto,
             ),
-            locked: resolver.resolve_setting("locked", flags.locked, parse_choice, file.cache.locked.clone(), false),
+            locked: resolver.resolve_setting("locked", flags.locked, parse_switch, file.cache.locked.clone(), false),
             max_age: resolver.resolve_limit("max-age", flags.max_age, file.cache.max_age.clone()),
             file,
         };

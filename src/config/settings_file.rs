@@ -14,8 +14,8 @@ use super::audit_table::AuditTable;
 use super::error::{LocatedValue, SettingsError, SettingsProblem, SettingsSource};
 use super::parse::{JobCount, ValueParseError, parse_log_name, parse_project_glob};
 use super::schema::{
-    AgeSchema, ChoiceSchema, CpusSchema, DurationSchema, FailFastSchema, JobsSchema, MemorySchema, RetriesSchema,
-    remove_required, schema_generator, schema_keys,
+    ChoiceSchema, CpusSchema, DurationSchema, FailFastSchema, JobsSchema, MemorySchema, RetriesSchema, remove_required,
+    schema_generator, schema_keys,
 };
 use super::toml_reader::{TomlNode, TomlReader};
 use crate::provision::CacheMode;
@@ -139,7 +139,7 @@ pub struct CacheTable {
     #[schemars(with = "MemorySchema", extend("default" = "20GB"))]
     pub(crate) max_size: Option<LocatedValue<u64>>,
     /// Time after which a save removes unused entries of the store.
-    #[schemars(with = "AgeSchema", extend("default" = "60d"))]
+    #[schemars(with = "DurationSchema", extend("default" = "60d"))]
     pub(crate) max_unused: Option<LocatedValue<Duration>>,
     /// Further directories to cache; `~` is the home directory.
     #[schemars(with = "Vec<String>", extend("default" = []))]
@@ -158,7 +158,7 @@ impl CacheTable {
                 key @ "locked" => cache.locked = reader.read_bool(key, node),
                 key @ "max-age" => cache.max_age = reader.read_duration(key, node),
                 key @ "max-size" => cache.max_size = reader.read_memory(key, node),
-                key @ "max-unused" => cache.max_unused = reader.read_age(key, node),
+                key @ "max-unused" => cache.max_unused = reader.read_duration(key, node),
                 key @ "directories" => cache.directories = reader.read_strings(key, node, |text| Ok(text.to_owned())),
                 key @ "bytecode" => cache.bytecode = reader.read_bool(key, node),
                 unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),

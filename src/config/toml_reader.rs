@@ -11,8 +11,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource};
 use super::parse::{
-    JobCount, ValueParseError, parse_age, parse_choice, parse_count, parse_cpus, parse_duration, parse_fail_fast,
-    parse_jobs, parse_memory, parse_positive, parse_variable_name,
+    JobCount, ValueParseError, parse_choice, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs,
+    parse_memory, parse_positive, parse_variable_name,
 };
 use crate::run::{CpuCount, FailFast, NamedChoice, RetryBackoff, RetryPolicy};
 use crate::text::{did_you_mean, join_quoted};
@@ -127,12 +127,6 @@ impl TomlReader {
     pub(super) fn read_duration(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<Duration>> {
         self.read_value(key, "a duration such as \"10m\" or a number of seconds", node, |value| {
             string_value(value).or_else(|| integer_digits(value)).map(|text| parse_duration(&text))
-        })
-    }
-
-    pub(super) fn read_age(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<Duration>> {
-        self.read_value(key, "an age such as \"30d\" or a number of seconds", node, |value| {
-            string_value(value).or_else(|| integer_digits(value)).map(|text| parse_age(&text))
         })
     }
 

@@ -7,16 +7,24 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 use super::cache_progress;
 use super::remaining_time::estimate_remaining;
 use super::run_state::{SessionStatus, SessionView};
+use super::session_rows::{OUTCOME_WIDTH, session_name_width, shorten_middle};
 use super::theme::TextStyle;
+use super::waiting_reason::blocked_sessions;
 use super::{OutputTheme, RunState};
 use crate::project::SessionName;
-use crate::record::describe_interrupt;
+use crate::record::{SessionSpec, describe_interrupt};
 use crate::text::format_whole_seconds;
 
 /// Narrower rows have only a name and a time.
 const COMPACT_WIDTH: usize = 44;
+/// Minimum width for the usual time. In narrower rows the last line of output is worth more.
+const MIN_WIDTH_FOR_USUAL: usize = 76;
 /// Minimum width for a progress bar.
-const MIN_WIDTH_FOR_BAR: usize = 76;
+const MIN_WIDTH_FOR_BAR: usize = 92;
+/// Width of the time of a finished session.
+const TIME_WIDTH: usize = 7;
+/// Maximum number of rows of sessions that wait although slots are free.
+const MAX_BLOCKED_ROWS: usize = 3;
 /// Width of the progress bar.
 const BAR_WIDTH: usize = 8;
 /// Duration of one spinner frame.
@@ -40,16 +48,20 @@ pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, n
         .run_state
         .sessions()
         .iter()
-        .filter(|view| matches!(view.status, SessionStatus::Running(_) | SessionStatus::AwaitingRetry { .. }))
+        .filter(|view| !matches!(view.status, SessionStatus::Waiting | SessionStatus::Done(_)))
         .collect();
     active.sort_by_key(|view| match &view.status {
         SessionStatus::Running(running) => running.started_at,
         _ => u64::MAX,
     });
     let shown = if active.len() < height { active.len() } else { height.saturating_sub(2) };
-    let columns = BoardColumns::for_sessions(&active[..shown], max_width, now);
+    let columns = BoardColumns::for_sessions(board.run_state, &active[..shown], max_width, now);
     let mut lines: Vec<String> =
         active[..shown].iter().map(|view| render_row(board, view, columns, max_width, now)).collect();
+    let room = height.saturating_sub(lines.len() + 2).min(MAX_BLOCKED_ROWS);
+    let blocked = blocked_sessions(board.run_state);
+    let blocked = blocked.iter().take(if max_width < COMPACT_WIDTH { 0 } else { room });
+    lines.extend(blocked.map(|(spec, reason)| render_blocked_row(board.theme, spec, reason, columns, max_width)));
     if shown < active.len() && height > 1 {
         let more = format!("  {} and {} more running", board.theme.ellipsis(), active.len() - shown);
         lines.push(board.theme.style_text(TextStyle::Dim, &truncate_text(board.theme, &more, max_width)));
@@ -64,80 +76,127 @@ pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, n
     lines
 }
 
+/// Columns of the rows; names are in the same column as those of finished sessions.
 #[derive(Clone, Copy)]
 struct BoardColumns {
+    /// Whether rows have the word for their state.
+    has_word: bool,
     name_width: usize,
     time_width: usize,
     has_bar: bool,
 }
 
 impl BoardColumns {
-    fn for_sessions(active: &[&SessionView], max_width: usize, now: u64) -> Self {
-        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
-        let name = widest(&mut active.iter().map(|view| measure_text_width(&view.spec.name.display_name())));
-        let time = widest(&mut active.iter().map(|view| measure_text_width(&session_time(view, max_width, now))));
-        let max_name_width = if max_width < COMPACT_WIDTH { max_width.saturating_sub(time + 6) } else { max_width / 3 };
-        let bar = max_width >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.spec.usual_ms.is_some());
-        Self { name_width: name.min(max_name_width.max(4)), time_width: time, has_bar: bar }
+    fn for_sessions(state: &RunState, active: &[&SessionView], max_width: usize, now: u64) -> Self {
+        let time = active.iter().map(|view| measure_text_width(&session_time(view, max_width, now))).max().unwrap_or(0);
+        let has_word = max_width >= COMPACT_WIDTH;
+        let max_name_width = if has_word { max_width / 3 } else { max_width.saturating_sub(time + 6) };
+        Self {
+            has_word,
+            name_width: session_name_width(state).min(max_name_width.max(4)),
+            time_width: time,
+            has_bar: max_width >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.spec.usual_ms.is_some()),
+        }
+    }
+
+    /// Returns mark, word and name of a row, and its width.
+    fn row_head(self, theme: OutputTheme, (mark, word, style): (&str, &str, TextStyle), name: &str) -> (String, usize) {
+        let name = pad_str(name, self.name_width, Alignment::Left, Some(theme.ellipsis()));
+        if self.has_word {
+            let word = format!("{mark} {}", pad_str(word, OUTCOME_WIDTH, Alignment::Left, None));
+            (format!("{} {name}", theme.style_text(style, &word)), 3 + OUTCOME_WIDTH + self.name_width)
+        } else {
+            (format!("  {} {name}", theme.style_text(style, mark)), 4 + self.name_width)
+        }
     }
 }
 
-/// Returns `12s / ~40s`, or `12s` if the usual time is unknown or the terminal is narrow.
+/// Returns `  12s / ~40s`, or `  12s` if the usual time is unknown or the terminal is narrow. The time is aligned with
+/// that of finished sessions.
 fn session_time(view: &SessionView, max_width: usize, now: u64) -> String {
+    let is_wide = max_width >= COMPACT_WIDTH;
+    let align = |time: String| if is_wide { format!("{time:>TIME_WIDTH$}") } else { time };
     match &view.status {
         SessionStatus::Running(running) => {
-            let elapsed = format_whole_seconds(now.saturating_sub(running.started_at));
+            let elapsed = align(format_whole_seconds(now.saturating_sub(running.started_at)));
             match view.spec.usual_ms {
-                Some(usual) if max_width >= COMPACT_WIDTH => {
+                Some(usual) if max_width >= MIN_WIDTH_FOR_USUAL => {
                     format!("{elapsed} / ~{}", format_whole_seconds(usual.max(1_000)))
                 }
                 _ => elapsed,
             }
         }
         SessionStatus::AwaitingRetry { retry_at, .. } => {
-            format!("in {}", format_whole_seconds(retry_at.saturating_sub(now) + 999))
+            align(format!("in {}", format_whole_seconds(retry_at.saturating_sub(now) + 999)))
         }
-        SessionStatus::Waiting | SessionStatus::Done(_) => String::new(),
+        SessionStatus::Waiting | SessionStatus::Held { .. } | SessionStatus::Done(_) => String::new(),
+    }
+}
+
+/// Returns mark, word and style of a state.
+fn status_mark(board: &BoardView<'_>, view: &SessionView, now: u64) -> (&'static str, &'static str, TextStyle) {
+    let retry_mark = board.theme.pick_glyph("↺", "~");
+    match &view.status {
+        SessionStatus::Held { .. } => (retry_mark, "held", TextStyle::Warning),
+        SessionStatus::AwaitingRetry { .. } => (retry_mark, "retry", TextStyle::Warning),
+        _ => (spinner_frame(board.theme, now), "running", TextStyle::Accent),
     }
 }
 
 fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, max_width: usize, now: u64) -> String {
     let theme = board.theme;
     let name = view.spec.name.display_name();
-    let name = pad_str(&name, columns.name_width, Alignment::Left, Some(theme.ellipsis()));
     let time = session_time(view, max_width, now);
     let elapsed = match &view.status {
-        SessionStatus::Running(running) => now.saturating_sub(running.started_at),
-        _ => 0,
+        SessionStatus::Running(running) => Some(now.saturating_sub(running.started_at)),
+        _ => None,
     };
-    let late = view.spec.usual_ms.is_some_and(|usual| elapsed > usual.saturating_mul(3) / 2 + 1_000);
-    let padded = pad_str(&time, columns.time_width, Alignment::Right, None);
+    let late =
+        view.spec.usual_ms.zip(elapsed).is_some_and(|(usual, elapsed)| elapsed > usual.saturating_mul(3) / 2 + 1_000);
+    let padded = pad_str(&time, columns.time_width, Alignment::Left, None);
     let padded = if late { theme.style_text(TextStyle::Warning, &padded) } else { padded.into_owned() };
-    let head = format!("  {} {name}  ", theme.style_text(TextStyle::Accent, spinner_frame(theme, now)));
-    let mut used_width = 6 + columns.name_width + columns.time_width;
-    let mut line = format!("{head}{padded}");
+    let (head, head_width) = columns.row_head(theme, status_mark(board, view, now), &name);
+    let mut used_width = head_width + 2 + columns.time_width;
+    let mut line = format!("{head}  {padded}");
     if columns.has_bar {
         line.push_str("  ");
-        line.push_str(&session_progress_bar(theme, elapsed, view.spec.usual_ms));
+        let usual = view.spec.usual_ms.filter(|_| elapsed.is_some());
+        line.push_str(&session_progress_bar(theme, elapsed.unwrap_or(0), usual));
         used_width += 2 + BAR_WIDTH;
     }
     let status = status_text(board, view);
     let status_width = max_width.saturating_sub(used_width + 2);
     if status_width >= 8 && !status.is_empty() {
         line.push_str("  ");
-        line.push_str(&theme.style_text(TextStyle::Dim, &truncate_text(theme, &status, status_width)));
+        line.push_str(&theme.style_text(TextStyle::Dim, &shorten_middle(&status, status_width, theme)));
     }
     if used_width > max_width {
-        truncate_text(OutputTheme { color: false, ..theme }, &format!("  {name} {time}"), max_width)
+        let name = pad_str(&name, columns.name_width, Alignment::Left, Some(theme.ellipsis()));
+        truncate_text(OutputTheme { color: false, ..theme }, &format!("  {name} {}", time.trim()), max_width)
     } else {
         line.trim_end().to_owned()
     }
+}
+
+/// Renders the row of a session that could run on a free slot, but for a lock or an exclusive session.
+fn render_blocked_row(
+    theme: OutputTheme,
+    spec: &SessionSpec,
+    reason: &str,
+    columns: BoardColumns,
+    max_width: usize,
+) -> String {
+    let mark = (theme.pick_glyph("·", "."), "waiting", TextStyle::Dim);
+    let (head, head_width) = columns.row_head(theme, mark, &spec.name.display_name());
+    let reason = shorten_middle(reason, max_width.saturating_sub(head_width + 2), theme);
+    format!("{head}  {}", theme.style_text(TextStyle::Dim, &reason))
 }
 
 fn status_text(board: &BoardView<'_>, view: &SessionView) -> String {
     let last_line = board.last_lines.get(&view.spec.name).map(String::as_str).unwrap_or_default();
     match &view.status {
         SessionStatus::AwaitingRetry { attempt, .. } => format!("failed, retrying (attempt {attempt})"),
+        SessionStatus::Held { waits_for } => format!("failed; its result waits for {waits_for}"),
         SessionStatus::Running(running) if running.attempt > 1 => {
             format!(
                 "attempt {}{}{last_line}",
@@ -257,22 +316,22 @@ mod tests {
     #[test]
     fn rows_adapt_to_the_width() {
         insta::assert_snapshot!(render(&sample_run(), 120, 40, PLAIN), @r"
-        ⠦ unit_tests                                20s / ~40s  ━━━━────  tests/unit/test_parcel.py::test_weight_is_positive…
-        ⠦ integration_tests-3.12(db='postgres')  17s / ~1m 30s  ━───────
-        ⠦ docs                                             16s            読み込み中… reading sources
-        20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+        ⠦ running   unit_tests                                20s / ~40s     ━━━━────  tests/unit/test_parcel.py… PASSED [ 45%]
+        ⠦ running   integration_tests-3.12(db='postgres…      17s / ~1m 30s  ━───────
+        ⠦ running   docs                                      16s                      読み込み中… reading sources
+          20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
         ");
         insta::assert_snapshot!(render(&sample_run(), 80, 24, PLAIN), @r"
-        ⠦ unit_tests                     20s / ~40s  ━━━━────  tests/unit/test_parce…
-        ⠦ integration_tests-3.12(db…  17s / ~1m 30s  ━───────
-        ⠦ docs                                  16s            読み込み中… reading s…
-        20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+        ⠦ running   unit_tests                      20s / ~40s     tests/unit/t… [ 45%]
+        ⠦ running   integration_tests-3.12(db…      17s / ~1m 30s
+        ⠦ running   docs                            16s            読み込み中…… sources
+          20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
         ");
         insta::assert_snapshot!(render(&sample_run(), 60, 24, PLAIN), @r"
-        ⠦ unit_tests              20s / ~40s  tests/unit/test_pa…
-        ⠦ integration_tests-…  17s / ~1m 30s
-        ⠦ docs                           16s  読み込み中… readin…
-        20s · 3 running · 1 failed · 1 waiting
+        ⠦ running   unit_tests               20s  tests/uni… [ 45%]
+        ⠦ running   integration_tests-…      17s
+        ⠦ running   docs                     16s  読み込み… sources
+          20s · 3 running · 1 failed · 1 waiting
         ");
         insta::assert_snapshot!(render(&sample_run(), 40, 12, OutputTheme { color: false, unicode: false }), @r"
         | unit_tests                      20s
@@ -310,11 +369,11 @@ mod tests {
             builder.start_session(1, name);
         });
         insta::assert_snapshot!(render(&builder, 60, 6, PLAIN), @r"
-        ⠦ tests-0  19s
-        ⠦ tests-1  19s
-        ⠦ tests-2  19s
-        … and 27 more running
-        20s · 30 running
+        ⠦ running   tests-0       19s
+        ⠦ running   tests-1       19s
+        ⠦ running   tests-2       19s
+          … and 27 more running
+          20s · 30 running
         ");
     }
 
@@ -330,9 +389,9 @@ mod tests {
             .start_session(15_000, "tests")
             .interrupt_run(16_000, "SIGINT");
         insta::assert_snapshot!(render(&builder, 80, 24, PLAIN), @r"
-        ⠦ tests  5s / ~1s  ━━━━━━━─  attempt 2
-        ⠦ docs      in 3s  ────────  failed, retrying (attempt 2)
-        20s · 2 running · stopping, interrupted (Ctrl-C)
+        ⠦ running   tests       5s / ~1s  attempt 2
+        ↺ retry     docs     in 3s        failed, retrying (attempt 2)
+          20s · 2 running · stopping, interrupted (Ctrl-C)
         ");
     }
 

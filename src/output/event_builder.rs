@@ -52,6 +52,7 @@ impl RunEventBuilder {
             slots: 2,
             sessions,
             commit: Some("0123abc".to_owned()),
+            tree: None,
             versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
             shard: None,
         };

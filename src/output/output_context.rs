@@ -37,7 +37,7 @@ impl OutputContext {
     pub(crate) fn detect(should_color: &dyn Fn(bool, Option<&str>) -> bool, verbose: u8, quiet: u8) -> Self {
         let term = std::env::var("TERM").ok();
         let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        let unicode = is_unicode_locale();
+        let unicode = allows_unicode(&|name| std::env::var(name).ok());
         Self {
             stdout_theme: OutputTheme { color: should_color(stdout, term.as_deref()), unicode },
             stderr_theme: OutputTheme { color: should_color(stderr, term.as_deref()), unicode },
@@ -103,6 +103,18 @@ impl OutputContext {
         if !self.is_quiet() {
             print_stderr(text);
         }
+    }
+
+    /// Asks a question on the terminal; without one, the answer is yes.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
+            return true;
+        }
+        let _ = write!(std::io::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        let read = stdin.read_line(&mut answer);
+        read.is_ok() && matches!(&*answer.trim().to_lowercase(), "y" | "yes")
     }
 
     /// Prints what the noxfile printed while it was loaded to standard error, unless `-q` was given: standard output
@@ -206,14 +218,13 @@ pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
-/// Returns whether the locale supports Unicode glyphs; without a locale it is assumed to.
-fn is_unicode_locale() -> bool {
-    let locale =
-        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-    locale.is_none_or(|locale| {
-        let locale = locale.to_lowercase();
-        locale.contains("utf-8") || locale.contains("utf8") || locale == "c" || locale == "posix"
-    })
+/// Returns whether glyphs beyond ASCII may be printed: not on a dumb terminal, and not if the locale has another
+/// encoding than UTF-8. Without a locale, as in many containers, they may.
+fn allows_unicode(variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    let get = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(get).map(|locale| locale.to_lowercase());
+    let is_utf8 = |locale: String| locale.contains("utf-8") || locale.contains("utf8");
+    get("TERM").is_none_or(|term| term != "dumb") && locale.is_none_or(is_utf8)
 }
 
 /// Prints text to standard output; a closed stream is not an error.
@@ -224,4 +235,21 @@ fn print_stdout(text: &str) {
 /// Prints a line to standard error; a closed stream is not an error.
 fn print_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_are_ascii_without_utf8_and_on_dumb_terminals() {
+        let allows = |variables: &[(&str, &str)]| {
+            allows_unicode(&|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(allows(&[]) && allows(&[("LANG", "en_US.UTF-8")]) && allows(&[("LC_ALL", ""), ("LANG", "C.utf8")]));
+        assert!(!allows(&[("LC_ALL", "C"), ("LANG", "C.UTF-8")]) && !allows(&[("LANG", "POSIX")]));
+        assert!(!allows(&[("TERM", "dumb")]) && allows(&[("TERM", "xterm")]));
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
             SessionStatus::Done(_) => continue,
             SessionStatus::Running(running) => state.elapsed_ms().saturating_sub(running.started_at),
             SessionStatus::Waiting | SessionStatus::AwaitingRetry { .. } => 0,
+            // It runs again only if the session that it waits for affects it.
+            SessionStatus::Held { .. } => continue,
         };
         match view.spec.usual_ms {
             Some(usual) => {

@@ -1,15 +1,18 @@
 //! Permanent output of a run, shared by board and lines: ends of sessions, logs, failed logs again, the summary.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::failure_location::{self, FailureLocation};
-use super::log_reader::{self, OmittedLog};
 use super::options::{OutputOptions, SessionOutputStyle};
+use super::run_state::{SessionStatus, SessionView};
 use super::session_rows::{self, SessionRows};
 use super::theme::TextStyle;
 use super::workflow_command::{self, AllowedCommands, CommandGuard};
 use super::{BestEffortWriter, RunState, run_summary};
+use crate::project::SessionName;
+use crate::record::log_reader::{self, OmittedLog};
 use crate::record::{AttemptResult, CacheStats, Outcome, RunMetadata, SessionResult};
 use crate::text::{format_duration, format_size, format_whole_seconds, pluralize, sanitize_line, to_single_line};
 
@@ -17,6 +20,8 @@ use crate::text::{format_duration, format_size, format_whole_seconds, pluralize,
 pub(crate) const RECAP_LINES: usize = 200;
 /// Log lines shown above the board when a session fails.
 const SHORT_TAIL_LINES: usize = 6;
+/// Failed sessions whose logs are named at the end.
+const MAX_LOG_PATHS: usize = 10;
 /// GitHub shows at most this many error annotations per step.
 const MAX_ANNOTATIONS: usize = 10;
 
@@ -27,8 +32,8 @@ pub(crate) struct RunPrinter {
     /// Columns, if the stream is a terminal.
     pub(crate) terminal_width: Option<usize>,
     command_guard: CommandGuard,
-    /// The session whose complete log was the last thing printed.
-    last_printed_log: Option<crate::project::SessionName>,
+    /// Failed sessions whose complete log was printed when they ended.
+    printed_failures: HashSet<SessionName>,
     /// Whether logs were printed before the end of the run.
     has_printed_logs: bool,
 }
@@ -41,7 +46,7 @@ impl RunPrinter {
             options,
             terminal_width: None,
             command_guard: guard,
-            last_printed_log: None,
+            printed_failures: HashSet::new(),
             has_printed_logs: false,
         }
     }
@@ -49,14 +54,12 @@ impl RunPrinter {
     /// Prints one of noxide's own lines.
     pub(crate) fn print_line(&mut self, line: &str) -> io::Result<()> {
         self.command_guard.resume_commands(&mut self.writer)?;
-        self.last_printed_log = None;
         self.writer.write_line(line)
     }
 
     /// Prints a line of a session's output.
     pub(crate) fn print_output_line(&mut self, prefix: &str, line: &[u8]) -> io::Result<()> {
         let text = sanitize_line(line, self.options.theme.color);
-        self.last_printed_log = None;
         self.has_printed_logs = true;
         if prefix.is_empty()
             || self.options.actions.is_some()
@@ -98,7 +101,8 @@ impl RunPrinter {
     ) -> io::Result<()> {
         let failed = result.outcome.is_failure();
         let quiet = self.options.effective_style() == SessionOutputStyle::Quiet;
-        if quiet && (!failed || self.options.quiet > 1) {
+        // How many will not start is said once, when the run is interrupted.
+        if quiet && (!failed || self.options.quiet > 1) || run_summary::is_unstarted(state, result) {
             return Ok(());
         }
         let line = SessionRows::for_run(state, self.options.theme, self.terminal_width).finished_row(result);
@@ -112,13 +116,15 @@ impl RunPrinter {
         };
         if self.options.is_interactive && self.options.verbose == 0 {
             self.print_line(&line)?;
-            return self.print_short_tail(last, run_dir);
+            // The log of a cancelled session follows at the end, which is near.
+            let is_cancelled = result.outcome == Outcome::Cancelled;
+            return if is_cancelled { Ok(()) } else { self.print_short_tail(last, run_dir) };
         }
         if failed {
             self.print_result_rule(result)?;
             self.print_log(last, run_dir)?;
             self.print_line("")?;
-            self.last_printed_log = Some(result.session.clone());
+            self.printed_failures.insert(result.session.clone());
             return Ok(());
         }
         self.print_log_group(&session_rows::result_title(result), &line, last, run_dir)
@@ -180,10 +186,15 @@ impl RunPrinter {
 
     /// Prints that the run is interrupted.
     pub(crate) fn print_interruption(&mut self, state: &RunState, cause: &str) -> io::Result<()> {
-        let action = match state.status_counts().running {
+        let is_waiting = |view: &&SessionView| matches!(view.status, SessionStatus::Waiting);
+        let waiting = state.sessions().iter().filter(is_waiting).count();
+        let mut action = match state.status_counts().running {
             0 => "stopping the run".to_owned(),
             count => format!("stopping {}", pluralize(count, "running session")),
         };
+        if waiting > 0 {
+            action.push_str(&format!("; {} will not start", pluralize(waiting, "waiting session")));
+        }
         let cause = crate::record::describe_interrupt(cause);
         self.print_line(&self.options.theme.style_text(TextStyle::Warning, &format!("{cause}: {action}")))
     }
@@ -266,7 +277,8 @@ impl RunPrinter {
         self.command_guard.resume_commands(&mut self.writer)
     }
 
-    /// Prints the end of a run: logs of failed sessions again, their locations, the table and the totals.
+    /// Prints the end of a run: logs of failed sessions that were not printed completely, their locations, the table, the
+    /// totals, and where the logs are.
     pub(crate) fn print_summary(&mut self, state: &RunState, run_dir: &Path) -> io::Result<()> {
         let failed: Vec<&SessionResult> = state
             .session_results()
@@ -277,7 +289,7 @@ impl RunPrinter {
             .collect();
         if self.options.quiet < 2 {
             for result in &failed {
-                if failed.len() == 1 && self.last_printed_log.as_ref() == Some(&result.session) {
+                if self.printed_failures.contains(&result.session) {
                     continue;
                 }
                 self.print_line("")?;
@@ -297,10 +309,27 @@ impl RunPrinter {
         }
         self.print_line(&run_summary::totals_sentence(state, self.options.theme, self.terminal_width))?;
         if self.options.quiet < 2 && state.run_metadata().is_some() {
+            self.print_log_paths(state, &failed, run_dir)?;
             let text = format!("record: {}", display_path(state, run_dir).display());
             self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         }
         Ok(())
+    }
+
+    /// Prints which sessions failed and where their logs are: what was printed may be far above.
+    fn print_log_paths(&mut self, state: &RunState, failed: &[&SessionResult], run_dir: &Path) -> io::Result<()> {
+        let theme = self.options.theme;
+        for result in failed.iter().take(MAX_LOG_PATHS) {
+            let Some(last) = result.last_attempt() else { continue };
+            let word = format!("{} {}", session_rows::outcome_word(result), result.session);
+            let word = theme.style_text(TextStyle::for_outcome(result.outcome, result.flaky), &word);
+            let path = display_path(state, &run_dir.join(&last.log)).display().to_string();
+            self.print_line(&format!("{word}: {}", theme.style_text(TextStyle::Dim, &path)))?;
+        }
+        match failed.len().checked_sub(MAX_LOG_PATHS) {
+            None | Some(0) => Ok(()),
+            Some(more) => self.print_line(&format!("{} and {more} more: see `noxide logs`", theme.ellipsis())),
+        }
     }
 
     fn summary_rows(&self, state: &RunState) -> Vec<String> {

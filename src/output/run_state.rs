@@ -41,6 +41,11 @@ pub(crate) enum SessionStatus {
         /// When the next attempt starts, in milliseconds since the run started.
         retry_at: u64,
     },
+    /// Failed, and its result waits for another session.
+    Held {
+        /// The session that it waits for.
+        waits_for: SessionName,
+    },
     /// Finished.
     Done(SessionResult),
 }
@@ -99,6 +104,9 @@ impl RunState {
                 let retry_at = event.at.saturating_add(*delay);
                 let attempt = attempt.number.saturating_add(1);
                 self.session_view_mut(session).status = SessionStatus::AwaitingRetry { attempt, retry_at };
+            }
+            EventKind::SessionHeld { session, waits_for, .. } => {
+                self.session_view_mut(session).status = SessionStatus::Held { waits_for: waits_for.clone() };
             }
             EventKind::SessionFinished(result) => {
                 self.session_view_mut(&result.session).status = SessionStatus::Done(result.clone());
@@ -188,7 +196,7 @@ impl RunState {
         let mut counts = StatusCounts::default();
         for view in &self.sessions {
             match &view.status {
-                SessionStatus::Waiting => counts.waiting += 1,
+                SessionStatus::Waiting | SessionStatus::Held { .. } => counts.waiting += 1,
                 SessionStatus::Running(_) | SessionStatus::AwaitingRetry { .. } => counts.running += 1,
                 SessionStatus::Done(result) if result.outcome.is_failure() => counts.failed += 1,
                 SessionStatus::Done(_) => counts.done += 1,

@@ -12,6 +12,8 @@ use crate::text::{format_delta, format_duration, format_size, pluralize, sanitiz
 const MAX_NAME_WIDTH: usize = 60;
 /// With more sessions than this, the table omits sessions that passed without notes.
 const MAX_COMPLETE_ROWS: usize = 40;
+/// Width of the list of sessions that were not started, where no terminal limits it.
+const MAX_UNSTARTED_WIDTH: usize = 200;
 /// Notes that have fewer columns than this get their own line.
 const MIN_NOTES_WIDTH: usize = 24;
 
@@ -65,8 +67,12 @@ pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Optio
     let session_total = session_total_ms(state);
     let cause = state.interrupt_cause().map(|cause| format!(", {}", describe_interrupt(cause))).unwrap_or_default();
     if let Some(gain) = format_speedup(session_total, state.elapsed_ms()) {
-        let speedup =
-            format!(" (sum of sessions {}, {gain}{})", format_duration(session_total), theme.pick_glyph("×", "x"));
+        // The factor of a run that was stopped says nothing.
+        let gain = match state.interrupt_cause() {
+            None => format!(", {gain}{}", theme.pick_glyph("×", "x")),
+            Some(_) => String::new(),
+        };
+        let speedup = format!(" (sum of sessions {}{gain})", format_duration(session_total));
         let plain = sanitize_line(text.as_bytes(), false) + &speedup + &cause;
         if width.is_none_or(|width| measure_text_width(&plain) < width) {
             text.push_str(&theme.style_text(TextStyle::Dim, &speedup));
@@ -117,8 +123,17 @@ impl SummaryRow {
 /// Renders a row per session: outcome, name, time, difference to usual, CPU, memory, notes; columns that do not fit are
 /// left out.
 pub(crate) fn summary_table(state: &RunState, theme: OutputTheme, width: Option<usize>, all: bool) -> Vec<String> {
-    let mut lines: Vec<SummaryRow> =
-        state.session_results().map(|(spec, result)| SummaryRow::for_session(spec, result, theme)).collect();
+    let unstarted: Vec<String> = state
+        .session_results()
+        .filter(|(_, result)| !all && is_unstarted(state, result))
+        .map(|(_, result)| result.session.to_string())
+        .collect();
+    let joins_unstarted = unstarted.len() > 1;
+    let mut lines: Vec<SummaryRow> = state
+        .session_results()
+        .filter(|(_, result)| !(joins_unstarted && is_unstarted(state, result)))
+        .map(|(spec, result)| SummaryRow::for_session(spec, result, theme))
+        .collect();
     let mut omitted = 0;
     if lines.len() > MAX_COMPLETE_ROWS && !all {
         let before = lines.len();
@@ -133,7 +148,18 @@ pub(crate) fn summary_table(state: &RunState, theme: OutputTheme, width: Option<
         let text = format!("  {} {omitted} more passed", theme.ellipsis());
         rows.push(theme.style_text(TextStyle::Dim, &text));
     }
+    if joins_unstarted {
+        let mark = theme.outcome_mark(Outcome::Aborted);
+        let text = format!("{mark} {} not started: {}", unstarted.len(), unstarted.join(", "));
+        let max_width = width.unwrap_or(MAX_UNSTARTED_WIDTH).saturating_sub(1);
+        rows.push(theme.style_text(TextStyle::Warning, &truncate_str(&text, max_width, theme.ellipsis())));
+    }
     rows
+}
+
+/// Returns whether a session was not started because the run was interrupted.
+pub(crate) fn is_unstarted(state: &RunState, result: &SessionResult) -> bool {
+    state.interrupt_cause().is_some() && result.outcome == Outcome::Aborted && result.attempts.is_empty()
 }
 
 fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, rows: &mut Vec<String>) {

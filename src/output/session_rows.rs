@@ -6,18 +6,21 @@ use std::path::Path;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::theme::TextStyle;
-use super::{OutputTheme, RunState, log_reader};
-use crate::record::{AttemptResult, Outcome, SessionResult, SessionSpec};
+use super::waiting_reason::waiting_sessions;
+use super::{OutputTheme, RunState};
+use crate::record::{AttemptResult, Outcome, SessionResult, SessionSpec, log_reader};
 use crate::text::{format_duration, format_whole_seconds, sanitize_line, to_single_line};
 
 /// Log lines shown per running session.
 const RUNNING_TAIL_LINES: usize = 4;
+/// Waiting sessions that are listed with their reason.
+const MAX_WAITING_ROWS: usize = 10;
 /// Maximum padding of session names.
 const MAX_NAME_WIDTH: usize = 36;
 /// How much of the end of a shortened text is kept: ` failed with exit code -11 (SIGSEGV)`.
 const MAX_TAIL_WIDTH: usize = 36;
 /// Width of the longest outcome word.
-const OUTCOME_WIDTH: usize = 9;
+pub(crate) const OUTCOME_WIDTH: usize = 9;
 
 /// Returns the word for the result of a session; a flaky pass is `flaky`.
 pub(crate) fn outcome_word(result: &SessionResult) -> &'static str {
@@ -125,6 +128,18 @@ impl SessionRows {
         self.format_row(self.theme.pick_glyph("↺", "~"), "retry", TextStyle::Warning, name, &rest)
     }
 
+    /// Returns the row of a failed session whose result waits for another one.
+    pub(crate) fn held_row(self, name: &str, attempt: &AttemptResult, waits_for: &str) -> String {
+        let reason = to_single_line(&attempt.reason);
+        let rest = format!(
+            "{:>7}  {}{}; its result waits for {waits_for}, which nox runs before it",
+            format_duration(attempt.end.saturating_sub(attempt.start)),
+            attempt.outcome,
+            if reason.is_empty() { String::new() } else { format!(" ({reason})") },
+        );
+        self.format_row(self.theme.pick_glyph("↺", "~"), "held", TextStyle::Warning, name, &rest)
+    }
+
     /// Returns the row of a finished session.
     pub(crate) fn finished_row(self, result: &SessionResult) -> String {
         let time = if result.attempts.is_empty() { String::new() } else { format_duration(result.wall_time()) };
@@ -168,6 +183,7 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
         counts.failed,
         counts.waiting,
     );
+    let waiting = waiting_sessions(state);
     for (spec, attempt) in running {
         let usual = spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
         let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(attempt.started_at));
@@ -180,6 +196,13 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
         for line in tail.lines {
             text.push_str(&format!("\n    {}", sanitize_line(&line, theme.color)));
         }
+    }
+    for (spec, reason) in waiting.iter().take(MAX_WAITING_ROWS) {
+        let name = theme.style_text(TextStyle::Bold, &spec.name.display_name());
+        text.push_str(&format!("\n  {name} {reason}"));
+    }
+    if let Some(more) = waiting.len().checked_sub(MAX_WAITING_ROWS).filter(|more| *more > 0) {
+        text.push_str(&format!("\n  {} {more} more waiting", theme.ellipsis()));
     }
     text
 }

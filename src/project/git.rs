@@ -5,20 +5,24 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The commit and cleanliness of a Git checkout.
+/// The commit, files and cleanliness of a Git checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GitCheckout {
     pub(crate) commit: String,
     /// Whether tracked files differ from it.
     pub(crate) dirty: bool,
+    /// Git's digest of the files, if they are exactly those of the commit, apart from ignored ones.
+    pub(crate) tree: Option<String>,
 }
 
 impl GitCheckout {
     /// Detects the checkout that `directory` is in; `None` without Git, without a repository, or before the first commit.
     pub(crate) fn detect(directory: &Path) -> Option<Self> {
         let commit = run_git(directory, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
-        let status = run_git(directory, &["status", "--porcelain", "--untracked-files=no"])?;
-        Some(Self { commit, dirty: !status.is_empty() })
+        let status = run_git(directory, &["status", "--porcelain", "--untracked-files=normal"])?;
+        let dirty = status.lines().any(|line| !line.starts_with("??"));
+        let tree = if status.is_empty() { run_git(directory, &["rev-parse", "HEAD^{tree}"]) } else { None };
+        Some(Self { commit, dirty, tree })
     }
 
     /// Returns the first digits of the commit, followed by `+` if tracked files differ from it.
@@ -95,9 +99,9 @@ mod tests {
         git(&["add", "a"]);
         git(&["commit", "--quiet", "-m", "one"]);
         let first = GitCheckout::detect(directory.path()).unwrap();
-        assert!(!first.dirty && first.commit.len() >= 40);
+        assert!(!first.dirty && first.commit.len() >= 40 && first.tree.is_some());
         fs_err::File::create(directory.path().join("untracked")).unwrap();
-        assert_eq!(GitCheckout::detect(directory.path()).unwrap(), first);
+        assert_eq!(GitCheckout::detect(directory.path()).unwrap(), GitCheckout { tree: None, ..first });
         let mut file = fs_err::OpenOptions::new().append(true).open(directory.path().join("a")).unwrap();
         std::io::Write::write_all(&mut file, b"x").unwrap();
         assert!(GitCheckout::detect(directory.path()).unwrap().dirty);

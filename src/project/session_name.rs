@@ -39,6 +39,23 @@ impl SessionName {
         Cow::Owned(self.0.chars().map(escape).collect())
     }
 
+    /// Returns whether a selection names this session: by its whole name, or without interpreter or parameters, as in
+    /// `tests` or `tests-3.12` for `tests-3.12(db='pg')`.
+    pub(crate) fn is_selected_by(&self, name: &str) -> bool {
+        let (plain, parameters) = self.0.split_once('(').map_or((&*self.0, ""), |(plain, rest)| (plain, rest));
+        let (base, python) = plain.rsplit_once('-').unwrap_or((plain, ""));
+        let is_python = python.starts_with(|c: char| c.is_ascii_digit() || c == 'p')
+            && python.contains(|c: char| c.is_ascii_digit());
+        let base = if is_python { base } else { plain };
+        name == self.0
+            || name == plain
+            || name == base
+            || name
+                .strip_prefix(base)
+                .and_then(|rest| rest.strip_prefix('('))
+                .is_some_and(|rest| rest == parameters && !rest.is_empty())
+    }
+
     /// Returns the name with characters that are unsafe in file names replaced by `-`, as in `tests-3.12-db-pg`.
     ///
     /// Different names may have the same slug; callers that need unique ones add a number.
@@ -71,6 +88,18 @@ impl From<&str> for SessionName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_selection_may_leave_out_interpreter_and_parameters() {
+        let name = SessionName::from("tests-3.12(db='pg')");
+        assert!(
+            ["tests-3.12(db='pg')", "tests-3.12", "tests", "tests(db='pg')"].iter().all(|one| name.is_selected_by(one))
+        );
+        assert!(!["test", "tests-3.11", "tests(db='x')", "tests(", ""].iter().any(|one| name.is_selected_by(one)));
+        assert!(SessionName::from("unit-tests").is_selected_by("unit-tests"));
+        assert!(!SessionName::from("unit-tests").is_selected_by("unit"));
+        assert!(SessionName::from("unit-tests-pypy3.10").is_selected_by("unit-tests"));
+    }
 
     #[test]
     fn slugs_are_file_names() {

@@ -159,6 +159,7 @@ impl RemoteCache {
         self.snapshot.get_or_insert_with(|| {
             let mut snapshot = self.remote.load_snapshot();
             self.warnings.append(&mut snapshot.warnings);
+            self.warnings.extend(explain_empty_scope(&self.remote, &snapshot));
             snapshot
         })
     }
@@ -211,6 +212,17 @@ impl RemoteCache {
         self.warnings.extend(report.warnings.iter().map(|warning| format!("not uploaded: {warning}")));
         self.upload_report = Some(report);
     }
+}
+
+/// Says why a run outside CI finds nothing in a remote cache that other directories have filled.
+fn explain_empty_scope(remote: &RemoteStore, snapshot: &RemoteSnapshot) -> Option<String> {
+    let prefix = remote.scopes.prefix_of_directories().filter(|_| snapshot.is_empty())?;
+    let others = remote.backend.list_objects(prefix).ok()?;
+    others.iter().any(|object| !remote.scopes.has_key_prefix(&object.key)).then(|| {
+        "nothing is restored: this remote cache was filled from other directories, and outside CI each directory reads \
+         only its own part; to share them, set GITHUB_REPOSITORY to one name in all of them"
+            .to_owned()
+    })
 }
 
 fn unix_now() -> i64 {

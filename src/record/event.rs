@@ -76,6 +76,15 @@ pub enum EventKind {
         /// Milliseconds until the next attempt.
         delay_ms: u64,
     },
+    /// A session failed, and its result waits for another session: it may have to run again after that one.
+    SessionHeld {
+        /// The session.
+        session: SessionName,
+        /// Result of the failed attempt.
+        attempt: AttemptResult,
+        /// The session that it waits for.
+        waits_for: SessionName,
+    },
     /// A session ended, or will not start (`aborted`).
     SessionFinished(SessionResult),
     /// The run starts no more sessions: it was interrupted (Ctrl-C, SIGTERM, SIGHUP), a session failed (fail-fast), or
@@ -102,7 +111,7 @@ impl EventKind {
     pub(crate) fn session_texts_mut(&mut self) -> Vec<&mut String> {
         match self {
             Self::SessionRestored { cache, .. } => vec![&mut cache.miss_reason],
-            Self::SessionRetried { attempt, .. } => vec![&mut attempt.reason],
+            Self::SessionRetried { attempt, .. } | Self::SessionHeld { attempt, .. } => vec![&mut attempt.reason],
             Self::SessionFinished(result) => {
                 let cache = result.cache.iter_mut().map(|cache| &mut cache.miss_reason);
                 let attempts = result.attempts.iter_mut().map(|attempt| &mut attempt.reason);
@@ -136,6 +145,9 @@ pub struct RunMetadata {
     pub sessions: Vec<SessionSpec>,
     /// Git commit that is checked out, if any.
     pub commit: Option<String>,
+    /// Git's digest of the project's files; `None` if they differ from the commit, apart from ignored files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
     /// Versions of noxide, nox and the Python that runs nox.
     pub versions: Vec<(String, String)>,
     /// Shard of a larger run; `None` for a complete run.

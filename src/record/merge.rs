@@ -74,6 +74,7 @@ impl MergePlan {
             record.interrupt_cause = record.interrupt_cause.or_else(|| part.interrupt_cause.clone());
             record.exit_code = Some(worse_exit_code(record.exit_code.unwrap_or(0), part.exit_code.unwrap_or(1)));
             notices.extend(part.notices.iter().cloned());
+            record.tree = record.tree.filter(|tree| part.tree.as_ref() == Some(tree));
             if part.commit != record.commit {
                 let name = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
                 notices.push(format!(

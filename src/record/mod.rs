@@ -6,6 +6,7 @@ mod collected_files;
 mod event;
 mod history;
 mod imported_runs;
+pub(crate) mod log_reader;
 mod merge;
 mod new_run;
 mod outcome;
@@ -15,6 +16,7 @@ mod run_id;
 mod run_lookup;
 mod run_record;
 mod run_store;
+mod run_summary;
 mod schedule_bounds;
 mod temp_dir;
 
@@ -30,6 +32,7 @@ pub use event::{
 pub(crate) use history::lower_median;
 pub use history::{SessionHistory, UsualStats};
 pub use imported_runs::{ImportedJob, ImportedRun, ImportedRuns};
+pub(crate) use log_reader::log_tail_text;
 pub(crate) use merge::MergePlan;
 pub use outcome::Outcome;
 pub use recorder::{RunRecorder, read_events, write_record};
@@ -39,5 +42,6 @@ pub(crate) use run_lookup::{RunLookupError, find_runs_below, may_contain_coverag
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub(crate) use run_record::{describe_interrupt, reconstruct_events};
 pub use run_store::{CrashedRun, RunStore};
+pub(crate) use run_summary::{EndedRun, RunSummary};
 pub(crate) use schedule_bounds::{lock_totals, longest_chains, slot_work};
 pub(crate) use temp_dir::RunTempDir;

@@ -33,6 +33,9 @@ pub struct RunRecord {
     pub root: PathBuf,
     /// Git commit that was checked out.
     pub commit: Option<String>,
+    /// Git's digest of the project's files; `None` if they differed from the commit, apart from ignored files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
     /// Number of slots that sessions shared.
     pub slots: usize,
     /// Versions of noxide, nox and the Python that runs nox.
@@ -147,6 +150,7 @@ impl RunRecord {
             interrupt_cause: None,
             root: start.root.clone(),
             commit: start.commit.clone(),
+            tree: start.tree.clone(),
             slots: start.slots,
             versions: start.versions.clone(),
             shard: start.shard.clone(),
@@ -192,6 +196,7 @@ pub(crate) fn reconstruct_events(record: &RunRecord) -> Vec<RunEvent> {
         slots: record.slots,
         sessions: record.sessions.iter().map(|session| session.spec.clone()).collect(),
         commit: record.commit.clone(),
+        tree: record.tree.clone(),
         versions: record.versions.clone(),
         shard: record.shard.clone(),
     };

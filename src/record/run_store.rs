@@ -90,6 +90,11 @@ impl RunStore {
         is_run_id(name) && [RUN_LOCK, "record.json"].into_iter().any(is_file)
     }
 
+    /// Returns whether noxide is still running a run.
+    pub(crate) fn is_active(&self, run: &str) -> bool {
+        matches!(FileLock::try_acquire(&self.run_dir(run).join(RUN_LOCK)), Ok(None))
+    }
+
     /// Opens the directory of all runs, to remove some.
     fn open_runs(&self) -> io::Result<RootDir> {
         RootDir::open_no_follow(&self.path.join("runs"))
@@ -195,10 +200,8 @@ impl RunStore {
         let Ok(root) = self.open_runs() else { return };
         let runs: Vec<String> = self.run_ids().into_iter().filter(|run| self.is_run(run)).collect();
         for run in runs.iter().take(runs.len().saturating_sub(keep)) {
-            let path = self.run_dir(run);
-            let active = matches!(FileLock::try_acquire(&path.join(RUN_LOCK)), Ok(None));
-            if !active {
-                remove_run_temp_dir(&path);
+            if !self.is_active(run) {
+                remove_run_temp_dir(&self.run_dir(run));
                 // If this fails (read-only, busy), the next run tries again.
                 let _ = root.remove_dir(Path::new(run));
             }

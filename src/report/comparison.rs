@@ -44,6 +44,19 @@ impl RunTimings {
         }
     }
 
+    /// Returns whether these are the sessions that passed.
+    fn has_sessions(&self, names: &[&str]) -> bool {
+        self.session_seconds.len() == names.len()
+            && self.session_seconds.iter().all(|(session, _)| names.contains(&session.as_str()))
+    }
+
+    /// Returns the sum of the times of these sessions, or `None` if one of them did not pass.
+    fn sum_sessions(&self, names: &[&str]) -> Option<f64> {
+        let time =
+            |name: &&str| self.session_seconds.iter().find(|(session, _)| session == name).map(|(_, time)| *time);
+        names.iter().map(time).sum()
+    }
+
     /// Extracts the times of an imported run.
     pub(crate) fn from_imported_run(run: &ImportedRun) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
@@ -86,7 +99,8 @@ pub(crate) struct ComparisonSide {
 /// One row of a comparison; times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct ComparisonRow {
-    /// Session name, or `total`.
+    /// Session name; `total` for the wall times of runs, `common sessions` for the sum of the sessions that both sides
+    /// have.
     pub(crate) name: String,
     pub(crate) before: Option<MedianInterval>,
     pub(crate) after: Option<MedianInterval>,
@@ -100,6 +114,9 @@ impl ComparisonRow {
     fn new(name: &str, before: &[f64], after: &[f64]) -> Self {
         let ratio = TimeRatio::from_independent(before, after);
         let (before, after) = (MedianInterval::from_times(before), MedianInterval::from_times(after));
+        // The ratio that is shown is that of the medians beside it.
+        let medians = before.zip(after).map(|(before, after)| after.median.max(0.001) / before.median.max(0.001));
+        let ratio = ratio.zip(medians).map(|(ratio, medians)| ratio.with_center(medians));
         Self { name: name.to_owned(), before, after, ratio, verdict: ComparisonVerdict::from_ratio(ratio) }
     }
 
@@ -137,7 +154,6 @@ pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison
         description: group.description.clone(),
         run_count: group.runs.len(),
     };
-    let totals = |side: &RunGroup| side.runs.iter().filter_map(|run| run.total_seconds).collect::<Vec<f64>>();
     let times = |side: &RunGroup, name: &str| {
         let all = side.runs.iter().flat_map(|run| &run.session_seconds);
         all.filter(|(session, _)| session == name).map(|(_, time)| *time).collect::<Vec<f64>>()
@@ -146,16 +162,27 @@ pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison
     let mut names: Vec<&str> = all.map(|(session, _)| session.as_str()).collect();
     names.sort_unstable();
     names.dedup();
+    let rows: Vec<ComparisonRow> =
+        names.into_iter().map(|name| ComparisonRow::new(name, &times(before, name), &times(after, name))).collect();
+    let is_common = |row: &&ComparisonRow| row.before.is_some() && row.after.is_some();
+    let common: Vec<&str> = rows.iter().filter(is_common).map(|row| row.name.as_str()).collect();
+    // Wall times of runs with different sessions say nothing about either.
+    let has_same_sessions = before.runs.iter().chain(&after.runs).all(|run| run.has_sessions(&common));
+    let total_name = if has_same_sessions || common.is_empty() { "total" } else { "common sessions" };
+    let totals = |side: &RunGroup| -> Vec<f64> {
+        let total = |run: &RunTimings| match total_name {
+            "total" => run.total_seconds.filter(|_| has_same_sessions),
+            _ => run.sum_sessions(&common),
+        };
+        side.runs.iter().filter_map(total).collect()
+    };
     RunComparison {
         version: COMPARISON_VERSION,
         confidence: CONFIDENCE_LEVEL,
         before: side(before),
         after: side(after),
-        total: ComparisonRow::new("total", &totals(before), &totals(after)),
-        sessions: names
-            .into_iter()
-            .map(|name| ComparisonRow::new(name, &times(before, name), &times(after, name)))
-            .collect(),
+        total: ComparisonRow::new(total_name, &totals(before), &totals(after)),
+        sessions: rows,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::str::FromStr;
 
+use serde_json::{Value, json};
 use walkdir::WalkDir;
 
 use super::slipcover::{CoverageError, SlipcoverCoverage};
@@ -33,6 +34,12 @@ impl CombinedCoverage {
     /// Returns whether the coverage reaches the floor, if there is one; 96.999 % does not reach 97 %.
     pub(crate) fn reaches(&self, floor: Option<CoverageFloor>) -> bool {
         floor.is_none_or(|floor| (self.percent * 100.0 + 1e-6) as u32 >= floor.hundredths)
+    }
+
+    /// Returns the figures as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        let path = self.path.display().to_string();
+        json!({ "tool": self.tool, "percent": self.percent, "files": self.files, "path": path })
     }
 
     /// Returns the figures as text: `97.20 % (slipcover, 2 data files), below the required 98 %`.

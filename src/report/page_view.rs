@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::ansi_html::render_ansi_html;
 use super::critical_path::CriticalPathEntry;
 use super::run_report::{AttemptReport, RunReport, SessionReport};
 use super::summary_cards::{HeaderItem, SummaryCard, header_items, summary_cards};
@@ -35,13 +36,41 @@ pub(super) struct PageView {
     slots_summary: String,
     ticks: Vec<AxisTick>,
     filters: Vec<FilterPill>,
-    shows_installs: bool,
+    columns: OptionalColumns,
     sessions: Vec<PageSessionRow>,
     failures: Vec<FailureView>,
     flaky: Vec<FlakySessionView>,
     hidden_flaky_count: usize,
     history_bars: Vec<HistoryBar>,
     history_summary: String,
+}
+
+/// Columns of the table that have content.
+#[derive(Serialize)]
+struct OptionalColumns {
+    usual: bool,
+    waited: bool,
+    install: bool,
+    cpus: bool,
+    history: bool,
+}
+
+impl OptionalColumns {
+    fn for_report(report: &RunReport) -> Self {
+        let any = |has: &dyn Fn(&SessionReport) -> bool| report.sessions.iter().any(has);
+        Self {
+            usual: any(&|session| !format_usual_delta(session).is_empty()),
+            waited: any(&|session| shown_wait(session).is_some()),
+            install: any(&|session| session.install.is_some_and(|ms| ms > 0)),
+            cpus: any(&|session| session.busy_cpus().is_some()),
+            history: any(&|session| session.history.iter().flatten().filter(|past| past.wall.is_some()).count() > 1),
+        }
+    }
+}
+
+/// Returns the time between ready and start, unless it is too short to be shown.
+fn shown_wait(session: &SessionReport) -> Option<u64> {
+    session.waited.filter(|waited| *waited >= 100)
 }
 
 #[derive(Serialize)]
@@ -154,7 +183,7 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
         slots_summary: slots_summary(report),
         ticks: axis.build_ticks(),
         filters: filter_pills(report),
-        shows_installs: run.install.is_some(),
+        columns: OptionalColumns::for_report(report),
         sessions: report
             .sessions
             .iter()
@@ -250,8 +279,9 @@ fn slots_summary(report: &RunReport) -> String {
 fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
     let count = |matches: fn(&SessionReport) -> bool| report.sessions.iter().filter(|session| matches(session)).count();
     let mut pills = vec![FilterPill { value: "all", text: "all", count: report.sessions.len() }];
-    let others: [(&'static str, &'static str, usize); 4] = [
-        ("failed", "✗ failed", count(SessionReport::is_failed)),
+    let others: [(&'static str, &'static str, usize); 5] = [
+        ("failed", "✗ failed", count(has_failed_itself)),
+        ("stopped", "■ cancelled or aborted", count(was_stopped)),
         ("flaky", "~ flaky", report.sessions.iter().filter(|session| is_flaky_session(report, session)).count()),
         ("critical", "◆ critical path", count(|session| session.on_critical_path)),
         ("slower", "slower than usual", count(is_slower_than_usual)),
@@ -262,6 +292,16 @@ fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
         count,
     }));
     pills
+}
+
+/// Returns whether a session failed itself; unfinished ones count.
+pub(super) fn has_failed_itself(session: &SessionReport) -> bool {
+    session.is_failed() && !was_stopped(session)
+}
+
+/// Returns whether a session was stopped, or not started because of another one.
+pub(super) fn was_stopped(session: &SessionReport) -> bool {
+    matches!(session.outcome, Some(Outcome::Cancelled | Outcome::Aborted))
 }
 
 /// Returns whether a session is flaky in this run or in the history.
@@ -307,8 +347,8 @@ fn session_row(index: usize, session: &SessionReport, axis: &TimeAxis) -> PageSe
         when,
         time: time(session.wall),
         delta: format_usual_delta(session),
-        waited: time(session.waited.filter(|waited| *waited >= 100)),
-        install: time(session.install),
+        waited: time(shown_wait(session)),
+        install: time(session.install.filter(|ms| *ms > 0)),
         busy: session.busy_cpus().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
     }
 }
@@ -323,10 +363,13 @@ fn failure_views(report: &RunReport, tails: &[FailedLogTail]) -> Vec<FailureView
             outcome: session.outcome_str(),
             reason: session.reason.clone(),
             omitted_note: tail.map(|tail| tail.omitted_note.clone()).unwrap_or_default(),
-            log: tail.map(|tail| tail.lines.join("\n")).unwrap_or_default(),
+            log: tail.map(|tail| render_ansi_html(&tail.lines)).unwrap_or_default(),
         }
     };
-    report.sessions.iter().filter(failed).map(view).collect()
+    let mut failures: Vec<&SessionReport> = report.sessions.iter().filter(failed).collect();
+    // What was stopped has no reason of its own.
+    failures.sort_by_key(|session| was_stopped(session));
+    failures.into_iter().map(view).collect()
 }
 
 fn history_bars(report: &RunReport) -> Vec<HistoryBar> {

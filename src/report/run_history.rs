@@ -72,7 +72,7 @@ pub(super) fn usual_wall(past: &[Option<PastSession>]) -> Option<u64> {
     lower_median(past.iter().flatten().filter_map(|past| past.passing_wall).collect())
 }
 
-/// A session that is flaky, or that both passed and failed on one commit.
+/// A session that is flaky, or that both passed and failed with the same files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FlakySession {
     /// Session name.
@@ -81,22 +81,23 @@ pub struct FlakySession {
     pub runs: usize,
     /// Number of runs in which it passed after a failed attempt.
     pub retried_runs: usize,
-    /// Commits on which it passed in one run and failed in another.
+    /// Commits on which it passed in one run and failed in another, with the same files in both.
     pub mixed_commits: Vec<String>,
 }
 
-/// Returns sessions that passed after a failed attempt, or both passed and failed on one commit, worst first.
+/// Returns sessions that passed after a failed attempt, or both passed and failed with the same files, worst first. Runs
+/// with uncommitted changes, and of earlier noxides, which did not record the files, say nothing about the second.
 pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
-    /// Passes and failures by commit.
-    type CommitVerdicts<'a> = BTreeMap<&'a str, [bool; 2]>;
-    let mut sessions: BTreeMap<&str, (usize, usize, CommitVerdicts<'_>)> = BTreeMap::new();
+    /// A commit, passes and failures, by the digest of the files.
+    type TreeVerdicts<'a> = BTreeMap<&'a str, (&'a str, [bool; 2])>;
+    let mut sessions: BTreeMap<&str, (usize, usize, TreeVerdicts<'_>)> = BTreeMap::new();
     for record in runs {
         for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
             let (runs, retried, verdicts) = sessions.entry(result.session.as_str()).or_default();
             *runs += usize::from(!result.attempts.is_empty());
             *retried += usize::from(result.flaky);
-            let Some(commit) = &record.commit else { continue };
-            let verdict = verdicts.entry(commit).or_default();
+            let (Some(commit), Some(tree)) = (&record.commit, &record.tree) else { continue };
+            let (_, verdict) = verdicts.entry(tree).or_insert((commit, [false; 2]));
             match result.outcome {
                 Outcome::Passed => verdict[0] = true,
                 // An aborted or cancelled session says nothing about the commit.
@@ -108,7 +109,7 @@ pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
     let mut flaky: Vec<FlakySession> = sessions
         .into_iter()
         .map(|(name, (runs, retried, verdicts))| {
-            let mixed = verdicts.iter().filter(|(_, verdict)| **verdict == [true, true]);
+            let mixed = verdicts.values().filter(|(_, verdict)| *verdict == [true, true]);
             let mixed = mixed.map(|(commit, _)| (*commit).to_owned()).collect();
             FlakySession { session: name.to_owned(), runs, retried_runs: retried, mixed_commits: mixed }
         })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::page_view::{is_flaky_session, is_slower_than_usual};
+use super::page_view::{has_failed_itself, is_flaky_session, is_slower_than_usual, was_stopped};
 use super::run_history::PastSession;
 use super::run_report::{AttemptReport, RunReport, SessionReport};
 use super::text::outcome_mark;
@@ -26,6 +26,8 @@ struct ScriptSession<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     failed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stopped: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     flaky: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -91,7 +93,8 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
         mark: outcome_mark(session.outcome),
         description: &session.description,
         reason: &session.reason,
-        failed: session.is_failed(),
+        failed: has_failed_itself(session),
+        stopped: was_stopped(session),
         flaky: is_flaky_session(report, session),
         slower: is_slower_than_usual(session),
         needs: needs.collect(),

@@ -71,6 +71,11 @@ impl TimeRatio {
         Self { ratio: mean.exp(), low: (mean - half_width).exp(), high: (mean + half_width).exp() }
     }
 
+    /// Returns the interval around another estimate, such as the ratio of medians; it is extended if that is outside.
+    pub(crate) fn with_center(self, ratio: f64) -> Self {
+        Self { ratio, low: self.low.min(ratio), high: self.high.max(ratio) }
+    }
+
     /// Returns the verdict.
     pub(crate) fn verdict(self) -> ComparisonVerdict {
         // Indistinguishable times leave only the rounding error of the logarithms.

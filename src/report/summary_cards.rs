@@ -35,9 +35,10 @@ pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
 /// Returns the figures of the run.
 pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     let run = &report.run;
-    let speedup_note = report
-        .parallel_speedup()
-        .map(|gain| format!("sum of sessions {}: {gain:.1}×", format_duration(run.session_total)));
+    // The factor of a run that was stopped says nothing.
+    let gain = report.parallel_speedup().filter(|_| run.interrupted.is_none()).map(|gain| format!(": {gain:.1}×"));
+    let speedup_note = (run.session_total > 0)
+        .then(|| format!("sum of sessions {}{}", format_duration(run.session_total), gain.unwrap_or_default()));
     let mut cards = vec![SummaryCard {
         name: "wall time",
         value: format_duration(run.wall),
@@ -59,14 +60,13 @@ pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
             note: format!("{percent:.0} % of {slots}"),
         });
     }
+    // Not the sum of all waits, which can be much longer than the run.
     let longest = report.sessions.iter().filter_map(|session| Some((session.waited?, &session.name))).max();
-    let note = longest.filter(|(ms, _)| *ms > 0).map(|(ms, name)| format!("longest {}: {name}", format_duration(ms)));
-    cards.push(SummaryCard {
-        name: "waiting",
-        value: format_duration(run.waited),
-        note: note.unwrap_or_else(|| "no session waited".to_owned()),
-    });
-    if let Some(install) = run.install {
+    if let Some((ms, name)) = longest.filter(|(ms, _)| *ms >= 100) {
+        let note = format!("{name}, from ready to its start");
+        cards.push(SummaryCard { name: "longest wait", value: format_duration(ms), note });
+    }
+    if let Some(install) = run.install.filter(|ms| *ms > 0) {
         let percent = install as f64 * 100.0 / run.session_total.max(1) as f64;
         cards.push(SummaryCard {
             name: "installs",

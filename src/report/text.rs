@@ -3,14 +3,16 @@
 use super::run_report::{RunReport, SessionReport};
 use super::table::TextTable;
 use crate::record::{Outcome, describe_interrupt};
-use crate::text::{escape_markdown_cell, fenced_block, format_delta, format_duration, pluralize, to_single_line};
+use crate::text::{
+    escape_markdown_cell, fenced_block, format_delta, format_duration, pluralize, sanitize_line, to_single_line,
+};
 
 /// End of a failed session's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLogTail {
     /// Session name.
     pub session: String,
-    /// Last lines, without control characters.
+    /// Last lines, without control characters except colors.
     pub lines: Vec<String>,
     /// Note on the lines omitted above; empty if there are none.
     pub omitted_note: String,
@@ -32,7 +34,9 @@ fn format_totals(report: &RunReport) -> String {
     let slots = pluralize(run.slots, "slot");
     let mut parts = vec![format!("{} in {} on {slots}", report.format_verdict(), format_duration(run.wall))];
     if let Some(gain) = report.parallel_speedup().filter(|_| report.sessions.len() > 1) {
-        parts.push(format!("sum of sessions {} ({gain:.1}×)", format_duration(run.session_total)));
+        // The factor of a run that was stopped says nothing.
+        let gain = if run.interrupted.is_none() { format!(" ({gain:.1}×)") } else { String::new() };
+        parts.push(format!("sum of sessions {}{gain}", format_duration(run.session_total)));
     }
     if let Some(busy) = report.busy_cpus() {
         parts.push(format!("{busy:.1} CPUs busy"));
@@ -169,6 +173,7 @@ pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
     let mut remaining_bytes = MAX_LOG_BYTES;
     for tail in tails.iter().filter(|tail| !tail.lines.is_empty()) {
         let last = &tail.lines[tail.lines.len().saturating_sub(MAX_TAIL_LINES)..];
+        let last: Vec<String> = last.iter().map(|line| sanitize_line(line.as_bytes(), false)).collect();
         let name = escape_markdown_cell(&tail.session);
         let block = fenced_block(&last.join("\n"));
         let block = format!("\n<details><summary>{name}: last lines</summary>\n\n{block}\n</details>\n");

@@ -21,6 +21,7 @@ mod plan;
 mod prepared_run;
 pub mod process;
 mod race_retries;
+mod rerun;
 mod run_tracing;
 mod scheduler;
 mod session_cleanup;
@@ -31,7 +32,7 @@ mod timeout_context;
 mod worker_share;
 
 pub(crate) use capacity::detect_capacity;
-pub(crate) use crash_recovery::{open_run_store, recover_crashed_runs};
+pub(crate) use crash_recovery::open_run_store;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
 pub(crate) use execution::{RunResult, RunStartError, RunTarget, execute_run, is_signal_exit};
 pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};
@@ -44,6 +45,7 @@ pub use options::{
 pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};
 pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
 pub(crate) use prepared_run::{PrepareError, PrepareInputs, PreparedRun, RunOrigin};
+pub(crate) use rerun::UnsuccessfulSessions;
 pub use run_tracing::RunTracing;
 pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
 pub use session_resources::SessionResources;

@@ -350,10 +350,6 @@ impl NamedChoice for CacheMode {
         &[("auto", Self::Auto), ("off", Self::Off), ("require", Self::Require)];
 }
 
-impl NamedChoice for bool {
-    const CHOICES: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
-}
-
 impl NamedChoice for FlakyMode {
     const CHOICES: &'static [(&'static str, Self)] = &[("pass", Self::Pass), ("fail", Self::Fail)];
 }

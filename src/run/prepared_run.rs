@@ -36,6 +36,8 @@ pub(crate) struct PreparedRun {
 pub(crate) struct RunOrigin {
     /// The commit that is checked out.
     pub(crate) commit: Option<String>,
+    /// Digest of the project's files, if they are those of the commit.
+    pub(crate) tree: Option<String>,
     /// The shard that is run.
     pub(crate) shard: Option<ShardMetadata>,
 }
@@ -128,6 +130,7 @@ impl PreparedRun {
             slots: self.plan.slots,
             sessions: self.plan.sessions.iter().map(|session| session.spec.clone()).collect(),
             commit: self.origin.commit.clone(),
+            tree: self.origin.tree.clone(),
             versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
             shard: self.origin.shard.clone(),
         }

@@ -85,6 +85,12 @@ impl CacheScopes {
         format!("{}/{}/p-{}", self.key_prefix, self.write_scope, digest.get(..32).unwrap_or(digest))
     }
 
+    /// Returns the prefix of the keys of all directories if this run, outside CI, knows its repository only by its
+    /// directory.
+    pub(crate) fn prefix_of_directories(&self) -> Option<&'static str> {
+        self.key_prefix.starts_with(&format!("nx2/at-{}/", self.checkout_id)).then_some("nx2/at-")
+    }
+
     /// Returns whether a key belongs to this repository and platform.
     pub(crate) fn has_key_prefix(&self, key: &str) -> bool {
         key.strip_prefix(&self.key_prefix).is_some_and(|rest| rest.starts_with('/'))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::cli::shared_args::{DependencyArgs, LoadArgs, OutputFormat};
-use crate::config::{parse_age, parse_memory};
+use crate::config::{parse_duration, parse_memory};
 
 /// Flags of `noxide cache`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -18,26 +18,23 @@ pub struct CacheArgs {
 
 /// The subcommands of `noxide cache`.
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
-#[command(args_override_self = true)]
 pub(crate) enum CacheCommand {
     /// Print the cache key of sessions
-    #[command(args_override_self = true)]
     Key(Box<CacheKeyArgs>),
     /// Restore the packages of uv.lock, or of sessions, to uv's cache
-    #[command(args_override_self = true)]
     Restore(CacheRestoreArgs),
     /// Save new packages of uv's cache to the store
-    #[command(args_override_self = true)]
     Save(CacheSaveArgs),
     /// Show the content of the store
-    #[command(args_override_self = true)]
     Status(CacheStatusArgs),
     /// Read every file of the store and report damage
-    #[command(args_override_self = true)]
     Verify(CacheVerifyArgs),
     /// Remove old and unused entries
-    #[command(args_override_self = true)]
     Prune(CachePruneArgs),
+    /// Remove all entries that are not in use
+    Clean(CacheCleanArgs),
+    /// Print the directory of the store
+    Dir,
 }
 
 /// Flags of `noxide cache key`.
@@ -140,8 +137,19 @@ pub(crate) struct CachePruneArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Limits")]
     pub(crate) max_size: Option<u64>,
     /// Remove entries that were not used for this long, such as 30d [default: 60d]
-    #[arg(long, value_name = "TIME", value_parser = parse_age, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub(crate) max_unused: Option<Duration>,
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub(crate) format: OutputFormat,
+}
+
+/// Flags of `noxide cache clean`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CacheCleanArgs {
+    /// Show what would be removed
+    #[arg(long, help_heading = "Execution")]
+    pub(crate) dry_run: bool,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,

@@ -4,7 +4,6 @@ use super::args::{CacheArgs, CacheCommand};
 use super::{key, maintenance, sessions, wheels};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::shared_args::OutputFormat;
 use crate::output::OutputContext;
 
 /// Runs a subcommand of `noxide cache`.
@@ -21,18 +20,7 @@ pub(in crate::cli) fn run(args: &CacheArgs, output: &OutputContext) -> Result<Ex
         CacheCommand::Status(args) => maintenance::print_status(args, output),
         CacheCommand::Verify(args) => maintenance::verify(args, output),
         CacheCommand::Prune(args) => maintenance::prune(args, output),
+        CacheCommand::Clean(args) => maintenance::clean(args, output),
+        CacheCommand::Dir => maintenance::print_directory(output),
     }
-}
-
-/// Returns whether errors are printed as a JSON document.
-pub(in crate::cli) fn wants_json(args: &CacheArgs) -> bool {
-    let format = match &args.command {
-        CacheCommand::Key(args) => args.format,
-        CacheCommand::Restore(args) => args.format,
-        CacheCommand::Save(args) => args.format,
-        CacheCommand::Status(args) => args.format,
-        CacheCommand::Verify(args) => args.format,
-        CacheCommand::Prune(args) => args.format,
-    };
-    format == OutputFormat::Json
 }

@@ -4,7 +4,6 @@ use super::args::CacheKeyArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::loaded_project::{LoadOptions, LoadedProject};
-use crate::cli::shared_args::OutputFormat;
 use crate::output::OutputContext;
 use crate::provision::SessionKeys;
 
@@ -25,10 +24,7 @@ pub(super) fn print_key(args: &CacheKeyArgs, output: &OutputContext) -> Result<E
         output.print_error("no session with an environment is selected; select some with -s");
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    match args.format {
-        OutputFormat::Json => output.print_json(&keys.to_json()),
-        OutputFormat::Text if args.explain => output.print(&keys.explain()),
-        OutputFormat::Text => output.print(&format!("{}\n", keys.key_text())),
-    }
+    let text = || if args.explain { keys.explain() } else { format!("{}\n", keys.key_text()) };
+    args.format.print(output, text, || keys.to_json());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,15 @@
-//! `noxide cache status`, `verify` and `prune`: content of the store, damage, and removal of old entries.
+//! `noxide cache status`, `verify`, `prune`, `clean` and `dir`: content of the store, damage, removal of entries.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::args::{CachePruneArgs, CacheStatusArgs, CacheVerifyArgs};
+use super::args::{CacheCleanArgs, CachePruneArgs, CacheStatusArgs, CacheVerifyArgs};
 use super::store_context::{load_store_options, open_store, print_damage, print_report};
-use crate::cache::Store;
 use crate::cache::store::RepairContext;
+use crate::cache::{Store, StoreError, StoreOptions};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
@@ -59,13 +60,40 @@ pub(super) fn prune(args: &CachePruneArgs, output: &OutputContext) -> Result<Exi
     let mut options = load_store_options()?;
     options.max_size = args.max_size.unwrap_or(options.max_size);
     options.max_unused = args.max_unused.unwrap_or(options.max_unused);
-    let store = Store::open(&options)?;
+    remove_entries(&Store::open(&options)?, args.dry_run, args.format, output)
+}
+
+/// Removes all entries that are not in use, or prints what would be removed.
+///
+/// # Errors
+/// When the store cannot be opened or written to.
+pub(super) fn clean(args: &CacheCleanArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let options = StoreOptions { max_unused: Duration::ZERO, max_size: 0, ..load_store_options()? };
+    remove_entries(&Store::open(&options)?, args.dry_run, args.format, output)
+}
+
+fn remove_entries(
+    store: &Store,
+    is_dry_run: bool,
+    format: OutputFormat,
+    output: &OutputContext,
+) -> Result<ExitCode, CliError> {
     let plan = store.plan_prune();
-    if args.dry_run {
-        print_report(output, args.format, &plan, || plan.to_text());
+    if is_dry_run {
+        print_report(output, format, &plan, || plan.to_text());
     } else {
         let report = store.prune(&plan, &*output.transfer_progress())?;
-        print_report(output, args.format, &report, || report.to_text());
+        print_report(output, format, &report, || report.to_text());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the directory of the store, whether it exists or not.
+///
+/// # Errors
+/// When the settings are invalid, or the directory is unknown.
+pub(super) fn print_directory(output: &OutputContext) -> Result<ExitCode, CliError> {
+    let directory = load_store_options()?.dir.ok_or(StoreError::NoLocation)?;
+    output.print(&format!("{}\n", directory.display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -9,4 +9,4 @@ mod store_context;
 mod wheels;
 
 pub use args::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
-pub(super) use command::{run, wants_json};
+pub(super) use command::run;

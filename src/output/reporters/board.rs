@@ -8,11 +8,9 @@ use crate::output::board_view::{BoardView, render_board};
 use crate::output::options::{OutputOptions, OutputStreams, TerminalSizeQuery};
 use crate::output::run_printer::RunPrinter;
 use crate::output::session_rows::SessionRows;
-use crate::output::{
-    BestEffortWriter, EventReporter, RunState, estimate_remaining, log_reader, render_running_sessions,
-};
+use crate::output::{BestEffortWriter, EventReporter, RunState, estimate_remaining, render_running_sessions};
 use crate::project::SessionName;
-use crate::record::{EventKind, RunEvent};
+use crate::record::{EventKind, RunEvent, log_reader};
 use crate::text::{last_visible_line, sanitize_line};
 
 /// Minimum time between redraws.
@@ -129,6 +127,11 @@ impl BoardReporter {
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.remove_last_line(session);
                 self.printer.print_retry(&self.state, &session.display_name(), attempt, *delay, &self.run_dir)?;
+            }
+            EventKind::SessionHeld { session, attempt, waits_for } => {
+                self.remove_last_line(session);
+                let row = rows.held_row(&session.display_name(), attempt, &waits_for.display_name());
+                self.printer.print_line(&row)?;
             }
             EventKind::SessionFinished(result) => {
                 self.remove_last_line(&result.session);

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::output::log_reader::{LineSplitter, read_log_range};
 use crate::output::options::{OutputOptions, OutputStreams, SessionOutputStyle};
 use crate::output::run_printer::RunPrinter;
 use crate::output::session_rows::{self, SessionRows};
 use crate::output::theme::TextStyle;
 use crate::output::{BestEffortWriter, EventReporter, RunState, estimate_remaining, render_running_sessions};
 use crate::project::SessionName;
+use crate::record::log_reader::{LineSplitter, read_log_range};
 use crate::record::{EventKind, RunEvent, SessionResult};
 use crate::text::format_whole_seconds;
 
@@ -95,6 +95,10 @@ impl LineReporter {
                 self.last_output_at = self.state.elapsed_ms();
                 self.printer.print_retry(&self.state, &session.display_name(), attempt, *delay, &self.run_dir)
             }
+            EventKind::SessionHeld { session, attempt, waits_for } if !self.is_quiet() => {
+                let rows = self.session_rows();
+                self.print_line(&rows.held_row(&session.display_name(), attempt, &waits_for.display_name()))
+            }
             EventKind::SessionFinished(result) => self.print_session_end(result),
             EventKind::RunInterrupted { cause } => {
                 self.last_output_at = self.state.elapsed_ms();
@@ -107,6 +111,7 @@ impl LineReporter {
             EventKind::RunFinished { .. } => self.print_summary(),
             EventKind::RunStarted(_)
             | EventKind::SessionAdded { .. }
+            | EventKind::SessionHeld { .. }
             | EventKind::SessionRestoring { .. }
             | EventKind::SessionRestored { .. } => Ok(()),
         }

@@ -7,8 +7,8 @@ use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::run_summary::totals_sentence;
 use crate::output::session_rows::{outcome_word, result_notes};
 use crate::output::theme::OutputTheme;
-use crate::output::{EventReporter, RunState, log_reader};
-use crate::record::{EventKind, RunEvent, SessionResult};
+use crate::output::{EventReporter, RunState};
+use crate::record::{EventKind, RunEvent, SessionResult, log_reader};
 use crate::text::{escape_markdown_cell, fenced_block, format_duration, sanitize_line};
 
 /// Log lines per failed session.

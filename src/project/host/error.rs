@@ -97,8 +97,11 @@ impl LoadFailure {
         self.stage == LoadStage::Selection && MESSAGES.iter().any(|message| self.message.contains(message))
     }
 
-    /// Returns hints about a failed selection: the nearest session for each name that nox did not find.
-    pub(crate) fn selection_hints(&self) -> Vec<String> {
+    /// Returns what to do: about a failed selection, the nearest session for each name that nox did not find.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        if self.stage != LoadStage::Selection {
+            return self.advice.iter().cloned().collect();
+        }
         // Only what follows are names that the user wrote: `Sessions not found: lnit, tets`.
         let unknown =
             self.message.split_once("not found: ").map_or("", |(_, names)| names.lines().next().unwrap_or(""));
@@ -137,6 +140,9 @@ pub struct LoadFailure {
     /// The last output of the process.
     #[serde(default)]
     pub output: String,
+    /// What to do about it, if that is known.
+    #[serde(skip)]
+    pub advice: Option<String>,
 }
 
 /// Stages of loading.

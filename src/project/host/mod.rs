@@ -1,6 +1,7 @@
 //! Host: the Python process that loads the noxfile once and forks one child per session.
 
 mod error;
+mod load_advice;
 mod message;
 mod output_tail;
 mod process;

@@ -17,11 +17,13 @@ use std::time::{Duration, Instant};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::error::{HostError, TracebackFrame, parse_faulthandler_frames};
+use super::error::{HostError, LoadFailure, TracebackFrame, parse_faulthandler_frames};
+use super::load_advice::load_advice;
 use super::message::{HostCommand, HostMessage, HostRunRequest, LoadMessage};
 use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
-use crate::project::{NoxPython, NoxfileManifest, SessionId};
+
+use crate::project::{NoxPython, NoxfileManifest, SessionId, contradicted_color_variable};
 
 /// Credentials of noxide itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote
 /// cache of other branches.
@@ -74,13 +76,17 @@ pub struct Host {
 impl Host {
     /// Starts the host and waits until it has loaded the noxfile.
     pub fn start(options: HostOptions) -> Result<(Self, NoxfileManifest), HostError> {
-        let executable = options.python.executable.clone();
+        let (python, root) = (options.python.clone(), options.root.clone());
         let noxfile = noxfile_argument(&options);
         let timeout = options.load_timeout;
-        let mut host = Self::spawn(options).map_err(|source| HostError::Start { executable, source })?;
+        let mut host = Self::spawn(options)
+            .map_err(|source| HostError::Start { executable: python.executable.clone(), source })?;
         match host.await_manifest(timeout) {
             Ok(manifest) => Ok((host, manifest)),
-            Err(ManifestWaitError::Failed(error)) => Err(error),
+            Err(ManifestWaitError::Failed(mut failure)) => {
+                failure.advice = load_advice(&failure, &python, &root, &noxfile);
+                Err(HostError::Load(failure))
+            }
             Err(ManifestWaitError::TimedOut) => Err(host.into_timeout_error(noxfile, timeout)),
             Err(ManifestWaitError::Died) => Err(host.into_exit_error()),
         }
@@ -105,7 +111,8 @@ impl Host {
                 process.env_remove(name);
             }
         }
-        for name in NOXIDE_CREDENTIALS {
+        let contradicted = contradicted_color_variable(&options.nox_args, &|name| env::var_os(name).is_some());
+        for name in NOXIDE_CREDENTIALS.into_iter().chain(contradicted) {
             process.env_remove(name);
         }
         if let Some(path) = options.python.extended_path(&path) {
@@ -153,7 +160,7 @@ impl Host {
                 Ok(LoadMessage::Error(mut failure)) => {
                     self.child.wait().ok();
                     failure.output = self.output_tail.final_text(Duration::from_millis(300));
-                    return Err(ManifestWaitError::Failed(HostError::Load(failure)));
+                    return Err(ManifestWaitError::Failed(failure));
                 }
                 Err(_) => return Err(ManifestWaitError::Died),
             }
@@ -375,7 +382,7 @@ fn wait_for_exit(child: &Child, timeout: Duration) -> bool {
 enum ManifestWaitError {
     TimedOut,
     Died,
-    Failed(HostError),
+    Failed(Box<LoadFailure>),
 }
 
 fn encode_command(command: &HostCommand<'_>) -> io::Result<Vec<u8>> {

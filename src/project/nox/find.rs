@@ -92,6 +92,16 @@ impl NoxPython {
         Some(format!("no nox was found: noxide installed one with uv in {}", directory.display()))
     }
 
+    /// Returns a command that runs nox itself, with its own command line.
+    pub(crate) fn nox_command(&self) -> Command {
+        // Without the working directory, in which a file `nox.py` would be imported.
+        let program = "import runpy, sys; sys.path[:] = [p for p in sys.path if p]; \
+                       runpy.run_module('nox', run_name='__main__', alter_sys=True)";
+        let mut command = Command::new(&self.executable);
+        command.args(["-c", program]);
+        command
+    }
+
     /// Returns PATH with the extra directory appended; `None` if there is no extra directory.
     pub(crate) fn extended_path(&self, path: &OsStr) -> Option<OsString> {
         let extra = self.extra_path.clone()?;
@@ -100,6 +110,17 @@ impl NoxPython {
 }
 
 impl NoxSearch {
+    /// Returns the interpreter of noxide's private environment, whether it exists or not.
+    fn private_python(&self) -> Option<PathBuf> {
+        self.cache.as_deref().map(|cache| private_install::programs_dir(cache).join("python"))
+    }
+
+    /// Returns the directory in which nox would be installed.
+    pub(crate) fn private_environment(&self) -> Option<PathBuf> {
+        let python = self.private_python()?;
+        python.ancestors().nth(2).map(Path::to_path_buf)
+    }
+
     /// Returns the uv next to a nox that this search may find, without starting or installing anything: in the
     /// project's `.venv`, beside noxide, or in noxide's private environment.
     pub(crate) fn find_uv_beside_nox(&self) -> Option<PathBuf> {
@@ -112,6 +133,14 @@ impl NoxSearch {
 
 /// Finds the interpreter that runs nox for a project.
 pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
+    match find_installed_nox(search)? {
+        Some(python) => Ok(python),
+        None => install_private_nox(search),
+    }
+}
+
+/// Finds the interpreter that runs nox, without installing anything; `None` if nox must be installed first.
+pub(crate) fn find_installed_nox(search: &NoxSearch) -> Result<Option<NoxPython>, NoxError> {
     if let Some(explicit) = &search.explicit {
         let is_name = explicit.components().count() == 1 && !explicit.is_file();
         let command = if is_name {
@@ -121,33 +150,47 @@ pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
         };
         return command
             .and_then(|command| resolve_python(&command, &search.path_variable))
-            .map(|executable| nox_python(executable, NoxOrigin::Explicit))
+            .map(|executable| Some(nox_python(executable, NoxOrigin::Explicit)))
             .ok_or_else(|| NoxError::NotNox(explicit.clone()));
     }
     let local = to_absolute(&search.root).join(".venv/bin/nox");
     if let Some(python) = is_executable(&local).then(|| script_interpreter(&local, &search.path_variable)).flatten() {
-        return Ok(nox_python(python, NoxOrigin::Project));
+        return Ok(Some(nox_python(python, NoxOrigin::Project)));
     }
     if let Some(python) =
         find_on_path(&search.path_variable, "nox").and_then(|nox| resolve_python(&nox, &search.path_variable))
     {
-        return Ok(nox_python(python, NoxOrigin::Path));
+        return Ok(Some(nox_python(python, NoxOrigin::Path)));
     }
     if let Some(directory) = &search.sibling_directory {
         let nox = directory.join("nox");
         if let Some(python) = is_executable(&nox).then(|| script_interpreter(&nox, &search.path_variable)).flatten() {
-            return Ok(NoxPython { extra_path: Some(directory.clone()), ..nox_python(python, NoxOrigin::Sibling) });
+            let found = nox_python(python, NoxOrigin::Sibling);
+            return Ok(Some(NoxPython { extra_path: Some(directory.clone()), ..found }));
         }
     }
     for name in ["python3", "python"] {
         if let Some(python) = find_on_path(&search.path_variable, name).filter(|python| has_nox(python)) {
-            return Ok(nox_python(python, NoxOrigin::Module));
+            return Ok(Some(nox_python(python, NoxOrigin::Module)));
         }
     }
+    let private = search.private_python().filter(|python| python.is_file());
+    Ok(private.map(|executable| private_nox(executable, false)))
+}
+
+/// Installs nox and uv into noxide's private environment.
+///
+/// # Errors
+/// When there is no cache directory, or the installation fails.
+pub(crate) fn install_private_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
     let cache = search.cache.as_ref().ok_or(NoxError::NotFound)?;
     let (executable, created) = private_install::ensure_environment(cache, &search.path_variable)?;
+    Ok(private_nox(executable, created))
+}
+
+fn private_nox(executable: PathBuf, created: bool) -> NoxPython {
     let extra_path = executable.parent().map(Path::to_path_buf);
-    Ok(NoxPython { executable, origin: NoxOrigin::Private { created }, extra_path })
+    NoxPython { executable, origin: NoxOrigin::Private { created }, extra_path }
 }
 
 fn nox_python(executable: PathBuf, origin: NoxOrigin) -> NoxPython {

@@ -8,7 +8,7 @@ mod rounds;
 mod runner;
 mod setup;
 
-pub use plan::{BenchCacheState, BenchPlan, BenchStep, BenchVariant};
+pub use plan::{BenchCacheChoice, BenchCacheState, BenchPlan, BenchStep, BenchVariant};
 pub use results::{BenchEnvironment, BenchFormat, BenchReport, BenchRow, CacheSaving};
 pub use rounds::{BenchExecutor, BenchMeasurement, BenchSample, run_rounds};
 pub(crate) use runner::{BenchError, BenchProcesses, BenchProgress, BenchRunner};

@@ -1,6 +1,10 @@
 //! Benchmark plan: the measurements and their order.
 
+use clap::ValueEnum;
 use serde::Serialize;
+
+use crate::record::{RunRecord, SessionResult};
+use crate::text::{format_duration, pluralize};
 
 /// A command to compare; the first one is the baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +30,29 @@ impl BenchCacheState {
         match self {
             Self::Cold => "cold",
             Self::Warm => "warm",
+        }
+    }
+}
+
+/// Cache states that each round measures.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BenchCacheChoice {
+    /// Cold, then warm.
+    #[default]
+    Both,
+    /// Only cold.
+    Cold,
+    /// Only warm.
+    Warm,
+}
+
+impl BenchCacheChoice {
+    /// Returns the states, cold before warm.
+    pub(crate) fn cache_states(self) -> Vec<BenchCacheState> {
+        match self {
+            Self::Both => vec![BenchCacheState::Cold, BenchCacheState::Warm],
+            Self::Cold => vec![BenchCacheState::Cold],
+            Self::Warm => vec![BenchCacheState::Warm],
         }
     }
 }
@@ -60,6 +87,27 @@ impl BenchPlan {
     /// Default number of rounds: enough to detect a 10 % difference in 98 of 100 benchmarks whose runs vary by 3 % with
     /// one outlier in fifty. Ten rounds are too few for that.
     pub const DEFAULT_ROUNDS: usize = 12;
+
+    /// Estimates the time of all measurements by a recorded run, in milliseconds: plain nox takes the sum of its sessions,
+    /// every other command as long as the run. Cold runs take longer.
+    pub(crate) fn estimate_ms(&self, run: &RunRecord) -> u64 {
+        let results = run.sessions.iter().filter_map(|session| session.result.as_ref());
+        let session_total: u64 = results.map(SessionResult::wall_time).sum();
+        let time =
+            |step: BenchStep| if self.variants[step.variant].name == "nox" { session_total } else { run.wall_ms };
+        self.ordered_steps().into_iter().map(time).sum()
+    }
+
+    /// Describes how much is measured, with the estimate if there is one.
+    pub(crate) fn describe_work(&self, estimate_ms: Option<u64>) -> String {
+        let (runs, commands) =
+            (pluralize(self.ordered_steps().len(), "run"), pluralize(self.variants.len(), "command"));
+        let estimate = match estimate_ms {
+            Some(ms) => format!("at least {}, by the last recorded run", format_duration(ms)),
+            None => "how long they take is known after the first".to_owned(),
+        };
+        format!("{runs} of {commands}; {estimate}")
+    }
 
     /// Returns all measurements in order.
     ///

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use super::checkout_copy::CheckoutCopy;
 use super::plan::{BenchCacheState, BenchPlan, BenchStep};
 use super::rounds::{BenchExecutor, BenchMeasurement};
-use crate::record::RunStore;
+use crate::record::{RunStore, log_tail_text};
 use crate::report::install_time::install_seconds;
 use crate::text::format_duration;
 
 /// Time to wait for further output after a command ended; a process that it left running may hold the pipe forever.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
+/// Lines of a failed command's output that are shown.
+const MAX_LOG_LINES: usize = 20;
 /// Time to wait for output after all descendants were killed.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
@@ -41,15 +43,18 @@ pub(crate) struct BenchProgress<'a> {
     pub(crate) name: &'a str,
     /// Wall time of the command.
     pub(crate) wall: Duration,
+    /// Time left, if the other steps take as long as those so far.
+    pub(crate) left: Duration,
 }
 
 impl BenchProgress<'_> {
     /// Returns the step as a line of text.
     pub(crate) fn to_text(self) -> String {
-        let Self { completed, total, step, name, wall } = self;
+        let Self { completed, total, step, name, wall, left } = self;
         let round = step.round.map_or("warmup".to_owned(), |round| format!("round {}", round + 1));
-        let time = format_duration(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-        format!("{completed}/{total} {round}, {}, {name}: {time}", step.caches.as_str())
+        let time = |time: Duration| format_duration(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let left = if left.is_zero() { String::new() } else { format!(", about {} left", time(left)) };
+        format!("{completed}/{total} {round}, {}, {name}: {}{left}", step.caches.as_str(), time(wall))
     }
 }
 
@@ -59,16 +64,9 @@ pub(crate) enum BenchError {
     /// A signal arrived.
     #[error("interrupted by signal {0}")]
     Interrupted(i32),
-    /// A command failed.
-    #[error("{name} failed")]
-    CommandFailed {
-        /// Name of the command.
-        name: String,
-        /// Its exit code, unless a signal ended it.
-        code: Option<i32>,
-        /// Its output.
-        log: PathBuf,
-    },
+    /// A command failed: how, and its last output.
+    #[error("{0}")]
+    CommandFailed(String),
     /// A file or process operation failed.
     #[error("cannot {action}: {source}")]
     Io {
@@ -91,6 +89,7 @@ pub(crate) struct BenchRunner {
     processes: Box<dyn BenchProcesses>,
     on_step: Box<dyn FnMut(BenchProgress<'_>)>,
     completed_steps: usize,
+    completed_time: Duration,
 }
 
 impl BenchRunner {
@@ -108,7 +107,7 @@ impl BenchRunner {
         let temp_dir = fs_err::create_dir_all(&parent)
             .and_then(|()| tempfile::Builder::new().prefix("noxide-bench-").tempdir_in(&parent))
             .map_err(io_error("create a directory for copies of the project"))?;
-        Ok(Self { temp_dir, ignore_failure, processes, on_step, completed_steps: 0 })
+        Ok(Self { temp_dir, ignore_failure, processes, on_step, completed_steps: 0, completed_time: Duration::ZERO })
     }
 
     fn check_interrupted(&self) -> Result<(), BenchError> {
@@ -133,18 +132,24 @@ impl BenchExecutor for BenchRunner {
             process.wait(&log, &*self.processes).map_err(io_error(format!("wait for `{}`", variant.name)))?;
         self.check_interrupted()?;
         if code != Some(0) && !self.ignore_failure {
-            return Err(BenchError::CommandFailed { name: variant.name.clone(), code, log });
+            return Err(BenchError::CommandFailed(describe_failure(&variant.name, code, &log)));
         }
         self.completed_steps += 1;
-        (self.on_step)(BenchProgress {
-            completed: self.completed_steps,
-            total: plan.ordered_steps().len(),
-            step,
-            name: &variant.name,
-            wall,
-        });
+        self.completed_time += wall;
+        let total = plan.ordered_steps().len();
+        let steps_left = total.saturating_sub(self.completed_steps) as f64;
+        let left = self.completed_time.div_f64(self.completed_steps as f64).mul_f64(steps_left);
+        (self.on_step)(BenchProgress { completed: self.completed_steps, total, step, name: &variant.name, wall, left });
         Ok(measure_run(&copy, wall.as_secs_f64(), &lines))
     }
+}
+
+/// Describes how a command failed, with its last output.
+fn describe_failure(name: &str, code: Option<i32>, log: &Path) -> String {
+    let (lines, _) = log_tail_text(log, u64::MAX, MAX_LOG_LINES, false).unwrap_or_default();
+    let how = code.map_or_else(|| "was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
+    let tail = if lines.is_empty() { String::new() } else { format!("; last output:\n{}", lines.join("\n")) };
+    format!("{name} {how}{tail}")
 }
 
 /// Output lines of nox, each with its time of arrival in seconds.

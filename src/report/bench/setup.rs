@@ -16,9 +16,6 @@ const DOCUMENT_HEADER: &str =
 /// Errors setting up a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchSetupError {
-    /// nox is not installed.
-    #[error("nox is not on PATH; pass another command after `--`")]
-    NoNox,
     /// The path of noxide is not UTF-8.
     #[error("the path of noxide is not UTF-8: {}; move it", .0.to_string_lossy())]
     NotUtf8(OsString),
@@ -52,25 +49,41 @@ pub(crate) struct BenchCommands {
 }
 
 impl BenchCommands {
-    /// Returns the commands: `before` or nox, then the shell commands of `after` or `noxide run`.
+    /// Returns whether `nox` is a command on PATH.
+    pub(crate) fn has_nox() -> bool {
+        read_command_output(&["nox", "--version"]).is_some()
+    }
+
+    /// Returns the commands: `before` or nox, then the shell commands of `after` or `noxide run`. `nox_python` is the
+    /// interpreter that has nox if there is no `nox` on PATH.
     ///
     /// # Errors
-    /// When nox is needed and missing, or noxide cannot be located.
-    pub(crate) fn new(before: &[String], after: &[String]) -> Result<Self, BenchSetupError> {
+    /// When noxide cannot be located, or a path is not UTF-8.
+    pub(crate) fn new(before: &[String], after: &[String], nox_python: Option<&Path>) -> Result<Self, BenchSetupError> {
+        let to_text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| BenchSetupError::NotUtf8(path.as_os_str().to_owned()))
+        };
+        let nox_python = nox_python.map(to_text).transpose()?;
+        let nox = |flags: &[&str]| -> Vec<String> {
+            let program = match &nox_python {
+                Some(python) => vec![python.as_str(), "-m", "nox"],
+                None => vec!["nox"],
+            };
+            program.into_iter().chain(flags.iter().copied()).map(str::to_owned).collect()
+        };
         let variant = |name: &str, command: Vec<String>| BenchVariant { name: name.to_owned(), command };
         let mut versions = vec![("noxide".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
         let mut variants = Vec::new();
         if before.is_empty() {
-            let nox = read_command_output(&["nox", "--version"]).ok_or(BenchSetupError::NoNox)?;
-            versions.push(("nox".to_owned(), nox.trim().to_owned()));
+            let version = read_command_output(&nox(&["--version"])).unwrap_or_default();
+            versions.push(("nox".to_owned(), version.trim().to_owned()));
             versions.extend(read_command_output(&["uv", "--version"]).map(|uv| {
                 let number = uv.split_whitespace().nth(1).unwrap_or_default().to_owned();
                 ("uv".to_owned(), number)
             }));
-            variants.push(variant("nox", vec!["nox".to_owned()]));
-            if read_command_output(&["nox", "--help"]).is_some_and(|help| help.contains("--allow-parallel")) {
-                let command = ["nox", "-j", "auto", "--allow-parallel"].map(str::to_owned);
-                variants.push(variant("nox -j auto", command.to_vec()));
+            variants.push(variant("nox", nox(&[])));
+            if read_command_output(&nox(&["--help"])).is_some_and(|help| help.contains("--allow-parallel")) {
+                variants.push(variant("nox -j auto", nox(&["-j", "auto", "--allow-parallel"])));
             }
         } else {
             variants.push(variant(&before.join(" "), before.to_vec()));
@@ -78,7 +91,9 @@ impl BenchCommands {
         if after.is_empty() {
             let noxide = std::env::current_exe().map_err(BenchSetupError::NoProgram)?;
             let noxide = noxide.into_os_string().into_string().map_err(BenchSetupError::NotUtf8)?;
-            variants.push(variant("noxide run", vec![noxide, "run".to_owned()]));
+            let mut command = vec![noxide, "run".to_owned()];
+            command.extend(nox_python.iter().flat_map(|python| ["--nox".to_owned(), python.clone()]));
+            variants.push(variant("noxide run", command));
         }
         for command in after {
             variants.push(variant(command, ["sh", "-c", command].map(str::to_owned).to_vec()));
@@ -88,7 +103,7 @@ impl BenchCommands {
 }
 
 /// Returns the output of a command; `None` if it does not exist or fails.
-fn read_command_output(command: &[&str]) -> Option<String> {
+fn read_command_output(command: &[impl AsRef<std::ffi::OsStr>]) -> Option<String> {
     let output = Command::new(command.first()?)
         .args(&command[1..])
         .stdin(Stdio::null())

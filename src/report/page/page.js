@@ -55,13 +55,13 @@ function drawSparkline(session, width, height) {
 const observer = new IntersectionObserver(entries => {
   for (const entry of entries) if (entry.isIntersecting) {
     observer.unobserve(entry.target);
-    const chart = drawSparkline(data.sessions[indexById.get(entry.target.id)], 110, 24);
-    if (chart) entry.target.querySelector('td.p').append(chart);
+    const cell = entry.target.querySelector('td.p'), chart = cell && drawSparkline(data.sessions[indexById.get(entry.target.id)], 110, 24);
+    if (chart) cell.append(chart);
   }
 }, { rootMargin: '400px' });
 rows.forEach(row => observer.observe(row));
 addEventListener('beforeprint', () => rows.forEach(row => {
-  const cell = row.querySelector('td.p'), chart = cell.firstChild ? null : drawSparkline(data.sessions[indexById.get(row.id)], 110, 24);
+  const cell = row.querySelector('td.p'), chart = !cell || cell.firstChild ? null : drawSparkline(data.sessions[indexById.get(row.id)], 110, 24);
   if (chart) cell.append(chart);
 }));
 
@@ -72,7 +72,7 @@ const texts = data.sessions.map((session, at) =>
   [session.name, session.outcome, session.description, session.reason, ...(session.locks || []), rows[at].classList.contains('crit') ? 'critical' : ''].join(' ').toLowerCase());
 const shows = {
   all: () => true, failed: at => data.sessions[at].failed, flaky: at => data.sessions[at].flaky,
-  critical: at => rows[at].classList.contains('crit'), slower: at => data.sessions[at].slower,
+  stopped: at => data.sessions[at].stopped, critical: at => rows[at].classList.contains('crit'), slower: at => data.sessions[at].slower,
 };
 function filter() {
   const words = query.value.toLowerCase().split(/\s+/).filter(Boolean), show = shows[form.elements.show.value] || shows.all;
@@ -114,11 +114,13 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
 const layer = byId('arrows');
 let selected = null;
 const edges = data.sessions.flatMap((session, to) => (session.needs || []).map(([from, why]) => ({ from, to, why })));
+// A notified session waits for all that were queued: arrows from all of them say nothing.
+const drawn = edges.filter(edge => edge.why !== 'notify');
 function arrows() {
   layer.replaceChildren();
   rows.forEach(row => row.classList.remove('need'));
   if (!board.offsetParent || getComputedStyle(layer).display === 'none') return;
-  const shown = selected === null ? (edges.length <= 150 ? edges : []) : edges.filter(edge => edge.from === selected || edge.to === selected);
+  const shown = selected === null ? (drawn.length <= 150 ? drawn : []) : drawn.filter(edge => edge.from === selected || edge.to === selected);
   const origin = board.getBoundingClientRect(), barEnd = (at, end) => {
     const bars = rows[at].querySelectorAll('i.r'), bar = end ? bars[bars.length - 1] : bars[0];
     if (!bar || rows[at].hidden) return null;
@@ -159,8 +161,10 @@ function open(at) {
   if (session.cache) fact('cache', `${session.cache[0]} of ${session.cache[1]} packages restored`);
   if (session.busy_cpus != null) fact('CPUs busy', session.busy_cpus.toFixed(1) + (session.cpus > 1 ? ` of ${session.cpus}` : ''));
   if (session.memory) fact('peak memory', session.memory);
-  const needs = (session.needs || []), after = edges.filter(edge => edge.from === at).map(edge => edge.to);
+  const notified = (session.needs || []).filter(([, why]) => why === 'notify');
+  const needs = (session.needs || []).filter(([, why]) => why !== 'notify'), after = drawn.filter(edge => edge.from === at).map(edge => edge.to);
   if (needs.length) fact('needs', ...needs.flatMap(([from, why], i) => [i ? ', ' : '', name(from), ` (${why})`]));
+  if (notified.length) fact('notified', `after the ${notified.length} session${notified.length === 1 ? '' : 's'} before it`);
   if (after.length) fact('needed by', ...listed(after));
   if (session.locks) fact('locks', session.locks.join(', '));
   if (session.exclusive) fact("exclusive", 'runs alone');

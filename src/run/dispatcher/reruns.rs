@@ -102,10 +102,9 @@ impl Dispatcher<'_> {
         let waits_for = (0..session.0)
             .map(SessionIndex)
             .find(|&earlier| self.scheduler.outcome(earlier).is_none())
-            .map_or_else(|| "the sessions before it".to_owned(), |earlier| self.session_name(earlier).to_string());
-        let name = self.session_name(session);
-        let text = format!("{name} failed; its result waits for {waits_for}, which nox runs before it");
-        self.emit_event(EventKind::Notice { text });
+            .unwrap_or(session);
+        let (name, waits_for) = (self.session_name(session), self.session_name(waits_for));
+        self.emit_event(EventKind::SessionHeld { session: name, attempt: attempt.clone(), waits_for });
         self.scheduler.hold_session(session);
         self.order.hold_result(session, attempt);
     }

@@ -113,9 +113,17 @@ const SPELLINGS: &[(&str, &str)] = &[
     // Combined short flags, and arguments after `--`
     ("-rxvs lint", "--sessions=lint --reuse-existing-virtualenvs --verbose"),
     ("-s lint tests -- -x", "--sessions lint tests -- -x"),
+    // Names without a flag are names of sessions.
+    ("lint", "--sessions=lint"),
+    ("lint tests -x -- -k", "--sessions lint tests -- -k"),
+    ("-s a -x b", "--sessions a b"),
+    ("lint -k fast", "--sessions=lint --keywords=fast"),
     ("-- -db uv -- -ts", "-- -db uv -- -ts"),
     ("-s lint --", "--sessions=lint"),
 ];
+
+/// Those of them that nox does not accept.
+const POSITIONAL_NAMES: &[&str] = &["lint", "lint tests -x -- -k", "-s a -x b", "lint -k fast"];
 
 #[test]
 fn each_spelling_of_nox_is_passed_on() {
@@ -137,7 +145,10 @@ def read(argv):
 print(json.dumps([pair for pair in pairs if read(pair[0]) != read(pair[1])]))
 "#;
     let words = |line: &str| line.split_whitespace().map(|word| word.replace('␣', " ")).collect::<Vec<_>>();
-    let pairs: Vec<_> = SPELLINGS.iter().map(|(typed, forwarded)| (words(typed), words(forwarded))).collect();
+    // nox itself takes no names without a flag.
+    let has_flag = |(typed, _): &&(&str, &str)| !POSITIONAL_NAMES.contains(typed);
+    let pairs: Vec<_> =
+        SPELLINGS.iter().filter(has_flag).map(|(typed, forwarded)| (words(typed), words(forwarded))).collect();
     let mut python = std::process::Command::new(crate::support::python());
     python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
     for (name, value) in crate::support::test_environment() {
@@ -276,8 +287,6 @@ fn run_dash_l_is_list() {
 fn wrong_usage_has_exit_code_2() {
     for (line, kind) in [
         ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
-        ("run lint", ErrorKind::UnknownArgument),
-        ("run -s a -x b", ErrorKind::UnknownArgument),
         ("run --sess a", ErrorKind::UnknownArgument),
         ("run -dbuv", ErrorKind::UnknownArgument),
         ("run -k", ErrorKind::InvalidValue),
@@ -291,7 +300,9 @@ fn wrong_usage_has_exit_code_2() {
         ("run --json", ErrorKind::MissingRequiredArgument),
         ("-v -q list", ErrorKind::ArgumentConflict),
         ("list --format dot", ErrorKind::InvalidValue),
-        ("replay", ErrorKind::MissingRequiredArgument),
+        ("completions tcsh", ErrorKind::InvalidValue),
+        ("run --rerun=passed", ErrorKind::InvalidValue),
+        ("logs a --failed", ErrorKind::ArgumentConflict),
         ("walk", ErrorKind::InvalidSubcommand),
     ] {
         let error = read(line).unwrap_err();
@@ -299,6 +310,38 @@ fn wrong_usage_has_exit_code_2() {
         assert_eq!(error.exit_code(), 2, "noxide {line}");
     }
     assert_eq!(read("--version").unwrap_err().exit_code(), 0);
+}
+
+#[test]
+fn rerun_has_an_optional_value_and_two_aliases() {
+    for flags in ["--rerun", "--rerun failed", "--rerun=failed", "--failed", "--lf"] {
+        assert_eq!(run(flags).rerun, Some(RerunFilter::Failed), "{flags}");
+        assert_eq!(forwarded(flags), "", "{flags}");
+    }
+    assert_eq!(forwarded("--rerun lint"), "--sessions=lint", "another word is a session");
+    assert_eq!(forwarded("-- --rerun failed"), "-- --rerun failed");
+}
+
+#[test]
+fn a_replay_shows_the_last_run_unless_another_is_named() {
+    for (line, expected) in [("replay", "last"), ("replay 2026", "2026")] {
+        let CliCommand::Replay(replay) = read(line).unwrap().command else { panic!("no replay") };
+        assert_eq!(replay.run, expected);
+    }
+}
+
+#[test]
+fn words_of_other_runners_get_advice() {
+    for (line, advice) in [
+        ("run --watch", "watchexec"),
+        ("clean", "noxide cache clean"),
+        ("lint", "use `noxide run lint`"),
+        ("-s lint", "pass nox's flags to `noxide run`"),
+    ] {
+        let text = read(line).unwrap_err().to_string();
+        assert!(text.contains(advice), "noxide {line}: {text}");
+        assert!(!text.contains("--cache'") && !text.contains("'schema'"), "noxide {line}: {text}");
+    }
 }
 
 #[test]

@@ -16,8 +16,26 @@ fn help_of_each_subcommand() {
     insta::assert_snapshot!("help_noxide", help("", true));
     insta::assert_snapshot!("help_run_short", help("run", false));
     for subcommand in [
-        "run", "list", "graph", "replay", "report", "trace", "bench", "history", "audit", "init", "cache", "ci",
-        "matrix", "merge", "gate", "schema",
+        "run",
+        "list",
+        "graph",
+        "logs",
+        "runs",
+        "replay",
+        "report",
+        "trace",
+        "bench",
+        "history",
+        "audit",
+        "init",
+        "cache",
+        "ci",
+        "matrix",
+        "merge",
+        "gate",
+        "schema",
+        "completions",
+        "man",
     ] {
         insta::assert_snapshot!(format!("help_{subcommand}"), help(subcommand, true));
     }

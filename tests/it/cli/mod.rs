@@ -4,3 +4,4 @@ mod command_line;
 mod help;
 mod keyboard;
 mod output;
+mod recorded_runs;

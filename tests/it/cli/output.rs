@@ -57,6 +57,7 @@ fn begin(root: &Path, names: &[String]) -> RunEvent {
         slots: 2,
         sessions: names.iter().map(session).collect(),
         commit: None,
+        tree: None,
         versions: Vec::new(),
         shard: None,
     };

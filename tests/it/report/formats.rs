@@ -117,6 +117,13 @@ fn sessions_that_pass_late_or_change_outcome_on_one_commit_are_flaky() {
         RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky_sessions.is_empty(),
         "ended from outside"
     );
+    let with_tree =
+        |record: &RunRecord, tree: Option<&str>| RunRecord { tree: tree.map(str::to_owned), ..record.clone() };
+    for tree in [None, Some("other files")] {
+        let changed = with_tree(&fail, tree);
+        let report = RunReport::from_record(&changed, std::slice::from_ref(&pass));
+        assert!(report.flaky_sessions.is_empty(), "one commit, but other files: {tree:?}");
+    }
     assert_eq!(RunReport::from_record(&fail, &[pass]).sessions[0].usual, Some(100), "the median of its passes");
 }
 

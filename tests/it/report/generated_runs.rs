@@ -147,6 +147,7 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
         root: PathBuf::from("/home/me/parcelbook"),
         shard: None,
         commit: Some(commit(number / 2)),
+        tree: Some(commit(number / 2)),
         slots,
         versions: vec![("noxide".to_owned(), "0.1.0".to_owned()), ("nox".to_owned(), "2026.10.20".to_owned())],
         machine: Machine {

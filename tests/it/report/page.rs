@@ -62,7 +62,10 @@ fn the_page_filters_sorts_opens_and_prints_without_errors() {
     story(root.path());
     let page = report(root.path());
     assert!(!page.contains("<script>alert") && !page.contains("<img"), "nothing of a run becomes markup");
-    assert!(!page.contains("\u{1b}") && page.contains("AssertionError: 3 != 4 &lt;"), "logs are text");
+    assert!(!page.contains("\u{1b}") && page.contains("</span>: 3 != 4 &lt;/pre&gt;&lt;/script&gt;"), "logs are text");
+    assert!(page.contains("<span class=\"c1\">AssertionError</span>"), "with their colors");
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("id=\"failures\"") < at("id=\"chain\""), "failures come first");
     for address in ["http:", "https:", "url(", "@import"] {
         let own = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!own.contains(address), "the page needs nothing else: {address}");
@@ -99,6 +102,28 @@ fn the_page_filters_sorts_opens_and_prints_without_errors() {
     for picture in ["light.png", "dark.png", "narrow.png", "detail.png"] {
         assert!(fs_err::metadata(root.path().join(picture)).unwrap().len() > 10_000, "{picture}");
     }
+}
+
+#[test]
+fn a_first_run_that_was_stopped_has_no_empty_columns_and_counts_agree() {
+    let root = tempfile::tempdir().unwrap();
+    let never = |name: &str| session(name, 0, 0, 0).never(Outcome::Aborted, "interrupted by SIGINT");
+    let mut sessions = vec![session("lint", 0, 2_000, 0), session("tests", 0, 900, 1).ended(Outcome::Failed, "")];
+    sessions.extend([never("docs"), never("build")]);
+    for result in sessions.iter_mut().filter_map(|session| session.result.as_mut()) {
+        result.attempts.iter_mut().for_each(|attempt| attempt.cpu_ms = None);
+    }
+    let mut stopped = record(0, 2, sessions);
+    (stopped.exit_code, stopped.interrupt_cause) = (Some(130), Some("SIGINT".to_owned()));
+    write_run(root.path(), &stopped);
+    let page = report(root.path());
+    let head = page.split("<thead>").nth(1).unwrap().split("</thead>").next().unwrap();
+    for column in ["vs usual", "waited", "install", "CPUs", "past runs"] {
+        assert!(!head.contains(column), "{column}: {head}");
+    }
+    assert!(page.contains("4 sessions: 1 passed, 1 failed, 2 aborted"));
+    assert!(page.contains("✗ failed <small>1</small>") && page.contains("■ cancelled or aborted <small>2</small>"));
+    assert!(page.contains("sum of sessions 2.9s<") && !page.contains("id=\"runs\""), "no factor, no history");
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn started(run: &str, sessions: &[&str]) -> RunEvent {
         slots: 2,
         sessions: sessions.iter().map(|name| session_spec(name)).collect(),
         commit: None,
+        tree: None,
         versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
         shard: None,
     });

@@ -35,8 +35,31 @@ fn failed_and_aborted_sessions_rerun_with_their_needs() {
     assert_eq!(again.code(), 0, "{}", again.text);
     assert!(project.outcomes().iter().all(|(_, outcome)| *outcome == Some(Outcome::Passed)));
     let nothing = run(&project, "--rerun failed");
-    assert_eq!(nothing.code(), 4, "{}", nothing.text);
-    assert!(nothing.text.contains("nothing to rerun"), "{}", nothing.text);
+    assert_eq!(nothing.code(), 0, "{}", nothing.text);
+    assert_eq!(nothing.text.lines().count(), 1, "{}", nothing.text);
+    assert!(nothing.text.starts_with("nothing to rerun: in run "), "{}", nothing.text);
+}
+
+#[test]
+fn a_selection_narrows_a_rerun() {
+    let project = Project::with_sessions(
+        "@nox.session\n@nox.parametrize('n', [1, 2])\ndef tests(session, n): session.error('no')\n\
+         @nox.session(tags=['style'])\ndef lint(session): session.error('no')\n\
+         @nox.session\ndef docs(session): pass\n",
+    );
+    for (flags, expected) in [
+        ("", &["tests(n=1)", "tests(n=2)", "lint", "docs"][..]),
+        ("--lf", &["tests(n=1)", "tests(n=2)", "lint"]),
+        ("--failed -s tests", &["tests(n=1)", "tests(n=2)"]),
+    ] {
+        assert_eq!(run(&project, flags).code(), 1);
+        assert_eq!(names(&project), expected, "{flags}");
+    }
+    assert_eq!(run(&project, "").code(), 1);
+    assert_eq!(run(&project, "--rerun -t style").code(), 1);
+    assert_eq!(names(&project), ["lint"]);
+    let passed = run(&project, "--rerun docs");
+    assert_eq!((passed.code(), passed.text.contains("every selected session passed")), (0, true), "{}", passed.text);
 }
 
 #[test]

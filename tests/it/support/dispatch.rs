@@ -62,6 +62,7 @@ impl<'a> Dispatch<'a> {
                 slots: self.slots,
                 sessions: plan.sessions.iter().map(|planned| planned.spec.clone()).collect(),
                 commit: None,
+                tree: None,
                 versions: Vec::new(),
                 shard: None,
             },

@@ -267,6 +267,7 @@ def run_session(loaded, request, answers):
         locks.hold_project_files()
         result = nox.tasks.run_manifest([runner], config)[0]
         reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
+        reason = describe_missing_backend(reason) or reason
         answer = {"status": result.status.name, "reason": reason, "entry": report_entry(result.serialize())}
     except KeyboardInterrupt:
         answer = {"status": "INTERRUPTED", "reason": "interrupted"}
@@ -347,6 +348,13 @@ def capture_last_error():
     if LAST_ERROR not in logger.handlers:
         logger.addHandler(LAST_ERROR)
     return LAST_ERROR
+
+
+def describe_missing_backend(reason):
+    """Returns a reason with advice if none of the session's backends, such as conda, is installed; else None."""
+    found = re.match(r"ValueError: No backends present, looked for \((.+?),?\)", reason)
+    names = found and found.group(1).replace("'", "").replace(", ", " or ")
+    return names and "%s is not installed; install it, or choose another backend with --force-venv-backend" % names
 
 
 def set_required_statuses(nox, loaded, request):

@@ -142,18 +142,23 @@ pub(crate) fn read_log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result
     Ok(LogTail { lines: tail, omitted })
 }
 
-/// Returns the last lines of the first `bytes` bytes of a log as plain text, and a note on what is omitted above.
+/// Returns the last lines of the first `bytes` bytes of a log as text, and a note on what is omitted above.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub(crate) fn log_tail_text(path: &Path, bytes: u64, lines: usize) -> io::Result<(Vec<String>, String)> {
+pub(crate) fn log_tail_text(
+    path: &Path,
+    bytes: u64,
+    lines: usize,
+    keep_colors: bool,
+) -> io::Result<(Vec<String>, String)> {
     let tail = read_log_tail(path, bytes, lines)?;
     let above = match tail.omitted {
         OmittedLog::Nothing => String::new(),
         OmittedLog::Lines(count) => format!("{} above", pluralize(count, "line")),
         OmittedLog::Bytes(count) => format!("{} above", format_size(count)),
     };
-    Ok((tail.lines.iter().map(|line| sanitize_line(line, false)).collect(), above))
+    Ok((tail.lines.iter().map(|line| sanitize_line(line, keep_colors)).collect(), above))
 }
 
 fn count_lines(path: &Path, to: u64) -> io::Result<usize> {
