@@ -4,7 +4,6 @@ use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
 
 use super::OutputTheme;
-use super::run_summary::describe_interrupt;
 use super::theme::TextStyle;
 use crate::record::{EndedRun, RunSummary};
 use crate::text::{format_duration, pluralize};
