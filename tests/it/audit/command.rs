@@ -36,8 +36,12 @@ fn json_is_versioned_and_its_offsets_are_correct() {
     let document: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(
         (document["version"].as_u64(), document["workflow_files"].as_u64(), output.status.code()),
-        (Some(3), Some(3), Some(0))
+        (Some(3), Some(3), Some(1))
     );
+    let counts = document["rules"].as_array().unwrap();
+    let total: u64 = counts.iter().map(|rule| rule["count"].as_u64().unwrap()).sum();
+    assert_eq!(total, document["findings"].as_array().unwrap().len() as u64);
+    assert!(counts[0]["severity"] == "high" && counts[0]["files"][0]["lines"][0].is_u64(), "{}", counts[0]);
     let findings = document["findings"].as_array().unwrap();
     assert!(findings.len() > 110);
     for finding in findings {
@@ -65,9 +69,9 @@ fn every_format_contains_the_location() {
         ("forgejo", ".forgejo/workflows/ci.yml:3:3: low[NX301]"),
         (
             "github",
-            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=21,title=NX201 sequential-sessions::2 sessions",
+            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=21,title=NX201 sequential-sessions (medium confidence)::2 sessions",
         ),
-        ("markdown", "| medium | NX201 `sequential-sessions` |"),
+        ("markdown", "| medium (medium confidence) | NX201 `sequential-sessions` |"),
         ("sarif", "\"startLine\": 8"),
     ] {
         let output = noxide(root.path(), &format!("audit --format {format}"));
@@ -107,15 +111,22 @@ fn text_shows_source_and_fix() {
 }
 
 #[test]
-fn check_fails_at_the_requested_severity() {
+fn findings_fail_at_the_requested_severity() {
     let root = small();
     for (words, code) in [
         ("audit", 0),
-        ("audit --check", 1),
-        ("audit --check --fail-on medium", 1),
-        ("audit --check --fail-on high", 0),
-        ("audit --check --disable NX101 --disable NX201 --fail-on medium", 0),
+        ("audit --fail-on info", 1),
+        ("audit --fail-on medium", 1),
+        ("audit --fail-on high", 0),
+        ("audit --fail-on never", 0),
+        ("audit --disable NX101 --disable NX201 --fail-on medium", 0),
+        ("audit --statistics --fail-on medium", 1),
+        ("audit --diff --fail-on low", 1),
+        ("audit --inventory --fail-on info", 0),
         ("audit --fail-on none", 2),
+        ("audit --check", 2),
+        ("audit --statistics --fix", 2),
+        ("audit --statistics --format sarif", 2),
         ("audit --disable NX9999", 2),
         ("audit --disable no-timeoutt", 2),
         ("audit --explain NX301", 0),
@@ -129,8 +140,61 @@ fn check_fails_at_the_requested_severity() {
         assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
     }
     assert!(err(&noxide(root.path(), "audit --disable no-timeoutt")).contains("did you mean `no-timeout`"));
+    assert!(err(&noxide(root.path(), "audit --fail-on none")).contains("info, low, medium, high or never"));
     assert_eq!(noxide(directory(&[]).path(), "audit").status.code(), Some(4));
     assert!(out(&noxide(root.path(), "audit --rules")).starts_with("# Rules of `noxide audit`"));
+    let example = parcelbook();
+    assert_eq!(noxide(example.path(), "audit").status.code(), Some(1));
+    // What the files contain at the end counts: `--diff` fixes nothing.
+    fs_err::write(root.path().join(".forgejo/workflows/ci.yml"), SMALL.replace("on: push", "on: pull_request"))
+        .unwrap();
+    let only =
+        "--disable NX101 --disable NX201 --disable NX301 --disable NX307 --disable NX401 --disable NX209 --fail-on low";
+    for (words, code) in [("audit --diff", 1), ("audit --fix", 0), ("audit --diff", 0)] {
+        let output = noxide(root.path(), &format!("{words} {only}"));
+        assert_eq!(output.status.code(), Some(code), "{words}: {}", err(&output));
+    }
+}
+
+#[test]
+fn statistics_count_the_findings_of_each_rule() {
+    let root = small();
+    let text = out(&noxide(root.path(), "audit --statistics"));
+    let rows: Vec<&str> = text.lines().collect();
+    assert!(rows[0].split_whitespace().eq(["1", "medium", "NX101", "no-dependency-cache"]), "{text}");
+    assert!(rows.iter().any(|row| row.ends_with("no-timeout             --fix --unsafe-fixes")), "{text}");
+    assert!(rows.last().unwrap().contains(" findings in 1 workflow file: ") && !text.contains("-->"), "{text}");
+    // Every report ends with the same table.
+    for format in ["text", "forgejo", "github"] {
+        let report = out(&noxide(root.path(), &format!("audit --format {format}")));
+        assert!(report.ends_with(&text), "{format}: {report}");
+    }
+    let json: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --statistics --format json"))).unwrap();
+    assert!(json["findings"].is_null() && json["rules"][0]["id"] == "NX101", "{json}");
+    let markdown = out(&noxide(root.path(), "audit --statistics --format markdown"));
+    assert!(markdown.contains("| 1 | medium | NX201 `sequential-sessions` | patch to review |"), "{markdown}");
+    let wrong = noxide(root.path(), "audit --statistics --format github");
+    assert!(err(&wrong).contains("--statistics has no annotations"), "{}", err(&wrong));
+}
+
+#[test]
+fn findings_of_one_rule_and_file_are_one_line() {
+    let root = parcelbook();
+    let lines = |format: &str, part: &str| {
+        let text = out(&noxide(root.path(), &format!("audit --format {format}")));
+        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let timeouts = lines("forgejo", "[NX301]");
+    assert_eq!(timeouts.len(), 3, "{timeouts:?}");
+    assert!(timeouts[0].ends_with("(also lines 46, 78, 111, 143, 178, 212, 254, 279 and 345)"), "{timeouts:?}");
+    let caches = lines("github", "title=NX114 ");
+    assert!(caches.len() == 1 && caches[0].contains("(9 findings)") && caches[0].contains("line 60"), "{caches:?}");
+    let text = out(&noxide(root.path(), "audit"));
+    assert!(text.contains("also at .forgejo/workflows/ci.yml:46, 78, 111, 143, 178, 212, 254, 279, 345; "), "{text}");
+    let sarif: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --format sarif"))).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.iter().filter(|result| result["ruleId"] == "NX301").count(), 12);
+    assert!(results.iter().all(|result| result["properties"]["confidence"].is_string()));
 }
 
 #[test]
@@ -138,10 +202,10 @@ fn a_baseline_ignores_known_findings() {
     let root = small();
     let path = root.path().join(".forgejo/workflows/ci.yml");
     assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings to"));
-    let output = noxide(root.path(), "audit --check --baseline known.json");
+    let output = noxide(root.path(), "audit --fail-on info --baseline known.json");
     assert_eq!((output.status.code(), out(&output).contains("in the baseline")), (Some(0), true));
     fs_err::write(&path, SMALL.replace("steps:", "needs: b\n    steps:")).unwrap();
-    let output = noxide(root.path(), "audit --check --baseline known.json");
+    let output = noxide(root.path(), "audit --baseline known.json");
     assert!(output.status.code() == Some(1) && out(&output).contains("NX414"), "{}", out(&output));
     assert_eq!(noxide(root.path(), "audit --baseline none.json").status.code(), Some(3));
     assert_eq!(noxide(root.path(), "audit --baseline no/where.json --write-baseline").status.code(), Some(3));
@@ -167,16 +231,22 @@ fn fixes_are_shown_or_written() {
     assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
     fs_err::write(&path, SMALL.replace("on: push", "on: pull_request")).unwrap();
     let safe = noxide(root.path(), "audit --fix");
-    let applied = ".forgejo/workflows/ci.yml\n  NX302  cancel older runs of a pull request\n";
+    let applied = ".forgejo/workflows/ci.yml\n  NX302  fixed: cancel older runs of a pull request\n";
     assert!(err(&safe).contains(applied), "{}", err(&safe));
+    for part in [
+        "  NX301  low  no-timeout at .forgejo/workflows/ci.yml:6: the fix is unsafe; pass --unsafe-fixes",
+        "  NX201  medium  sequential-sessions at .forgejo/workflows/ci.yml:11: a patch to review; `noxide audit` shows it",
+    ] {
+        assert!(err(&safe).contains(part), "{part}\n{}", err(&safe));
+    }
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(text.contains("cancel-in-progress") && !text.contains("timeout-minutes"));
     noxide(root.path(), "audit --fix --unsafe-fixes");
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests"), "{text}");
     assert!(text.contains("pip install uv==0.8.0 nox . # why") && !text.contains("noxide run"), "{text}");
-    let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
-    assert!(err(&again).starts_with("applied 0 fixes to 0 files: "), "{}", err(&again));
+    let again = noxide(root.path(), "audit --fix --unsafe-fixes");
+    assert!(err(&again).contains("\napplied 0 fixes to 0 files: "), "{}", err(&again));
 }
 
 #[test]
