@@ -82,7 +82,7 @@ pub(super) fn may_have_hidden_cache(view: &JobView) -> bool {
         match action.local_directory() {
             Some(directory) => find_local_action(view.project, directory).is_none(),
             None => {
-                let is_setup = ["cache", "setup", "install"].iter().any(|word| action.name.contains(word));
+                let is_setup = ["cache", "setup", "install", "nox"].iter().any(|word| action.name.contains(word));
                 is_setup && !PLAIN_ACTIONS.contains(&action.name.as_str())
             }
         }

@@ -157,8 +157,10 @@ fn add_action_work(
         return;
     }
     let has_command = step.with.iter().any(|(_, value)| {
-        let mut words = value.value.split_whitespace();
-        words.any(|word| matches!(word, "nox" | "pip" | "uv" | "uvx" | "make" | "tox"))
+        let words: Vec<&str> = value.value.split_whitespace().collect();
+        let is_install =
+            words.windows(2).any(|pair| matches!(pair, ["pip" | "uv" | "poetry" | "pdm", "install" | "sync"]));
+        words.len() > 1 && (is_install || words.iter().any(|word| matches!(*word, "nox" | "uvx" | "make" | "tox")))
     });
     if action.name.contains("nox") || has_command || action.name.starts_with("docker://") {
         work.hidden.push(hidden(uses.to_owned()));
@@ -201,6 +203,15 @@ fn other_installer(command: &ShellCommand) -> Option<&'static str> {
     (installs && is_launcher && !is_echo).then_some("pip")
 }
 
+/// Whether a variable names the program, rather than being compared or assigned as in PowerShell and `[[ … ]]`.
+fn is_variable_program(program: &str, next: Option<&str>) -> bool {
+    let is_operator = |word: &str| {
+        let is_named = ["-eq", "-ne", "-le", "-lt", "-ge", "-gt", "-z", "-n", "-match", "-like"].contains(&word);
+        is_named || word.starts_with(['=', '!', '+', '|'])
+    };
+    program.starts_with('$') && !program.contains("++") && !next.is_some_and(is_operator)
+}
+
 /// Returns the text of a command that runs what another file or a here-document says.
 fn hidden_command(command: &ShellCommand) -> Option<String> {
     let words: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
@@ -218,7 +229,7 @@ fn hidden_command(command: &ShellCommand) -> Option<String> {
     let is_hidden = FILE_RUNNERS.contains(&name)
         || is_own_file
         || is_script(name)
-        || program.starts_with('$')
+        || is_variable_program(program, words.get(1).copied())
         || (SHELLS.contains(&name) && (command.has_heredoc || !argument.is_empty() || words.contains(&"-c")))
         || (is_python && (is_script(argument) || (command.has_heredoc && words.len() <= 2)))
         || (name == "hatch" && matches!(argument, "run" | "test" | "fmt"))
@@ -258,6 +269,9 @@ mod tests {
             "/usr/bin/env",
             "python -m build",
             "python --version",
+            "[[ $A == x ]]",
+            "$i = 1",
+            "$i++",
             "cat <<E > f\nE",
         ] {
             assert!(parse_script(script).iter().all(|command| hidden_command(command).is_none()), "{script}");
