@@ -68,6 +68,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             || is_kept
             || view.may_publish()
             || may_restore_hooks(&view)
+            || updates_hooks(&view)
         {
             continue;
         }
@@ -89,7 +90,8 @@ fn find_hook_run<'a>(view: &JobView<'a>) -> Option<(Span, &'static str, Option<&
             }
         }
         for call in view.analysis.nox_calls.iter().filter(|call| call.step_index == step.index) {
-            if call.is_from_matrix || call.parsed.noxfile.is_some() || call.parsed.is_noxide {
+            let has_names = call.parsed.posargs.iter().any(|word| !word.starts_with('-'));
+            if call.is_from_matrix || call.parsed.noxfile.is_some() || call.parsed.is_noxide || has_names {
                 continue;
             }
             for (name, span) in &call.sessions {
@@ -117,10 +119,17 @@ fn hook_tool(words: &[&str]) -> Option<&'static str> {
     let launchers =
         ["uvx", "pipx", "run", "uv", "tool", "python", "python3", "-m", "--from", "--with", "pre-commit", "--frozen"];
     let is_launched = words.iter().take(at).all(|word| launchers.contains(word) || word.starts_with("pre-commit-uv"));
-    let after: Vec<&&str> = words.iter().skip(at + 1).collect();
-    let runs = after.first().is_some_and(|word| **word == "run") && !after.iter().any(|word| **word == "--help");
+    let after: Vec<&str> = words.iter().skip(at + 1).copied().collect();
+    // With the name of a hook, only that one needs an environment, and it may be one of the system.
+    let is_flag = |word: &&str| word.starts_with(['-', '*']) && *word != "--help";
+    let runs = after.first() == Some(&"run") && after.iter().skip(1).all(is_flag);
     let tool = if words.get(at).is_some_and(|word| word.starts_with("prek")) { "prek" } else { "pre-commit" };
     (is_launched && runs).then_some(tool)
+}
+
+/// Whether the job updates the hooks, so that their environments would differ from the cached ones.
+fn updates_hooks(view: &JobView) -> bool {
+    view.job.steps.iter().flat_map(|step| &step.commands).any(|command| command.has_word("autoupdate"))
 }
 
 /// Whether a step may restore the hooks' environments: a cache of that path or of an unknown one, or another action.
@@ -159,8 +168,13 @@ mod tests {
             assert_eq!(tool(text), Some("pre-commit"), "{text}");
         }
         assert_eq!(tool("uv run prek run --all-files"), Some("prek"));
-        for text in ["pre-commit autoupdate", "pre-commit install", "pip install pre-commit run", "echo pre-commit run"]
-        {
+        for text in [
+            "pre-commit autoupdate",
+            "pre-commit run mypy",
+            "pre-commit install",
+            "pip install pre-commit run",
+            "echo pre-commit run",
+        ] {
             assert_eq!(tool(text), None, "{text}");
         }
     }

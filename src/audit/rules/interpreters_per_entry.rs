@@ -10,10 +10,10 @@ pub(super) static RULE: Rule = Rule {
         summary: "Each job of a matrix sets up interpreters that it does not use.",
     },
     rationale: "The matrix gives each job one Python version, and each job downloads and sets up all of them first. Over sessions and operating systems, that takes minutes of runner time for seconds of work.",
-    evidence: "The nox action sets up five interpreters if `python-versions` is not set. Reported only where every call of nox in the job names the version of the matrix entry (`tests-${{ matrix.python }}`, `-p ${{ matrix.python }}`).",
-    advice: "Set up the version of the entry only: `python-version: ${{ matrix.python }}` of setup-python, or `python-versions: ${{ matrix.python }}` of the nox action.",
+    evidence: "The nox action sets up five interpreters if `python-versions` is not set. Reported only where every call of nox in the job names the version of the matrix entry (`tests-${{ matrix.python }}`, `-p ${{ matrix.python }}`). A list of setup-python is not reported: tests of tools for several interpreters need it.",
+    advice: "Set up the version of the entry only: `python-versions: ${{ matrix.python }}`.",
     severity: Severity::Low,
-    confidence: Confidence::High,
+    confidence: Confidence::Medium,
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
     bad_example: &[(
@@ -106,16 +106,12 @@ fn spaced(text: &str) -> String {
 /// Describes the interpreters that a step sets up, if they are many and written out.
 fn describe_interpreters(step: &WorkflowStep) -> Option<String> {
     let input = |name: &str| step.input_value(name).map(|text| text.value.as_str());
-    let (versions, separator) = if step.uses_action("wntrblm/nox") {
-        let Some(versions) = input("python-versions") else {
-            return Some("the default interpreters of the nox action".to_owned());
-        };
-        (versions, ',')
-    } else if step.uses_action("actions/setup-python") {
-        (input("python-version")?, '\n')
-    } else {
+    if !step.uses_action("wntrblm/nox") {
         return None;
+    }
+    let Some(versions) = input("python-versions") else {
+        return Some("the default interpreters of the nox action".to_owned());
     };
-    let count = versions.split(separator).filter(|part| !part.trim().is_empty()).count();
+    let count = versions.split(',').filter(|part| !part.trim().is_empty()).count();
     (count >= MANY_INTERPRETERS && !versions.contains("${{")).then(|| format!("{count} interpreters"))
 }

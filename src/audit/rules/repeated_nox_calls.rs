@@ -3,21 +3,23 @@
 use std::collections::HashSet;
 
 use super::prelude::*;
+use crate::audit::noxfile::session_effect;
 use crate::audit::project::JobNoxCall;
 use crate::audit::shell::NoxCallSelection;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX216", name: "repeated-nox-calls", summary: "A script calls nox several times in a row." },
     rationale: "Each call starts Python and loads the noxfile again, and each prints its own summary. With several names, nox runs the same sessions in the same order with one start and one summary.",
-    evidence: "Reported for calls in one script, one directly after the other, with the same options, sessions selected by name and no arguments after `--`. Calls in steps of their own have their own logs and times, and are not reported.",
+    evidence: "Reported for calls in one script, one directly after the other, with the same options, sessions selected by name, no arguments after `--`, and commands that are known to change nothing that the noxfile may read. Calls in steps of their own have their own logs and times, and are not reported.",
     advice: "Use one call: `nox -s a b`. If the first failure must end the script, add `--stop-on-first-error`.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Regular,
     dialects: ALL_DIALECTS,
-    bad_example: &[(
-        ".forgejo/workflows/ci.yml",
-        r#"on: push
+    bad_example: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
 jobs:
   checks:
     runs-on: docker
@@ -26,19 +28,37 @@ jobs:
           nox -s lint
           nox -s typecheck
 "#,
-    )],
-    good_example: &[(
-        ".forgejo/workflows/ci.yml",
-        r#"on: push
+        ),
+        ("noxfile.py", EXAMPLE_NOXFILE),
+    ],
+    good_example: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
 jobs:
   checks:
     runs-on: docker
     steps:
       - run: nox -s lint typecheck
 "#,
-    )],
+        ),
+        ("noxfile.py", EXAMPLE_NOXFILE),
+    ],
     check_project,
 };
+
+const EXAMPLE_NOXFILE: &str = r#"import nox
+
+@nox.session
+def lint(session):
+    session.install("ruff")
+    session.run("ruff", "check", "src")
+
+@nox.session
+def typecheck(session):
+    session.install("mypy")
+    session.run("mypy", "src")
+"#;
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
@@ -111,4 +131,13 @@ fn is_repeated(view: &JobView, first: &JobNoxCall, second: &JobNoxCall) -> bool 
         && !pipes(second)
         && a.assignments == b.assignments
         && options(first, a) == options(second, b)
+        && keeps_noxfile(view, first)
+}
+
+/// Whether the sessions of a call are known to change nothing that loading the noxfile again would read.
+fn keeps_noxfile(view: &JobView, call: &JobNoxCall) -> bool {
+    let is_known = |name: &&str| {
+        view.noxfile_session(name).is_some_and(|session| session_effect(session, &call.parsed.posargs).is_some())
+    };
+    call_names(call).iter().all(is_known)
 }

@@ -6,6 +6,8 @@ const FILE: &str = ".github/workflows/ci.yml";
 const HOOKS: &str = "repos:\n  - repo: https://example.org/hooks\n    rev: v1\n    hooks: [{id: x}]\n";
 const NOXFILE: &str = "import nox\n@nox.session\ndef lint(session):\n    session.install('pre-commit')\n    session.run('pre-commit', 'run', '--all-files')\n@nox.session\ndef docs(session):\n    session.run('sphinx-build')\n@nox.session\ndef maybe(session):\n    if session.posargs:\n        session.run('pre-commit', 'run')\n";
 
+const CHECKS: &str = "import nox\n@nox.session\ndef lint(session):\n    session.run('ruff', 'check')\n@nox.session\ndef docs(session):\n    session.run('sphinx-build')\n@nox.session\ndef types(session):\n    session.run('mypy')\n@nox.session\ndef generate(session):\n    session.run('python', 'generate.py')\n";
+
 fn has(id: &str, files: &[(&str, &str)]) -> bool {
     find(directory(files).path(), true).iter().any(|finding| finding.rule.id == id)
 }
@@ -44,6 +46,9 @@ fn hooks_are_cached_by_a_path_or_by_an_action() {
         job("      - run: nox -s docs\n"),
         job("      - run: nox -s maybe\n"),
         job("      - run: nox -s lint\n        if: github.ref == 'x'\n"),
+        job("      - run: pre-commit run mypy\n"),
+        job("      - run: pre-commit autoupdate && pre-commit run -a\n"),
+        job("      - run: nox -s lint -- mypy\n"),
         job("      - run: pre-commit autoupdate\n"),
         job("      - uses: pre-commit/action@v3.0.1\n"),
         job("      - uses: j178/prek-action@v1\n"),
@@ -93,6 +98,7 @@ fn globs_that_a_file_may_match_are_not_reported() {
 fn calls_that_differ_in_more_than_names_are_not_repeated() {
     let run = |lines: &[&str]| job(&format!("      - run: |\n          {}\n", lines.join("\n          ")));
     let silent = [
+        run(&["nox -s generate", "nox -s docs"]),
         run(&["nox -s lint", "nox -s docs -- x"]),
         run(&["nox -s lint", "nox -r -s docs"]),
         run(&["nox -s lint", "A=1 nox -s docs"]),
@@ -111,9 +117,9 @@ fn calls_that_differ_in_more_than_names_are_not_repeated() {
     let reported = [
         run(&["nox -s lint", "nox -s docs"]),
         run(&["nox -s lint && nox -s docs"]),
-        run(&["python -m nox -R -s lint", "python -m nox -R -s docs tests"]),
+        run(&["python -m nox -R -s lint", "python -m nox -R -s docs types"]),
     ];
-    check("NX216", &[], &reported, &silent);
+    check("NX216", &[("noxfile.py", CHECKS)], &reported, &silent);
 }
 
 #[test]
@@ -128,6 +134,7 @@ fn interpreters_that_a_session_needs_are_not_too_many() {
     let run = "      - run: nox -s tests-${{ matrix.python }}\n";
     let silent = [
         matrix(&format!("{nox}      - run: nox -s ${{{{ matrix.s }}}}\n")),
+        matrix(&format!("{setup}{run}")),
         matrix(&format!("{nox}      - run: nox -s tests\n")),
         matrix(&format!("{nox}{run}      - run: nox -s docs\n")),
         matrix(&format!("{nox}        with: {{python-versions: '3.13'}}\n{run}")),
@@ -140,7 +147,6 @@ fn interpreters_that_a_session_needs_are_not_too_many() {
     ];
     let reported = [
         matrix(&format!("{nox}{run}")),
-        matrix(&format!("{setup}{run}")),
         matrix(&format!("{nox}      - run: nox -s tests -p ${{{{ matrix.python }}}}\n")),
         matrix(&format!("{nox}        with: {{python-versions: '3.12, 3.13, 3.14'}}\n{run}")),
     ];
