@@ -102,7 +102,7 @@ fn text_shows_source_and_fix() {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     let whole = out(&noxide(parcelbook().path(), "audit --pedantic"));
-    for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX122]", "fixable with --fix"] {
+    for part in ["noxfile.py:18", "see also", "high[NX114]", "info[NX122]", "fixable with --fix"] {
         assert!(whole.contains(part), "{part}:\n{whole}");
     }
     let none = directory(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
@@ -161,8 +161,8 @@ fn statistics_count_the_findings_of_each_rule() {
     let root = small();
     let text = out(&noxide(root.path(), "audit --statistics"));
     let rows: Vec<&str> = text.lines().collect();
-    assert!(rows[0].split_whitespace().eq(["1", "medium", "NX101", "no-dependency-cache"]), "{text}");
-    assert!(rows.iter().any(|row| row.ends_with("no-timeout             --fix --unsafe-fixes")), "{text}");
+    assert!(rows[0].trim().starts_with("1  medium  NX101  no-dependency-cache  --fix"), "{text}");
+    assert!(rows.iter().any(|row| row.ends_with("no-timeout           --fix --unsafe-fixes")), "{text}");
     assert!(rows.last().unwrap().contains(" findings in 1 workflow file: ") && !text.contains("-->"), "{text}");
     // Every report ends with the same table.
     for format in ["text", "forgejo", "github"] {
@@ -188,7 +188,7 @@ fn findings_of_one_rule_and_file_are_one_line() {
     assert_eq!(timeouts.len(), 3, "{timeouts:?}");
     assert!(timeouts[0].ends_with("(also lines 46, 78, 111, 143, 178, 212, 254, 279 and 345)"), "{timeouts:?}");
     let caches = lines("github", "title=NX114 ");
-    assert!(caches.len() == 1 && caches[0].contains("(9 findings)") && caches[0].contains("line 60"), "{caches:?}");
+    assert!(caches.len() == 1 && caches[0].contains("(9 findings)") && caches[0].contains("lines 60, "), "{caches:?}");
     let text = out(&noxide(root.path(), "audit"));
     assert!(text.contains("also at .forgejo/workflows/ci.yml:46, 78, 111, 143, 178, 212, 254, 279, 345; "), "{text}");
     let sarif: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --format sarif"))).unwrap();
@@ -254,15 +254,16 @@ fn the_inventory_lists_installs_caches_and_sessions() {
     let root = parcelbook();
     let text = out(&noxide(root.path(), "audit --inventory"));
     for part in [
-        "  job                line  installs  cache   sessions\n",
-        "  lint                 13  pip :23   A :25   lint :35, format :36\n",
-        "  docs                254  pip :264  none    docs :269\n",
-        "  status-check        345  –         –       –\n",
+        "  job                line  installs           cache            sessions\n",
+        "  lint                 13  pip :23            A :25, not pip   lint :35, format :36\n",
+        "  docs                254  pip :264           none             docs :269\n",
+        "  status-check        345  –                  –                –\n",
         "  installs       pip install -q uv==${{ env.UV_VERSION }} nox (10 jobs)\n",
         "  cache A        ~/.cache/uv, actions/cache, key `uv-${{ hashFiles('pyproject.toml') }}` (8 jobs)\n",
         "  needs          coverage needs lint, typecheck, security, quality\n",
-        "  sequential     lint: lint, format (could run in parallel)\n",
-        "  critical path  lint → coverage → status-check (by number of jobs",
+        "  sequential     lint: lint, format (one after another)\n",
+        "  critical path  unknown: not all jobs have recorded durations\n",
+        "  unknown        unit_tests: python scripts/fetch_tool.py helm 3.16.4 :153\n",
         "  security_scan        73  .[security]      ci.yml:security, nightly-quality.yml:nightly\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -272,7 +273,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
     let long = |line: &&str| line.chars().count() > 80 && line.split(' ').all(|word| word.chars().count() < 40);
     assert_eq!(narrow.lines().find(long), None, "{narrow}");
     let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
-    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(2), Some(3)));
+    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(3), Some(3)));
     let unused = directory(&[
         (
             ".forgejo/workflows/a.yml",
@@ -363,30 +364,34 @@ fn audit_settings_come_from_flags_variables_and_files() {
 #[test]
 fn the_inventory_states_only_measured_durations() {
     use noxide::audit::inventory::build_inventory;
-    let root = parcelbook();
+    let job = |name: &str, needs: &str| {
+        format!(
+            "  {name}:\n    needs: [{needs}]\n    runs-on: x\n    steps:\n      - run: pip install nox\n      - run: nox -s {name}\n"
+        )
+    };
+    let workflow =
+        format!("on: push\njobs:\n{}{}{}{}", job("a", ""), job("b", "a"), job("long", ""), job("end", "b, long"));
+    let root = directory(&[(".forgejo/workflows/ci.yml", &workflow)]);
     let project = super::audit_project::read(root.path(), noxide::audit::options::AuditOptions::default());
-    let all = build_inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
+    let all = build_inventory(&project, &|name| Some(if name == "long" { 34_000 } else { 1_000 }));
     let ci = &all.workflows[0];
-    assert_eq!(
-        (ci.critical_path.join(" "), ci.critical_path_ms),
-        ("integration_tests status-check".to_owned(), Some(34_000))
-    );
+    assert_eq!((ci.critical_path.join(" "), ci.critical_path_ms), ("long end".to_owned(), Some(35_000)));
+    let text = all.render_text(None);
+    assert!(text.contains("long → end: 35.0 s of sessions in earlier runs"), "{text}");
+    let some = build_inventory(&project, &|name| (name != "long").then_some(1_000));
     assert!(
-        all.render_text(None).contains("integration_tests → status-check: 34.0 s of sessions in earlier runs"),
-        "{}",
-        all.render_text(None)
+        some.render_text(None)
+            .contains("unknown: not all jobs have recorded durations; longest chain of needs: a → b → end")
     );
-    let some = build_inventory(&project, &|name| (name != "docs").then_some(1_000));
-    assert!(some.render_text(None).contains("lint → coverage → status-check"), "{}", some.render_text(None));
     let page = all.render_markdown();
     for part in [
         "| job | installs | cache | sessions | needs |",
-        "lint (35, 1.0 s)<br>format (36, 1.0 s)<br>**sequential; could run in parallel**",
-        "| docs (254) | `pip install -q uv==${{ env.UV_VERSION }} nox` (264) | **none** |",
-        "Critical path: integration_tests → status-check",
+        "| long (15) | `pip install nox` (19) | **none** | long (20, 34.0 s) |",
+        "Critical path: long → end: 35.0 s",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
+    let root = parcelbook();
     assert!(out(&noxide(root.path(), "audit --inventory --format markdown")).contains("| lint (13) |"));
     let circle = "on: push\njobs:\n  a:\n    needs: b\n    steps: []\n  b:\n    needs: a\n    steps: []\n";
     let circle = directory(&[(".github/workflows/x.yml", circle)]);
