@@ -97,7 +97,8 @@ pub(super) fn uncached_installers(view: &JobView, installs: &[InstallRow]) -> Ve
         match cache.kind {
             JobCacheKind::SetupUv => covered.push("uv".to_owned()),
             JobCacheKind::SetupPython => {
-                covered.extend(step.input_value("cache").map(|text| text.value.clone()));
+                covered
+                    .extend(step.input_value("cache").map(|text| text.value.clone()).filter(|tool| !tool.is_empty()));
             }
             JobCacheKind::Other => return Vec::new(),
             JobCacheKind::ActionsCache => {
