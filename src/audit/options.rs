@@ -24,6 +24,53 @@ pub struct AuditOptions {
     pub cache_losses: BTreeMap<String, String>,
 }
 
+/// Lowest severity at which findings fail an audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailLevel {
+    /// From this severity on.
+    From(Severity),
+    /// At none.
+    Never,
+}
+
+/// Error of parsing a fail level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be info, low, medium, high or never")]
+pub struct UnknownFailLevel;
+
+impl Default for FailLevel {
+    fn default() -> Self {
+        Self::From(Severity::High)
+    }
+}
+
+impl FailLevel {
+    /// Whether a finding of this severity fails the audit.
+    pub(crate) fn includes(self, severity: Severity) -> bool {
+        matches!(self, Self::From(lowest) if severity >= lowest)
+    }
+}
+
+impl std::str::FromStr for FailLevel {
+    type Err = UnknownFailLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFailLevel> {
+        match text {
+            "never" => Ok(Self::Never),
+            _ => text.parse().map(Self::From).map_err(|_| UnknownFailLevel),
+        }
+    }
+}
+
+impl std::fmt::Display for FailLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::From(severity) => severity.fmt(f),
+            Self::Never => f.pad("never"),
+        }
+    }
+}
+
 /// Settings of one rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -84,6 +131,18 @@ impl AuditOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fail_levels_include_higher_severities() {
+        assert_eq!(FailLevel::default().to_string().parse(), Ok(FailLevel::From(Severity::High)));
+        assert_eq!(FailLevel::Never.to_string().parse(), Ok(FailLevel::Never));
+        let medium: FailLevel = "medium".parse().unwrap();
+        assert!(
+            medium.includes(Severity::High) && medium.includes(Severity::Medium) && !medium.includes(Severity::Low)
+        );
+        assert!(!FailLevel::Never.includes(Severity::High));
+        assert_eq!("none".parse::<FailLevel>().unwrap_err().to_string(), "must be info, low, medium, high or never");
+    }
 
     #[test]
     fn versions_are_compared_and_settings_found() {

@@ -7,7 +7,7 @@ use super::dialect::Dialect;
 use super::job_cache::{JobCache, find_job_caches};
 use super::noxfile::{Noxfile, NoxfileSession};
 use super::options::AuditOptions;
-use super::project_files::{DiscoverError, ProjectFiles, find_project_files, find_workflow_sources};
+use super::project_files::{DiscoverError, ProjectFiles, find_project_files, find_workflow_sources, list_file_paths};
 use super::shell::{
     NetworkFetch, NoxCall, NoxCallSelection, PackageInstall, find_network_fetches, parse_install, parse_nox_call,
 };
@@ -98,7 +98,10 @@ impl AuditProject {
         options: AuditOptions,
     ) -> Result<Self, DiscoverError> {
         let sources = find_workflow_sources(root, paths)?;
-        let files = find_project_files(root);
+        let mut files = find_project_files(root);
+        if sources.iter().any(|source| source.text.contains("cache-dependency-glob")) {
+            files.paths = list_file_paths(root);
+        }
         let noxfile = files.noxfile_name.as_deref().and_then(|name| Noxfile::read(root, name));
         let noxfile = noxfile.map(|noxfile| match manifest {
             Some(manifest) => noxfile.with_manifest(manifest),
@@ -245,13 +248,8 @@ impl AuditProject {
 
     /// Whether a step uses a local action that was not read.
     pub(crate) fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
-        step.action.as_ref().and_then(|action| action.local_directory()).is_some_and(|directory| {
-            let is_inside = |path: &str| path.rsplit_once('/').map_or("", |(parent, _)| parent) == directory;
-            !self
-                .workflows
-                .iter()
-                .any(|other| other.kind == WorkflowFileKind::CompositeAction && is_inside(&other.source.path))
-        })
+        let directory = step.action.as_ref().and_then(|action| action.local_directory());
+        directory.is_some_and(|directory| find_local_action(self, directory).is_none())
     }
 
     /// Returns all jobs of the project.
@@ -281,6 +279,13 @@ impl AuditProject {
             analysis,
         })
     }
+}
+
+/// Finds the composite action in a directory of the project.
+pub(crate) fn find_local_action<'a>(project: &'a AuditProject, directory: &str) -> Option<&'a Workflow> {
+    let is_inside = |path: &str| path.rsplit_once('/').map_or("", |(parent, _)| parent) == directory;
+    let mut actions = project.workflows.iter().filter(|other| other.kind == WorkflowFileKind::CompositeAction);
+    actions.find(|other| is_inside(&other.source.path))
 }
 
 /// Whether the sessions of a call depend on an expression: in the command, or in `NOXSESSION`.

@@ -10,6 +10,9 @@ use super::yaml::MAX_BYTES;
 /// Directories of the forges, in reading order.
 const FORGE_DIRS: [&str; 3] = [".forgejo", ".gitea", ".github"];
 
+/// Limit of the files that are listed.
+const MAX_LISTED_FILES: usize = 50_000;
+
 /// Error of reading a project.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
@@ -39,6 +42,10 @@ pub struct ProjectFiles {
     pub noxfile_name: Option<String>,
     /// Whether the project is nothing but documentation: it has a Sphinx or MkDocs configuration, and no package.
     pub is_documentation: bool,
+    /// Whether the configuration of pre-commit names hooks of other repositories.
+    pub has_remote_hooks: bool,
+    /// Paths of all files, where a workflow has patterns to compare them with; `None` if they are not read, or too many.
+    pub paths: Option<Vec<String>>,
     /// Versions of nox and uv in the lock file.
     pub locked_versions: BTreeMap<String, String>,
 }
@@ -113,7 +120,11 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
         ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];
     let documentation = ["conf.py", "doc/conf.py", "docs/conf.py", "source/conf.py", "mkdocs.yml"];
     let is_package = ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(has);
+    let hooks = [".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml"].into_iter().find(|name| has(name));
+    let hooks = hooks.and_then(|name| fs_err::read_to_string(root.join(name)).ok()).unwrap_or_default();
     ProjectFiles {
+        has_remote_hooks: hooks.lines().any(is_remote_hook),
+        paths: None,
         is_documentation: !is_package && documentation.into_iter().any(has),
         version_from_git: version_plugins.iter().any(|name| build_files.contains(name)),
         lock_file: lock.map(str::to_owned),
@@ -125,6 +136,33 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
             .filter_map(|name| Some((name.to_owned(), parse_locked_version(&text, name)?)))
             .collect(),
     }
+}
+
+/// Whether a line of the configuration of pre-commit or prek names another repository.
+fn is_remote_hook(line: &str) -> bool {
+    let line = line.trim_start_matches([' ', '-']);
+    line.starts_with("repo") && (line.contains("://") || line.contains("git@"))
+}
+
+/// Returns the paths of all files of a project except those of Git and of environments; `None` if there are too many.
+pub(crate) fn list_file_paths(root: &Path) -> Option<Vec<String>> {
+    let is_skipped = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() > 0
+            && entry.file_type().is_dir()
+            && matches!(name.as_ref(), ".git" | ".nox" | ".venv" | ".tox" | "node_modules" | "target")
+    };
+    let entries = walkdir::WalkDir::new(root).into_iter().filter_entry(|entry| !is_skipped(entry));
+    let mut paths = Vec::new();
+    for entry in entries.take(MAX_LISTED_FILES + 1) {
+        let entry = entry.ok()?;
+        let relative = entry.path().strip_prefix(root).ok()?;
+        paths.extend((!entry.file_type().is_dir()).then(|| relative.to_string_lossy().replace('\\', "/")));
+        if paths.len() >= MAX_LISTED_FILES {
+            return None;
+        }
+    }
+    Some(paths)
 }
 
 /// Returns the version of a package in a lock file.

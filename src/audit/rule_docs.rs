@@ -75,12 +75,12 @@ severity, in confidence, and in whether it is pedantic.
 
 - Ignore one finding: `# noxide: ignore[NX301] reason` on its line or on the comment lines directly above it.
 - Ignore all current findings: `noxide audit --baseline FILE --write-baseline` once, then `--baseline FILE`.
-- Fail in CI: `noxide audit --check --fail-on medium`.
+- Fail in CI: `noxide audit`, from another severity on `noxide audit --fail-on medium`.
 - Fix: `--fix` applies the safe fixes, `--fix --unsafe-fixes` all, and `--diff` shows them instead. [Audit](audit.md)
   describes the difference.
 
-Exit codes: 0 success; 1 with `--check`, a finding of at least the severity of `--fail-on` (default: any); 2 invalid
-usage or settings; 3 a file cannot be read or written; 4 no workflow found.
+Exit codes: 0 no finding of at least the severity of `--fail-on` (default: high); 1 such a finding; 2 invalid usage or
+settings; 3 a file cannot be read or written; 4 no workflow found.
 
 The first digit of a rule's number is its family:
 

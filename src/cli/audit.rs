@@ -10,10 +10,10 @@ use super::exit_code::ExitCode;
 use super::shared_args::last_run_data_dir;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
-use crate::audit::finding::{Finding, Severity};
+use crate::audit::finding::Finding;
 use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::inventory::build_inventory;
-use crate::audit::options::{AuditOptions, ForgeVersion, RuleSettings};
+use crate::audit::options::{AuditOptions, FailLevel, ForgeVersion, RuleSettings};
 use crate::audit::project::AuditProject;
 use crate::audit::rule_docs::{render_explanation, render_rules_document};
 use crate::audit::rule_runner::run_audit;
@@ -22,7 +22,7 @@ use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
 use crate::config::{AuditFlags, AuditSettings, load_settings};
 use crate::fs::write_atomic;
 use crate::output::OutputContext;
-use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, render_fix_summary};
+use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, UnfixedRule, render_fix_summary};
 use crate::project::SessionName;
 use crate::record::{CacheCost, RunStore, SessionHistory};
 use crate::text::pluralize;
@@ -46,6 +46,9 @@ pub struct AuditArgs {
         help_heading = "Output"
     )]
     pub(crate) format: FindingFormat,
+    /// Print how many findings each rule has, instead of the findings
+    #[arg(long, conflicts_with_all = ["inventory", "fix", "diff", "write_baseline"], help_heading = "Output")]
+    pub statistics: bool,
     /// Treat every file as written for this forge: github, forgejo or gitea [default: by its directory]
     #[arg(long, value_name = "DIALECT", help_heading = "Selection")]
     pub dialect: Option<Dialect>,
@@ -70,12 +73,9 @@ pub struct AuditArgs {
     /// Print the documentation of all rules
     #[arg(long, help_heading = "Information")]
     pub rules: bool,
-    /// Exit with 1 if there are findings
-    #[arg(long, help_heading = "Check")]
-    pub check: bool,
-    /// Let --check fail only from this severity on: info, low, medium or high [default: info]
-    #[arg(long, value_name = "SEVERITY", help_heading = "Check")]
-    pub fail_on: Option<Severity>,
+    /// Exit with 1 if there is a finding of at least this severity: info, low, medium, high or never
+    #[arg(long, value_name = "LEVEL", default_value_t, help_heading = "Check")]
+    pub fail_on: FailLevel,
     /// Ignore the findings in this file
     #[arg(long, value_name = "FILE", help_heading = "Check")]
     pub baseline: Option<PathBuf>,
@@ -214,16 +214,23 @@ fn print_findings(
         }
         Some(path) => (findings, counts.in_baseline) = Baseline::read(path)?.remove_known(findings),
     }
-    output.print(&args.format.render(&findings, counts, output.stdout_theme, output.stdout_width()));
+    if args.statistics {
+        let statistics = args.format.render_statistics(&findings, counts).ok_or_else(|| {
+            let message = "--statistics has no annotations and no SARIF; pass --format text, json or markdown";
+            CliError::Usage(message.to_owned())
+        })?;
+        output.print(&statistics);
+    } else {
+        output.print(&args.format.render(&findings, counts, output.stdout_theme, output.stdout_width()));
+    }
     Ok(check_findings(args, &findings))
 }
 
 fn check_findings(args: &AuditArgs, findings: &[Finding]) -> ExitCode {
-    let lowest = args.fail_on.unwrap_or(Severity::Info);
-    ExitCode::from_check(args.check && findings.iter().any(|finding| finding.severity >= lowest))
+    ExitCode::from_check(findings.iter().any(|finding| args.fail_on.includes(finding.severity)))
 }
 
-/// Writes the fixes, or prints them as a diff, and returns the findings that remain.
+/// Writes the fixes, or prints them as a diff, and returns the findings that the files have then.
 fn apply_fixes(
     level: FixLevel,
     is_dry_run: bool,
@@ -232,6 +239,7 @@ fn apply_fixes(
     known: &Baseline,
     output: &OutputContext,
 ) -> Result<Vec<Finding>, CliError> {
+    let before = if is_dry_run { known.clone().remove_known(run_audit(&project).findings).0 } else { Vec::new() };
     let plan = plan_fixes(project, level, known);
     if is_dry_run {
         output.print(&plan.unified_diff());
@@ -240,8 +248,28 @@ fn apply_fixes(
     }
     let (findings_before, findings_left) = (plan.findings_before, plan.remaining.len());
     let counts = FixCounts { files: plan.changed_files.len(), findings_before, findings_left, is_dry_run };
-    output.print_error(render_fix_summary(&fix_views(&plan), counts).trim_end());
-    Ok(plan.remaining)
+    output.print_error(render_fix_summary(&fix_views(&plan), &unfixed_rules(&plan, level), counts).trim_end());
+    Ok(if is_dry_run { before } else { plan.remaining })
+}
+
+/// Returns the findings that are left, by rule and by the reason why no fix was applied.
+fn unfixed_rules(plan: &FixPlan, level: FixLevel) -> Vec<UnfixedRule<'_>> {
+    let mut rules: Vec<UnfixedRule<'_>> = Vec::new();
+    for finding in &plan.remaining {
+        let reason = match &finding.fix {
+            None => "no fix",
+            Some(fix) if !fix.is_applicable() => "a patch to review; `noxide audit` shows it",
+            Some(fix) if level == FixLevel::Safe && !fix.is_safe() => "the fix is unsafe; pass --unsafe-fixes",
+            Some(_) => "the fix was refused, or its file is a link",
+        };
+        let is_same = |known: &&mut UnfixedRule<'_>| known.findings[0].rule == finding.rule && known.reason == reason;
+        match rules.iter_mut().find(is_same) {
+            Some(known) => known.findings.push(finding),
+            None => rules.push(UnfixedRule { findings: vec![finding], reason }),
+        }
+    }
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.findings[0].severity));
+    rules
 }
 
 fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {

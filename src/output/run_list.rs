@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::OutputTheme;
 use super::theme::TextStyle;
-use crate::record::{EndedRun, RunSummary};
+use crate::record::{EndedRun, RunSummary, describe_interrupt};
 use crate::text::{format_duration, pluralize};
 
 /// Names of failed sessions that a row lists.

@@ -1,6 +1,10 @@
 //! Inventory of a project's CI: installs, caches, sessions and `needs` of every job, as JSON, text or Markdown.
 
+mod critical_path;
+mod job_caches;
+mod job_work;
 mod render;
+mod session_names;
 mod table;
 
-pub use table::{CacheRow, InstallRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow, build_inventory};
+pub use table::{CacheRow, HiddenWork, InstallRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow, build_inventory};

@@ -1,10 +1,12 @@
 //! Inventory as text for a terminal and as Markdown for an issue or a step summary.
 
-use super::table::{CacheRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
+use super::table::{CacheRow, HiddenWork, InstallRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
 use crate::text::{pluralize, shorten_text};
 
 /// Width above which a cell is shortened.
 const MAX_CELL_WIDTH: usize = 30;
+const UNKNOWN_SESSIONS_NOTE: &str =
+    "Which sessions run nowhere is unknown: expressions, scripts or actions select some of those that run.";
 
 impl Inventory {
     /// Renders a table per workflow, with the legend of its cells below it; without a width, no line wraps.
@@ -15,13 +17,19 @@ impl Inventory {
             text.push('\n');
         }
         if !self.sessions.is_empty() {
-            text.push_str(&render_session_table(&self.sessions, width));
+            text.push_str(&render_session_table(&self.sessions, self.unused_sessions.is_some(), width));
         }
-        if !self.unused_sessions.is_empty() {
-            let names = self.unused_sessions.join(", ");
-            write_hanging_indent("\nsessions that no workflow runs: ", &names, width, &mut text);
+        if let Some(names) = self.unused_sessions.as_ref().filter(|names| !names.is_empty()) {
+            write_hanging_indent("\nsessions that no workflow runs: ", &names.join(", "), width, &mut text);
+        } else if self.has_unknown_jobs() {
+            write_hanging_indent("\n", UNKNOWN_SESSIONS_NOTE, width, &mut text);
         }
         text
+    }
+
+    /// Whether a session is not seen in any job, but may run.
+    fn has_unknown_jobs(&self) -> bool {
+        self.unused_sessions.is_none() && self.sessions.iter().any(|row| row.jobs.is_empty() && !row.follows_other)
     }
 
     /// Renders a Markdown table per workflow.
@@ -35,8 +43,10 @@ impl Inventory {
             }
             text.push_str(&format!("\nCritical path: {}\n\n", format_critical_path(workflow)));
         }
-        if !self.unused_sessions.is_empty() {
-            text.push_str(&format!("Sessions that no workflow runs: {}\n", self.unused_sessions.join(", ")));
+        if let Some(names) = self.unused_sessions.as_ref().filter(|names| !names.is_empty()) {
+            text.push_str(&format!("Sessions that no workflow runs: {}\n", names.join(", ")));
+        } else if self.has_unknown_jobs() {
+            text.push_str(&format!("{UNKNOWN_SESSIONS_NOTE}\n"));
         }
         text
     }
@@ -55,15 +65,22 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
                 Some((_, jobs)) => *jobs += 1,
                 None => caches.push((cache, 1)),
             }
-            labels.push(format!("{} :{}", cache_label(index), cache.line));
+            let note = match (cache.is_known, cache.condition.is_some()) {
+                (false, _) => "?",
+                (true, true) => " if",
+                (true, false) => "",
+            };
+            labels.push(format!("{} :{}{note}", cache_label(index), cache.line));
         }
-        let installs: Vec<String> = job.installs.iter().map(|row| format!("{} :{}", row.installer, row.line)).collect();
+        let install_cell =
+            |row: &InstallRow| format!("{} :{}{}", row.installer, row.line, condition_mark(&row.condition));
+        let installs: Vec<String> = job.installs.iter().map(install_cell).collect();
         rows.push([
             job.job.clone(),
             format!("{:>4}", job.line),
-            format_first_item(&installs, "–"),
-            format_first_item(&labels, if installs_python(job) { "none" } else { "–" }),
-            format_job_sessions(job),
+            add_unknown(format_first_item(&installs, "–"), hides_installs(job)),
+            format_first_item(&labels, empty_cache_cell(job)) + &format_uncached(job),
+            add_unknown(format_job_sessions(job), hides_sessions(job)),
         ]);
     }
     let mut text = format!("{} ({})\n", workflow.path, workflow.dialect);
@@ -79,12 +96,23 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
             &mut text,
         );
     }
+    for job in workflow.jobs.iter().filter(|job| !job.hidden.is_empty()) {
+        let hidden: Vec<String> = job.hidden.iter().map(format_hidden).collect();
+        write_hanging_indent("  unknown        ", &format!("{}: {}", job.job, hidden.join(", ")), width, &mut text);
+    }
+    for (job, uses) in workflow.jobs.iter().filter_map(|job| Some((job, job.calls.as_ref()?))) {
+        write_hanging_indent("  calls          ", &format!("{}: {uses}", job.job), width, &mut text);
+    }
+    for (job, condition) in workflow.jobs.iter().filter_map(|job| Some((job, job.condition.as_ref()?))) {
+        let words = format!("{}: {}", job.job, first_line(condition));
+        write_hanging_indent("  condition      ", &words, width, &mut text);
+    }
     for job in workflow.jobs.iter().filter(|job| !job.needs.is_empty()) {
         let needs = format!("{} needs {}", job.job, job.needs.join(", "));
         write_hanging_indent("  needs          ", &needs, width, &mut text);
     }
     for job in workflow.jobs.iter().filter(|job| !job.sequential.is_empty()) {
-        let sessions = format!("{}: {} (could run in parallel)", job.job, job.sequential.join(", "));
+        let sessions = format!("{}: {} (one after another)", job.job, job.sequential.join(", "));
         write_hanging_indent("  sequential     ", &sessions, width, &mut text);
     }
     write_hanging_indent("  critical path  ", &format_critical_path(workflow), width, &mut text);
@@ -92,12 +120,17 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
 }
 
 /// Returns a table of every session of the noxfile and the jobs that run it.
-fn render_session_table(sessions: &[NoxfileSessionRow], width: Option<usize>) -> String {
+fn render_session_table(sessions: &[NoxfileSessionRow], is_complete: bool, width: Option<usize>) -> String {
     let mut rows = vec![["session", "line", "installs", "jobs"].map(str::to_owned)];
     for row in sessions {
         let jobs = row.jobs.iter().map(|(path, job)| format!("{}:{job}", path.rsplit('/').next().unwrap_or(path)));
         let jobs: Vec<String> = jobs.collect();
-        let jobs = if jobs.is_empty() { "none".to_owned() } else { jobs.join(", ") };
+        let jobs = match (jobs.is_empty(), row.follows_other, is_complete) {
+            (false, ..) => jobs.join(", "),
+            (true, true, _) => "with the sessions that require or notify it".to_owned(),
+            (true, false, true) => "none".to_owned(),
+            (true, false, false) => "unknown".to_owned(),
+        };
         rows.push([row.session.clone(), format!("{:>4}", row.line), truncate_cell(&row.installs.join(" ")), jobs]);
     }
     let mut text = "sessions\n".to_owned();
@@ -106,27 +139,76 @@ fn render_session_table(sessions: &[NoxfileSessionRow], width: Option<usize>) ->
 }
 
 fn render_markdown_row(job: &JobRow) -> String {
-    let installs = job.installs.iter().map(|row| format!("`{}` ({})", first_line(&row.command), row.line));
-    let caches = job.caches.iter().map(|row| format!("{} ({})", format_cache(row), row.line));
-    let sessions = job.sessions.iter().map(|row| match row.usual_ms {
-        Some(time) => format!("{} ({}, {})", row.session, row.line, format_seconds(time)),
-        None => format!("{} ({})", row.session, row.line),
+    let mark = |condition| condition_mark(condition);
+    let unknown = |is_hidden: bool| is_hidden.then(|| "unknown".to_owned());
+    let installs = job
+        .installs
+        .iter()
+        .map(|row| format!("`{}` ({}{})", first_line(&row.command), row.line, mark(&row.condition)))
+        .chain(unknown(hides_installs(job)));
+    let caches = job.caches.iter().map(|row| {
+        let state = if row.is_known { mark(&row.condition) } else { ", unknown whether it is on" };
+        format!("{} ({}{state})", format_cache(row), row.line)
     });
-    let mut sessions = join_cell_items(sessions);
+    let sessions = job.sessions.iter().map(|row| {
+        let time = row.usual_ms.map(|time| format!(", {}", format_seconds(time))).unwrap_or_default();
+        format!("{} ({}{time}{})", row.session, row.line, mark(&row.condition))
+    });
+    let mut sessions = join_cell_items(sessions.chain(unknown(hides_sessions(job))));
     if !job.sequential.is_empty() {
-        sessions.push_str("<br>**sequential; could run in parallel**");
+        sessions.push_str("<br>**one after another**");
     }
-    let caches = match job.caches.is_empty() && installs_python(job) {
-        true => "**none**".to_owned(),
-        false => join_cell_items(caches),
+    let caches = match (job.caches.is_empty(), empty_cache_cell(job)) {
+        (true, "none") => "**none**".to_owned(),
+        (true, other) => other.to_owned(),
+        (false, _) => join_cell_items(caches) + &format_uncached(job),
     };
     let (installs, needs) = (join_cell_items(installs), job.needs.join(", "));
     format!("| {} ({}) | {installs} | {caches} | {sessions} | {needs} |\n", job.job, job.line)
 }
 
-/// Whether a job installs Python packages, directly or through a session.
-fn installs_python(job: &JobRow) -> bool {
-    !job.installs.is_empty() || !job.sessions.is_empty()
+/// Whether a job may install more than the files show.
+fn hides_installs(job: &JobRow) -> bool {
+    job.calls.is_some() || job.hidden.iter().any(|hidden| hidden.hides_installs)
+}
+
+/// Whether a job may run more sessions than the files show.
+fn hides_sessions(job: &JobRow) -> bool {
+    job.calls.is_some() || job.hidden.iter().any(|hidden| hidden.hides_sessions)
+}
+
+/// Returns the cell of a job without a cache: `none` if it installs Python packages, directly or through a session.
+fn empty_cache_cell(job: &JobRow) -> &'static str {
+    let installs = !job.installs.is_empty() || !job.sessions.is_empty();
+    let may_install = installs || hides_installs(job) || hides_sessions(job);
+    match (may_install, job.may_have_hidden_cache || job.calls.is_some(), installs) {
+        (false, ..) => "–",
+        (true, true, _) | (true, false, false) => "unknown",
+        (true, false, true) => "none",
+    }
+}
+
+/// Returns the installers that no cache of the job covers: `, not pdm`.
+fn format_uncached(job: &JobRow) -> String {
+    if job.uncached.is_empty() { String::new() } else { format!(", not {}", job.uncached.join(" and ")) }
+}
+
+/// Adds to a cell that there may be more.
+fn add_unknown(cell: String, is_hidden: bool) -> String {
+    match (is_hidden, cell.as_str()) {
+        (false, _) => cell,
+        (true, "–") => "unknown".to_owned(),
+        (true, _) => format!("{cell}, unknown"),
+    }
+}
+
+/// Marks a row whose step or command has a condition.
+fn condition_mark(condition: &Option<String>) -> &'static str {
+    if condition.is_some() { " if" } else { "" }
+}
+
+fn format_hidden(hidden: &HiddenWork) -> String {
+    format!("{} :{}", shorten_text(first_line(&hidden.what), 2 * MAX_CELL_WIDTH), hidden.line)
 }
 
 /// Returns the sessions of a job, each with its line and usual duration; sessions of one line share the line number.
@@ -138,7 +220,7 @@ fn format_job_sessions(job: &JobRow) -> String {
             text.push_str(&format!(" {}", format_seconds(time)));
         }
         if job.sessions.get(index + 1).is_none_or(|next| next.line != row.line) {
-            text.push_str(&format!(" :{}", row.line));
+            text.push_str(&format!(" :{}{}", row.line, condition_mark(&row.condition)));
         }
         text.push_str(", ");
     }
@@ -157,13 +239,16 @@ fn count_install_commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
     commands
 }
 
-/// Formats the critical path, with its duration if all of its sessions were measured.
+/// Formats the critical path with its duration; if it is not known, the longest chain of `needs`.
 fn format_critical_path(workflow: &WorkflowRow) -> String {
     let jobs = workflow.critical_path.join(" → ");
-    match workflow.critical_path_ms {
-        Some(time) if time > 0 => format!("{jobs}: {} of sessions in earlier runs", format_seconds(time)),
-        _ if workflow.critical_path.len() < 2 => format!("{jobs} (no durations recorded)"),
-        _ => format!("{jobs} (by number of jobs: not all sessions have recorded durations)"),
+    match (workflow.critical_path_ms, workflow.longest_chain.as_slice()) {
+        (Some(time), _) if time > 0 => format!("{jobs}: {} of sessions in earlier runs", format_seconds(time)),
+        _ if workflow.critical_path.len() == 1 => format!("{jobs} (no durations recorded)"),
+        (_, []) => "unknown: not all jobs have recorded durations".to_owned(),
+        (_, chain) => {
+            format!("unknown: not all jobs have recorded durations; longest chain of needs: {}", chain.join(" → "))
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use super::super::job_cache::{JobCache, JobCacheKind};
 use super::super::noxfile::{Noxfile, NoxfileSession};
 use super::super::project::{AuditProject, JobView};
-use super::super::source::Span;
+use super::super::workflow::ActionRef;
+use super::critical_path::find_chains;
+use super::job_caches::{find_cache_rows, may_have_hidden_cache, uncached_installers};
+use super::job_work::{JobWork, find_job_work};
+use super::session_names::{followed_sessions, follows_computed_names};
 
 /// The inventory of a project; serialized as the JSON of `noxide audit --inventory`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,8 +19,8 @@ pub struct Inventory {
     pub workflows: Vec<WorkflowRow>,
     /// One row per session of the noxfile.
     pub sessions: Vec<NoxfileSessionRow>,
-    /// Sessions of the noxfile that no workflow runs.
-    pub unused_sessions: Vec<String>,
+    /// Sessions of the noxfile that no workflow runs; `None` if the files do not show all sessions that run.
+    pub unused_sessions: Option<Vec<String>>,
 }
 
 /// A session of the noxfile.
@@ -27,8 +30,10 @@ pub struct NoxfileSessionRow {
     pub(crate) line: usize,
     /// Requirements it installs, sorted.
     pub(crate) installs: Vec<String>,
-    /// Jobs that run it: workflow file and job id.
+    /// Jobs that are known to run it: workflow file and job id.
     pub(crate) jobs: Vec<(String, String)>,
+    /// Whether a session that runs requires or notifies it.
+    pub(crate) follows_other: bool,
 }
 
 /// A workflow file.
@@ -40,9 +45,10 @@ pub struct WorkflowRow {
     pub dialect: &'static str,
     /// One row per job.
     pub jobs: Vec<JobRow>,
-    /// The chain of `needs` that ends last: by measured duration if every job of the workflow has one, else by
-    /// number of jobs.
+    /// The chain of `needs` that ends last, by measured durations; empty if they are not known.
     pub critical_path: Vec<String>,
+    /// The chain of `needs` of most jobs, where the critical path is not known and no other chain is as long.
+    pub longest_chain: Vec<String>,
     /// Duration of the critical path in milliseconds, if all sessions of its jobs have been measured.
     pub critical_path_ms: Option<u64>,
 }
@@ -54,8 +60,18 @@ pub struct JobRow {
     pub(crate) line: usize,
     pub(crate) installs: Vec<InstallRow>,
     pub(crate) caches: Vec<CacheRow>,
+    /// Installers whose packages none of its caches holds, where it has caches.
+    pub(crate) uncached: Vec<&'static str>,
+    /// Whether an action may restore a cache that the files do not show.
+    pub(crate) may_have_hidden_cache: bool,
     pub(crate) sessions: Vec<JobSessionRow>,
-    /// Sessions that run one after another although nothing requires it.
+    /// What may install or run more than the files show.
+    pub(crate) hidden: Vec<HiddenWork>,
+    /// Reusable workflow that it calls.
+    pub(crate) calls: Option<String>,
+    /// Value of `if`.
+    pub(crate) condition: Option<String>,
+    /// Sessions that run one after another.
     pub(crate) sequential: Vec<String>,
     /// Duration of its sessions in milliseconds, if all have been measured; setup steps are not counted.
     pub(crate) duration_ms: Option<u64>,
@@ -67,10 +83,12 @@ pub struct JobRow {
 pub struct InstallRow {
     /// Line of the command.
     pub line: usize,
-    /// The installing tool, such as `pip` or `uv`.
+    /// The installing tool, such as `pip` or `uv`; `action` for an action.
     pub installer: &'static str,
-    /// The command as written.
+    /// The command as written, or the value of `uses`.
     pub command: String,
+    /// Condition of its step or of the script.
+    pub condition: Option<String>,
 }
 
 /// A session run by a job.
@@ -80,6 +98,21 @@ pub(crate) struct JobSessionRow {
     pub(crate) session: String,
     /// Usual duration in milliseconds in earlier runs, if there are any.
     pub(crate) usual_ms: Option<u64>,
+    /// Condition of its step or of the script.
+    pub(crate) condition: Option<String>,
+}
+
+/// A command or action that may install packages or run sessions that the files do not show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HiddenWork {
+    /// Its line.
+    pub line: usize,
+    /// The command, or the value of `uses`.
+    pub what: String,
+    /// Whether it may install packages.
+    pub hides_installs: bool,
+    /// Whether it may run sessions.
+    pub hides_sessions: bool,
 }
 
 /// A cache of a job.
@@ -93,6 +126,10 @@ pub struct CacheRow {
     pub paths: Vec<String>,
     /// The key; `None` if the action computes it.
     pub key: Option<String>,
+    /// Whether it is known to be on; otherwise an expression or the version of the action decides.
+    pub is_known: bool,
+    /// Condition of its step.
+    pub condition: Option<String>,
 }
 
 /// Builds the inventory of a project; `usual_ms` returns a session's usual duration in milliseconds.
@@ -100,51 +137,71 @@ pub fn build_inventory(project: &AuditProject, usual_ms: &dyn Fn(&str) -> Option
     let row = |workflow| {
         let jobs: Vec<JobRow> =
             project.workflow_job_views(workflow).map(|view| build_job_row(&view, usual_ms)).collect();
-        let path = critical_path(&jobs);
-        let durations = path.iter().map(|name| jobs.iter().find(|job| job.job == *name)?.duration_ms);
+        let chains = find_chains(&jobs);
         WorkflowRow {
             path: workflow.source.path.clone(),
             dialect: workflow.dialect.as_str(),
-            critical_path_ms: durations.sum(),
-            critical_path: path,
+            critical_path_ms: chains.duration_ms,
+            critical_path: chains.critical_path,
+            longest_chain: chains.longest_chain,
             jobs,
         }
     };
     let workflows: Vec<WorkflowRow> = project.workflows.iter().map(row).collect();
     let sessions: Vec<NoxfileSessionRow> =
-        project.noxfile.iter().flat_map(|noxfile| noxfile_session_rows(project, noxfile)).collect();
-    let unused_sessions = sessions.iter().filter(|row| row.jobs.is_empty()).map(|row| row.session.clone()).collect();
-    Inventory { version: 2, workflows, sessions, unused_sessions }
+        project.noxfile.iter().flat_map(|noxfile| noxfile_session_rows(&workflows, noxfile)).collect();
+    let is_complete = project.parse_failures.is_empty()
+        && !project.noxfile.as_ref().is_some_and(follows_computed_names)
+        && workflows.iter().flat_map(|workflow| &workflow.jobs).all(shows_all_sessions);
+    let unused = sessions.iter().filter(|row| row.jobs.is_empty() && !row.follows_other);
+    let unused_sessions = is_complete.then(|| unused.map(|row| row.session.clone()).collect());
+    Inventory { version: 3, workflows, sessions, unused_sessions }
 }
 
-fn noxfile_session_rows(project: &AuditProject, noxfile: &Noxfile) -> Vec<NoxfileSessionRow> {
+/// Whether the files show every session that a job runs: it hides nothing, and calls only workflows of the project.
+fn shows_all_sessions(job: &JobRow) -> bool {
+    let is_remote = job.calls.as_deref().is_some_and(|uses| !ActionRef::parse(uses).is_local);
+    !is_remote && !job.hidden.iter().any(|hidden| hidden.hides_sessions)
+}
+
+fn noxfile_session_rows(workflows: &[WorkflowRow], noxfile: &Noxfile) -> Vec<NoxfileSessionRow> {
+    let base_name = |name: &str| noxfile.find_session(name).map(|session| session.name.clone());
+    let runs = |job: &JobRow, session: &NoxfileSession| {
+        job.sessions.iter().any(|row| base_name(&row.session).as_deref() == Some(session.name.as_str()))
+    };
+    let all_jobs = workflows.iter().flat_map(|workflow| &workflow.jobs);
+    let mut started: Vec<String> =
+        all_jobs.flat_map(|job| &job.sessions).filter_map(|row| base_name(&row.session)).collect();
+    started.sort();
+    started.dedup();
+    followed_sessions(noxfile, &mut started);
     let row = |session: &NoxfileSession| {
-        let runs = |view: &JobView| {
-            let same = |name: &String| view.noxfile_session(name).is_some_and(|other| other.name == session.name);
-            view.session_names().iter().any(same)
-        };
-        let jobs = project.job_views().filter(runs);
+        let jobs = workflows.iter().flat_map(|workflow| {
+            let jobs = workflow.jobs.iter().filter(|job| runs(job, session));
+            jobs.map(|job| (workflow.path.clone(), job.job.clone()))
+        });
+        let jobs: Vec<(String, String)> = jobs.collect();
         NoxfileSessionRow {
             session: session.name.clone(),
             line: noxfile.source.position_at(noxfile.session_span(session).start).line,
             installs: session.installed_packages(),
-            jobs: jobs.map(|view| (view.source().path.clone(), view.job.id.value.clone())).collect(),
+            follows_other: jobs.is_empty() && started.contains(&session.name),
+            jobs,
         }
     };
     noxfile.sessions().iter().map(row).collect()
 }
 
 fn build_job_row(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobRow {
-    let line = |byte| view.source().position_at(byte).line;
+    let JobWork { installs, sessions, hidden } = find_job_work(view, usual_ms);
     let calls = &view.analysis.nox_calls;
-    let row = |(name, span): &(String, Span)| JobSessionRow {
-        line: line(span.start),
-        session: name.clone(),
-        usual_ms: usual_ms(name),
+    let is_parallel_call = |call: &super::super::project::JobNoxCall| {
+        let command = view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));
+        call.parsed.is_noxide || command.is_some_and(|command| command.has_word("-j") || command.has_word("--parallel"))
     };
-    let sessions: Vec<JobSessionRow> = calls.iter().flat_map(|call| &call.sessions).map(row).collect();
-    let parallel = calls.iter().any(|call| call.parsed.is_noxide) || view.job.matrix.is_some();
-    let sequential = if parallel || sessions.len() < 2 || view.required_order_reason().is_some() {
+    let may_overlap = calls.iter().any(is_parallel_call) || view.job.matrix.is_some();
+    let hides_sessions = hidden.iter().any(|hidden| hidden.hides_sessions);
+    let sequential = if may_overlap || hides_sessions || sessions.len() < 2 {
         Vec::new()
     } else {
         sessions.iter().map(|row| row.session.clone()).collect()
@@ -152,73 +209,18 @@ fn build_job_row(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobR
     let durations: Option<Vec<u64>> = sessions.iter().map(|row| row.usual_ms).collect();
     JobRow {
         job: view.job.id.value.clone(),
-        line: line(view.job.id.span.start),
-        installs: view
-            .analysis
-            .installs
-            .iter()
-            .map(|job_install| InstallRow {
-                line: line(job_install.span.start),
-                installer: job_install.install.installer.as_str(),
-                command: view.source().slice(job_install.span).to_owned(),
-            })
-            .collect(),
-        caches: view.analysis.caches.iter().map(|cache| build_cache_row(cache, line(cache.span.start))).collect(),
+        line: view.source().position_at(view.job.id.span.start).line,
+        caches: find_cache_rows(view),
+        uncached: uncached_installers(view, &installs),
+        may_have_hidden_cache: may_have_hidden_cache(view),
         // Parallel sessions take at least as long as the longest one; nothing more is known here.
-        duration_ms: durations.filter(|_| !parallel || sessions.len() < 2).map(|durations| durations.iter().sum()),
+        duration_ms: durations.filter(|_| !may_overlap || sessions.len() < 2).map(|durations| durations.iter().sum()),
+        installs,
         sequential,
         sessions,
+        hidden,
+        calls: view.job.uses.as_ref().map(|uses| uses.value.clone()),
+        condition: view.job.condition.as_ref().map(|text| text.value.clone()),
         needs: view.job.needs.iter().map(|need| need.value.clone()).collect(),
     }
-}
-
-fn build_cache_row(cache: &JobCache, line: usize) -> CacheRow {
-    let action = match cache.kind {
-        JobCacheKind::ActionsCache => "actions/cache",
-        JobCacheKind::SetupUv => "setup-uv",
-        JobCacheKind::SetupPython => "setup-python",
-        JobCacheKind::Other => "another action",
-    };
-    let paths = cache.paths.iter().map(|path| path.value.clone()).collect();
-    CacheRow { line, action, paths, key: cache.key.as_ref().map(|key| key.value.clone()) }
-}
-
-/// Returns the chain of `needs` that ends last: by duration if that of every job is known, else by number of jobs.
-fn critical_path(jobs: &[JobRow]) -> Vec<String> {
-    let weight = |job: &JobRow| match (job.sessions.is_empty(), job.duration_ms) {
-        (true, _) => Some(0),
-        (false, known) => known,
-    };
-    let measured = jobs.iter().any(|job| !job.sessions.is_empty()) && jobs.iter().all(|job| weight(job).is_some());
-    let mut pending: Vec<usize> = (0..jobs.len()).collect();
-    let mut finished: Vec<Option<(u64, Vec<usize>)>> = vec![None; jobs.len()];
-    // If `needs` form a cycle, no pending job is ready: the first one is processed without its needs.
-    while let Some(index) =
-        pending.iter().position(|job| is_job_ready(jobs, &finished, *job)).or(Some(0).filter(|_| !pending.is_empty()))
-    {
-        let job = pending.remove(index);
-        let ends: Vec<(u64, Vec<usize>)> = needed_jobs(jobs, job).filter_map(|need| finished[need].clone()).collect();
-        // Of equally long paths, that of the first job in the file is used.
-        let longest = ends.into_iter().rev().max_by_key(|(time, path)| (*time, path.len()));
-        let (time, mut path) = longest.unwrap_or_default();
-        path.push(job);
-        let duration = if measured { weight(&jobs[job]).unwrap_or_default() } else { 1 };
-        finished[job] = Some((time + duration, path));
-    }
-    let mut best: (u64, Vec<usize>) = (0, Vec::new());
-    for end in finished.into_iter().flatten() {
-        if (end.0, end.1.len()) > (best.0, best.1.len()) {
-            best = end;
-        }
-    }
-    best.1.into_iter().map(|job| jobs[job].job.clone()).collect()
-}
-
-/// Returns the indexes of the jobs that a job needs; names of unknown jobs are ignored.
-fn needed_jobs<'a>(jobs: &'a [JobRow], job: usize) -> impl Iterator<Item = usize> + 'a {
-    (0..jobs.len()).filter(move |other| *other != job && jobs[job].needs.contains(&jobs[*other].job))
-}
-
-fn is_job_ready(jobs: &[JobRow], finished: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
-    needed_jobs(jobs, job).all(|need| finished[need].is_some())
 }

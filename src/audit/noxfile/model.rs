@@ -212,6 +212,17 @@ impl Noxfile {
         }
     }
 
+    /// Whether the noxfile writes out which sessions run when none is selected.
+    pub(crate) fn has_known_defaults(&self) -> bool {
+        match (self.source.text.matches("options.sessions").count(), self.find_option("sessions")) {
+            (0, None) => true,
+            (1, Some(option)) => {
+                !option.values.is_empty() && option.values.iter().all(|name| self.find_session(name).is_some())
+            }
+            _ => false,
+        }
+    }
+
     fn find_option(&self, name: &str) -> Option<&NoxOption> {
         self.model.options.iter().rfind(|option| option.name == name)
     }

@@ -48,6 +48,8 @@ static ALL_RULES: &[&Rule] = &[
     &super::cache_key_per_job::RULE,
     &super::environments_not_cached::RULE,
     &super::uv_cache_prune_ci::RULE,
+    &super::hook_environments_not_cached::RULE,
+    &super::setup_uv_unmatched_glob::RULE,
     &super::sequential_sessions::RULE,
     &super::needs_without_data::RULE,
     &super::duplicated_setup::RULE,
@@ -63,6 +65,8 @@ static ALL_RULES: &[&Rule] = &[
     &super::gate_fails_on_skipped::RULE,
     &super::gate_missing_job::RULE,
     &super::coverage_before_tests::RULE,
+    &super::repeated_nox_calls::RULE,
+    &super::interpreters_per_entry::RULE,
     &super::no_timeout::RULE,
     &super::no_concurrency::RULE,
     &super::redundant_concurrency::RULE,
@@ -71,6 +75,7 @@ static ALL_RULES: &[&Rule] = &[
     &super::log_not_uploaded::RULE,
     &super::no_log_uploaded::RULE,
     &super::pipe_hides_failure::RULE,
+    &super::concurrency_per_commit::RULE,
     &super::unpinned_nox::RULE,
     &super::unpinned_uv::RULE,
     &super::pip_upgrade::RULE,
@@ -85,6 +90,8 @@ static ALL_RULES: &[&Rule] = &[
     &super::secret_without_guard::RULE,
     &super::network_without_retry::RULE,
     &super::invalid_needs::RULE,
+    &super::needs_context_missing::RULE,
+    &super::unpinned_nox_action::RULE,
 ];
 
 #[cfg(test)]

@@ -96,8 +96,9 @@ impl Workflow {
     }
 }
 
-/// Whether the file is a composite action.
+/// Whether the file is a composite action: in a directory of workflows, `action.yml` is a workflow.
 pub(crate) fn is_action_file(source: &SourceFile) -> bool {
-    let name = source.path.rsplit('/').next().unwrap_or_default();
-    matches!(name, "action.yml" | "action.yaml")
+    let mut parts = source.path.rsplit('/');
+    let (name, directory) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    matches!(name, "action.yml" | "action.yaml") && directory != "workflows"
 }

@@ -1,4 +1,4 @@
-//! Counts of an audit, its summary line, and the grouping of findings by rule.
+//! Counts of an audit, and its summary line.
 
 use crate::audit::finding::{Finding, Severity};
 use crate::text::pluralize;
@@ -44,17 +44,4 @@ impl FindingCounts {
         }
         line
     }
-}
-
-/// Groups findings by rule and severity: highest severity first, then by first location.
-pub(super) fn group_by_rule(findings: &[Finding]) -> Vec<Vec<&Finding>> {
-    let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    for finding in findings {
-        match groups.iter_mut().find(|group| group[0].rule == finding.rule && group[0].severity == finding.severity) {
-            Some(group) => group.push(finding),
-            None => groups.push(vec![finding]),
-        }
-    }
-    groups.sort_by_key(|group| std::cmp::Reverse(group[0].severity));
-    groups
 }

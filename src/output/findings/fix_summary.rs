@@ -1,5 +1,7 @@
-//! Summary of applied fixes: per file what was fixed and what was not, then totals.
+//! Summary of applied fixes: per file what was fixed and what was refused, then what is left and why, then totals.
 
+use super::groups::describe_places;
+use crate::audit::finding::Finding;
 use crate::text::pluralize;
 
 /// A fix that was applied, or rejected with a reason.
@@ -12,6 +14,15 @@ pub(crate) struct FixView<'a> {
     pub(crate) title: &'a str,
     /// Why it was rejected.
     pub(crate) rejection: Option<String>,
+}
+
+/// Findings of a rule that are left, for one reason.
+#[derive(Debug)]
+pub(crate) struct UnfixedRule<'a> {
+    /// The findings; never empty.
+    pub(crate) findings: Vec<&'a Finding>,
+    /// Why no fix was applied.
+    pub(crate) reason: &'static str,
 }
 
 /// Counts of a fix run.
@@ -28,12 +39,13 @@ pub(crate) struct FixCounts {
 }
 
 /// Renders the summary.
-pub(crate) fn render_fix_summary(fixes: &[FixView<'_>], counts: FixCounts) -> String {
+pub(crate) fn render_fix_summary(fixes: &[FixView<'_>], unfixed: &[UnfixedRule<'_>], counts: FixCounts) -> String {
     let mut files: Vec<(&str, Vec<(String, usize)>)> = Vec::new();
     for fix in fixes {
         let line = match &fix.rejection {
-            None => format!("  {}  {}", fix.rule_id, fix.title),
-            Some(reason) => format!("  {}  not applied: {}: {reason}", fix.rule_id, fix.title),
+            None if counts.is_dry_run => format!("  {}  would fix: {}", fix.rule_id, fix.title),
+            None => format!("  {}  fixed: {}", fix.rule_id, fix.title),
+            Some(reason) => format!("  {}  refused: {}: {reason}", fix.rule_id, fix.title),
         };
         let at = files.iter().position(|(path, _)| *path == fix.path).unwrap_or_else(|| {
             files.push((fix.path, Vec::new()));
@@ -51,6 +63,14 @@ pub(crate) fn render_fix_summary(fixes: &[FixView<'_>], counts: FixCounts) -> St
             let repeated = if times > 1 { format!(" ({times} times)") } else { String::new() };
             text.push_str(&format!("{line}{repeated}\n"));
         }
+    }
+    if !unfixed.is_empty() {
+        text.push_str("left:\n");
+    }
+    for rule in unfixed {
+        let first = rule.findings[0];
+        let (id, name, places) = (first.rule.id, first.rule.name, describe_places(&rule.findings));
+        text.push_str(&format!("  {id}  {}  {name} at {places}: {}\n", first.severity, rule.reason));
     }
     let applied = fixes.iter().filter(|fix| fix.rejection.is_none()).count();
     let verb = if counts.is_dry_run { "would apply" } else { "applied" };

@@ -1,14 +1,20 @@
 //! Findings as plain lines in log groups, since Forgejo and Gitea show no annotations.
 
 use super::counts::FindingCounts;
+use super::groups::{FindingGroup, confidence_note, describe_lines, distinct_lines, group_by_rule_and_file};
+use super::statistics::render_rule_table;
 use crate::audit::finding::Finding;
 
-/// Renders `file:line:column: severity[id]: message` lines in a log group per file, then the summary.
+/// Renders one line for each file and rule, `file:line:column: severity[id]: message`, in a log group for each file,
+/// then the table of rules and the summary.
 pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> String {
+    let mut groups = group_by_rule_and_file(findings);
+    // Within a file in the order of the lines, as compilers print.
+    groups.sort_by_key(|group| group[0].sort_key());
     let mut text = String::new();
     let mut file = "";
-    for finding in findings {
-        let path = finding.location.source.path.as_str();
+    for group in &groups {
+        let path = group[0].location.source.path.as_str();
         if path != file {
             if !file.is_empty() {
                 text.push_str("::endgroup::\n");
@@ -16,21 +22,36 @@ pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> Str
             text.push_str(&format!("::group::{path}\n"));
             file = path;
         }
-        text.push_str(&finding_line(finding));
+        text.push_str(&group_line(group));
     }
     if !file.is_empty() {
         text.push_str("::endgroup::\n");
     }
+    text.push_str(&render_rule_table(findings));
     text.push_str(&counts.summary_line(findings));
     text.push('\n');
     text
 }
 
-/// Renders a finding as one line.
-pub(super) fn finding_line(finding: &Finding) -> String {
+/// Renders the findings of a rule in a file as one line: the first one, and the lines of the others.
+pub(super) fn group_line(group: &FindingGroup<'_>) -> String {
+    let finding = group[0];
     let start = finding.location.start_position();
+    let others: Vec<usize> = distinct_lines(group).into_iter().filter(|line| *line != start.line).collect();
+    let others = if others.is_empty() { others_here(group) } else { format!(" (also {})", describe_lines(&others)) };
     format!(
-        "{}:{}:{}: {}[{}]: {}\n",
-        finding.location.source.path, start.line, start.column, finding.severity, finding.rule.id, finding.message
+        "{}:{}:{}: {}[{}]: {}{}{others}\n",
+        finding.location.source.path,
+        start.line,
+        start.column,
+        finding.severity,
+        finding.rule.id,
+        finding.message,
+        confidence_note(finding.confidence),
     )
+}
+
+/// Describes further findings that are all on the line of the first one.
+fn others_here(group: &FindingGroup<'_>) -> String {
+    if group.len() > 1 { format!(" ({} times in this line)", group.len()) } else { String::new() }
 }

@@ -2,7 +2,10 @@
 
 use clap::ValueEnum;
 
-use super::{FindingCounts, render_forgejo, render_github, render_json, render_markdown, render_pretty, render_sarif};
+use super::{
+    FindingCounts, render_forgejo, render_github, render_json, render_markdown, render_pretty, render_sarif,
+    render_statistics_json, render_statistics_markdown, render_statistics_text,
+};
 use crate::audit::finding::Finding;
 use crate::output::theme::OutputTheme;
 
@@ -40,6 +43,16 @@ impl FindingFormat {
             Self::Github => render_github(findings, counts),
             Self::Forgejo => render_forgejo(findings, counts),
             Self::Markdown => render_markdown(findings, counts),
+        }
+    }
+
+    /// Renders the number of findings of each rule; `None` if the format has no statistics.
+    pub(crate) fn render_statistics(self, findings: &[Finding], counts: FindingCounts) -> Option<String> {
+        match self {
+            Self::Text | Self::Forgejo => Some(render_statistics_text(findings, counts)),
+            Self::Json => Some(render_statistics_json(findings, counts)),
+            Self::Markdown => Some(render_statistics_markdown(findings, counts)),
+            Self::Sarif | Self::Github => None,
         }
     }
 }

@@ -3,14 +3,27 @@
 use serde_json::{Value, json};
 
 use super::counts::FindingCounts;
+use super::statistics::statistics_json;
 use crate::audit::finding::{Finding, FindingLocation, Persona};
 
 /// Renders the document, with a final line ending.
 pub(crate) fn render_json(findings: &[Finding], counts: FindingCounts) -> String {
-    let findings: Vec<Value> = findings.iter().map(finding_json).collect();
     let document = json!({
         "version": 3,
-        "findings": findings,
+        "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "rules": statistics_json(findings),
+        "workflow_files": counts.workflow_files,
+        "ignored": counts.ignored,
+        "in_baseline": counts.in_baseline,
+    });
+    format!("{document:#}\n")
+}
+
+/// Renders the document of `--statistics`: without the findings themselves.
+pub(super) fn render_statistics_json(findings: &[Finding], counts: FindingCounts) -> String {
+    let document = json!({
+        "version": 3,
+        "rules": statistics_json(findings),
         "workflow_files": counts.workflow_files,
         "ignored": counts.ignored,
         "in_baseline": counts.in_baseline,

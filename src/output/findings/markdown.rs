@@ -1,6 +1,7 @@
 //! Findings as Markdown, for a step summary or an issue.
 
-use super::counts::{FindingCounts, group_by_rule};
+use super::counts::FindingCounts;
+use super::groups::{confidence_note, group_by_rule};
 use crate::audit::finding::{Finding, FindingLocation};
 
 /// Renders a table of rules with their locations, then the advice per rule.
@@ -15,8 +16,9 @@ pub(crate) fn render_markdown(findings: &[Finding], counts: FindingCounts) -> St
         let first = group[0];
         let locations: Vec<String> = group.iter().map(|finding| short_location(&finding.location)).collect();
         text.push_str(&format!(
-            "| {} | {} `{}` | {} | {} |\n",
+            "| {}{} | {} `{}` | {} | {} |\n",
             first.severity,
+            confidence_note(first.confidence),
             first.rule.id,
             first.rule.name,
             escape_cell(&first.message),

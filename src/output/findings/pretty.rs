@@ -3,7 +3,9 @@
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
-use super::counts::{FindingCounts, group_by_rule};
+use super::counts::FindingCounts;
+use super::groups::{confidence_note, describe_places, group_by_rule};
+use super::statistics::render_rule_table;
 use crate::audit::finding::{Finding, FindingLocation, Severity};
 use crate::output::OutputTheme;
 
@@ -27,6 +29,7 @@ pub(crate) fn render_pretty(
         text.push_str(&renderer.render(&finding_groups(&group, width)));
         text.push_str("\n\n");
     }
+    text.push_str(&render_rule_table(findings));
     text.push_str(&counts.summary_line(findings));
     text.push('\n');
     text
@@ -51,10 +54,9 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
             Snippet::source(location.source.text.as_str()).path(location.source.path.as_str()).annotation(annotation),
         );
     }
-    let others: Vec<String> = group.iter().skip(1).map(|other| format_location(&other.location)).collect();
-    if !others.is_empty() {
-        first =
-            first.element(Level::NOTE.message(wrap_message(&format!("also at {}", join_locations(&others)), width)));
+    if group.len() > 1 {
+        let others = describe_places(group.get(1..).unwrap_or_default());
+        first = first.element(Level::NOTE.message(wrap_message(&format!("also at {others}"), width)));
     }
     let unshown = finding.related.len().saturating_sub(count_related_shown(finding) + other_files.len());
     if unshown > 0 {
@@ -62,9 +64,8 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
             finding.related.iter().skip(finding.related.len() - unshown).map(format_location).collect();
         first = first.element(Level::NOTE.message(wrap_message(&format!("see also {}", join_locations(&rest)), width)));
     }
-    first = first.element(
-        Level::NOTE.message(wrap_message(&format!("{} ({})", finding.rule.summary, finding.rule.name), width)),
-    );
+    let summary = format!("{} ({}){}", finding.rule.summary, finding.rule.name, confidence_note(finding.confidence));
+    first = first.element(Level::NOTE.message(wrap_message(&summary, width)));
     first = first.element(Level::HELP.message(wrap_message(&finding.advice, width)));
     let mut groups = vec![first];
     if let Some(fix) = finding.fix.as_ref().filter(|fix| !fix.edits.is_empty()) {

@@ -48,6 +48,7 @@ fn sarif_result(finding: &Finding, idents: &[RuleIdent]) -> Value {
         "message": { "text": format!("{}. {}", finding.message, finding.advice) },
         "locations": [sarif_location(&finding.location)],
         "relatedLocations": related,
+        "properties": { "severity": finding.severity, "confidence": finding.confidence },
         "partialFingerprints": { "noxide/v1": finding.fingerprint() },
     })
 }

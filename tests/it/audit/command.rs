@@ -36,8 +36,12 @@ fn json_is_versioned_and_its_offsets_are_correct() {
     let document: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(
         (document["version"].as_u64(), document["workflow_files"].as_u64(), output.status.code()),
-        (Some(3), Some(3), Some(0))
+        (Some(3), Some(3), Some(1))
     );
+    let counts = document["rules"].as_array().unwrap();
+    let total: u64 = counts.iter().map(|rule| rule["count"].as_u64().unwrap()).sum();
+    assert_eq!(total, document["findings"].as_array().unwrap().len() as u64);
+    assert!(counts[0]["severity"] == "high" && counts[0]["files"][0]["lines"][0].is_u64(), "{}", counts[0]);
     let findings = document["findings"].as_array().unwrap();
     assert!(findings.len() > 110);
     for finding in findings {
@@ -65,9 +69,9 @@ fn every_format_contains_the_location() {
         ("forgejo", ".forgejo/workflows/ci.yml:3:3: low[NX301]"),
         (
             "github",
-            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=21,title=NX201 sequential-sessions::2 sessions",
+            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=21,title=NX201 sequential-sessions (medium confidence)::2 sessions",
         ),
-        ("markdown", "| medium | NX201 `sequential-sessions` |"),
+        ("markdown", "| medium (medium confidence) | NX201 `sequential-sessions` |"),
         ("sarif", "\"startLine\": 8"),
     ] {
         let output = noxide(root.path(), &format!("audit --format {format}"));
@@ -98,7 +102,7 @@ fn text_shows_source_and_fix() {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     let whole = out(&noxide(parcelbook().path(), "audit --pedantic"));
-    for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX122]", "fixable with --fix"] {
+    for part in ["noxfile.py:18", "see also", "high[NX114]", "info[NX122]", "fixable with --fix"] {
         assert!(whole.contains(part), "{part}:\n{whole}");
     }
     let none = directory(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
@@ -107,15 +111,22 @@ fn text_shows_source_and_fix() {
 }
 
 #[test]
-fn check_fails_at_the_requested_severity() {
+fn findings_fail_at_the_requested_severity() {
     let root = small();
     for (words, code) in [
         ("audit", 0),
-        ("audit --check", 1),
-        ("audit --check --fail-on medium", 1),
-        ("audit --check --fail-on high", 0),
-        ("audit --check --disable NX101 --disable NX201 --fail-on medium", 0),
+        ("audit --fail-on info", 1),
+        ("audit --fail-on medium", 1),
+        ("audit --fail-on high", 0),
+        ("audit --fail-on never", 0),
+        ("audit --disable NX101 --disable NX201 --fail-on medium", 0),
+        ("audit --statistics --fail-on medium", 1),
+        ("audit --diff --fail-on low", 1),
+        ("audit --inventory --fail-on info", 0),
         ("audit --fail-on none", 2),
+        ("audit --check", 2),
+        ("audit --statistics --fix", 2),
+        ("audit --statistics --format sarif", 2),
         ("audit --disable NX9999", 2),
         ("audit --disable no-timeoutt", 2),
         ("audit --explain NX301", 0),
@@ -129,8 +140,61 @@ fn check_fails_at_the_requested_severity() {
         assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
     }
     assert!(err(&noxide(root.path(), "audit --disable no-timeoutt")).contains("did you mean `no-timeout`"));
+    assert!(err(&noxide(root.path(), "audit --fail-on none")).contains("info, low, medium, high or never"));
     assert_eq!(noxide(directory(&[]).path(), "audit").status.code(), Some(4));
     assert!(out(&noxide(root.path(), "audit --rules")).starts_with("# Rules of `noxide audit`"));
+    let example = parcelbook();
+    assert_eq!(noxide(example.path(), "audit").status.code(), Some(1));
+    // What the files contain at the end counts: `--diff` fixes nothing.
+    fs_err::write(root.path().join(".forgejo/workflows/ci.yml"), SMALL.replace("on: push", "on: pull_request"))
+        .unwrap();
+    let only =
+        "--disable NX101 --disable NX201 --disable NX301 --disable NX307 --disable NX401 --disable NX209 --fail-on low";
+    for (words, code) in [("audit --diff", 1), ("audit --fix", 0), ("audit --diff", 0)] {
+        let output = noxide(root.path(), &format!("{words} {only}"));
+        assert_eq!(output.status.code(), Some(code), "{words}: {}", err(&output));
+    }
+}
+
+#[test]
+fn statistics_count_the_findings_of_each_rule() {
+    let root = small();
+    let text = out(&noxide(root.path(), "audit --statistics"));
+    let rows: Vec<&str> = text.lines().collect();
+    assert!(rows[0].trim().starts_with("1  medium  NX101  no-dependency-cache  --fix"), "{text}");
+    assert!(rows.iter().any(|row| row.ends_with("no-timeout           --fix --unsafe-fixes")), "{text}");
+    assert!(rows.last().unwrap().contains(" findings in 1 workflow file: ") && !text.contains("-->"), "{text}");
+    // Every report ends with the same table.
+    for format in ["text", "forgejo", "github"] {
+        let report = out(&noxide(root.path(), &format!("audit --format {format}")));
+        assert!(report.ends_with(&text), "{format}: {report}");
+    }
+    let json: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --statistics --format json"))).unwrap();
+    assert!(json["findings"].is_null() && json["rules"][0]["id"] == "NX101", "{json}");
+    let markdown = out(&noxide(root.path(), "audit --statistics --format markdown"));
+    assert!(markdown.contains("| 1 | medium | NX201 `sequential-sessions` | patch to review |"), "{markdown}");
+    let wrong = noxide(root.path(), "audit --statistics --format github");
+    assert!(err(&wrong).contains("--statistics has no annotations"), "{}", err(&wrong));
+}
+
+#[test]
+fn findings_of_one_rule_and_file_are_one_line() {
+    let root = parcelbook();
+    let lines = |format: &str, part: &str| {
+        let text = out(&noxide(root.path(), &format!("audit --format {format}")));
+        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let timeouts = lines("forgejo", "[NX301]");
+    assert_eq!(timeouts.len(), 3, "{timeouts:?}");
+    assert!(timeouts[0].ends_with("(also lines 46, 78, 111, 143, 178, 212, 254, 279 and 345)"), "{timeouts:?}");
+    let caches = lines("github", "title=NX114 ");
+    assert!(caches.len() == 1 && caches[0].contains("(9 findings)") && caches[0].contains("lines 60, "), "{caches:?}");
+    let text = out(&noxide(root.path(), "audit"));
+    assert!(text.contains("also at .forgejo/workflows/ci.yml:46, 78, 111, 143, 178, 212, 254, 279, 345; "), "{text}");
+    let sarif: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --format sarif"))).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.iter().filter(|result| result["ruleId"] == "NX301").count(), 12);
+    assert!(results.iter().all(|result| result["properties"]["confidence"].is_string()));
 }
 
 #[test]
@@ -138,10 +202,10 @@ fn a_baseline_ignores_known_findings() {
     let root = small();
     let path = root.path().join(".forgejo/workflows/ci.yml");
     assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings to"));
-    let output = noxide(root.path(), "audit --check --baseline known.json");
+    let output = noxide(root.path(), "audit --fail-on info --baseline known.json");
     assert_eq!((output.status.code(), out(&output).contains("in the baseline")), (Some(0), true));
     fs_err::write(&path, SMALL.replace("steps:", "needs: b\n    steps:")).unwrap();
-    let output = noxide(root.path(), "audit --check --baseline known.json");
+    let output = noxide(root.path(), "audit --baseline known.json");
     assert!(output.status.code() == Some(1) && out(&output).contains("NX414"), "{}", out(&output));
     assert_eq!(noxide(root.path(), "audit --baseline none.json").status.code(), Some(3));
     assert_eq!(noxide(root.path(), "audit --baseline no/where.json --write-baseline").status.code(), Some(3));
@@ -167,16 +231,22 @@ fn fixes_are_shown_or_written() {
     assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
     fs_err::write(&path, SMALL.replace("on: push", "on: pull_request")).unwrap();
     let safe = noxide(root.path(), "audit --fix");
-    let applied = ".forgejo/workflows/ci.yml\n  NX302  cancel older runs of a pull request\n";
+    let applied = ".forgejo/workflows/ci.yml\n  NX302  fixed: cancel older runs of a pull request\n";
     assert!(err(&safe).contains(applied), "{}", err(&safe));
+    for part in [
+        "  NX301  low  no-timeout at .forgejo/workflows/ci.yml:6: the fix is unsafe; pass --unsafe-fixes",
+        "  NX201  medium  sequential-sessions at .forgejo/workflows/ci.yml:11: a patch to review; `noxide audit` shows it",
+    ] {
+        assert!(err(&safe).contains(part), "{part}\n{}", err(&safe));
+    }
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(text.contains("cancel-in-progress") && !text.contains("timeout-minutes"));
     noxide(root.path(), "audit --fix --unsafe-fixes");
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests"), "{text}");
     assert!(text.contains("pip install uv==0.8.0 nox . # why") && !text.contains("noxide run"), "{text}");
-    let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
-    assert!(err(&again).starts_with("applied 0 fixes to 0 files: "), "{}", err(&again));
+    let again = noxide(root.path(), "audit --fix --unsafe-fixes");
+    assert!(err(&again).contains("\napplied 0 fixes to 0 files: "), "{}", err(&again));
 }
 
 #[test]
@@ -184,15 +254,16 @@ fn the_inventory_lists_installs_caches_and_sessions() {
     let root = parcelbook();
     let text = out(&noxide(root.path(), "audit --inventory"));
     for part in [
-        "  job                line  installs  cache   sessions\n",
-        "  lint                 13  pip :23   A :25   lint :35, format :36\n",
-        "  docs                254  pip :264  none    docs :269\n",
-        "  status-check        345  –         –       –\n",
+        "  job                line  installs           cache            sessions\n",
+        "  lint                 13  pip :23            A :25, not pip   lint :35, format :36\n",
+        "  docs                254  pip :264           none             docs :269\n",
+        "  status-check        345  –                  –                –\n",
         "  installs       pip install -q uv==${{ env.UV_VERSION }} nox (10 jobs)\n",
         "  cache A        ~/.cache/uv, actions/cache, key `uv-${{ hashFiles('pyproject.toml') }}` (8 jobs)\n",
         "  needs          coverage needs lint, typecheck, security, quality\n",
-        "  sequential     lint: lint, format (could run in parallel)\n",
-        "  critical path  lint → coverage → status-check (by number of jobs",
+        "  sequential     lint: lint, format (one after another)\n",
+        "  critical path  unknown: not all jobs have recorded durations\n",
+        "  unknown        unit_tests: python scripts/fetch_tool.py helm 3.16.4 :153\n",
         "  security_scan        73  .[security]      ci.yml:security, nightly-quality.yml:nightly\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -202,7 +273,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
     let long = |line: &&str| line.chars().count() > 80 && line.split(' ').all(|word| word.chars().count() < 40);
     assert_eq!(narrow.lines().find(long), None, "{narrow}");
     let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
-    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(2), Some(3)));
+    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(3), Some(3)));
     let unused = directory(&[
         (
             ".forgejo/workflows/a.yml",
@@ -293,30 +364,34 @@ fn audit_settings_come_from_flags_variables_and_files() {
 #[test]
 fn the_inventory_states_only_measured_durations() {
     use noxide::audit::inventory::build_inventory;
-    let root = parcelbook();
+    let job = |name: &str, needs: &str| {
+        format!(
+            "  {name}:\n    needs: [{needs}]\n    runs-on: x\n    steps:\n      - run: pip install nox\n      - run: nox -s {name}\n"
+        )
+    };
+    let workflow =
+        format!("on: push\njobs:\n{}{}{}{}", job("a", ""), job("b", "a"), job("long", ""), job("end", "b, long"));
+    let root = directory(&[(".forgejo/workflows/ci.yml", &workflow)]);
     let project = super::audit_project::read(root.path(), noxide::audit::options::AuditOptions::default());
-    let all = build_inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
+    let all = build_inventory(&project, &|name| Some(if name == "long" { 34_000 } else { 1_000 }));
     let ci = &all.workflows[0];
-    assert_eq!(
-        (ci.critical_path.join(" "), ci.critical_path_ms),
-        ("integration_tests status-check".to_owned(), Some(34_000))
-    );
+    assert_eq!((ci.critical_path.join(" "), ci.critical_path_ms), ("long end".to_owned(), Some(35_000)));
+    let text = all.render_text(None);
+    assert!(text.contains("long → end: 35.0 s of sessions in earlier runs"), "{text}");
+    let some = build_inventory(&project, &|name| (name != "long").then_some(1_000));
     assert!(
-        all.render_text(None).contains("integration_tests → status-check: 34.0 s of sessions in earlier runs"),
-        "{}",
-        all.render_text(None)
+        some.render_text(None)
+            .contains("unknown: not all jobs have recorded durations; longest chain of needs: a → b → end")
     );
-    let some = build_inventory(&project, &|name| (name != "docs").then_some(1_000));
-    assert!(some.render_text(None).contains("lint → coverage → status-check"), "{}", some.render_text(None));
     let page = all.render_markdown();
     for part in [
         "| job | installs | cache | sessions | needs |",
-        "lint (35, 1.0 s)<br>format (36, 1.0 s)<br>**sequential; could run in parallel**",
-        "| docs (254) | `pip install -q uv==${{ env.UV_VERSION }} nox` (264) | **none** |",
-        "Critical path: integration_tests → status-check",
+        "| long (15) | `pip install nox` (19) | **none** | long (20, 34.0 s) |",
+        "Critical path: long → end: 35.0 s",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
+    let root = parcelbook();
     assert!(out(&noxide(root.path(), "audit --inventory --format markdown")).contains("| lint (13) |"));
     let circle = "on: push\njobs:\n  a:\n    needs: b\n    steps: []\n  b:\n    needs: a\n    steps: []\n";
     let circle = directory(&[(".github/workflows/x.yml", circle)]);

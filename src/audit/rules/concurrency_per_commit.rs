@@ -1,0 +1,79 @@
+//! NX309: The concurrency group contains the commit, so that no newer run cancels an older one.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    ident: RuleIdent {
+        id: "NX309",
+        name: "concurrency-per-commit",
+        summary: "The concurrency group contains the commit, so that no newer run cancels an older one.",
+    },
+    rationale: "`cancel-in-progress` cancels the older runs of the same group. With `github.sha` or `github.run_id` in the group, each push has a group of its own, and nothing is ever cancelled.",
+    evidence: "None of 597 sampled workflows has it; ten have the form below. Not reported where the commit is only the fallback for events other than pull requests, as in `github.event.pull_request.number || github.sha`: that keeps every run of the default branch on purpose.",
+    advice: "Use `${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}` as the group: pull requests cancel their older runs, pushes do not.",
+    severity: Severity::Medium,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
+        ".github/workflows/ci.yml",
+        r#"on: [push, pull_request]
+concurrency:
+  group: ${{ github.workflow }}-${{ github.sha }}
+  cancel-in-progress: true
+jobs:
+  lint:
+    runs-on: ubuntu-latest
+    steps:
+      - run: nox -s lint
+"#,
+    )],
+    good_example: &[(
+        ".github/workflows/ci.yml",
+        r#"on: [push, pull_request]
+concurrency:
+  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}
+  cancel-in-progress: true
+jobs:
+  lint:
+    runs-on: ubuntu-latest
+    steps:
+      - run: nox -s lint
+"#,
+    )],
+    check_project,
+};
+
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    for workflow in project.workflows.iter().filter(|workflow| workflow.is_directly_triggered()) {
+        let on = &workflow.triggers;
+        // Of other events, such as `merge_group` or a release, runs of one commit are expected to be equal.
+        if !on.runs_on_pull_request() && !on.runs_on_branch_push() {
+            continue;
+        }
+        let jobs = workflow.jobs.iter().map(|job| &job.node);
+        for node in std::iter::once(&workflow.root).chain(jobs) {
+            let Some(concurrency) = node.get("concurrency") else { continue };
+            let cancels = concurrency.get("cancel-in-progress").and_then(|node| node.as_str()) == Some("true");
+            let Some(group) = concurrency.get("group").filter(|_| cancels) else { continue };
+            if let Some(context) = group.as_str().and_then(commit_context) {
+                let message = format!("every push has a group of its own (`{context}`): nothing is ever cancelled");
+                findings.report(&workflow.source, group.span, message);
+            }
+        }
+    }
+}
+
+/// Returns the context that makes a group unique to a commit or run: an expression of a group that is nothing else.
+fn commit_context(group: &str) -> Option<&str> {
+    let mut rest = group;
+    while let Some((_, after)) = rest.split_once("${{") {
+        let (inside, after) = after.split_once("}}")?;
+        let name = inside.trim();
+        if matches!(name, "github.sha" | "github.run_id" | "github.run_number") {
+            return Some(name);
+        }
+        rest = after;
+    }
+    None
+}

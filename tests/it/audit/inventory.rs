@@ -1,0 +1,180 @@
+//! The inventory: what it lists, and that it calls unknown what the files do not show.
+
+use serde_json::Value;
+
+use super::audit_project::{directory, parcelbook, read};
+use noxide::audit::inventory::{Inventory, build_inventory};
+use noxide::audit::options::AuditOptions;
+
+const FILE: &str = ".github/workflows/ci.yml";
+const NOXFILE: &str = "import nox\n@nox.session\ndef lint(session):\n    session.run('ruff')\n@nox.session(tags=['t'], requires=['lint'])\ndef tests(session):\n    session.notify('docs')\n@nox.session(default=False)\ndef docs(session):\n    pass\n@nox.session(default=False)\ndef extra(session):\n    pass\n";
+
+fn inventory(files: &[(&str, &str)]) -> Inventory {
+    build_inventory(&read(directory(files).path(), AuditOptions::default()), &|_| None)
+}
+
+fn job(steps: &str) -> String {
+    format!("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
+}
+
+/// The row of job `a` in the table of a workflow with these steps.
+fn row(steps: &str) -> String {
+    let text = inventory(&[(FILE, &job(steps)), ("noxfile.py", NOXFILE)]).render_text(None);
+    let line = text.lines().find(|line| line.starts_with("  a ")).unwrap();
+    line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn sessions_that_the_files_do_not_select_are_unknown() {
+    for (steps, expected) in [
+        ("      - run: nox -s lint\n", "– none lint :6"),
+        ("      - run: nox -s $NOX_SESSION\n", "– unknown unknown"),
+        ("      - run: nox -s $S\n        env: {S: lint}\n", "– none lint :6"),
+        ("      - run: nox -s lint ${{ inputs.more }}\n", "– unknown unknown"),
+        ("      - run: nox -k 'lint and not docs'\n", "– unknown unknown"),
+        ("      - run: nox -t t\n", "– none tests :6"),
+        ("      - run: nox\n", "– none lint, tests :6"),
+        ("      - run: nox -f other.py\n", "– unknown unknown"),
+        ("      - run: make test\n", "unknown unknown unknown"),
+        ("      - run: ./ci.sh\n", "unknown unknown unknown"),
+        ("      - run: python noxfile.py -s lint\n", "unknown unknown unknown"),
+        ("      - uses: owner/run-nox@v1\n        with: {sessions: lint}\n", "unknown unknown unknown"),
+        ("      - uses: owner/retry@v1\n        with: {command: nox -s lint}\n", "unknown unknown unknown"),
+        ("      - if: github.ref == 'x'\n        run: nox -s lint\n", "– none lint :7 if"),
+        ("      - run: if x; then nox -s lint; fi\n", "– none lint :6 if"),
+        ("      - run: ruff check\n", "– – –"),
+    ] {
+        assert_eq!(row(steps), expected, "{steps}");
+    }
+    let matrix = "on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {matrix: {s: [lint, docs], py: VERSIONS}}\n    steps:\n      - run: nox -s ${{ matrix.s }}-${{ matrix.py }}\n";
+    let cell = |versions: &str| {
+        let all = inventory(&[(FILE, &matrix.replace("VERSIONS", versions)), ("noxfile.py", NOXFILE)]);
+        serde_json::to_value(&all).unwrap()["workflows"][0]["jobs"][0]["sessions"].clone()
+    };
+    let names = |value: Value| {
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["session"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(names(cell("['3.12', '3.13']")), "lint-3.12 lint-3.13 docs-3.12 docs-3.13");
+    assert_eq!(names(cell("\"${{ fromJson(needs.x.outputs.y) }}\"")), "");
+}
+
+#[test]
+fn installs_in_every_form_are_listed() {
+    for (steps, expected) in [
+        ("      - run: python3.9 -m pip install x\n", "pip :6 none –"),
+        ("      - run: python -m pip -q install x\n", "pip :6 none –"),
+        ("      - run: sudo pip install x\n", "pip :6 none –"),
+        ("      - run: conda install x\n", "conda :6 none –"),
+        ("      - run: pdm install\n", "pdm :6 none –"),
+        ("      - uses: wntrblm/nox@2026.04.10\n", "action :6 none –"),
+        ("      - run: |\n          bash <<'E'\n          pip install x\n          E\n", "unknown unknown unknown"),
+        ("      - run: |\n          cat <<'E' > x\n          pip install x\n          E\n", "– – –"),
+        ("      - uses: ./.github/actions/none\n", "unknown unknown unknown"),
+        ("      - if: x\n        run: pip install x\n", "pip :7 if none –"),
+    ] {
+        assert_eq!(row(steps), expected, "{steps}");
+    }
+}
+
+#[test]
+fn caches_are_on_off_or_unknown() {
+    let pip = "      - run: pip install x\n";
+    for (steps, expected) in [
+        (
+            "      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: \"${{ x }}\"}\n",
+            "pip :8 A :6?, not pip –",
+        ),
+        ("      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: false}\n", "pip :8 none –"),
+        ("      - uses: actions/setup-python@v6\n        with: {cache: pip}\n", "pip :8 A :6 –"),
+        ("      - uses: actions/setup-python@v6\n        with: {cache: ''}\n", "pip :8 none –"),
+        ("      - uses: owner/setup-things@v1\n        with: {x: y}\n", "pip :8 unknown –"),
+        ("      - uses: actions/cache@v5\n        with: {path: ~/.cache/pip, key: x}\n", "pip :8 A :6 –"),
+    ] {
+        let expected = if expected.contains("?, not pip") { "pip :8 A :6? –" } else { expected };
+        assert_eq!(row(&format!("{steps}{pip}")), expected, "{steps}");
+    }
+    let setup = "      - uses: actions/setup-python@v6\n        with: {cache: pip}\n";
+    assert_eq!(row(&format!("{setup}      - run: pdm install\n")), "pdm :8 A :6, not pdm –");
+    assert_eq!(
+        row("      - uses: astral-sh/setup-uv@57f9e10c4eef84277dcd692d0056420c947674f9\n      - run: uv sync\n"),
+        "uv :7 A :6? –"
+    );
+    let conditional = "      - uses: actions/setup-python@v6\n        if: x\n        with: {cache: pip}\n";
+    assert_eq!(row(&format!("{conditional}{pip}")), "pip :9 A :6 if –");
+}
+
+#[test]
+fn sessions_are_called_unused_only_if_every_job_is_known() {
+    let unused = |workflow: &str| inventory(&[(FILE, workflow), ("noxfile.py", NOXFILE)]).unused_sessions;
+    // `tests` requires `lint` and notifies `docs`.
+    assert_eq!(unused(&job("      - run: nox -s tests\n")), Some(vec!["extra".to_owned()]));
+    for steps in ["      - run: nox -s $X\n", "      - run: make\n", "      - uses: owner/nox-runner@v1\n"] {
+        let workflow = job(&format!("      - run: nox -s tests\n{steps}"));
+        assert_eq!(unused(&workflow), None, "{steps}");
+        let text = inventory(&[(FILE, &workflow), ("noxfile.py", NOXFILE)]).render_text(None);
+        assert!(
+            !text.contains("sessions that no workflow runs")
+                && text.contains("runs nowhere") | text.contains("run nowhere"),
+            "{text}"
+        );
+        let extra = text.lines().find(|line| line.starts_with("  extra")).unwrap();
+        assert!(extra.ends_with("unknown"), "{text}");
+        let docs = text.lines().find(|line| line.starts_with("  docs")).unwrap();
+        assert!(docs.ends_with("require or notify it"), "{text}");
+    }
+    let remote = "on: push\njobs:\n  a:\n    uses: owner/x/.github/workflows/y.yml@v1\n";
+    assert_eq!(unused(remote), None);
+    let text = inventory(&[(FILE, remote), ("noxfile.py", NOXFILE)]).render_text(None);
+    assert!(text.contains("calls          a: owner/x/.github/workflows/y.yml@v1"), "{text}");
+}
+
+#[test]
+fn local_actions_are_followed_and_workflows_named_action_are_read() {
+    let action = "runs:\n  using: composite\n  steps:\n    - run: pip install nox\n      shell: bash\n    - run: nox -s lint ${{ inputs.more }}\n      shell: bash\n    - run: nox -s docs\n      shell: bash\n";
+    let workflow = job("      - uses: ./.github/actions/x\n");
+    let files = [(FILE, workflow.as_str()), (".github/actions/x/action.yml", action), ("noxfile.py", NOXFILE)];
+    let text = inventory(&files).render_text(None);
+    let line = text.lines().find(|line| line.starts_with("  a ")).unwrap();
+    assert_eq!(line.split_whitespace().skip(2).collect::<Vec<_>>().join(" "), "action :6 none docs :6, unknown");
+    let named = inventory(&[(".github/workflows/action.yml", &job("      - run: nox -s lint\n"))]);
+    assert_eq!(named.workflows[0].jobs.len(), 1);
+}
+
+#[test]
+fn an_unmeasured_path_is_not_called_critical() {
+    let text = |jobs: &str| inventory(&[(FILE, &format!("on: push\njobs:\n{jobs}"))]).render_text(None);
+    let job = |name: &str, needs: &str| {
+        format!("  {name}: {{needs: [{needs}], runs-on: x, steps: [{{run: nox -s {name}}}]}}\n")
+    };
+    let one = text(&job("a", ""));
+    assert!(one.contains("critical path  a (no durations recorded)"), "{one}");
+    let chain = text(&(job("a", "") + &job("b", "a") + &job("c", "")));
+    assert!(
+        chain.contains("critical path  unknown: not all jobs have recorded durations; longest chain of needs: a → b"),
+        "{chain}"
+    );
+    for jobs in [job("a", "") + &job("b", ""), job("a", "") + &job("b", "") + &job("c", "a, b")] {
+        let text = text(&jobs);
+        assert!(text.contains("critical path  unknown: not all jobs have recorded durations\n"), "{text}");
+    }
+}
+
+#[test]
+fn the_example_is_listed() {
+    let root = parcelbook();
+    let project = read(root.path(), AuditOptions::default());
+    let all = build_inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
+    let text = all.render_text(None);
+    for part in [
+        "installs       pip install -q uv==${{ env.UV_VERSION }} nox (10 jobs)\n",
+        "needs          coverage needs lint, typecheck, security, quality\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
