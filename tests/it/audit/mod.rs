@@ -12,6 +12,7 @@ mod harmless_fixes;
 mod inventory;
 mod malformed_files;
 mod matrix_fixes;
+mod missed_findings;
 mod real_workflows;
 mod rule_boundaries;
 mod rule_cases;
