@@ -11,10 +11,12 @@ use super::shared_args::OutputFormat;
 use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, replay, report, run, trace};
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::{GraphFormat, OutputContext};
+use crate::project::hide_credentials;
 use crate::report::bench::BenchFormat;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
+    hide_credentials();
     // Turns a write beyond the file size limit into an error; child processes keep the default handling.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let variable = |name: &str| std::env::var(name).ok();
@@ -59,7 +61,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::Gate(args) => gate::run(args, output),
         CliCommand::Cache(args) => cache::run(args, output),
         CliCommand::Schema => {
-            output.print(&crate::config::schema_json());
+            output.print_document(&crate::config::schema_json());
             Ok(ExitCode::SUCCESS)
         }
     }

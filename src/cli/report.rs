@@ -15,6 +15,7 @@ use crate::report::{
     FailedLogTail, LogTailBudget, RunReport, build_perfetto_trace, compare_runs, render_markdown, render_page,
     render_text, resolve_comparison_target,
 };
+use crate::text::to_safe_lines;
 
 /// Lines of a failed session's log.
 const MAX_LOG_LINES: usize = 200;
@@ -79,7 +80,7 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
             render_page(&report, &log_tails()).map_err(std::io::Error::other).context("cannot render the page")?
         }
         ReportFormat::Markdown => render_markdown(&report, &log_tails()),
-        ReportFormat::Text => render_text(&report),
+        ReportFormat::Text => to_safe_lines(&render_text(&report)),
         ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
         ReportFormat::Perfetto => format!("{}\n", build_perfetto_trace(&report)),
     };
@@ -105,7 +106,7 @@ fn write_comparison(
     let text = match args.format {
         ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&comparison).unwrap_or_default()),
         ReportFormat::Markdown => comparison.to_markdown(),
-        ReportFormat::Html | ReportFormat::Text => comparison.to_text(),
+        ReportFormat::Html | ReportFormat::Text => to_safe_lines(&comparison.to_text()),
         ReportFormat::Perfetto => {
             let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
             return Err(CliError::Usage(message.to_owned()));
@@ -118,7 +119,7 @@ fn write_comparison(
 /// Writes a report to a file and prints its path, or to standard output.
 fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Result<(), CliError> {
     let Some(path) = target.filter(|path| *path != Path::new("-")) else {
-        output.print(text);
+        output.print_document(text);
         return Ok(());
     };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -15,6 +15,8 @@ const TRANSFER_DELAY: Duration = Duration::from_secs(4);
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
 /// Timeout for the response headers.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Time until a response that does not count as waiting for the service.
+const USUAL_DELAY: Duration = Duration::from_secs(1);
 /// Maximum number of attempts for one request.
 const MAX_ATTEMPTS: u32 = 3;
 /// First pause between attempts; it doubles each time.
@@ -152,7 +154,10 @@ impl HttpClient {
                     (response.header_value("retry-after").and_then(parse_retry_after).unwrap_or(backoff), reason)
                 }
                 Ok(response) => {
-                    self.retry_budget.record_success();
+                    let transferred = request.body.len().saturating_add(response.body.len() as u64);
+                    let usual = USUAL_DELAY + Duration::from_secs(transferred / MIN_BYTES_PER_SECOND);
+                    self.retry_budget
+                        .record_success(started.elapsed().saturating_sub(usual), &format!("{host} is slow"));
                     return Ok(response);
                 }
                 Err(AttemptError::ReadBody(error)) => return Err(HttpError::ReadBody(error)),

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::cache::package_selection::{PackageSelection, SelectedPackage};
 use crate::cache::progress::WorkAmount;
 use crate::cache::uv::{UvCache, UvCachedWheel};
-use crate::fs::{FileStat, Sha256Digest, blake3_hex, parallel_map};
+use crate::fs::{FileStat, MAX_DOCUMENT_BYTES, Sha256Digest, blake3_hex, parallel_map, read_regular_file};
 
 use super::damage::{Damage, EntryDamage};
 use super::entry::StoreEntry;
@@ -193,7 +193,7 @@ impl RestorePlanner<'_> {
     fn has_other_build(&self, placement: &UvPlacement) -> bool {
         let revision = placement.files().last();
         revision.is_some_and(|revision| {
-            let current = std::fs::read(self.cache.dir().join(&revision.path));
+            let current = read_regular_file(&self.cache.dir().join(&revision.path), MAX_DOCUMENT_BYTES);
             current.is_ok_and(|bytes| blake3_hex(&bytes) != revision.digest)
         })
     }

@@ -2,6 +2,8 @@
 
 use super::counts::FindingCounts;
 use crate::audit::finding::Finding;
+use crate::output::workflow_command::group_command;
+use crate::text::to_single_line;
 
 /// Renders `file:line:column: severity[id]: message` lines in a log group per file, then the summary.
 pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> String {
@@ -13,7 +15,7 @@ pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> Str
             if !file.is_empty() {
                 text.push_str("::endgroup::\n");
             }
-            text.push_str(&format!("::group::{path}\n"));
+            text.push_str(&format!("{}\n", group_command(path)));
             file = path;
         }
         text.push_str(&finding_line(finding));
@@ -29,8 +31,9 @@ pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> Str
 /// Renders a finding as one line.
 pub(super) fn finding_line(finding: &Finding) -> String {
     let start = finding.location.start_position();
-    format!(
-        "{}:{}:{}: {}[{}]: {}\n",
+    let line = format!(
+        "{}:{}:{}: {}[{}]: {}",
         finding.location.source.path, start.line, start.column, finding.severity, finding.rule.id, finding.message
-    )
+    );
+    to_single_line(&line) + "\n"
 }

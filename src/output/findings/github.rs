@@ -2,6 +2,7 @@
 
 use super::counts::FindingCounts;
 use crate::audit::finding::{Finding, Severity};
+use crate::output::workflow_command::{escape_data, escape_property};
 
 /// Number of annotations that GitHub shows per step.
 const MAX_ANNOTATIONS: usize = 10;
@@ -32,12 +33,4 @@ pub(crate) fn render_github(findings: &[Finding], counts: FindingCounts) -> Stri
     text.push_str(&counts.summary_line(findings));
     text.push('\n');
     text
-}
-
-fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn escape_property(text: &str) -> String {
-    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -21,18 +21,7 @@ use super::error::{HostError, TracebackFrame, parse_faulthandler_frames};
 use super::message::{HostCommand, HostMessage, HostRunRequest, LoadMessage};
 use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
-use crate::project::{NoxPython, NoxfileManifest, SessionId};
-
-/// Credentials of noxide itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote
-/// cache of other branches.
-const NOXIDE_CREDENTIALS: [&str; 6] = [
-    "NOXIDE_CACHE_SIGNING_KEY",
-    "NOXIDE_FORGE_TOKEN",
-    "NOXIDE_S3_ACCESS_KEY_ID",
-    "NOXIDE_S3_SECRET_ACCESS_KEY",
-    "NOXIDE_S3_SESSION_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-];
+use crate::project::{CREDENTIAL_VARIABLES, NoxPython, NoxfileManifest, SessionId};
 
 /// Maximum time to create a noxfile's own environment (PEP 723), which may download an interpreter.
 const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
@@ -105,7 +94,8 @@ impl Host {
                 process.env_remove(name);
             }
         }
-        for name in NOXIDE_CREDENTIALS {
+        // Neither the noxfile nor a session gets the credentials of noxide itself.
+        for name in CREDENTIAL_VARIABLES {
             process.env_remove(name);
         }
         if let Some(path) = options.python.extended_path(&path) {
