@@ -182,7 +182,7 @@ fn print_inventory(project: &AuditProject, format: FindingFormat, output: &Outpu
     let inventory = build_inventory(project, &usual_ms);
     output.print_document(&match format {
         FindingFormat::Json => serde_json::to_string_pretty(&inventory).map(|text| text + "\n").unwrap_or_default(),
-        FindingFormat::Markdown => inventory.render_markdown(),
+        FindingFormat::Markdown => to_safe_lines(&inventory.render_markdown()),
         _ => to_safe_lines(&inventory.render_text(output.stdout_width())),
     });
 }
@@ -238,7 +238,7 @@ fn apply_fixes(
 ) -> Result<Vec<Finding>, CliError> {
     let plan = plan_fixes(project, level, known);
     if is_dry_run {
-        output.print_document(&plan.unified_diff());
+        output.print_diff(&plan.unified_diff());
     } else {
         plan.write(root).context("cannot write the fixes")?;
     }

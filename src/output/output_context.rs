@@ -16,7 +16,7 @@ use super::theme::OutputTheme;
 use super::workflow_command::{AllowedCommands, CommandGuard};
 use crate::cache::{NoProgress, ProgressReporter};
 use crate::record::random_u64;
-use crate::text::{escape_markdown_cell, sanitize_line, to_safe_lines, to_single_line};
+use crate::text::{break_json_commands, escape_markdown_cell, sanitize_line, to_safe_lines, to_single_line};
 
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
@@ -78,14 +78,24 @@ impl OutputContext {
         print_stdout(&to_safe_lines(text));
     }
 
-    /// Prints a document for programs to standard output, unchanged: whoever renders it escapes what it contains.
+    /// Prints a diff to standard output: unchanged, so that it can be applied, or safe to read by a runner.
+    pub(crate) fn print_diff(&self, text: &str) {
+        let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
+        print_stdout(&if forge.is_some() { to_safe_lines(text) } else { text.to_owned() });
+    }
+
+    /// Prints a document for programs to standard output, JSON with an escape for what a runner would read as a command,
+    /// others unchanged: whoever renders one escapes what it contains.
     pub(crate) fn print_document(&self, text: &str) {
+        if text.starts_with(['{', '[']) {
+            return print_stdout(&break_json_commands(text));
+        }
         print_stdout(text);
     }
 
     /// Prints a document to standard output.
     pub(crate) fn print_json(&self, document: &Value) {
-        print_stdout(&format!("{document:#}\n"));
+        print_stdout(&break_json_commands(&format!("{document:#}\n")));
     }
 
     /// Prints lines to standard error.

@@ -25,6 +25,12 @@ pub(crate) fn break_commands(line: &str) -> String {
     format!("{indent}{}", rest.replace("##[", "## ["))
 }
 
+/// Makes a JSON document safe to print where a runner reads: `##[` can only be in a string, where an escape has the same
+/// meaning.
+pub(crate) fn break_json_commands(document: &str) -> String {
+    document.replace("##[", "#\\u0023[")
+}
+
 /// Makes lines of unknown origin safe to print, each on its own: without control sequences except colors, and never a
 /// workflow command.
 pub(crate) fn to_safe_lines(text: &str) -> String {
@@ -152,6 +158,8 @@ mod tests {
         assert_eq!(to_single_line("\n  \x1b[31mred\x1b[0m\tb\nc\n"), "red b c");
         assert_eq!(to_single_line("\n ::add-path::/x\n::b ##[add-path]/y"), ": :add-path::/x ::b ## [add-path]/y");
         assert_eq!(break_commands("  ::x::"), "  : :x::");
+        assert_eq!(break_json_commands(r###"{"a": "##[x]"}"###), r###"{"a": "#\u0023[x]"}"###);
+        assert_eq!(to_safe_lines("\x1b[31mred\x1b[0m\x1b[2J\r\n::x\n\n"), "\x1b[31mred\x1b[0m\n: :x\n\n");
         assert!(!to_single_line("a\x07\u{85}\u{9b}2Jb\r\n").chars().any(char::is_control));
     }
 

@@ -115,7 +115,6 @@ impl HttpClient {
             .tls_config(tls)
             .user_agent(concat!("noxide/", env!("CARGO_PKG_VERSION")))
             .http_status_as_error(false)
-            .max_redirects(4)
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(RESPONSE_TIMEOUT))
@@ -217,9 +216,14 @@ impl HttpClient {
         timeouts: AttemptTimeouts,
     ) -> Result<http::Response<ureq::Body>, AttemptError> {
         let sent = builder.body(body).map_err(|error| AttemptError::Connection(error.to_string()))?;
+        // Credentials go to no other host than the configured one.
+        let has_credentials = |name: &str| sent.headers().contains_key(name);
+        let max_redirects =
+            if ["authorization", "x-amz-security-token"].into_iter().any(has_credentials) { 0 } else { 4 };
         let configured = self
             .agent
             .configure_request(sent)
+            .max_redirects(max_redirects)
             .timeout_send_body(Some(timeouts.send_body))
             .timeout_recv_response(Some(timeouts.response))
             .timeout_recv_body(Some(timeouts.receive_body))

@@ -76,6 +76,11 @@ impl WheelChecksums {
         lines.into_iter().fold(header.to_owned(), |text, line| text + &line)
     }
 
+    /// Returns the tree digest of each wheel, by its SHA-256.
+    pub fn tree_digests(&self) -> BTreeMap<String, String> {
+        self.trees.iter().map(|(wheel, (tree, _))| (wheel.clone(), tree.clone())).collect()
+    }
+
     /// Returns the tree digest that an entry must have.
     pub fn expected_tree(&self, id: &EntryId) -> Option<&str> {
         self.trees.get(id.id()).map(|(tree, _)| tree.as_str())

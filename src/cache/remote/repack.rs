@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::manifest::{PackFrame, RemoteManifest};
+use crate::cache::store::plausible_version;
 
 /// Maximum number of packs before they are merged.
 const MAX_PACKS: usize = 8;
@@ -70,10 +71,11 @@ pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
 
 /// Marks all versions but the newest of each key as unused.
 pub(super) fn mark_superseded_versions(frames: &mut [PackFrame]) {
+    let now = jiff::Timestamp::now().as_nanosecond();
     let split_version = |frame: &PackFrame| {
         let id = frame.entry_id()?;
         let (key, time) = id.split_version()?;
-        Some((format!("{}/{key}", id.kind.as_str()), time))
+        Some((format!("{}/{key}", id.kind.as_str()), plausible_version(time, now)))
     };
     let mut newest: BTreeMap<String, i128> = BTreeMap::new();
     for (key, time) in frames.iter().filter_map(split_version) {

@@ -42,8 +42,10 @@ impl CacheScopes {
         let pull_request = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next());
         let base = variable("GITHUB_BASE_REF").map(|name| branch(&name));
         let head = variable("GITHUB_HEAD_REF");
-        // Such a run has the rights of the base branch, but may execute code of the pull request.
-        let is_privileged = variable("GITHUB_EVENT_NAME").is_some_and(|event| event == "pull_request_target");
+        // Such a run has the rights of a branch, but may execute code of a pull request: `pull_request_target`, a comment,
+        // the end of another workflow, and whatever else is not known to run the code of the branch itself.
+        let is_trusted = |event: &str| TRUSTED_EVENTS.contains(&event);
+        let is_privileged = variable("GITHUB_EVENT_NAME").is_some_and(|event| !is_trusted(&event));
         let write_scope = match (pull_request, head) {
             (_, head) if is_privileged => scope_name("t", head.as_deref().unwrap_or(&reference)),
             (Some(number), _) => scope_name("pr", number),
@@ -58,7 +60,8 @@ impl CacheScopes {
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
         let ci_run_id = variable("GITHUB_RUN_ID").map(|ci_run_id| format!("{ci_run_id}.{attempt}")).unwrap_or_default();
         let mut read_scopes = if is_privileged { Vec::new() } else { vec![write_scope.clone()] };
-        for scope in [base, default_branch].into_iter().flatten() {
+        let own_branch = reference.strip_prefix("refs/heads/").filter(|_| is_privileged).map(branch);
+        for scope in [base, own_branch, default_branch].into_iter().flatten() {
             if !read_scopes.contains(&scope) {
                 read_scopes.push(scope);
             }
@@ -116,6 +119,10 @@ impl CacheScopes {
         format!("{}/{}/p-{}", self.key_prefix, self.write_scope, digest.get(..32).unwrap_or(digest))
     }
 }
+
+/// Events whose runs execute the code of their own branch, pull request or tag.
+const TRUSTED_EVENTS: [&str; 7] =
+    ["push", "pull_request", "schedule", "workflow_dispatch", "merge_group", "release", "create"];
 
 /// Returns the mark of the key of a manifest.
 fn name_mark(key: &str, signing_key: &str) -> String {
@@ -203,6 +210,13 @@ mod tests {
             ("GITHUB_HEAD_REF", "7"),
         ]);
         assert_eq!(privileged.read_scopes, [scope_name("b", "main")]);
+        for event in ["issue_comment", "workflow_run", "repository_dispatch", "something_new"] {
+            let run = scope(&[("GITHUB_EVENT_NAME", event), ("GITHUB_REF", "refs/heads/main")]);
+            assert_eq!(run.read_scopes, [scope_name("b", "main")], "{event}");
+            assert_eq!(run.write_scope, scope_name("t", "refs/heads/main"), "{event}");
+        }
+        let pushed = scope(&[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]);
+        assert_eq!((pushed.write_scope, pushed.read_scopes.len()), (scope_name("b", "main"), 1));
         // What it writes may come from the code of the pull request, so that no other run reads it.
         assert!(!privileged.read_scopes.contains(&privileged.write_scope));
     }

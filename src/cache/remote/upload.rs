@@ -162,8 +162,14 @@ impl Uploader<'_> {
     /// Returns the entries that are neither in the remote cache nor uploaded by this run.
     fn new_entries(&mut self, snapshot: &RemoteSnapshot, ids: &[EntryId]) -> Vec<StoreEntry> {
         let mut entries: Vec<StoreEntry> = Vec::new();
+        let checksums = self.remote.checksums.as_ref();
+        let is_unexpected = |entry: &StoreEntry| {
+            let expected = checksums.and_then(|checksums| checksums.expected_tree(&entry.id));
+            expected.is_some_and(|expected| expected != entry.meta.tree_digest)
+        };
         for id in ids.iter().filter(|id| id.kind != EntryKind::UvCache) {
             match self.store.open_entry(id) {
+                Ok(Some(entry)) if is_unexpected(&entry) => {}
                 Ok(Some(entry))
                     if is_new_entry(snapshot, &entry) && !is_entry_covered(self.upload.frames.iter(), &entry) =>
                 {

@@ -39,6 +39,8 @@ enum UnusableEntry {
     NoPlacement,
     #[error("stored for {stored_for}, but this uv uses {current}")]
     OtherBucket { stored_for: String, current: String },
+    #[error("its tree digest differs from noxide.sums")]
+    UnexpectedTree,
     #[error("the uv cache contains another build of it")]
     OtherBuild,
 }
@@ -129,6 +131,9 @@ impl RestorePlanner<'_> {
             for id in [EntryId::for_wheel(*digest)].into_iter().chain(built) {
                 match self.store.open_entry(&id) {
                     Ok(None) => {}
+                    Ok(Some(entry)) if self.store.is_unexpected_tree(&id, &entry.meta.tree_digest) => {
+                        reason = UnusableEntry::UnexpectedTree.to_string();
+                    }
                     Ok(Some(entry)) => match self.plan_entry(entry) {
                         Ok(()) => found = true,
                         Err(error) => reason = error.to_string(),

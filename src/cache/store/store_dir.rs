@@ -1,7 +1,9 @@
 //! The directory of the store: opening it, and finding its entries.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -59,6 +61,8 @@ pub struct Store {
     root: PathBuf,
     pub(super) options: StoreOptions,
     writable: bool,
+    /// Tree digests that wheels must have, by the SHA-256 of the wheel; others are not restored.
+    expected_trees: Arc<BTreeMap<String, String>>,
 }
 
 impl Store {
@@ -86,11 +90,25 @@ impl Store {
             }
             Err(error) => return Err(unusable(error)),
         };
-        let store = Self { root, options: options.clone(), writable };
+        let store = Self { root, options: options.clone(), writable, expected_trees: Arc::default() };
         if writable {
             LockedTempDir::remove_stale(&store.work_dir());
         }
         Ok(store)
+    }
+
+    /// Returns the store with the tree digests that wheels must have, by the SHA-256 of the wheel: an entry may come from a
+    /// remote cache that a project with other rules trusted.
+    #[must_use]
+    pub fn with_expected_trees(mut self, trees: BTreeMap<String, String>) -> Self {
+        self.expected_trees = Arc::new(trees);
+        self
+    }
+
+    /// Returns whether an entry has another tree than its wheel must have.
+    pub(super) fn is_unexpected_tree(&self, id: &EntryId, tree_digest: &str) -> bool {
+        let expected = self.expected_trees.get(id.id()).filter(|_| id.kind == EntryKind::Wheel);
+        expected.is_some_and(|expected| expected != tree_digest)
     }
 
     /// Returns the directory of the store.

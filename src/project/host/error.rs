@@ -86,7 +86,10 @@ impl HostError {
     /// Returns the last lines of the output that the message does not contain already.
     pub(crate) fn last_output_lines(&self) -> Vec<&str> {
         // What nox logged is the message already; the noxfile's own output may explain more.
-        let message = self.to_string();
+        let message = match self {
+            Self::Load(failure) => failure.message.clone(),
+            other => other.to_string(),
+        };
         let is_new = |line: &&str| !message.contains(line.trim_start_matches("nox > "));
         let lines: Vec<&str> = self.output().lines().filter(is_new).collect();
         lines[lines.len().saturating_sub(MAX_OUTPUT_LINES)..].to_vec()

@@ -28,6 +28,8 @@ pub(super) struct HostileStore {
     pub(super) manifest: Value,
     manifest_key: String,
     pub(super) frames: Vec<HostileFrame>,
+    /// Position of alpha among the two frames.
+    alpha_index: usize,
     /// Bytes of the manifest to use instead.
     manifest_bytes: Option<Vec<u8>>,
     /// Whether beta must still be restored.
@@ -55,11 +57,13 @@ impl HostileStore {
         let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
         let mut manifest: Value = serde_json::from_slice(&decompress(&bytes[end + 1..])).unwrap();
         let frames = manifest["frames"].as_array_mut().unwrap().drain(..);
-        let frames = frames.map(|meta| HostileFrame::open(meta, objects)).collect();
+        let frames: Vec<_> = frames.map(|meta| HostileFrame::open(meta, objects)).collect();
+        let alpha_index = frames.iter().position(|frame| frame.meta["name"] == "alpha 1.0").unwrap();
         Self {
             manifest,
             manifest_key: manifest_key.clone(),
             frames,
+            alpha_index,
             manifest_bytes: None,
             spares_beta: true,
             harms_alpha: true,
@@ -67,11 +71,11 @@ impl HostileStore {
     }
 
     fn alpha(&mut self) -> &mut HostileFrame {
-        self.frames.iter_mut().find(|frame| frame.meta["name"] == "alpha 1.0").unwrap()
+        &mut self.frames[self.alpha_index]
     }
 
     fn beta(&mut self) -> &mut HostileFrame {
-        self.frames.iter_mut().find(|frame| frame.meta["name"] == "beta 2.0").unwrap()
+        &mut self.frames[1 - self.alpha_index]
     }
 
     /// Puts the store together.

@@ -385,6 +385,30 @@ fn a_signed_manifest_is_of_its_scope_and_time_only() {
     assert!(count == 0 && warnings.contains("not signed"), "{count}: {warnings}");
 }
 
+/// What an earlier run took from a remote store without `noxide.sums` is not used once there is one.
+#[test]
+fn entries_of_the_store_must_be_in_the_sums_too() {
+    let victim = Victim::new();
+    let mut hostile = HostileStore::open(&victim.genuine);
+    let (_, attack) = ATTACKS.iter().find(|(name, _)| *name == "content of the attacker").unwrap();
+    attack(&mut hostile);
+    let dir = victim.work.path().join("sandbox");
+    let options = StoreOptions { dir: Some(dir.join("store")), ..StoreOptions::default() };
+    let store = Store::open(&options).unwrap();
+    let layout = victim.fixture.cache("first").layout().clone();
+    let buckets: Vec<String> = layout.pointer_buckets().iter().map(ToString::to_string).collect();
+    let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
+    let served = serve_directory(&hostile.build());
+    let remote = remote(served.backend, None);
+    let (frames, _) = remote.load_snapshot().select_frames(&victim.fixture.wanted(), &buckets, None, &|_| false);
+    assert_eq!(remote.download(&DownloadPlan::new(frames), &store, &NoProgress).packages.len(), 2);
+    let store = store.with_expected_trees(victim.sums.tree_digests());
+    let cache = noxide::cache::UvCache::new(dir.join("uv"), layout);
+    let restored = store.restore_wheels(&victim.fixture.wanted(), &cache, &NoProgress);
+    assert_eq!(restored.restored.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["beta 2.0"]);
+    assert!(restored.misses[0].reason.contains("noxide.sums"), "{restored:?}");
+}
+
 /// A volume that others write to has links, pipes and sockets in place of objects and of their directories.
 #[test]
 fn special_files_in_a_directory_are_neither_opened_nor_followed() {
