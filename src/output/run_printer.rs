@@ -74,8 +74,8 @@ impl RunPrinter {
             return self.command_guard.write_output_line(&mut self.writer, &text, AllowedCommands::AnnotationsAndMasks);
         }
         // Behind a prefix only the older spelling is a command.
-        let text = if self.options.actions.is_some() { break_commands(&text) } else { text };
-        self.writer.write_line(&format!("{prefix}{text}"))
+        let line = format!("{prefix}{text}");
+        self.writer.write_line(&if self.options.actions.is_some() { break_commands(&line) } else { line })
     }
 
     /// Prints the first line of a run.
