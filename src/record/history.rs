@@ -167,7 +167,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = RunStore::open(root.path().join("data")).unwrap();
         for number in 0..12 {
-            store.add_restored_record(&record(&format!("20260101-000000.000-0000{number:02}"), 1_000 + number)).unwrap();
+            store
+                .add_restored_record(&record(&format!("20260101-000000.000-0000{number:02}"), 1_000 + number))
+                .unwrap();
         }
         let record_count = std::fs::read_dir(store.restored_records_dir()).unwrap().count();
         assert_eq!(record_count, SessionHistory::MAX_RUNS);
