@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use crate::fs::read_project_text;
 
 /// Version of the baseline format.
 const BASELINE_VERSION: u32 = 1;
@@ -56,7 +57,8 @@ impl Baseline {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
-        let text = fs_err::read_to_string(path)?;
+        let text = read_project_text(path)
+            .map_err(|error| std::io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display())))?;
         let baseline: Self =
             serde_json::from_str(&text).map_err(|source| BaselineError::Syntax { path: path.to_owned(), source })?;
         if baseline.version != BASELINE_VERSION {

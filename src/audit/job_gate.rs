@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::dialect::Dialect;
 use super::source::SourceFile;
 use super::workflow::{Workflow, WorkflowFileKind};
+use crate::fs::read_project_text;
 
 /// Why job results cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +96,7 @@ pub(crate) fn judge_jobs(needs: &str, expected: &[String]) -> Result<Vec<JobVerd
 /// When the workflow cannot be read or lacks the gate job.
 pub(crate) fn expected_jobs(path: &Path, gate_job: Option<&str>) -> Result<Vec<String>, GateError> {
     let invalid = |message: String| GateError::Workflow { path: path.to_path_buf(), message };
-    let text = fs_err::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
+    let text = read_project_text(path).map_err(|error| invalid(error.to_string()))?;
     let source = SourceFile::new(path.display().to_string(), text);
     let workflow = Workflow::parse(source, WorkflowFileKind::Workflow, Dialect::Forgejo)
         .map_err(|error| invalid(error.to_string()))?;

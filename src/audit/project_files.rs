@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::source::{SharedSource, SourceFile};
 use super::yaml::MAX_BYTES;
+use crate::fs::{open_project_file, read_project_text};
 
 /// Directories of the forges, in reading order.
 const FORGE_DIRS: [&str; 3] = [".forgejo", ".gitea", ".github"];
@@ -99,7 +100,7 @@ fn collect_yaml_sources(
         let relative: Vec<_> = relative.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
         // One byte more than the YAML parser accepts, so that it reports larger files without reading them whole.
         let mut bytes = Vec::new();
-        fs_err::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        open_project_file(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         sources.push(SourceFile::new(relative.join("/"), String::from_utf8_lossy(&bytes).into_owned()));
     }
     Ok(())
@@ -115,8 +116,8 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     requirements
         .retain(|name| (name.starts_with("requirements") || name.starts_with("constraints")) && name.ends_with(".txt"));
     requirements.sort();
-    let text = lock.and_then(|name| fs_err::read_to_string(root.join(name)).ok()).unwrap_or_default();
-    let build_files = ["pyproject.toml", "setup.cfg", "setup.py"].map(|name| fs_err::read_to_string(root.join(name)));
+    let text = lock.and_then(|name| read_project_text(&root.join(name)).ok()).unwrap_or_default();
+    let build_files = ["pyproject.toml", "setup.cfg", "setup.py"].map(|name| read_project_text(&root.join(name)));
     let build_files: String = build_files.into_iter().flatten().collect();
     let version_plugins =
         ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];

@@ -4,6 +4,7 @@ use super::dialect::Dialect;
 use super::finding::{Confidence, Finding, FindingLocation, Persona, RuleIdent, Severity};
 use super::project::AuditProject;
 use super::source::{SharedSource, Span};
+use crate::text::to_single_line;
 
 /// Every dialect, for rules that apply to all forges.
 pub(crate) const ALL_DIALECTS: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
@@ -59,7 +60,8 @@ impl FindingSink {
             severity: rule.severity,
             confidence: rule.confidence,
             persona: rule.persona,
-            message: message.into(),
+            // It may quote names of the workflow.
+            message: to_single_line(&message.into()),
             advice: rule.advice.to_owned(),
             location: FindingLocation::new(source, span, ""),
             related: Vec::new(),

@@ -25,7 +25,7 @@ use crate::output::OutputContext;
 use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, UnfixedRule, render_fix_summary};
 use crate::project::SessionName;
 use crate::record::{CacheCost, RunStore, SessionHistory};
-use crate::text::pluralize;
+use crate::text::{pluralize, to_safe_lines};
 
 /// Newest records that the costs of caches are read from.
 const MAX_COST_RECORDS: usize = 50;
@@ -118,12 +118,12 @@ pub struct InitArgs {
 pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let root = Path::new(".");
     if args.rules {
-        output.print(&render_rules_document());
+        output.print_document(&render_rules_document());
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = &args.explain {
         let rule = rules::find_rule(name).ok_or_else(|| unknown_rule(name))?;
-        output.print(&render_explanation(rule));
+        output.print_document(&render_explanation(rule));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = args.disable.iter().find(|name| rules::find_rule(name).is_none()) {
@@ -180,10 +180,10 @@ fn print_inventory(project: &AuditProject, format: FindingFormat, output: &Outpu
     let history = SessionHistory::from_records(&records.unwrap_or_default());
     let usual_ms = |name: &str| history.usual_stats(&SessionName::new(name)).map(|usual| usual.wall_ms);
     let inventory = build_inventory(project, &usual_ms);
-    output.print(&match format {
+    output.print_document(&match format {
         FindingFormat::Json => serde_json::to_string_pretty(&inventory).map(|text| text + "\n").unwrap_or_default(),
-        FindingFormat::Markdown => inventory.render_markdown(),
-        _ => inventory.render_text(output.stdout_width()),
+        FindingFormat::Markdown => to_safe_lines(&inventory.render_markdown()),
+        _ => to_safe_lines(&inventory.render_text(output.stdout_width())),
     });
 }
 
@@ -221,7 +221,11 @@ fn print_findings(
         })?;
         output.print(&statistics);
     } else {
-        output.print(&args.format.render(&findings, counts, output.stdout_theme, output.stdout_width()));
+        let text = args.format.render(&findings, counts, output.stdout_theme, output.stdout_width());
+        match args.format {
+            FindingFormat::Text => output.print(&text),
+            _ => output.print_document(&text),
+        }
     }
     Ok(check_findings(args, &findings))
 }
@@ -242,7 +246,7 @@ fn apply_fixes(
     let before = if is_dry_run { known.clone().remove_known(run_audit(&project).findings).0 } else { Vec::new() };
     let plan = plan_fixes(project, level, known);
     if is_dry_run {
-        output.print(&plan.unified_diff());
+        output.print_diff(&plan.unified_diff());
     } else {
         plan.write(root).context("cannot write the fixes")?;
     }
@@ -304,7 +308,7 @@ pub(super) fn run_init(args: &InitArgs, output: &OutputContext) -> Result<ExitCo
     }
     let workflow = StarterWorkflow::generate(root, args.dialect, &args.branch);
     if args.dry_run {
-        output.print(&workflow.text);
+        output.print_document(&workflow.text);
         return Ok(ExitCode::SUCCESS);
     }
     workflow.write(root)?;

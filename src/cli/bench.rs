@@ -93,7 +93,7 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     let samples = run_rounds(&plan, &mut runner).map_err(bench_error)?;
     drop(runner);
     let report = BenchReport::from_samples(plan, bench_environment(versions), samples);
-    output.print(&report.render(args.format));
+    output.print_document(&report.render(args.format));
     if let Some(path) = &args.write {
         write_bench_table(path, &report.to_markdown())?;
         output.status(&format!("table: {}", path.display()));

@@ -12,6 +12,7 @@ use crate::provision::CacheProvisioner;
 use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
+use crate::text::to_single_line;
 use std::path::{Path, PathBuf};
 
 /// Runs a CI job and returns the exit code: the larger one of the run and the coverage check.
@@ -74,7 +75,7 @@ fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitC
 
 /// Prints the summary to standard output, or to standard error with `--format json`, and adds it to the job summary.
 fn print_summary(args: &CiArgs, output: &OutputContext, lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text: String = lines.iter().map(|line| format!("{}\n", to_single_line(line))).collect();
     match args.run.output.format {
         OutputFormat::Text => output.print(&text),
         OutputFormat::Json => output.print_error(text.trim_end()),

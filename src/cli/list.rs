@@ -55,7 +55,11 @@ pub(super) fn run_graph(args: &GraphArgs, output: &OutputContext) -> Result<Exit
     let project = load_for_listing(&args.load, output)?;
     let mut sessions = listed_sessions(&project)?;
     sessions.retain(|session| session.selected);
-    output.print(&args.format.render(&sessions, output.stdout_theme));
+    let text = args.format.render(&sessions, output.stdout_theme);
+    match args.format {
+        GraphFormat::Text => output.print(&text),
+        _ => output.print_document(&text),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

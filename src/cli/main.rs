@@ -10,9 +10,11 @@ use super::exit_code::ExitCode;
 use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, reference, replay, report, run, runs, trace};
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::OutputContext;
+use crate::project::hide_credentials;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
+    hide_credentials();
     // Turns a write beyond the file size limit into an error; child processes keep the default handling.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let variable = |name: &str| std::env::var(name).ok();
@@ -59,7 +61,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::Gate(args) => gate::run(args, output),
         CliCommand::Cache(args) => cache::run(args, output),
         CliCommand::Schema => {
-            output.print(&crate::config::schema_json());
+            output.print_document(&crate::config::schema_json());
             Ok(ExitCode::SUCCESS)
         }
         CliCommand::Completions(args) => Ok(reference::print_completions(args, Cli::command(), output)),

@@ -54,7 +54,7 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
             usual_ms: has_history(part).then_some(part.weight),
         })
         .collect();
-    output.print(&match args.format {
+    output.print_document(&match args.format {
         OutputFormat::Text => render_matrix_yaml(&entries),
         OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });

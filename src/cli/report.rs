@@ -14,6 +14,7 @@ use crate::record::RunStore;
 use crate::report::{
     ReportFormat, RunReport, compare_runs, open_page, read_failed_log_tails, resolve_comparison_target,
 };
+use crate::text::to_safe_lines;
 
 /// Commits of a branch that are searched for runs.
 const MAX_COMMITS_BACK: usize = 500;
@@ -96,7 +97,7 @@ fn write_comparison(
 /// Writes a report to a file and prints its path, or to standard output.
 fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Result<(), CliError> {
     let Some(path) = target.filter(|path| *path != Path::new("-")) else {
-        output.print(text);
+        output.print_document(text);
         return Ok(());
     };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -190,10 +190,14 @@ pub(super) fn execute_and_report(
     let executed = execute_run(prepared, target, &mut subscribers, (sender, messages))?;
     subscribers.close_record();
     let record = subscribers.recorder.build_record();
-    let (result, warnings) = executed.save(store, record.as_ref());
+    let (mut result, warnings) = executed.save(store, record.as_ref());
     subscribers.warnings.extend(warnings);
     if let Some(record) = &record {
-        subscribers.warnings.extend(write_reports(args, &project.manifest, &result, record));
+        let (warnings, are_written) = write_reports(args, &project.manifest, &result, record);
+        subscribers.warnings.extend(warnings);
+        if !are_written && result.exit_code == ExitCode::SUCCESS.code() {
+            result.exit_code = ExitCode::ENVIRONMENT.code();
+        }
     }
     project.signals.finish_run(result.exit_code);
     for warning in subscribers.finish_reporters(is_signal_exit(result.exit_code)) {
@@ -223,18 +227,27 @@ fn create_events_file(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Cli
     Ok(Box::new(fs_err::File::create(path).context("cannot write --events")?))
 }
 
-/// Writes nox's report and the JUnit report if they are requested. Returns warnings.
-fn write_reports(args: &OutputArgs, manifest: &NoxfileManifest, result: &RunResult, record: &RunRecord) -> Vec<String> {
-    let mut warnings = Vec::new();
+/// Writes nox's report and the JUnit report if they are requested. Returns warnings, and whether both were written.
+fn write_reports(
+    args: &OutputArgs,
+    manifest: &NoxfileManifest,
+    result: &RunResult,
+    record: &RunRecord,
+) -> (Vec<String>, bool) {
+    let (mut warnings, mut are_written) = (Vec::new(), true);
     if let Some(path) = args.report.as_ref().or(manifest.report.as_ref()) {
         let written = write_nox_report(path, manifest, record, &result.nox_results);
+        are_written &= written.is_ok();
         warnings.extend(written.err().map(|error| format!("cannot write nox's report: {error}")));
     }
     if let Some(path) = &args.junit {
         match write_junit_report(path, record, &result.run_dir) {
             Ok(skipped) => warnings.extend(skipped),
-            Err(error) => warnings.push(format!("cannot write the JUnit report: {error}")),
+            Err(error) => {
+                are_written = false;
+                warnings.push(format!("cannot write the JUnit report: {error}"));
+            }
         }
     }
-    warnings
+    (warnings, are_written)
 }

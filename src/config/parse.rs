@@ -160,7 +160,10 @@ pub(crate) fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
 pub(crate) fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
     match text.trim() {
         "all" => Ok(CpuCount::All),
-        number => number.parse().map(CpuCount::Count).map_err(|_| ValueParseError::Cpus),
+        number => match number.parse::<NonZeroUsize>() {
+            Ok(count) if count.get() <= MAX_JOBS => Ok(CpuCount::Count(count)),
+            _ => Err(ValueParseError::Cpus),
+        },
     }
 }
 

@@ -350,8 +350,18 @@ pub fn load_settings(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
+/// Maximum size of a settings file in bytes.
+const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+
 fn read_source(root: &Path, name: &str) -> Result<Option<Arc<SettingsSource>>, Vec<SettingsError>> {
     let path = root.join(name);
+    let unreadable =
+        |reason: &str| Err(vec![SettingsError::Unreadable { path: path.clone(), reason: reason.to_owned() }]);
+    match std::fs::metadata(&path) {
+        Ok(found) if !found.is_file() => return unreadable("it is not a regular file"),
+        Ok(found) if found.len() > MAX_SETTINGS_BYTES => return unreadable("it is too large"),
+        _ => {}
+    }
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(Arc::new(SettingsSource { name: name.to_owned(), path, text }))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -1,6 +1,7 @@
 //! Atomic file writes, and renames into place.
 
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path` so that a reader sees either the old content or the new one.
@@ -43,6 +44,26 @@ fn write_with_permissions(path: &Path, bytes: &[u8], permissions: std::fs::Permi
 /// If a directory cannot be created.
 pub(crate) fn create_parent_dir(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs_err::create_dir_all)
+}
+
+/// Creates a directory and its parents, none of them writable by everyone, whatever the umask is.
+///
+/// # Errors
+/// If a directory cannot be created.
+pub(crate) fn create_dirs(path: &Path) -> io::Result<()> {
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o775).create(path);
+    created.map_err(|error| io::Error::new(error.kind(), format!("cannot create {}: {error}", path.display())))
+}
+
+/// Writes a new file that not everyone can write to, whatever the umask is.
+///
+/// # Errors
+/// If it exists or cannot be written.
+pub(crate) fn write_new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let written =
+        options.write(true).create_new(true).mode(0o664).open(path).and_then(|mut file| file.write_all(bytes));
+    written.map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())))
 }
 
 /// Returns whether renaming a directory failed because the target exists and is not empty.

@@ -70,11 +70,19 @@ impl RootDir {
         Ok(())
     }
 
+    /// Returns whether `path` is a directory below this one, reached through no link.
+    pub(crate) fn is_dir(&self, path: &Path) -> bool {
+        let opened = self
+            .open_parent(path, false)
+            .and_then(|(parent, name)| Ok(openat(&parent, name, DIR_FLAGS, Mode::empty())?));
+        opened.is_ok()
+    }
+
     /// Creates a file for writing, and the parents of `path`; an existing file or link is replaced.
     ///
     /// # Errors
     /// If a parent is a link, `path` leads out of the directory, or creating fails.
-    fn create_file(&self, path: &Path, mode: Mode) -> io::Result<File> {
+    pub(crate) fn create_file(&self, path: &Path, mode: Mode) -> io::Result<File> {
         let (parent, name) = self.open_parent(path, true)?;
         match unlinkat(&parent, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -100,6 +108,16 @@ impl RootDir {
     pub(crate) fn rename_from(&self, from: &Path, path: &Path) -> io::Result<()> {
         let (parent, name) = self.open_parent(path, true)?;
         Ok(renameat(CWD, from, &parent, name)?)
+    }
+
+    /// Renames `from` to `to`, both below the directory.
+    ///
+    /// # Errors
+    /// If a parent is a link, a path leads out of the directory, or renaming fails.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let ((from_parent, from_name), (to_parent, to_name)) =
+            (self.open_parent(from, false)?, self.open_parent(to, true)?);
+        Ok(renameat(&from_parent, from_name, &to_parent, to_name)?)
     }
 
     /// Removes the file or link at `path`, if it exists.
@@ -217,6 +235,13 @@ mod tests {
         for path in ["link/victim", "link/new", "link/sub/x", "../x", "/etc/x", "a/../../x", "new/x", ""] {
             assert!(root.rename_from(&from, Path::new(path)).is_err(), "{path}");
         }
+        assert!(
+            !root.is_dir(Path::new("missing")) && !root.is_dir(Path::new("link")) && !root.is_dir(Path::new("new"))
+        );
+        assert!(root.rename(Path::new("new"), Path::new("link/new")).is_err());
+        root.rename(Path::new("new"), Path::new("sub/new")).unwrap();
+        assert!(root.is_dir(Path::new("sub")));
+        root.rename(Path::new("sub/new"), Path::new("new")).unwrap();
         assert!(root.remove_file(Path::new("link/victim")).is_err());
         assert_eq!(fs_err::read_dir(other.path()).unwrap().count(), 1);
         // The link itself is replaced, not followed.

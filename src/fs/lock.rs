@@ -1,6 +1,6 @@
 //! Advisory locks that the kernel releases when the process exits, and temporary directories protected by such a lock.
 
-use super::{FileStat, remove_dir_tree};
+use super::{FileStat, create_dirs, remove_dir_tree};
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::File;
@@ -112,7 +112,7 @@ impl LockedTempDir {
     /// # Errors
     /// If the directory cannot be created, or the file system does not support locks.
     pub(crate) fn create_in(directory: &Path) -> io::Result<Self> {
-        fs_err::create_dir_all(directory)?;
+        create_dirs(directory)?;
         loop {
             let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             let path = tempfile::Builder::new()

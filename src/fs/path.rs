@@ -5,10 +5,14 @@ use std::path::{Component, Path};
 /// Maximum length of an untrusted path in bytes: the limit of Linux.
 const MAX_PATH_LEN: usize = 4_095;
 
-/// Returns the path if it is relative, has no `.`, `..` or empty components, and is not too long.
+/// Maximum number of components of an untrusted path: deeper trees exhaust the open files of programs that walk them.
+const MAX_PATH_DEPTH: usize = 128;
+
+/// Returns the path if it is relative, has no `.`, `..` or empty components, and is neither too long nor too deep.
 pub(crate) fn safe_relative_path(text: &str) -> Option<&Path> {
     let is_plain_name = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
-    let is_safe = text.len() <= MAX_PATH_LEN && !text.contains('\0') && text.split('/').all(is_plain_name);
+    let is_limited = text.len() <= MAX_PATH_LEN && text.matches('/').count() < MAX_PATH_DEPTH;
+    let is_safe = is_limited && !text.contains('\0') && text.split('/').all(is_plain_name);
     is_safe.then_some(Path::new(text))
 }
 
@@ -43,8 +47,8 @@ mod tests {
         for good in ["a", "a/b.py", "..a/b..", "a b", "ä"] {
             assert_eq!(safe_relative_path(good), Some(Path::new(good)));
         }
-        let long = "a/".repeat(3_000) + "a";
-        for invalid in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &"a".repeat(256)] {
+        let (long, deep) = ("abcde/".repeat(120) + &"a".repeat(4_000), "a/".repeat(128) + "a");
+        for invalid in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &deep, &"a".repeat(256)] {
             assert_eq!(safe_relative_path(invalid), None, "{invalid}");
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use crate::record::{EventKind, RunEvent};
+use crate::record::{EventKind, RunEvent, parse_event};
 
 /// Shows a run to people, CI or programs. Input is events, and log files for the output of sessions.
 pub trait EventReporter: Send {
@@ -66,7 +66,7 @@ pub fn replay_events(
         if events.read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        let Ok(event) = serde_json::from_slice::<RunEvent>(&line) else {
+        let Ok(event) = parse_event(&line) else {
             // A killed run may leave an incomplete last line.
             summary.damaged_line = Some(number);
             break;

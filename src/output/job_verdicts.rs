@@ -2,7 +2,7 @@
 
 use super::theme::OutputTheme;
 use crate::record::Outcome;
-use crate::text::pluralize;
+use crate::text::{pluralize, to_single_line};
 
 /// A job as it is printed.
 #[derive(Debug)]
@@ -16,9 +16,10 @@ pub(crate) struct JobVerdictView<'a> {
 
 /// Renders one line per job and a summary.
 pub(crate) fn render_job_verdicts(jobs: &[JobVerdictView<'_>], theme: OutputTheme) -> String {
-    let width = jobs.iter().map(|job| job.job.chars().count()).max().unwrap_or(0);
+    let names: Vec<String> = jobs.iter().map(|job| to_single_line(job.job)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for job in jobs {
+    for (job, name) in jobs.iter().zip(&names) {
         let result = job.result.unwrap_or("missing");
         let outcome = match (job.failure_reason, result) {
             (Some(_), _) => Outcome::Failed,
@@ -26,8 +27,8 @@ pub(crate) fn render_job_verdicts(jobs: &[JobVerdictView<'_>], theme: OutputThem
             (None, _) => Outcome::Passed,
         };
         let mark = theme.outcome_mark(outcome);
-        let reason = job.failure_reason.map(|reason| format!("  {reason}")).unwrap_or_default();
-        text.push_str(&format!("{mark} {:width$}  {result}{reason}\n", job.job));
+        let reason = job.failure_reason.map(|reason| format!("  {}", to_single_line(reason))).unwrap_or_default();
+        text.push_str(&format!("{mark} {name:width$}  {}{reason}\n", to_single_line(result)));
     }
     let failed = jobs.iter().filter(|job| job.failure_reason.is_some()).count();
     let count = pluralize(jobs.len(), "job");

@@ -16,7 +16,7 @@ use super::theme::OutputTheme;
 use super::workflow_command::{AllowedCommands, CommandGuard};
 use crate::cache::{NoProgress, ProgressReporter};
 use crate::record::random_u64;
-use crate::text::sanitize_line;
+use crate::text::{break_json_commands, escape_markdown_cell, sanitize_line, to_safe_lines, to_single_line};
 
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
@@ -73,35 +73,50 @@ impl OutputContext {
         terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| self.stdout_is_terminal)
     }
 
-    /// Prints text to standard output.
+    /// Prints text for people to standard output.
     pub(crate) fn print(&self, text: &str) {
+        print_stdout(&to_safe_lines(text));
+    }
+
+    /// Prints a diff to standard output: unchanged, so that it can be applied, or safe to read by a runner.
+    pub(crate) fn print_diff(&self, text: &str) {
+        let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
+        print_stdout(&if forge.is_some() { to_safe_lines(text) } else { text.to_owned() });
+    }
+
+    /// Prints a document for programs to standard output, JSON with an escape for what a runner would read as a command,
+    /// others unchanged: whoever renders one escapes what it contains.
+    pub(crate) fn print_document(&self, text: &str) {
+        if text.starts_with(['{', '[']) {
+            return print_stdout(&break_json_commands(text));
+        }
         print_stdout(text);
     }
 
     /// Prints a document to standard output.
     pub(crate) fn print_json(&self, document: &Value) {
-        print_stdout(&format!("{document:#}\n"));
+        print_stdout(&break_json_commands(&format!("{document:#}\n")));
     }
 
-    /// Prints a line to standard error.
+    /// Prints lines to standard error.
     pub(crate) fn print_error(&self, text: &str) {
-        print_stderr(text);
+        print_stderr(&to_safe_lines(text));
     }
 
     /// Prints a note to standard error.
     pub(crate) fn note(&self, text: &str) {
-        print_stderr(&format!("note: {text}"));
+        print_stderr(&format!("note: {}", to_single_line(text)));
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warn(&self, text: &str) {
-        print_stderr(&format!("warning: {text}"));
+        print_stderr(&format!("warning: {}", to_single_line(text)));
     }
 
     /// Prints a message to standard error, unless `-q` was given.
     pub(crate) fn status(&self, text: &str) {
         if !self.is_quiet() {
-            print_stderr(text);
+            print_stderr(&to_safe_lines(text));
         }
     }
 
@@ -160,7 +175,7 @@ impl OutputContext {
     /// When its file cannot be written.
     pub(crate) fn append_step_summary(&self, lines: &[String]) -> std::io::Result<()> {
         let Some(path) = step_summary_path() else { return Ok(()) };
-        let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+        let list: String = lines.iter().map(|line| format!("- {}\n", escape_markdown_cell(line))).collect();
         let mut file = fs_err::OpenOptions::new().create(true).append(true).open(path)?;
         file.write_all(format!("\n{list}").as_bytes())
     }

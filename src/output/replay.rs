@@ -7,6 +7,7 @@ use super::event_reporter::{ReplaySummary, replay_events};
 use super::options::SessionOutputStyle;
 use super::output_context::OutputContext;
 use super::reporters::open_reporters;
+use crate::record::open_run_file;
 
 impl OutputContext {
     /// Prints a recorded run from its events; `run` is its identifier.
@@ -20,7 +21,7 @@ impl OutputContext {
         style: Option<SessionOutputStyle>,
         json: bool,
     ) -> io::Result<ReplaySummary> {
-        let events = fs_err::File::open(run_dir.join("events.jsonl"))?;
+        let events = open_run_file(&run_dir.join("events.jsonl"))?;
         let mut options = self.output_options(style, json, run);
         // A board would only flash by.
         options.is_interactive = false;

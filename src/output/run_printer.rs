@@ -14,7 +14,10 @@ use super::{BestEffortWriter, RunState, run_summary};
 use crate::project::SessionName;
 use crate::record::log_reader::{self, OmittedLog};
 use crate::record::{AttemptResult, CacheStats, Outcome, RunMetadata, SessionResult};
-use crate::text::{format_duration, format_size, format_whole_seconds, pluralize, sanitize_line, to_single_line};
+use crate::text::{
+    break_commands, format_duration, format_size, format_whole_seconds, pluralize, sanitize_line, to_safe_lines,
+    to_single_line,
+};
 
 /// Maximum number of log lines shown per failed session at the end of the run.
 pub(crate) const RECAP_LINES: usize = 200;
@@ -51,10 +54,16 @@ impl RunPrinter {
         }
     }
 
-    /// Prints one of noxide's own lines.
+    /// Prints one of noxide's own lines. It may contain names and messages of sessions, so it is never more than one line,
+    /// and never a command to a runner.
     pub(crate) fn print_line(&mut self, line: &str) -> io::Result<()> {
+        self.print_command(&to_safe_lines(&line.replace('\n', " ")))
+    }
+
+    /// Prints a command to the runner.
+    fn print_command(&mut self, command: &str) -> io::Result<()> {
         self.command_guard.resume_commands(&mut self.writer)?;
-        self.writer.write_line(line)
+        self.writer.write_line(command)
     }
 
     /// Prints a line of a session's output.
@@ -67,7 +76,9 @@ impl RunPrinter {
         {
             return self.command_guard.write_output_line(&mut self.writer, &text, AllowedCommands::AnnotationsAndMasks);
         }
-        self.writer.write_line(&format!("{prefix}{text}"))
+        // Behind a prefix only the older spelling is a command.
+        let line = format!("{prefix}{text}");
+        self.writer.write_line(&if self.options.actions.is_some() { break_commands(&line) } else { line })
     }
 
     /// Prints the first line of a run.
@@ -159,9 +170,9 @@ impl RunPrinter {
             self.print_log(attempt, run_dir)?;
             return self.print_line("");
         }
-        self.print_line(&workflow_command::group_command(title))?;
+        self.print_command(&workflow_command::group_command(title))?;
         self.print_log(attempt, run_dir)?;
-        self.print_line(workflow_command::END_GROUP)
+        self.print_command(workflow_command::END_GROUP)
     }
 
     /// Prints a horizontal rule with the result of a session.
@@ -360,7 +371,7 @@ impl RunPrinter {
                 }
                 if locations.is_empty() {
                     let title = format!("{} {}", result.session, session_rows::outcome_word(result));
-                    self.print_line(&workflow_command::error_command(
+                    self.print_command(&workflow_command::error_command(
                         &title,
                         None,
                         &session_rows::result_title(result),
@@ -368,13 +379,16 @@ impl RunPrinter {
                 }
             }
             for location in locations.into_iter().take(max_per_session) {
-                let line = if forge.can_annotate() {
+                if forge.can_annotate() {
                     let position = Some((location.file.as_str(), location.line, location.column));
-                    workflow_command::error_command(result.session.as_str(), position, &location.message)
+                    let title = result.session.display_name();
+                    self.print_command(&workflow_command::error_command(&title, position, &location.message))?;
                 } else {
-                    format!("{}:{}: {} ({})", location.file, location.line, location.message, result.session)
-                };
-                self.print_line(&line)?;
+                    self.print_line(&format!(
+                        "{}:{}: {} ({})",
+                        location.file, location.line, location.message, result.session
+                    ))?;
+                }
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::BestEffortWriter;
+use crate::text::strip_control_sequences;
 
 /// Returns the command that opens a log group.
 pub(crate) fn group_command(title: &str) -> String {
@@ -24,11 +25,13 @@ pub(crate) fn error_command(title: &str, location: Option<(&str, usize, Option<u
     format!("::error {properties}title={}::{}", escape_property(title), escape_data(text))
 }
 
-fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+/// Escapes text for a command; it may have several lines, but no control sequences.
+pub(super) fn escape_data(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(strip_control_sequences).collect();
+    lines.join("\n").replace('%', "%25").replace('\n', "%0A").replace("##[", "## [")
 }
 
-fn escape_property(text: &str) -> String {
+pub(super) fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 

@@ -1,6 +1,7 @@
 //! The Python project as declared: sessions, dependencies, interpreter, Git state.
 
 mod command_use;
+mod credentials;
 pub mod dependencies;
 mod git;
 mod host;
@@ -12,6 +13,7 @@ mod run_data_dir;
 mod session_name;
 
 pub use command_use::{CommandUse, ResourceKind, UseMode};
+pub(crate) use credentials::{CREDENTIAL_VARIABLES, environment_variable, hidden_credentials, hide_credentials};
 pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{
     FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,

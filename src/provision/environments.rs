@@ -14,7 +14,7 @@ use crate::cache::store::{
     CacheMiss, EntryId, EnvironmentSpec, RestoredEntry, SaveFailure, SavedEntry, StoredBytecode, VersionedKey,
 };
 use crate::cache::{ProgressReporter, SelectedPackage, Store};
-use crate::fs::{blake3_hex, write_atomic};
+use crate::fs::{blake3_hex, is_contained_path, write_atomic};
 use crate::project::dependencies::normalize_name;
 use crate::project::{Session, SessionId};
 
@@ -242,7 +242,12 @@ impl PublishedBytecode {
 /// Writes the bytecode of one wheel to a path such as `requests-2.32.0/<digest>`; returns false if that fails.
 fn write_bytecode_entry(directory: &Path, package: &str, id: &EntryId, bytecode: &StoredBytecode) -> bool {
     let Some((name, version)) = package.split_once(' ') else { return false };
-    let directory = directory.join(format!("{}-{version}", normalize_name(name)));
+    // The name of a package may come from a remote cache.
+    let name = format!("{}-{version}", normalize_name(name));
+    if name.contains(['/', '\0']) || !is_contained_path(Path::new(&name)) || name.len() > 200 {
+        return false;
+    }
+    let directory = directory.join(name);
     let text = serde_json::to_vec(bytecode).unwrap_or_default();
     std::fs::create_dir_all(&directory).and_then(|()| write_atomic(&directory.join(id.id()), &text)).is_ok()
 }

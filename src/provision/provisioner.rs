@@ -15,6 +15,7 @@ use super::queue::{FinishedSession, ProvisionResult, Provisioner};
 use super::remote::{RemoteCache, RemoteCacheError};
 use super::session_keys::SessionKeys;
 use super::uv::{UvCacheError, WheelScanner, open_uv_cache};
+use crate::cache::remote::WheelChecksums;
 use crate::cache::store::{DirectorySpec, EntryId, RestorePlan, RestoreReport, SaveReport, VersionedKey};
 use crate::cache::{PackageSelection, ProgressReporter, SelectedPackage, Store, StoreError, StoreOptions, UvCache};
 use crate::project::{NoxfileManifest, SessionId};
@@ -127,7 +128,11 @@ impl CacheProvisioner {
     pub(crate) fn open(inputs: &ProvisionInputs<'_>) -> Result<Self, ProvisionError> {
         let manifest = inputs.manifest;
         let remote = inputs.remote.map(|setting| RemoteCache::open(setting, &manifest.root)).transpose()?;
-        let store = Store::open(inputs.store)?;
+        let mut store = Store::open(inputs.store)?;
+        // A malformed file is an error of the remote cache, which needs it.
+        if let Some(checksums) = WheelChecksums::load(&manifest.root).ok().flatten() {
+            store = store.with_expected_trees(checksums.tree_digests());
+        }
         let uses_uv = manifest.sessions.iter().any(|session| session.backend == "uv");
         let uv_cache = uses_uv.then(|| open_uv_cache(manifest, &store, inputs.uv_cache)).transpose()?;
         Ok(Self {

@@ -13,6 +13,7 @@ use crate::cache::{
     BackendConfigError, PackageSelection, ProgressReporter, SelectedPackage, Store, UvCache, open_backend,
 };
 use crate::fs::write_atomic;
+use crate::project::environment_variable;
 
 /// Reasons why a remote cache cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub(super) struct RemoteCache {
 impl RemoteCache {
     /// Opens the remote cache of a setting for the project at `root`; `None` if the setting names none.
     pub(super) fn open(setting: &str, root: &Path) -> Result<Option<Self>, RemoteCacheError> {
-        let variables = |name: &str| std::env::var(name).ok();
+        let variables = |name: &str| environment_variable(name);
         let checksums = WheelChecksums::load(root)?;
         let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
         let checkout = fs_err::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());

@@ -1,11 +1,12 @@
 //! List of the artifacts collected from a session, version 2.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{RootDir, is_contained_path, write_atomic};
+use super::number_limits::find_invalid_number;
+use crate::fs::{MAX_DOCUMENT_BYTES, RootDir, is_contained_path, read_limited, write_atomic};
 use crate::project::path_serde;
 
 /// Version of the list that is written and read.
@@ -66,8 +67,12 @@ impl ArtifactList {
         let path = dir.join("artifacts.json");
         let reject =
             |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
-        let artifacts: Self =
-            serde_json::from_slice(&read_list(dir, &path)?).map_err(|error| reject(error.to_string()))?;
+        let bytes = read_list(dir, &path)?;
+        let document = serde_json::from_slice(&bytes).map_err(|error| reject(error.to_string()))?;
+        if let Some(problem) = find_invalid_number(&document) {
+            return Err(reject(problem));
+        }
+        let artifacts: Self = serde_json::from_value(document).map_err(|error| reject(error.to_string()))?;
         match artifacts.version {
             ARTIFACTS_VERSION => match artifacts.files.iter().find(|file| !is_contained_path(&file.path)) {
                 None => Ok(artifacts),
@@ -90,7 +95,5 @@ impl ArtifactList {
 fn read_list(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let file = RootDir::open_no_follow(dir).and_then(|dir| dir.open_file(Path::new("artifacts.json")));
     let add_dir = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    file.and_then(|mut file| file.read_to_end(&mut bytes)).map_err(add_dir)?;
-    Ok(bytes)
+    file.and_then(|file| read_limited(file, MAX_DOCUMENT_BYTES)).map_err(add_dir)
 }

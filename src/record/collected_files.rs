@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::fs::{RootDir, remove_dir_tree, write_atomic};
+use crate::fs::{MAX_DOCUMENT_BYTES, RootDir, read_regular_file, remove_dir_tree, write_atomic};
 
 /// Files of a run that are copied to the directory.
 const COPIED_FILES: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
@@ -23,7 +23,7 @@ pub(crate) fn reset_collection_dir(dir: &Path) -> io::Result<()> {
     }
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     let marker = dir.join(".gitignore");
-    let is_of_earlier_job = fs_err::read(&marker).is_ok_and(|text| text == GITIGNORE);
+    let is_of_earlier_job = read_regular_file(&marker, MAX_DOCUMENT_BYTES).is_ok_and(|text| text == GITIGNORE);
     let foreign = COPIED_FILES.iter().chain(&WRITTEN_FILES).map(|name| dir.join(name)).find(|path| is_dir(path));
     if let Some(foreign) = foreign.filter(|_| !is_of_earlier_job) {
         let foreign = foreign.display();

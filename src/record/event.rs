@@ -107,6 +107,16 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Returns the paths of the logs that the event names.
+    pub(super) fn log_paths(&self) -> Vec<&Path> {
+        match self {
+            Self::SessionStarted { log, .. } => vec![log],
+            Self::SessionRetried { attempt, .. } => vec![&attempt.log],
+            Self::SessionFinished(result) => result.attempts.iter().map(|attempt| attempt.log.as_path()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns the texts that may contain something a session printed or was called with.
     pub(crate) fn session_texts_mut(&mut self) -> Vec<&mut String> {
         match self {

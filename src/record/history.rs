@@ -167,7 +167,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = RunStore::open(root.path().join("data")).unwrap();
         for number in 0..12 {
-            store.add_restored_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
+            store
+                .add_restored_record(&record(&format!("20260101-000000.000-0000{number:02}"), 1_000 + number))
+                .unwrap();
         }
         let record_count = std::fs::read_dir(store.restored_records_dir()).unwrap().count();
         assert_eq!(record_count, SessionHistory::MAX_RUNS);
@@ -175,9 +177,9 @@ mod tests {
             |store: &RunStore| store.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
         assert_eq!(usual(&store), Some(1_007), "median of the newest nine");
         // A run that is both local and in the history counts once.
-        let run = store.run_dir("20260101-11");
+        let run = store.run_dir("20260101-000000.000-000011");
         fs_err::create_dir_all(&run).unwrap();
-        crate::record::write_record(&run, &record("20260101-11", 1_011)).unwrap();
+        crate::record::write_record(&run, &record("20260101-000000.000-000011", 1_011)).unwrap();
         assert_eq!(usual(&store), Some(1_007));
         fs_err::write(store.restored_records_dir().join("z.json"), "not a record").unwrap();
         assert_eq!(usual(&store), Some(1_007), "unreadable records are skipped");

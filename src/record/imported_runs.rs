@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::write_atomic;
+use super::number_limits::find_invalid_number;
+use crate::fs::{MAX_DOCUMENT_BYTES, read_regular_file, write_atomic};
 
 /// Version of the document that is written and read.
 pub(crate) const IMPORTED_VERSION: u32 = 2;
@@ -68,23 +69,25 @@ impl ImportedRuns {
     /// When the file cannot be read, is damaged or has another version; the message names it.
     pub fn read(dir: &Path) -> io::Result<Self> {
         let path = dir.join(FILE_NAME);
-        let bytes = match fs_err::read(&path) {
+        let bytes = match read_regular_file(&path, MAX_DOCUMENT_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             read => read?,
         };
         let reject =
             |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
-        let version = serde_json::from_slice::<serde_json::Value>(&bytes)
-            .map_err(|error| reject(format!("the file does not contain imported runs: {error}")))?
-            .get("version")
-            .and_then(serde_json::Value::as_u64);
+        let document: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|error| reject(format!("the file does not contain imported runs: {error}")))?;
+        let version = document.get("version").and_then(serde_json::Value::as_u64);
         if version != Some(u64::from(IMPORTED_VERSION)) {
             let version = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
             return Err(reject(format!(
                 "this noxide reads version {IMPORTED_VERSION}, not version {version}; remove the file and import again"
             )));
         }
-        serde_json::from_slice(&bytes)
+        if let Some(problem) = find_invalid_number(&document) {
+            return Err(reject(format!("the file does not contain imported runs: {problem}")));
+        }
+        serde_json::from_value(document)
             .map_err(|error| reject(format!("the file does not contain imported runs: {error}")))
     }
 

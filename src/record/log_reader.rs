@@ -3,8 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use fs_err::File;
-
+use crate::record::open_run_file;
 use crate::text::{format_size, pluralize, sanitize_line};
 
 const READ_CHUNK_SIZE: usize = 64 * 1024;
@@ -81,7 +80,7 @@ pub(crate) fn read_log_range(
     if from >= to {
         return Ok(offset);
     }
-    let mut file = File::open(path)?;
+    let mut file = open_run_file(path)?;
     file.seek(SeekFrom::Start(from))?;
     let mut buffer = vec![0; READ_CHUNK_SIZE.min(usize::try_from(to - from).unwrap_or(READ_CHUNK_SIZE))];
     while offset < to {
@@ -185,6 +184,7 @@ pub(crate) fn read_last_bytes(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err::File;
 
     fn file(content: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -1,6 +1,6 @@
 //! Merging records of several runners into one run: the merged record and the files to copy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,14 +62,14 @@ impl MergePlan {
             shard: None,
             ..records[first].clone()
         };
-        let mut stems = LogStems::default();
+        let (mut stems, mut positions) = (LogStems::default(), HashMap::new());
         let mut copies = Vec::new();
         let mut notices = Vec::new();
         for (source, part) in records.iter().enumerate() {
             let start_offset =
                 starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
             let offset = RecordOffset { time_ms: start_offset, slot_offset: record.slots };
-            record.slots += part.slots;
+            record.slots = record.slots.saturating_add(part.slots);
             record.wall_ms = record.wall_ms.max(start_offset.saturating_add(part.wall_ms));
             record.interrupt_cause = record.interrupt_cause.or_else(|| part.interrupt_cause.clone());
             record.exit_code = Some(worse_exit_code(record.exit_code.unwrap_or(0), part.exit_code.unwrap_or(1)));
@@ -90,7 +90,7 @@ impl MergePlan {
             }
             for session in &part.sessions {
                 let moved = stems.relocate_session(session, source, offset, &mut copies);
-                merge_session(&mut record.sessions, moved, &mut notices);
+                merge_session((&mut record.sessions, &mut positions), moved, &mut notices);
             }
         }
         let mut seen = BTreeSet::new();
@@ -156,15 +156,22 @@ fn worse_exit_code(one: u8, other: u8) -> u8 {
 }
 
 /// Adds a session. Of two with the same name, an unfinished one is used first, then a failed, a passed, a skipped one.
-fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &mut Vec<String>) {
+fn merge_session(
+    (sessions, positions): (&mut Vec<RecordedSession>, &mut HashMap<SessionName, usize>),
+    session: RecordedSession,
+    notices: &mut Vec<String>,
+) {
     let rank = |session: &RecordedSession| match session.result.as_ref().map(|result| result.outcome) {
         None => 4,
         Some(outcome) if outcome.is_failure() => 3,
         Some(Outcome::Passed) => 2,
         Some(_) => 0,
     };
-    match sessions.iter_mut().find(|known| known.spec.name == session.spec.name) {
-        None => sessions.push(session),
+    match positions.get(&session.spec.name).and_then(|position| sessions.get_mut(*position)) {
+        None => {
+            positions.insert(session.spec.name.clone(), sessions.len());
+            sessions.push(session);
+        }
         Some(known) => {
             notices.push(format!(
                 "{} is in several records; unfinished counts before failed, passed and skipped",
@@ -180,18 +187,18 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
 /// Finds the sessions and shards that no record contains.
 fn find_missing(records: &[RunRecord], merged: &RunRecord) -> (Vec<SessionName>, Vec<String>) {
     let mut missing = Vec::new();
+    let mut known: HashSet<&SessionName> = merged.sessions.iter().map(|session| &session.spec.name).collect();
     let mut missing_shards = BTreeSet::new();
-    for shard in records.iter().filter_map(|record| record.shard.as_ref()) {
+    let all_shards = || records.iter().filter_map(|record| record.shard.as_ref());
+    let shards: HashSet<(usize, usize)> = all_shards().map(|shard| (shard.index, shard.count)).collect();
+    for shard in all_shards() {
         for index in 1..=shard.count {
-            let exists =
-                |part: &RunRecord| part.shard.as_ref().is_some_and(|s| (s.index, s.count) == (index, shard.count));
-            if !records.iter().any(exists) {
+            if !shards.contains(&(index, shard.count)) {
                 missing_shards.insert((shard.count, index));
             }
         }
         for name in &shard.sessions {
-            let exists = merged.sessions.iter().any(|session| session.spec.name == *name);
-            if !exists && !missing.contains(name) {
+            if known.insert(name) {
                 missing.push(name.clone());
             }
         }
@@ -209,7 +216,13 @@ fn sort_sessions(merged: &mut RunRecord, records: &[RunRecord]) {
 
 /// Stems of log files already used in the merged run.
 #[derive(Default)]
-struct LogStems(BTreeSet<String>);
+struct LogStems {
+    used: HashSet<String>,
+    /// Number to try next for a stem that is used already.
+    next_numbers: HashMap<String, usize>,
+    /// Files and directories that are copied already, by the index of their record.
+    copied: HashSet<(usize, PathBuf)>,
+}
 
 impl LogStems {
     /// Returns the session as in the merged record, and adds its files to `copies` under unique names.
@@ -229,29 +242,31 @@ impl LogStems {
             attempt.start = attempt.start.saturating_add(offset.time_ms);
             attempt.end = attempt.end.saturating_add(offset.time_ms);
             for slot in &mut attempt.slots {
-                *slot += offset.slot_offset;
+                *slot = slot.saturating_add(offset.slot_offset);
             }
             let name = attempt.log.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let to = Path::new("logs").join(format!("{new}{}", name.strip_prefix(&old).unwrap_or(".log")));
             let from = std::mem::replace(&mut attempt.log, to.clone());
             // A record from another machine must not name files outside of its run.
-            if is_contained_path(&from) {
+            // Several sessions may name one log to have it copied many times.
+            if is_contained_path(&from) && self.copied.insert((source, from.clone())) {
                 copies.push(PlannedCopy { record_index: source, from, to });
             }
         }
         let artifacts = Path::new("artifacts");
-        if is_contained_path(Path::new(&old)) {
-            copies.push(PlannedCopy { record_index: source, from: artifacts.join(old), to: artifacts.join(new) });
+        let from = artifacts.join(&old);
+        if is_contained_path(Path::new(&old)) && self.copied.insert((source, from.clone())) {
+            copies.push(PlannedCopy { record_index: source, from, to: artifacts.join(new) });
         }
         moved
     }
 
     fn reserve_stem(&mut self, requested: &str) -> String {
         let mut stem = requested.to_owned();
-        let mut number = 2;
-        while !self.0.insert(stem.to_lowercase()) {
+        let number = self.next_numbers.entry(requested.to_lowercase()).or_insert(2);
+        while !self.used.insert(stem.to_lowercase()) {
             stem = format!("{requested}-{number}");
-            number += 1;
+            *number += 1;
         }
         stem
     }

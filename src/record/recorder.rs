@@ -1,13 +1,16 @@
 //! Run recorder: writes events to disk when they happen and the record at the end.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use super::number_limits::find_invalid_number;
 use super::run_record::{Machine, RunRecord};
 use super::{EventKind, RunEvent};
-use crate::fs::{FileLock, write_atomic};
+use crate::fs::{FileLock, is_contained_path, open_regular_file, write_atomic};
 
+/// Maximum size of a file of events that is read, in bytes.
+const MAX_EVENTS_BYTES: u64 = 512 << 20;
 /// Prefix of a run directory's name until it is locked.
 pub(super) const STAGING_PREFIX: &str = ".staging-";
 /// The file in a run directory that is locked while noxide runs.
@@ -105,12 +108,38 @@ pub fn write_record(run: &Path, record: &RunRecord) -> io::Result<()> {
     write_atomic(&run.join("record.json"), &bytes)
 }
 
+/// Opens a file of a run for reading. Nothing but a regular file is opened, and no link is followed.
+///
+/// # Errors
+/// When it does not exist, is not a regular file, or cannot be read.
+pub(crate) fn open_run_file(path: &Path) -> io::Result<File> {
+    open_regular_file(path)
+}
+
+/// Parses a line of a file of events.
+///
+/// # Errors
+/// What is wrong with it: it is not an event, has a number that no run can have, or a log outside of the run.
+pub(crate) fn parse_event(line: &[u8]) -> Result<RunEvent, String> {
+    let document: serde_json::Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    if let Some(problem) = find_invalid_number(&document) {
+        return Err(problem);
+    }
+    let event: RunEvent = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let is_outside = |log: &&Path| !log.as_os_str().is_empty() && !is_contained_path(log);
+    match event.kind.log_paths().into_iter().find(is_outside) {
+        Some(log) => Err(format!("{} is not in the directory of the run", log.display())),
+        None => Ok(event),
+    }
+}
+
 /// Reads the events of a run; an incomplete last line is ignored.
 ///
 /// # Errors
 /// When the file cannot be read, or a complete line is not an event.
 pub fn read_events(path: &Path) -> io::Result<Vec<RunEvent>> {
-    let mut reader = BufReader::new(fs_err::File::open(path)?);
+    // Limits memory: a run of an hour has a few megabytes.
+    let mut reader = BufReader::new(open_regular_file(path)?.take(MAX_EVENTS_BYTES));
     let mut events = Vec::new();
     let mut line = Vec::new();
     let mut number = 0;
@@ -121,8 +150,8 @@ pub fn read_events(path: &Path) -> io::Result<Vec<RunEvent>> {
         if line.pop() != Some(b'\n') {
             return Ok(events);
         }
-        events.push(serde_json::from_slice(&line).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{}:{number}: {error}", path.display()))
-        })?);
+        let damaged =
+            |error: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}:{number}: {error}", path.display()));
+        events.push(parse_event(&line).map_err(damaged)?);
     }
 }

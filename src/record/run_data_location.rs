@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{may_belong_to_others, write_atomic};
+use crate::fs::{MAX_DOCUMENT_BYTES, may_belong_to_others, read_regular_file, write_atomic};
 use crate::project::{default_run_data_dir, path_serde, project_digest};
 
 /// Version of the files.
@@ -28,7 +28,7 @@ struct RunDataLocation {
 
 impl RunDataLocation {
     fn read(path: &Path) -> Option<Self> {
-        let location: Self = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
+        let location: Self = serde_json::from_slice(&read_regular_file(path, MAX_DOCUMENT_BYTES).ok()?).ok()?;
         (location.version == VERSION).then_some(location)
     }
 }

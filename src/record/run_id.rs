@@ -14,6 +14,14 @@ pub(crate) fn random_u64() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// Returns a key that sorts runs by time. A run from a clock that is more than a day ahead of the current time sorts before
+/// all others: otherwise it would remain the last run for ever.
+pub(super) fn plausible_run_order(run_id: &str) -> (bool, String) {
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let is_plausible = !is_run_id(run_id) || run_id < tomorrow.strftime("%Y%m%d-%H%M%S").to_string().as_str();
+    (is_plausible, run_id.to_owned())
+}
+
 /// Returns whether a name has the form of a run identifier.
 pub(super) fn is_run_id(name: &str) -> bool {
     const FORM: &[u8] = b"00000000-000000.000-ffffff";

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::run_id::plausible_run_order;
 use super::run_record::RunRecord;
 use super::run_store::RunStore;
 use crate::fs::RootDir;
@@ -96,7 +97,9 @@ impl RunStore {
         } else {
             store.find_run(name)?
         };
-        Ok((store.read_record(&run)?, store.run_dir(&run)))
+        let (record, run_dir) = (store.read_record(&run)?, store.run_dir(&run));
+        check_logs(&record, &run_dir)?;
+        Ok((record, run_dir))
     }
 
     fn no_runs(&self) -> RunLookupError {
@@ -122,7 +125,10 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
         let is_newest = |run: &&PathBuf| {
             let has_run_data = |runs: &&Path| runs.ends_with("runs") && runs.parent().is_some_and(is_run_data_dir);
             let store = run.parent().filter(has_run_data);
-            store.is_none_or(|store| runs.iter().filter(|other| other.parent() == Some(store)).max() == Some(*run))
+            let time = |run: &PathBuf| plausible_run_order(&run.file_name().unwrap_or_default().to_string_lossy());
+            let in_store =
+                |store: &Path| runs.iter().filter(|other| other.parent() == Some(store)).max_by_key(|run| time(run));
+            store.is_none_or(|store| in_store(store) == Some(*run))
         };
         for run in runs.iter().filter(is_newest) {
             if !found.contains(run) {

@@ -1,17 +1,22 @@
 //! Run record: one document with the results of a run, computed from its events; version 2.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::is_contained_path;
+use crate::fs::{MAX_DOCUMENT_BYTES, is_contained_path, read_regular_file};
 use crate::project::SessionName;
 
+use super::number_limits::find_invalid_number;
 use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
 
 /// Version of the record that is written and read.
 pub(crate) const RECORD_VERSION: u32 = 2;
+
+/// Maximum number of sessions, attempts and notices of a run.
+const MAX_ITEMS: usize = 50_000;
 
 /// A run as stored in `record.json`. Times are milliseconds since the start of the run unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,14 +112,22 @@ impl RunRecord {
     /// # Errors
     /// When it does not exist, is damaged, or has another version; the message names the file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = fs_err::read(path)?;
+        let bytes = read_regular_file(path, MAX_DOCUMENT_BYTES)?;
         let reject =
             |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let damaged = |error: serde_json::Error| reject(format!("not a run record: {error}"));
         // The version is checked first: other versions may look different.
         match serde_json::from_slice::<RecordHeader>(&bytes).map_err(damaged)?.version {
             RECORD_VERSION => {
+                let document: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+                if let Some(problem) = find_invalid_number(&document) {
+                    return Err(reject(format!("not a run record: {problem}")));
+                }
+                drop(document);
                 let record: Self = serde_json::from_slice(&bytes).map_err(damaged)?;
+                if let Some(problem) = record.find_excess() {
+                    return Err(reject(format!("not a run record: {problem}")));
+                }
                 let outside = record.log_paths().find(|log| !is_contained_path(log)).map(Path::to_path_buf);
                 let error = |log: PathBuf| reject(format!("{} is not in the directory of the run", log.display()));
                 outside.map_or(Ok(record), |log| Err(error(log)))
@@ -123,6 +136,31 @@ impl RunRecord {
                 "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the version of noxide that wrote it"
             ))),
         }
+    }
+
+    /// Finds a list with more items than a run can have, or an attempt that cannot be.
+    fn find_excess(&self) -> Option<String> {
+        let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
+        let counts = [
+            ("sessions", self.sessions.len()),
+            ("attempts", results.map(|result| result.attempts.len()).sum()),
+            ("shard.sessions", self.shard.as_ref().map_or(0, |shard| shard.sessions.len())),
+            ("notices", self.notices.len()),
+        ];
+        if let Some((field, count)) = counts.into_iter().find(|(_, count)| *count > MAX_ITEMS) {
+            return Some(format!("{field} has {count} items, more than {MAX_ITEMS}"));
+        }
+        let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
+        let attempts = results.flat_map(|result| result.attempts.iter().map(|attempt| (&result.session, attempt)));
+        for (session, attempt) in attempts {
+            let problem = match attempt {
+                _ if attempt.end < attempt.start => "ends before it starts",
+                _ if attempt.slots.len() > MAX_ITEMS => "holds too many slots",
+                _ => continue,
+            };
+            return Some(format!("attempt {} of {session} {problem}", attempt.number));
+        }
+        None
     }
 
     /// Returns the paths of all logs, relative to the run directory.
@@ -158,12 +196,19 @@ impl RunRecord {
             notices: Vec::new(),
             sessions: start.sessions.iter().map(without_result).collect(),
         };
+        let mut positions: HashMap<SessionName, usize> = HashMap::new();
+        for (position, session) in record.sessions.iter().enumerate() {
+            positions.entry(session.spec.name.clone()).or_insert(position);
+        }
         for event in events {
             record.wall_ms = event.at;
             match &event.kind {
-                EventKind::SessionAdded { session, .. } => record.sessions.push(without_result(session)),
+                EventKind::SessionAdded { session, .. } => {
+                    positions.entry(session.name.clone()).or_insert(record.sessions.len());
+                    record.sessions.push(without_result(session));
+                }
                 EventKind::SessionFinished(result) => {
-                    if let Some(session) = record.sessions.iter_mut().find(|s| s.spec.name == result.session) {
+                    if let Some(session) = positions.get(&result.session).and_then(|at| record.sessions.get_mut(*at)) {
                         session.result = Some(result.clone());
                     }
                 }

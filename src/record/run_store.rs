@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::history::SessionHistory;
 use super::imported_runs::ImportedRuns;
 use super::recorder::{RUN_LOCK, STAGING_PREFIX, read_events, write_record};
-use super::run_id::is_run_id;
+use super::run_id::{is_run_id, plausible_run_order};
 use super::run_record::{Machine, RunRecord};
 use super::temp_dir::remove_run_temp_dir;
 use crate::fs::{FileLock, RootDir, write_atomic};
 use crate::project::{NoxfileManifest, RUN_DATA_DIR};
+use crate::text::to_single_line;
 
 /// An older staging directory is abandoned.
 const MAX_STAGING_AGE: Duration = Duration::from_mins(5);
@@ -71,7 +72,7 @@ impl RunStore {
         self.path.join("runs").join(run)
     }
 
-    /// Returns the identifiers of all runs, oldest first.
+    /// Returns the identifiers of all runs, oldest first; those from a clock in the future are before all others.
     pub fn run_ids(&self) -> Vec<String> {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return Vec::new() };
         let mut runs: Vec<String> = entries
@@ -80,7 +81,7 @@ impl RunStore {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|name| !name.starts_with('.'))
             .collect();
-        runs.sort_unstable();
+        runs.sort_by_cached_key(|run| plausible_run_order(run));
         runs
     }
 
@@ -115,7 +116,7 @@ impl RunStore {
         let mut records = self.newest_records(SessionHistory::MAX_RUNS);
         records.extend(self.restored_record_paths().iter().filter_map(|path| RunRecord::read(path).ok()));
         // Identifiers begin with the time.
-        records.sort_by(|one, other| other.run_id.cmp(&one.run_id));
+        records.sort_by_cached_key(|record| std::cmp::Reverse(plausible_run_order(&record.run_id)));
         records.dedup_by(|one, other| one.run_id == other.run_id);
         records.truncate(SessionHistory::MAX_RUNS);
         SessionHistory::from_records(&records).with_imported_runs(&imported)
@@ -129,8 +130,14 @@ impl RunStore {
     /// Adds a record from another machine and removes all but the newest [`SessionHistory::MAX_RUNS`].
     ///
     /// # Errors
-    /// When the directory is not writable.
+    /// When its identifier is not that of a run, or the directory is not writable.
     pub(crate) fn add_restored_record(&self, record: &RunRecord) -> io::Result<()> {
+        if !is_run_id(&record.run_id) {
+            return Err(io::Error::other(format!(
+                "`{}` is not the identifier of a run",
+                to_single_line(&record.run_id)
+            )));
+        }
         fs_err::create_dir_all(self.restored_records_dir())?;
         write_atomic(
             &self.restored_records_dir().join(format!("{}.json", record.run_id)),
@@ -148,7 +155,7 @@ impl RunStore {
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();
-        files.sort_unstable();
+        files.sort_by_cached_key(|path| plausible_run_order(&path.file_stem().unwrap_or_default().to_string_lossy()));
         files
     }
 
@@ -160,7 +167,8 @@ impl RunStore {
     /// Returns the records of runs before this one, newest first and at most `limit`; unreadable ones are skipped.
     pub(crate) fn records_before(&self, run: &str, limit: usize) -> Vec<RunRecord> {
         let runs = self.run_ids();
-        let earlier = runs.iter().rev().filter(|id| id.as_str() < run);
+        let order = plausible_run_order(run);
+        let earlier = runs.iter().rev().filter(|id| plausible_run_order(id) < order);
         earlier.filter_map(|id| self.read_record(id).ok()).take(limit).collect()
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::fs::{is_private_dir, remove_dir_tree};
+use crate::fs::{is_private_dir, read_regular_file, remove_dir_tree};
 
 /// Prefix of the directory's name; a directory with another name is never removed.
 const DIR_PREFIX: &str = "nx-";
@@ -16,6 +16,8 @@ const DIR_PREFIX: &str = "nx-";
 const PATH_FILE: &str = "temporary-directory";
 /// The file in the temporary directory that names its run directory.
 const OWNER_FILE: &str = "owner";
+/// Maximum size of these files in bytes: the longest path.
+const MAX_PATH_FILE_BYTES: u64 = 4_096;
 /// Sessions create sockets below their directory, whose paths are limited to about 100 bytes; at least 40 are left to
 /// them.
 const MAX_PATH_LEN: usize = 60;
@@ -104,13 +106,13 @@ impl RunTempDir {
 /// Removes the temporary directory that a run directory names, if it belongs to that run.
 pub(super) fn remove_run_temp_dir(run_dir: &Path) {
     let Ok(run) = fs_err::canonicalize(run_dir) else { return };
-    let Ok(bytes) = fs_err::read(run.join(PATH_FILE)) else { return };
+    let Ok(bytes) = read_regular_file(&run.join(PATH_FILE), MAX_PATH_FILE_BYTES) else { return };
     let path = PathBuf::from(OsString::from_vec(bytes));
     let named = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes()));
     // Anyone who can write here can create the file, so the directory itself must name its owner.
     if named
         && is_private_dir(&path)
-        && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|owner| owner == path_bytes(&run))
+        && read_regular_file(&path.join(OWNER_FILE), MAX_PATH_FILE_BYTES).is_ok_and(|owner| owner == path_bytes(&run))
     {
         // Tried once: the system also cleans its temporary directory.
         let _ = remove_dir_tree(&path);

@@ -172,7 +172,7 @@ impl SuiteRewriter<'_> {
         if let Some(count) = counter {
             *count += 1;
         }
-        let element = self.rewrite_element(start, name, top)?;
+        let element = self.rewrite_element(start, &local_name(name), top)?;
         let event = if empty { Event::Empty(element) } else { Event::Start(element) };
         self.writer.write_event(event).map_err(JunitFileError::invalid)?;
         Ok(true)
@@ -190,6 +190,10 @@ impl SuiteRewriter<'_> {
         for attribute in start.attributes() {
             let attribute = attribute.map_err(JunitFileError::invalid)?;
             let key = parse_xml_name(attribute.key.as_ref())?.to_owned();
+            // A suite is moved out of the element that declares its prefixes, if any does.
+            if key == "xmlns" || key.contains(':') && key != "xml:lang" && key != "xml:space" {
+                continue;
+            }
             let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(JunitFileError::invalid)?;
             let value = if top && key == "name" {
                 named = true;
@@ -207,7 +211,7 @@ impl SuiteRewriter<'_> {
 
     fn close_element(&mut self, end: &BytesEnd<'_>) -> Result<(), JunitFileError> {
         self.open_depth = self.open_depth.saturating_sub(1);
-        self.write_in_suite(Event::End(BytesEnd::new(parse_xml_name(end.name().as_ref())?)))?;
+        self.write_in_suite(Event::End(BytesEnd::new(local_name(parse_xml_name(end.name().as_ref())?))))?;
         if self.suite_depth == Some(self.open_depth) {
             self.suite_depth = None;
         }
@@ -267,6 +271,11 @@ fn parse_xml_name(name: &[u8]) -> Result<&str, JunitFileError> {
     if first && text.chars().all(inner) { Ok(text) } else { Err(damaged()) }
 }
 
+/// Returns the name of an element without a namespace: a prefix would have to be declared.
+fn local_name(name: &str) -> Cow<'_, str> {
+    if name.contains(':') { Cow::Owned(name.replace(':', "_")) } else { Cow::Borrowed(name) }
+}
+
 /// Returns whether XML 1.0 allows a character.
 fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
@@ -299,6 +308,18 @@ mod tests {
         let rewritten = read(b"<testsuite><testcase name='a'/></testsuite>").unwrap().unwrap();
         assert_eq!(rewritten.xml, b"<testsuite name=\"tests-3.12\"><testcase name=\"a\"/></testsuite>");
         assert_eq!(read(b"<testsuites/>").unwrap().unwrap(), RewrittenSuites::default());
+    }
+
+    #[test]
+    fn prefixes_are_removed_whether_declared_or_not() {
+        let xml = "<testsuites xmlns:j='urn:j'><testsuite xmlns='urn:d' name='s' j:a='1' u:b='2' xml:lang='de'>\
+                   <testcase name='t'><j:extra u:c='3'>x</j:extra><:odd/></testcase></testsuite></testsuites>";
+        let rewritten = String::from_utf8(read(xml.as_bytes()).unwrap().unwrap().xml).unwrap();
+        assert_eq!(
+            rewritten,
+            "<testsuite name=\"tests-3.12/s\" xml:lang=\"de\"><testcase name=\"t\"><j_extra>x</j_extra><_odd/></testcase>\
+             </testsuite>"
+        );
     }
 
     #[test]

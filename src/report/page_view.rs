@@ -268,9 +268,9 @@ fn slots_summary(report: &RunReport) -> String {
         .sessions
         .iter()
         .flat_map(|session| &session.attempts)
-        .map(|attempt| (attempt.end - attempt.start) * attempt.slots.len() as u64)
-        .sum();
-    let capacity = report.run.wall.max(1) * report.run.slots.max(1) as u64;
+        .map(|attempt| (attempt.end - attempt.start).saturating_mul(attempt.slots.len() as u64))
+        .fold(0, u64::saturating_add);
+    let capacity = report.run.wall.max(1).saturating_mul(report.run.slots.max(1) as u64);
     let slots =
         format!("{} {}", pluralize(report.run.slots, "slot"), if report.run.slots == 1 { "was" } else { "were" });
     format!("The {slots} in use {:.0} % of the time.", (occupied as f64 * 100.0 / capacity as f64).min(100.0))

@@ -8,6 +8,7 @@ use super::page::{PageError, render_page};
 use super::perfetto::build_perfetto_trace;
 use super::run_report::RunReport;
 use super::text::{FailedLogTail, render_markdown, render_text};
+use crate::text::to_safe_lines;
 
 /// Format of a report.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl ReportFormat {
         Ok(match self {
             Self::Html => render_page(report, &log_tails())?,
             Self::Markdown => render_markdown(report, &log_tails()),
-            Self::Text => render_text(report),
+            Self::Text => to_safe_lines(&render_text(report)),
             Self::Json => to_json_text(report),
             Self::Perfetto => format!("{}\n", build_perfetto_trace(report)),
         })
@@ -50,7 +51,7 @@ impl ReportFormat {
         match self {
             Self::Json => Some(to_json_text(comparison)),
             Self::Markdown => Some(comparison.to_markdown()),
-            Self::Html | Self::Text => Some(comparison.to_text()),
+            Self::Html | Self::Text => Some(to_safe_lines(&comparison.to_text())),
             Self::Perfetto => None,
         }
     }

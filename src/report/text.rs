@@ -95,12 +95,12 @@ pub(super) fn format_usual_delta(session: &SessionReport) -> String {
 fn critical_path_lines(report: &RunReport) -> Vec<String> {
     let line = |link: &super::critical_path::CriticalPathEntry| {
         let gap = if link.gap >= 100 { format!(", {} later", format_duration(link.gap)) } else { String::new() };
-        format!(
+        to_single_line(&format!(
             "{} {} ({}{gap})",
-            to_single_line(&link.session),
-            format_duration(link.end - link.start),
+            link.session,
+            format_duration(link.end.saturating_sub(link.start)),
             link.reason.describe_wait()
-        )
+        ))
     };
     report.critical_path.iter().map(line).collect()
 }

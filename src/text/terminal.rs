@@ -9,11 +9,36 @@ pub(crate) fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
     strip_sequences(&String::from_utf8_lossy(segment), keep_colors)
 }
 
-/// Joins a text to one line without control sequences and control characters.
+/// Joins a text of unknown origin (a name, a path, a message) to one line that is safe in every output: without control
+/// sequences and control characters, and never a workflow command.
 pub(crate) fn to_single_line(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
     let line: String = lines.join(" ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    line.trim().to_owned()
+    break_commands(line.trim())
+}
+
+/// Breaks what a runner of Actions would read as a workflow command: `::` at the start of a line, `##[` anywhere in it.
+pub(crate) fn break_commands(line: &str) -> String {
+    let start = line.len() - line.trim_start().len();
+    let (indent, rest) = line.split_at(start);
+    let rest = rest.strip_prefix("::").map_or_else(|| rest.to_owned(), |rest| format!(": :{rest}"));
+    format!("{indent}{}", rest.replace("##[", "## ["))
+}
+
+/// Makes a JSON document safe to print where a runner reads: `##[` can only be in a string, where an escape has the same
+/// meaning.
+pub(crate) fn break_json_commands(document: &str) -> String {
+    document.replace("##[", "#\\u0023[")
+}
+
+/// Makes lines of unknown origin safe to print, each on its own: without control sequences except colors, and never a
+/// workflow command.
+pub(crate) fn to_safe_lines(text: &str) -> String {
+    let safe_line = |line: &str| {
+        let (content, end) = line.strip_suffix('\n').map_or((line, ""), |content| (content, "\n"));
+        break_commands(&strip_sequences(content, true)) + end
+    };
+    text.split_inclusive('\n').map(safe_line).collect()
 }
 
 /// Returns the last line that is not blank, as plain text without tabs.
@@ -131,6 +156,10 @@ mod tests {
     #[test]
     fn a_text_becomes_one_line_without_control_characters() {
         assert_eq!(to_single_line("\n  \x1b[31mred\x1b[0m\tb\nc\n"), "red b c");
+        assert_eq!(to_single_line("\n ::add-path::/x\n::b ##[add-path]/y"), ": :add-path::/x ::b ## [add-path]/y");
+        assert_eq!(break_commands("  ::x::"), "  : :x::");
+        assert_eq!(break_json_commands(r###"{"a": "##[x]"}"###), r###"{"a": "#\u0023[x]"}"###);
+        assert_eq!(to_safe_lines("\x1b[31mred\x1b[0m\x1b[2J\r\n::x\n\n"), "\x1b[31mred\x1b[0m\n: :x\n\n");
         assert!(!to_single_line("a\x07\u{85}\u{9b}2Jb\r\n").chars().any(char::is_control));
     }
 

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::super::source::{SharedSource, SourceFile, Span};
+use crate::fs::read_project_text;
 use crate::project::NoxfileManifest;
 
 /// Parses the noxfile with Python's `ast` and prints it as JSON.
@@ -148,7 +149,7 @@ impl Noxfile {
         if fs_err::metadata(&path).ok()?.len() > MAX_NOXFILE_BYTES {
             return None;
         }
-        let text = fs_err::read_to_string(&path).ok()?;
+        let text = read_project_text(&path).ok()?;
         let model = parse_noxfile(&text)?;
         Some(Self { source: SourceFile::new(name, text), model, nox_version: None })
     }

@@ -1,7 +1,9 @@
 //! A directory as a backend, for example on a mounted volume.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -10,13 +12,17 @@ use crate::cache::backend::{
     BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
 };
 use crate::cache::http::RequestBody;
+use crate::fs::RootDir;
 
 /// Age after which an incomplete file is deleted, because its writer was probably killed.
 const MAX_PARTIAL_AGE: std::time::Duration = std::time::Duration::from_hours(24);
 /// Name prefix of incomplete files.
 const PARTIAL_PREFIX: &str = ".partial-";
+/// Maximum number of files and directories that a list visits, and the depth of their directories.
+const MAX_LISTED_FILES: usize = 100_000;
+const MAX_LISTED_DEPTH: usize = 16;
 
-/// A directory as a backend.
+/// A directory as a backend. Others may write to it: links below it are not followed, and only regular files are opened.
 #[derive(Debug)]
 pub struct DirectoryBackend {
     root: PathBuf,
@@ -28,9 +34,12 @@ impl DirectoryBackend {
         Self { root: root.into() }
     }
 
-    fn object_path(&self, key: &str) -> Result<PathBuf, BackendError> {
-        validate_key(key)?;
-        Ok(self.root.join(key))
+    /// Opens the directory; returns `None` if it does not exist.
+    fn open_root(&self) -> io::Result<Option<RootDir>> {
+        match RootDir::open(&self.root) {
+            Err(error) if is_not_found(&error) => Ok(None),
+            opened => opened.map(Some),
+        }
     }
 }
 
@@ -44,7 +53,9 @@ impl CacheBackend for DirectoryBackend {
     }
 
     fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
-        let mut file = match fs_err::File::open(self.object_path(key)?) {
+        validate_key(key)?;
+        let Some(root) = self.open_root()? else { return Ok(None) };
+        let mut file = match root.open_file(Path::new(key)) {
             Ok(file) => file,
             Err(error) if is_not_found(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -56,27 +67,38 @@ impl CacheBackend for DirectoryBackend {
     }
 
     fn put_object(&self, key: &str, body: RequestBody<'_>) -> Result<(), BackendError> {
-        let path = self.object_path(key)?;
-        let directory = path.parent().unwrap_or(&self.root);
-        fs_err::create_dir_all(directory)?;
-        let mut file = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(directory)?;
-        io::copy(&mut body.into_reader(), &mut file)?;
-        // Other users of a shared volume may read the object.
-        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        file.persist(&path).map_err(|error| error.error)?;
-        Ok(())
+        validate_key(key)?;
+        fs_err::create_dir_all(&self.root)?;
+        let root = RootDir::open(&self.root)?;
+        let partial =
+            Path::new(key).with_file_name(format!("{PARTIAL_PREFIX}{:016x}", RandomState::new().hash_one(key)));
+        let written = root.create_file(&partial, 0o600.into()).and_then(|mut file| {
+            io::copy(&mut body.into_reader(), &mut file)?;
+            // Other users of a shared volume may read the object.
+            file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            root.rename(&partial, Path::new(key))
+        });
+        if written.is_err() {
+            // If this fails, a later list removes it.
+            let _ = root.remove_file(&partial);
+        }
+        Ok(written?)
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
+        let Some(root) = self.open_root()? else { return Ok(Vec::new()) };
         let directory = match prefix.rsplit_once('/') {
-            Some((directory, _)) => self.object_path(directory)?,
+            Some((directory, _)) => {
+                validate_key(directory)?;
+                if !root.is_dir(Path::new(directory)) {
+                    return Ok(Vec::new());
+                }
+                self.root.join(directory)
+            }
             None => self.root.clone(),
         };
-        if !directory.is_dir() {
-            return Ok(Vec::new());
-        }
         let mut found = Vec::new();
-        for entry in WalkDir::new(directory).sort_by_file_name() {
+        for entry in WalkDir::new(directory).max_depth(MAX_LISTED_DEPTH).into_iter().take(MAX_LISTED_FILES) {
             let entry = match entry {
                 Ok(entry) => entry,
                 // Deleted by another process during the walk.
@@ -100,9 +122,10 @@ impl CacheBackend for DirectoryBackend {
     }
 
     fn delete_object(&self, key: &str) -> Result<(), BackendError> {
-        match fs_err::remove_file(self.object_path(key)?) {
-            Err(error) if !is_not_found(&error) => Err(error.into()),
-            _ => Ok(()),
+        validate_key(key)?;
+        match self.open_root()? {
+            Some(root) => Ok(root.remove_file(Path::new(key))?),
+            None => Ok(()),
         }
     }
 }
@@ -112,12 +135,12 @@ impl DirectoryBackend {
     fn remove_stale_partial(&self, path: &Path) {
         let is_partial = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
         let age = || {
-            fs_err::metadata(path)
+            fs_err::symlink_metadata(path)
                 .and_then(|metadata| metadata.modified())
                 .ok()
                 .and_then(|written_at| written_at.elapsed().ok())
         };
-        if is_partial && path.is_file() && age().is_some_and(|age| age > MAX_PARTIAL_AGE) {
+        if is_partial && age().is_some_and(|age| age > MAX_PARTIAL_AGE) {
             let _ = fs_err::remove_file(path);
         }
     }

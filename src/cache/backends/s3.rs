@@ -13,12 +13,15 @@ use crate::cache::backend::{
     BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
 };
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
-use crate::text::encode_hex;
+use crate::text::{encode_hex, shorten_text, to_single_line};
 
 /// Maximum size of a list or an error response, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 16 << 20;
 /// Maximum number of pages of a list, each with a thousand objects: guards against an endless list.
 const MAX_LIST_PAGES: usize = 200;
+
+/// Maximum number of listed objects; a page may have more than a thousand if the server is not what it seems.
+const MAX_LISTED_OBJECTS: usize = 200_000;
 
 /// Location of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +178,7 @@ impl CacheBackend for S3Backend {
             let page = ListPage::parse_xml(&response.body)?;
             found.extend(page.objects);
             token = page.next_token;
-            if token.is_none() {
+            if token.is_none() || found.len() > MAX_LISTED_OBJECTS {
                 break;
             }
         }
@@ -256,7 +259,7 @@ fn xml_element_text(xml: &[u8], name: &[u8]) -> Option<String> {
         match reader.read_event().ok()? {
             Event::Start(start) if start.local_name().as_ref() == name => {
                 let Event::Text(text) = reader.read_event().ok()? else { return None };
-                return text.decode().ok().map(std::borrow::Cow::into_owned);
+                return text.decode().ok().map(|text| shorten_text(&to_single_line(&text), 160));
             }
             Event::Eof => return None,
             _ => {}

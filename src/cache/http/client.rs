@@ -15,6 +15,8 @@ const TRANSFER_DELAY: Duration = Duration::from_secs(4);
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
 /// Timeout for the response headers.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Time until a response that does not count as waiting for the service.
+const USUAL_DELAY: Duration = Duration::from_secs(1);
 /// Maximum number of attempts for one request.
 const MAX_ATTEMPTS: u32 = 3;
 /// First pause between attempts; it doubles each time.
@@ -113,7 +115,6 @@ impl HttpClient {
             .tls_config(tls)
             .user_agent(concat!("noxide/", env!("CARGO_PKG_VERSION")))
             .http_status_as_error(false)
-            .max_redirects(4)
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(RESPONSE_TIMEOUT))
@@ -153,7 +154,10 @@ impl HttpClient {
                     (response.header_value("retry-after").and_then(parse_retry_after).unwrap_or(backoff), reason)
                 }
                 Ok(response) => {
-                    self.retry_budget.record_success();
+                    let transferred = request.body.len().saturating_add(response.body.len() as u64);
+                    let usual = USUAL_DELAY + Duration::from_secs(transferred / MIN_BYTES_PER_SECOND);
+                    self.retry_budget
+                        .record_success(started.elapsed().saturating_sub(usual), &format!("{host} is slow"));
                     return Ok(response);
                 }
                 Err(AttemptError::ReadBody(error)) => return Err(HttpError::ReadBody(error)),
@@ -213,9 +217,14 @@ impl HttpClient {
         timeouts: AttemptTimeouts,
     ) -> Result<http::Response<ureq::Body>, AttemptError> {
         let sent = builder.body(body).map_err(|error| AttemptError::Connection(error.to_string()))?;
+        // Credentials go to no other host than the configured one.
+        let has_credentials = |name: &str| sent.headers().contains_key(name);
+        let max_redirects =
+            if ["authorization", "x-amz-security-token"].into_iter().any(has_credentials) { 0 } else { 4 };
         let configured = self
             .agent
             .configure_request(sent)
+            .max_redirects(max_redirects)
             .timeout_send_body(Some(timeouts.send_body))
             .timeout_recv_response(Some(timeouts.response))
             .timeout_recv_body(Some(timeouts.receive_body))

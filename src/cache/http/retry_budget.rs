@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Failures in a row after which the service is no longer used.
 const MAX_CONSECUTIVE_FAILURES: u32 = 8;
 
-/// Budget of waiting time for one service. Failed requests and pauses between attempts reduce it. When it is exhausted,
+/// Budget of waiting time for one service. Failed and slow requests and pauses between attempts reduce it. When it is exhausted,
 /// or too many requests fail in a row, the service is not used for the rest of the run.
 #[derive(Debug)]
 pub struct RetryBudget {
@@ -42,9 +42,20 @@ impl RetryBudget {
         self.lock_state().gave_up_reason.clone()
     }
 
-    /// Records a successful request, which resets the count of failures but not the time.
-    pub(crate) fn record_success(&self) {
-        self.lock_state().consecutive_failures = 0;
+    /// Records a successful request, which resets the count of failures but not the time. `delay` is how much longer it
+    /// took than usual: a service that answers slowly is used no longer than one that fails; `reason` is then reported.
+    pub(crate) fn record_success(&self, delay: Duration, reason: &str) {
+        let mut state = self.lock_state();
+        state.consecutive_failures = 0;
+        state.waited += delay;
+        self.check_limit(&mut state, reason);
+    }
+
+    fn check_limit(&self, state: &mut BudgetState, reason: &str) {
+        if state.waited >= self.limit {
+            let limit = self.limit.as_secs();
+            state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after waiting {limit} s in total"));
+        }
     }
 
     /// Records a failed request and its duration; `reason` is reported if this exhausts the budget.
@@ -52,10 +63,8 @@ impl RetryBudget {
         let mut state = self.lock_state();
         state.waited += duration;
         state.consecutive_failures += 1;
-        if state.waited >= self.limit {
-            let limit = self.limit.as_secs();
-            state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after waiting {limit} s in total"));
-        } else if state.consecutive_failures >= MAX_CONSECUTIVE_FAILURES {
+        self.check_limit(&mut state, reason);
+        if state.consecutive_failures >= MAX_CONSECUTIVE_FAILURES {
             let failures = state.consecutive_failures;
             state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after {failures} failures in a row"));
         }
@@ -114,13 +123,23 @@ mod tests {
         for _ in 1..MAX_CONSECUTIVE_FAILURES {
             budget.record_failure(Duration::ZERO, "down");
         }
-        budget.record_success();
+        budget.record_success(Duration::ZERO, "slow");
         budget.record_failure(Duration::ZERO, "down");
         assert_eq!(budget.gave_up_reason(), None);
         for _ in 1..MAX_CONSECUTIVE_FAILURES {
             budget.record_failure(Duration::ZERO, "down");
         }
         assert!(budget.gave_up_reason().unwrap().contains("8 failures in a row"));
+    }
+
+    #[test]
+    fn slow_answers_exhaust_the_budget_too() {
+        let budget = RetryBudget::new(Duration::from_secs(30));
+        for _ in 0..5 {
+            assert!(budget.remaining().is_some());
+            budget.record_success(Duration::from_secs(6), "slow");
+        }
+        assert_eq!(budget.gave_up_reason().as_deref(), Some("slow; gave up after waiting 30 s in total"));
     }
 
     #[test]

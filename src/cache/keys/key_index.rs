@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{KeyInput, KeyInputKind};
 use super::key::DependencyInputs;
 use super::key::sanitize_part;
-use crate::fs::write_atomic;
+use crate::fs::{MAX_DOCUMENT_BYTES, create_dirs, read_regular_file, write_atomic};
 
 /// Version of the files.
 const KEY_FILE_VERSION: u32 = 2;
@@ -77,7 +77,7 @@ impl KeyIndex {
     pub(crate) fn inputs_of_session(&self, session: &str) -> Vec<StoredKeyInputs> {
         let Ok(entries) = std::fs::read_dir(self.session_dir(session)) else { return Vec::new() };
         let read = |entry: io::Result<std::fs::DirEntry>| {
-            let bytes = std::fs::read(entry.ok()?.path()).ok()?;
+            let bytes = read_regular_file(&entry.ok()?.path(), MAX_DOCUMENT_BYTES).ok()?;
             serde_json::from_slice::<StoredKeyInputs>(&bytes).ok().filter(|stored| stored.version == KEY_FILE_VERSION)
         };
         let mut stored: Vec<StoredKeyInputs> =
@@ -115,7 +115,7 @@ impl KeyIndex {
     ) -> Result<(), KeyIndexError> {
         let failed = |source| KeyIndexError { session: dependencies.session.clone(), source };
         let directory = self.session_dir(&dependencies.session);
-        fs_err::create_dir_all(&directory).map_err(failed)?;
+        create_dirs(&directory).map_err(failed)?;
         let stored = StoredKeyInputs {
             version: KEY_FILE_VERSION,
             last_used: jiff::Timestamp::now().to_string(),

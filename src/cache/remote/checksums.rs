@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cache::store::{EntryId, EntryMeta};
+use crate::fs::read_project_text;
 use crate::text::is_hex;
 
 /// The expected tree digest of each wheel.
@@ -31,10 +32,10 @@ impl WheelChecksums {
     /// # Errors
     /// If the file cannot be read, or a line is malformed: after a partial read, some wheels would not be checked.
     pub fn load(root: &Path) -> Result<Option<Self>, WheelChecksumsError> {
-        match fs_err::read_to_string(root.join("noxide.sums")) {
+        match read_project_text(&root.join("noxide.sums")) {
             Ok(text) => Self::parse(&text).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(std::io::Error::new(error.kind(), format!("cannot read noxide.sums: {error}")).into()),
         }
     }
 
@@ -73,6 +74,11 @@ impl WheelChecksums {
             self.trees.iter().map(|(wheel, (tree, name))| format!("{wheel} {tree} {name}\n")).collect();
         lines.sort_by(|one, other| one.get(130..).cmp(&other.get(130..)).then(one.cmp(other)));
         lines.into_iter().fold(header.to_owned(), |text, line| text + &line)
+    }
+
+    /// Returns the tree digest of each wheel, by its SHA-256.
+    pub fn tree_digests(&self) -> BTreeMap<String, String> {
+        self.trees.iter().map(|(wheel, (tree, _))| (wheel.clone(), tree.clone())).collect()
     }
 
     /// Returns the tree digest that an entry must have.

@@ -1,7 +1,7 @@
 //! Downloads from the remote cache: few ranged reads, and a check of each frame before it is used.
 
 use super::manifest::PackFrame;
-use super::pack::{FrameError, read_frame};
+use super::pack::{FrameError, FrameTrust, ImportBudget, read_frame};
 use super::snapshot::RemoteStore;
 use crate::cache::backend::BackendError;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
@@ -55,10 +55,10 @@ impl DownloadPlan {
                 let end = frame.offset + frame.length;
                 if let Some((segment, requested)) = &mut current {
                     let gap = frame.offset.saturating_sub(segment.range.end);
-                    let is_small = gap <= MAX_GAP_BYTES.min((*requested + frame.length) / 20);
+                    let is_small = gap <= MAX_GAP_BYTES.min(requested.saturating_add(frame.length) / 20);
                     if is_small && end - segment.range.start <= MAX_SEGMENT_BYTES && frame.offset >= segment.range.end {
                         segment.range.end = end;
-                        *requested += frame.length;
+                        *requested = requested.saturating_add(frame.length);
                         segment.frames.push(frame);
                         continue;
                     }
@@ -75,7 +75,7 @@ impl DownloadPlan {
 
     /// Returns the number of bytes to read.
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
+        self.segments.iter().map(|segment| segment.range.end - segment.range.start).fold(0, u64::saturating_add)
     }
 
     /// Returns the requested frames.
@@ -122,6 +122,9 @@ pub(super) enum DownloadError {
     /// The pack ends before the frame does.
     #[error("its pack is shorter than the manifest states")]
     TruncatedPack,
+    /// The frame is larger than an entry may be; the limit in bytes.
+    #[error("it has more than {0} bytes, the largest size of an entry")]
+    TooLarge(u64),
     /// The frame was changed or corrupted.
     #[error("its digest differs from the manifest")]
     DigestMismatch,
@@ -160,9 +163,9 @@ impl RemoteStore {
         let total =
             WorkAmount { entries: plan.frames().count() as u64, bytes: plan.total_bytes(), ..WorkAmount::default() };
         progress.start_phase(CachePhase::Restore, total);
-        let report = Mutex::new(DownloadReport::default());
+        let (report, budget) = (Mutex::new(DownloadReport::default()), ImportBudget::default());
         parallel_map(&plan.segments, |segment| {
-            let (bytes, results) = self.download_segment(segment, store);
+            let (bytes, results) = self.download_segment(segment, store, &budget);
             progress.advance(WorkAmount { entries: results.len() as u64, bytes, ..WorkAmount::default() });
             let mut report = report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             report.bytes += bytes;
@@ -190,25 +193,35 @@ impl RemoteStore {
         &self,
         segment: &PackSegment,
         store: &Store,
+        budget: &ImportBudget,
     ) -> (u64, Vec<Result<PublishOutcome, DownloadFailure>>) {
         let failure = |frame: &PackFrame, error: &DownloadError| DownloadFailure {
             name: frame.name.clone(),
             reason: error.to_string(),
         };
         let mut bytes = tempfile::SpooledTempFile::new(MAX_MEMORY_BYTES);
-        let read = match self.read_segment(segment, &mut bytes) {
+        let read = match self.read_segment(segment, &mut bytes, store.options().max_entry_size) {
             Ok(read) => read,
             Err(error) => return (0, segment.frames.iter().map(|frame| Err(failure(frame, &error))).collect()),
         };
         let import = |frame: &PackFrame| {
-            let imported = self.import_frame(frame, segment.range.start, &mut bytes, store);
+            let imported = self.import_frame(frame, segment.range.start, &mut bytes, (store, budget));
             imported.map_err(|error| failure(frame, &error))
         };
         (read, segment.frames.iter().map(import).collect())
     }
 
     /// Reads a segment in requests of limited size.
-    pub(super) fn read_segment(&self, segment: &PackSegment, to: &mut dyn Write) -> Result<u64, DownloadError> {
+    pub(super) fn read_segment(
+        &self,
+        segment: &PackSegment,
+        to: &mut dyn Write,
+        max_frame_bytes: u64,
+    ) -> Result<u64, DownloadError> {
+        // Not even a compressed entry is larger than the limit of one.
+        if segment.frames.iter().any(|frame| frame.length > max_frame_bytes) {
+            return Err(DownloadError::TooLarge(max_frame_bytes));
+        }
         let mut position = segment.range.start;
         while position < segment.range.end {
             let request = position..segment.range.end.min(position + MAX_REQUEST_BYTES);
@@ -228,7 +241,7 @@ impl RemoteStore {
         frame: &PackFrame,
         start: u64,
         bytes: &mut tempfile::SpooledTempFile,
-        store: &Store,
+        (store, budget): (&Store, &ImportBudget),
     ) -> Result<PublishOutcome, DownloadError> {
         let id = frame.entry_id().ok_or(DownloadError::InvalidId)?;
         let from = SeekFrom::Start(frame.offset - start);
@@ -243,7 +256,8 @@ impl RemoteStore {
             self.checksums.as_ref().map_or(Some(frame.tree_digest.as_str()), |checksums| checksums.expected_tree(&id));
         let expected_tree = expected_tree.ok_or(DownloadError::NotInChecksums)?;
         let decoder = zstd::Decoder::new(bytes.take(frame.length))?;
-        Ok(read_frame(store, &id, &mut decoder.take(frame.uncompressed_length), Some(expected_tree))?)
+        let trust = FrameTrust { expected_tree, is_only_tree_trusted: self.checksums.is_some() };
+        Ok(read_frame(store, &id, &mut decoder.take(frame.uncompressed_length), trust, budget)?)
     }
 }
 

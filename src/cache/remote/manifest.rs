@@ -1,34 +1,41 @@
 //! Manifests of a remote cache: which entry is in which pack.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
+use super::limited_items::{limited_list, limited_map, limited_map_of_sets};
 use crate::cache::backend::is_valid_key;
 use crate::cache::store::EntryId;
-use crate::text::is_hex;
+use crate::fs::read_limited;
+use crate::text::{is_hex, shorten_text, to_single_line};
 
 /// Version of the manifest and of packs.
 pub(super) const MANIFEST_VERSION: u32 = 2;
 /// First bytes of every manifest.
 const MANIFEST_MAGIC: &str = "nxm2 ";
 /// Maximum size of a manifest after decompression, in bytes.
-const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
+const MAX_DECOMPRESSED_BYTES: u64 = 16 << 20;
+/// Maximum number of entries in all environments.
+const MAX_ENVIRONMENT_ENTRIES: usize = 200_000;
+/// Maximum length of a display name in characters.
+const MAX_NAME_CHARS: usize = 200;
 
 /// Index of the packs of a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteManifest {
     version: u32,
     /// The frames, sorted by entry.
+    #[serde(deserialize_with = "limited_list::<_, _, 50_000>")]
     pub frames: Vec<PackFrame>,
     /// When each pack was written, in seconds since 1970, by key.
+    #[serde(deserialize_with = "limited_map::<_, _, 10_000>")]
     pub packs: BTreeMap<String, i64>,
     /// Keys of the manifests whose content this one includes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "limited_list::<_, _, 10_000>")]
     pub replaces: Vec<String>,
     /// Entries in each session's environment, by the name of its directory.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "limited_map_of_sets::<_, 10_000>")]
     pub environments: BTreeMap<String, BTreeSet<String>>,
     /// Location of the project in the run that wrote the manifest.
     #[serde(default)]
@@ -79,9 +86,19 @@ pub struct PackFrame {
     /// Tree digest of the entry.
     pub tree_digest: String,
     /// Buckets of uv's cache that the entry fits.
+    #[serde(deserialize_with = "limited_list::<_, _, 16>")]
     pub buckets: Vec<String>,
     /// Day of the last use, counted from 1970.
     pub last_used_day: i64,
+}
+
+/// What a manifest is signed with, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub struct ManifestSigning<'a> {
+    /// The value of `NOXIDE_CACHE_SIGNING_KEY`.
+    pub key: &'a str,
+    /// Scope and time, as in the key of the object: a manifest copied to another scope, or to another time, is not signed.
+    pub name: &'a str,
 }
 
 /// Why a manifest cannot be used.
@@ -126,38 +143,34 @@ impl RemoteManifest {
     ///
     /// # Errors
     /// If compression fails.
-    pub fn to_bytes(&self, key: Option<&str>) -> std::io::Result<Vec<u8>> {
+    pub fn to_bytes(&self, signing: Option<ManifestSigning<'_>>) -> std::io::Result<Vec<u8>> {
         let compressed = zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 9)?;
-        let signature = key.map_or_else(|| "-".to_owned(), |key| manifest_signature(key, &compressed));
+        let signature = signing.map_or_else(|| "-".to_owned(), |signing| manifest_signature(signing, &compressed));
         let mut bytes = format!("{MANIFEST_MAGIC}{signature}\n").into_bytes();
         bytes.extend(compressed);
         Ok(bytes)
     }
 
-    /// Parses a manifest; with a key, it must be signed with it.
+    /// Parses a manifest; with a key, it must be signed with it, for the place where it was found.
     ///
     /// # Errors
     /// If the manifest is malformed, has another version, or is not signed.
-    pub fn from_bytes(bytes: &[u8], key: Option<&str>) -> Result<Self, RemoteManifestError> {
+    pub fn from_bytes(bytes: &[u8], signing: Option<ManifestSigning<'_>>) -> Result<Self, RemoteManifestError> {
         let damaged = |reason: &str| RemoteManifestError::Damaged(reason.to_owned());
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("it has no first line"))?;
         let header = std::str::from_utf8(&bytes[..end]).ok().and_then(|header| header.strip_prefix(MANIFEST_MAGIC));
         let signature = header.ok_or_else(|| damaged("the first line is not that of a manifest"))?;
         let compressed = &bytes[end + 1..];
-        if let Some(key) = key {
-            let expected = blake3::Hash::from_hex(manifest_signature(key, compressed));
+        if let Some(signing) = signing {
+            let expected = blake3::Hash::from_hex(manifest_signature(signing, compressed));
             // This comparison takes constant time.
             if expected.is_err() || blake3::Hash::from_hex(signature).ok() != expected.ok() {
                 return Err(RemoteManifestError::Unsigned);
             }
         }
         let error = |error: std::io::Error| RemoteManifestError::Damaged(error.to_string());
-        let mut text = Vec::new();
-        zstd::Decoder::new(compressed)
-            .map_err(error)?
-            .take(MAX_DECOMPRESSED_BYTES)
-            .read_to_end(&mut text)
-            .map_err(error)?;
+        let decoder = zstd::Decoder::new(compressed).map_err(error)?;
+        let text = read_limited(decoder, MAX_DECOMPRESSED_BYTES).map_err(error)?;
         #[derive(Deserialize)]
         struct VersionHeader {
             version: u32,
@@ -167,9 +180,19 @@ impl RemoteManifest {
         if version != MANIFEST_VERSION {
             return Err(RemoteManifestError::UnsupportedVersion(version));
         }
-        let manifest: Self = serde_json::from_slice(&text).map_err(parsed)?;
+        let mut manifest: Self = serde_json::from_slice(&text).map_err(parsed)?;
+        for frame in &mut manifest.frames {
+            // Names are printed.
+            frame.name = shorten_text(&to_single_line(&frame.name), MAX_NAME_CHARS);
+        }
+        if manifest.environments.values().map(BTreeSet::len).sum::<usize>() > MAX_ENVIRONMENT_ENTRIES {
+            return Err(damaged("its environments have too many entries"));
+        }
         match manifest.frames.iter().find(|frame| !is_valid_frame(frame)) {
-            Some(frame) => Err(RemoteManifestError::Damaged(format!("the frame of {} is invalid", frame.entry))),
+            Some(frame) => {
+                let entry = shorten_text(&to_single_line(&frame.entry), MAX_NAME_CHARS);
+                Err(RemoteManifestError::Damaged(format!("the frame of {entry} is invalid")))
+            }
             None => Ok(manifest),
         }
     }
@@ -187,9 +210,11 @@ fn is_valid_frame(frame: &PackFrame) -> bool {
 }
 
 /// Computes the signature: a BLAKE3 digest with a key derived from `NOXIDE_CACHE_SIGNING_KEY`.
-fn manifest_signature(key: &str, bytes: &[u8]) -> String {
-    let key = blake3::derive_key("noxide 2026 signature of cache manifests", key.as_bytes());
-    blake3::keyed_hash(&key, bytes).to_hex().to_string()
+fn manifest_signature(signing: ManifestSigning<'_>, bytes: &[u8]) -> String {
+    let key = blake3::derive_key("noxide 2026 signature of cache manifests", signing.key.as_bytes());
+    let mut hasher = blake3::Hasher::new_keyed(&key);
+    hasher.update(&(signing.name.len() as u64).to_le_bytes()).update(signing.name.as_bytes()).update(bytes);
+    hasher.finalize().to_hex().to_string()
 }
 
 #[cfg(test)]
@@ -217,15 +242,23 @@ mod tests {
         let manifest = RemoteManifest::new(vec![frame()], packs, vec!["old".to_owned()]);
         assert_eq!(manifest.packs.len(), 1);
         let plain = manifest.to_bytes(None).unwrap();
-        let signed = manifest.to_bytes(Some("secret")).unwrap();
-        for (bytes, key) in [(&plain, None), (&signed, None), (&signed, Some("secret"))] {
+        let signing = |key, name| Some(ManifestSigning { key, name });
+        let (secret, other) = (signing("secret", "a/m-1"), signing("other", "a/m-1"));
+        let signed = manifest.to_bytes(secret).unwrap();
+        for (bytes, key) in [(&plain, None), (&signed, None), (&signed, secret)] {
             assert_eq!(RemoteManifest::from_bytes(bytes, key).as_ref(), Ok(&manifest));
         }
-        assert_eq!(RemoteManifest::from_bytes(&plain, Some("secret")), Err(RemoteManifestError::Unsigned));
-        assert_eq!(RemoteManifest::from_bytes(&signed, Some("other")), Err(RemoteManifestError::Unsigned));
+        for (bytes, signing) in [
+            (&plain, secret),
+            (&signed, other),
+            (&signed, signing("secret", "b/m-1")),
+            (&signed, signing("secret", "a/m-2")),
+        ] {
+            assert_eq!(RemoteManifest::from_bytes(bytes, signing), Err(RemoteManifestError::Unsigned), "{signing:?}");
+        }
         let mut forged = signed.clone();
         *forged.last_mut().unwrap() ^= 1;
-        assert_eq!(RemoteManifest::from_bytes(&forged, Some("secret")), Err(RemoteManifestError::Unsigned));
+        assert_eq!(RemoteManifest::from_bytes(&forged, secret), Err(RemoteManifestError::Unsigned));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod checksums;
 mod download;
 mod environment_entries;
+mod limited_items;
 mod manifest;
 mod pack;
 mod repack;
@@ -14,7 +15,7 @@ pub use checksums::{WheelChecksums, WheelChecksumsError};
 pub use download::{DownloadFailure, DownloadPlan, DownloadReport};
 pub use environment_entries::EnvironmentEntries;
 pub(crate) use environment_entries::StorePackageIndex;
-pub use manifest::{PackFrame, RemoteManifest, RemoteManifestError};
+pub use manifest::{ManifestSigning, PackFrame, RemoteManifest, RemoteManifestError};
 pub use scope::CacheScopes;
 pub use snapshot::{RemoteSnapshot, RemoteStore};
 pub(crate) use upload::IncrementalUpload;

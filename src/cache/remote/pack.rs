@@ -1,18 +1,50 @@
 //! Packs: a zstd frame for each entry, followed by an index that zstd readers skip.
 
+use super::limited_items::limited_list;
 use super::manifest::{MANIFEST_VERSION, PackFrame};
 use crate::cache::store::{
     EntryId, EntryKind, PublishOutcome, StagedEntry, Store, StoreEntry, StoreError, TreeNode, TreeNodeKind, UvPlacement,
 };
-use crate::fs::{LockedTempDir, parallel_map};
+use crate::fs::{LockedTempDir, open_regular_file, parallel_map};
+use crate::project::dependencies::normalize_name;
+use crate::text::{shorten_text, to_single_line};
+use pep440_rs::Version;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// First bytes of the content of every frame; the digit is the version.
 const FRAME_MAGIC: &[u8; 5] = b"nxe2\n";
 /// Maximum length of a header in bytes: enough for the paths of a million files.
-const MAX_HEADER_BYTES: u64 = 256 << 20;
+const MAX_HEADER_BYTES: u64 = 128 << 20;
+/// Maximum number of files, links and empty directories in a frame.
+const MAX_FRAME_ITEMS: usize = 250_000;
+/// Maximum number of files, links and empty directories that one download imports.
+const MAX_DOWNLOAD_ITEMS: usize = 2_000_000;
+/// Maximum length of a display name in characters.
+const MAX_NAME_CHARS: usize = 1_000;
+/// Maximum size of one of uv's own files in bytes; they have a few kilobytes.
+const MAX_UV_FILE_BYTES: u64 = 16 << 20;
+/// Maximum total size of uv's own files in a frame, in bytes.
+const MAX_UV_FILES_BYTES: u64 = 64 << 20;
+
+/// What one download may still import. Frames are small if they contain nothing but names, so each counts its items.
+#[derive(Debug)]
+pub(super) struct ImportBudget(AtomicUsize);
+
+impl Default for ImportBudget {
+    fn default() -> Self {
+        Self(AtomicUsize::new(MAX_DOWNLOAD_ITEMS))
+    }
+}
+
+impl ImportBudget {
+    /// Returns whether this many items may still be imported, and counts them.
+    fn try_use(&self, items: usize) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items)).is_ok()
+    }
+}
 
 /// Why a frame is refused.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +65,11 @@ struct FrameHeader {
     entry: String,
     name: String,
     /// The entries that an environment consists of.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "limited_list::<_, _, 10_000>")]
     members: Vec<String>,
+    #[serde(deserialize_with = "limited_list::<_, _, 16>")]
     uv_placements: Vec<UvPlacementHeader>,
+    #[serde(deserialize_with = "limited_list::<_, _, MAX_FRAME_ITEMS>")]
     nodes: Vec<FrameItem>,
 }
 
@@ -43,6 +77,7 @@ struct FrameHeader {
 #[derive(Serialize, Deserialize)]
 struct UvPlacementHeader {
     placement: UvPlacement,
+    #[serde(deserialize_with = "limited_list::<_, _, 16>")]
     file_sizes: Vec<u64>,
 }
 
@@ -58,6 +93,9 @@ enum FrameItem {
 
 /// Writes the uncompressed content of a frame and returns its length.
 pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result<u64> {
+    if entry.listing.nodes.len() > MAX_FRAME_ITEMS {
+        return Err(io::Error::other(format!("it has more than {MAX_FRAME_ITEMS} files")));
+    }
     let uv_placements = entry.placements();
     let frame_item = |node: &TreeNode| match &node.kind {
         TreeNodeKind::File { size, executable, .. } => FrameItem::File(node.path.clone(), *size, *executable),
@@ -87,7 +125,7 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
     let tree = entry.tree_path();
     for node in &entry.listing.nodes {
         let TreeNodeKind::File { size, .. } = node.kind else { continue };
-        let mut file = fs_err::File::open(tree.join(&node.path))?.take(size);
+        let mut file = open_regular_file(&tree.join(&node.path))?.take(size);
         if io::copy(&mut file, out)? != size {
             return Err(io::Error::other(format!("{} is shorter than listed", node.path)));
         }
@@ -96,12 +134,23 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
     Ok(length)
 }
 
-/// Imports the content of a frame into the store; `expected_tree` is the tree digest that it must have.
+/// What is known about a frame that is imported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameTrust<'a> {
+    /// The tree digest that it must have.
+    pub(super) expected_tree: &'a str,
+    /// Whether only its tree is known to be genuine, from `noxide.sums`. uv's cached metadata of a wheel are then left out:
+    /// they name its dependencies, and uv believes them more than the wheel.
+    pub(super) is_only_tree_trusted: bool,
+}
+
+/// Imports the content of a frame into the store.
 pub(super) fn read_frame(
     store: &Store,
     id: &EntryId,
     content: &mut dyn Read,
-    expected_tree: Option<&str>,
+    trust: FrameTrust<'_>,
+    budget: &ImportBudget,
 ) -> Result<PublishOutcome, FrameError> {
     let damaged = |error: io::Error| FrameError::Damaged(error.to_string());
     let mut magic = [0; 5];
@@ -120,26 +169,41 @@ pub(super) fn read_frame(
     let header: FrameHeader =
         serde_json::from_slice(&header).map_err(|error| FrameError::Damaged(error.to_string()))?;
     if header.entry != id.to_string() {
-        return Err(FrameError::WrongEntry(header.entry));
+        return Err(FrameError::WrongEntry(shorten_text(&to_single_line(&header.entry), MAX_NAME_CHARS)));
     }
     let refused = |reason: String| FrameError::Refused(reason);
-    let mut staged = store.stage_entry(id, &header.name).map_err(|error| refused(error.to_string()))?;
+    if !budget.try_use(header.nodes.len()) {
+        return Err(refused(format!("the download has more than {MAX_DOWNLOAD_ITEMS} files")));
+    }
+    let mut staged = store
+        .stage_entry(id, &shorten_text(&header.name, MAX_NAME_CHARS))
+        .map_err(|error| refused(error.to_string()))?;
     staged.set_members(header.members);
+    let mut uv_bytes = 0_u64;
     for placement in header.uv_placements {
         let mut files = Vec::new();
         for size in placement.file_sizes {
-            // Limits memory: these files have a few kilobytes.
+            uv_bytes = uv_bytes.saturating_add(size);
+            if size > MAX_UV_FILE_BYTES || uv_bytes > MAX_UV_FILES_BYTES {
+                return Err(FrameError::Damaged(format!("files of uv with {uv_bytes} bytes")));
+            }
             let mut file = Vec::new();
-            content.take(size.min(16 << 20)).read_to_end(&mut file).map_err(damaged)?;
+            content.take(size).read_to_end(&mut file).map_err(damaged)?;
             files.push(file);
         }
-        if is_uv_placement_valid(id, &placement.placement, &files) {
-            staged.add_placement(placement.placement, files);
+        if is_uv_placement_valid(id, &placement.placement, &files)
+            && is_link_of_wheel(id, placement.placement.link(), &header.nodes)
+        {
+            let (placement, files) = match trust.is_only_tree_trusted {
+                true => placement.placement.without_metadata(files),
+                false => (placement.placement, files),
+            };
+            staged.add_placement(placement, files);
         }
     }
     stage_items(&mut staged, header.nodes, content)?;
     staged
-        .publish(expected_tree)
+        .publish(Some(trust.expected_tree))
         .map_err(|damaged| refused(damaged.first().map(ToString::to_string).unwrap_or_default()))
 }
 
@@ -168,6 +232,29 @@ fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>
     let names_wheel = files.iter().any(|file| contains(file, digest));
     let names_tree = id.kind == EntryKind::BuiltWheel || files.last().is_some_and(|pointer| contains(pointer, tree));
     placement.kind() == Some(id.kind) && files.len() == placement.files().len() && names_wheel && names_tree
+}
+
+/// Returns whether uv would look for a wheel with this content at a link: the link has the name and version of its
+/// `.dist-info`. Otherwise one wheel could be put in the place of another.
+fn is_link_of_wheel(id: &EntryId, link: &str, nodes: &[FrameItem]) -> bool {
+    if id.kind != EntryKind::Wheel {
+        return true;
+    }
+    let record = nodes.iter().find_map(|node| match node {
+        FrameItem::File(path, ..) => path.strip_suffix(".dist-info/RECORD").filter(|stem| !stem.contains('/')),
+        _ => None,
+    });
+    let Some((name, version)) = record.and_then(|stem| stem.split_once('-')) else { return false };
+    let mut parts = link.rsplit('/');
+    let (Some(file), Some(directory)) = (parts.next(), parts.next()) else { return false };
+    let name = normalize_name(name);
+    let is_version = |found: &str| {
+        found == version
+            || found.parse::<Version>().ok().zip(version.parse().ok()).is_some_and(|(one, other)| one == other)
+    };
+    // Some versions of uv begin the file name with that of the package.
+    let found = file.split('-').find(|part| normalize_name(part) != name).unwrap_or_default();
+    normalize_name(directory) == name && is_version(found)
 }
 
 /// zstd level: a higher level takes more time than the smaller upload saves.

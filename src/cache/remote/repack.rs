@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::manifest::{PackFrame, RemoteManifest};
+use crate::cache::store::plausible_version;
 
 /// Maximum number of packs before they are merged.
 const MAX_PACKS: usize = 8;
@@ -30,21 +31,29 @@ impl RepackPlan {
     pub(crate) fn for_manifest(manifest: &RemoteManifest, in_use: &BTreeSet<String>, now: i64) -> Option<Self> {
         let today = now / SECONDS_PER_DAY;
         let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
-        let (mut unused, mut bytes) = (0, 0);
+        let (mut unused, mut bytes) = (0_u64, 0_u64);
         for frame in &manifest.frames {
-            bytes += frame.length;
-            unused += if is_unused(frame, today) && !in_use.contains(&frame.entry) { frame.length } else { 0 };
+            bytes = bytes.saturating_add(frame.length);
+            if is_unused(frame, today) && !in_use.contains(&frame.entry) {
+                unused = unused.saturating_add(frame.length);
+            }
         }
         let old: BTreeSet<String> = manifest
             .packs
             .iter()
-            .filter(|(_, time)| now - **time > MAX_PACK_AGE_DAYS * SECONDS_PER_DAY)
+            .filter(|(_, time)| {
+                let age = now.saturating_sub(**time);
+                age > MAX_PACK_AGE_DAYS * SECONDS_PER_DAY || age < -SECONDS_PER_DAY
+            })
             .map(|(key, _)| key.clone())
             .collect();
         if all.len() > MAX_PACKS {
             Some(Self { reason: format!("{} packs", all.len()), packs: all })
-        } else if unused * 5 > bytes * 2 {
-            Some(Self { reason: format!("{} % of their bytes unused", unused * 100 / bytes.max(1)), packs: all })
+        } else if unused.saturating_mul(5) > bytes.saturating_mul(2) {
+            Some(Self {
+                reason: format!("{} % of their bytes unused", unused.saturating_mul(100) / bytes.max(1)),
+                packs: all,
+            })
         } else if !old.is_empty() {
             Some(Self { reason: format!("{} packs older than {MAX_PACK_AGE_DAYS} days", old.len()), packs: old })
         } else {
@@ -55,15 +64,18 @@ impl RepackPlan {
 
 /// Returns whether a frame has been unused for more than [`MAX_UNUSED_DAYS`].
 pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
-    today - frame.last_used_day > MAX_UNUSED_DAYS
+    let days = today.saturating_sub(frame.last_used_day);
+    // A day in the future is from a machine with a wrong clock; the frame would be used for ever.
+    days > MAX_UNUSED_DAYS || days < -1
 }
 
 /// Marks all versions but the newest of each key as unused.
 pub(super) fn mark_superseded_versions(frames: &mut [PackFrame]) {
+    let now = jiff::Timestamp::now().as_nanosecond();
     let split_version = |frame: &PackFrame| {
         let id = frame.entry_id()?;
         let (key, time) = id.split_version()?;
-        Some((format!("{}/{key}", id.kind.as_str()), time))
+        Some((format!("{}/{key}", id.kind.as_str()), plausible_version(time, now)))
     };
     let mut newest: BTreeMap<String, i128> = BTreeMap::new();
     for (key, time) in frames.iter().filter_map(split_version) {

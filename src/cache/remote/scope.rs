@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::cache::backend::sanitize_key_part;
 use crate::cache::backends::BackendEnv;
+use crate::fs::read_project_text;
+use crate::text::is_hex;
 
 /// The scopes that a run reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +33,8 @@ impl CacheScopes {
         let repository = variable("GITHUB_REPOSITORY_ID").or_else(|| variable("GITHUB_REPOSITORY"));
         let checkout_id = blake3::hash(root.as_bytes()).to_hex()[..16].to_owned();
         let repository = repository.unwrap_or_else(|| format!("at-{checkout_id}"));
-        let event = variable("GITHUB_EVENT_PATH").and_then(|path| fs_err::read(path).ok());
-        let event: Value = event.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let event = variable("GITHUB_EVENT_PATH").and_then(|path| read_project_text(path.as_ref()).ok());
+        let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` one whose number the forge does not tell, by
         // its head, `t` a run of `pull_request_target`, `r` another reference such as a tag.
         let branch = |name: &str| scope_name("b", name);
@@ -40,8 +42,10 @@ impl CacheScopes {
         let pull_request = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next());
         let base = variable("GITHUB_BASE_REF").map(|name| branch(&name));
         let head = variable("GITHUB_HEAD_REF");
-        // Such a run has the rights of the base branch, but may execute code of the pull request.
-        let is_privileged = variable("GITHUB_EVENT_NAME").is_some_and(|event| event == "pull_request_target");
+        // Such a run has the rights of a branch, but may execute code of a pull request: `pull_request_target`, a comment,
+        // the end of another workflow, and whatever else is not known to run the code of the branch itself.
+        let is_trusted = |event: &str| TRUSTED_EVENTS.contains(&event);
+        let is_privileged = variable("GITHUB_EVENT_NAME").is_some_and(|event| !is_trusted(&event));
         let write_scope = match (pull_request, head) {
             (_, head) if is_privileged => scope_name("t", head.as_deref().unwrap_or(&reference)),
             (Some(number), _) => scope_name("pr", number),
@@ -56,7 +60,8 @@ impl CacheScopes {
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
         let ci_run_id = variable("GITHUB_RUN_ID").map(|ci_run_id| format!("{ci_run_id}.{attempt}")).unwrap_or_default();
         let mut read_scopes = if is_privileged { Vec::new() } else { vec![write_scope.clone()] };
-        for scope in [base, default_branch].into_iter().flatten() {
+        let own_branch = reference.strip_prefix("refs/heads/").filter(|_| is_privileged).map(branch);
+        for scope in [base, own_branch, default_branch].into_iter().flatten() {
             if !read_scopes.contains(&scope) {
                 read_scopes.push(scope);
             }
@@ -75,9 +80,38 @@ impl CacheScopes {
         format!("{}/{scope}/m-", self.key_prefix)
     }
 
-    /// Returns the key of a new manifest; keys sort by time.
-    pub(crate) fn manifest_key(&self, seconds: i64, digest: &str) -> String {
-        format!("{}{seconds:011}-{}", self.manifest_prefix(&self.write_scope), digest.get(..12).unwrap_or(digest))
+    /// Returns the key of a new manifest; keys sort by time. With a signing key it ends with a mark that only its owners
+    /// can make, so that manifests of others cannot crowd it out.
+    pub(crate) fn manifest_key(&self, seconds: i64, digest: &str, signing_key: Option<&str>) -> String {
+        let key = format!("{}-{}", self.manifest_name(seconds), digest.get(..12).unwrap_or(digest));
+        match signing_key {
+            Some(signing_key) => format!("{key}-{}", name_mark(&key, signing_key)),
+            None => key,
+        }
+    }
+
+    /// Returns the start of the key of a manifest written at a time: its scope and time, which are signed with it.
+    pub(crate) fn manifest_name(&self, seconds: i64) -> String {
+        format!("{}{seconds:011}", self.manifest_prefix(&self.write_scope))
+    }
+
+    /// Returns the part of a manifest's key that is signed with it.
+    pub(super) fn signed_part(key: &str) -> &str {
+        let digest = key.rsplit_once("/m-").and_then(|(_, name)| name.split_once('-')).map_or("", |(_, digest)| digest);
+        key.strip_suffix(digest).and_then(|rest| rest.strip_suffix('-')).unwrap_or(key)
+    }
+
+    /// Returns whether the key of a manifest has the mark of the owners of the signing key; false without one.
+    pub(super) fn has_signed_name(&self, key: &str, signing_key: Option<&str>) -> bool {
+        let parts = signing_key.zip(key.rsplit_once('-'));
+        parts.is_some_and(|(signing_key, (name, mark))| name_mark(name, signing_key) == mark)
+    }
+
+    /// Returns whether a key is that of a pack of a scope.
+    pub(super) fn is_pack_of(&self, scope: &str, key: &str) -> bool {
+        let name = key.strip_prefix(&self.key_prefix).and_then(|rest| rest.strip_prefix('/'));
+        let name = name.and_then(|rest| rest.strip_prefix(scope)).and_then(|rest| rest.strip_prefix("/p-"));
+        name.is_some_and(|name| is_hex(name, 32))
     }
 
     /// Returns the key of a pack.
@@ -95,6 +129,16 @@ impl CacheScopes {
     pub(crate) fn has_key_prefix(&self, key: &str) -> bool {
         key.strip_prefix(&self.key_prefix).is_some_and(|rest| rest.starts_with('/'))
     }
+}
+
+/// Events whose runs execute the code of their own branch, pull request or tag.
+const TRUSTED_EVENTS: [&str; 7] =
+    ["push", "pull_request", "schedule", "workflow_dispatch", "merge_group", "release", "create"];
+
+/// Returns the mark of the key of a manifest.
+fn name_mark(key: &str, signing_key: &str) -> String {
+    let signing_key = blake3::derive_key("noxide 2026 names of signed cache manifests", signing_key.as_bytes());
+    blake3::keyed_hash(&signing_key, key.as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// Returns the name of a scope: its kind, a readable part, and a digest of the exact name, so that no two names share it.
@@ -137,7 +181,11 @@ mod tests {
         assert_eq!(pull_request.read_scopes, names(&[("pr", "7"), ("b", "dev"), ("b", "main")]));
         assert_eq!(pull_request.write_scope, pull_request.read_scopes[0]);
         assert_eq!(on_ci(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, scope_name("r", "refs/tags/v1"));
-        assert!(main.has_key_prefix(&main.pack_key("abc")) && !main.has_key_prefix("nx2/org-repo/linux-x86_64x/p"));
+        let (pack, other) = (main.pack_key(&"a".repeat(64)), branch.pack_key(&"a".repeat(64)));
+        assert!(main.is_pack_of(&main.write_scope, &pack) && !main.is_pack_of(&main.write_scope, &other), "{pack}");
+        for key in [pack.replace("/p-", "/m-"), pack.replace("linux", "macos"), format!("{pack}/x")] {
+            assert!(!main.is_pack_of(&main.write_scope, &key), "{key}");
+        }
     }
 
     #[test]
@@ -173,6 +221,13 @@ mod tests {
             ("GITHUB_HEAD_REF", "7"),
         ]);
         assert_eq!(privileged.read_scopes, [scope_name("b", "main")]);
+        for event in ["issue_comment", "workflow_run", "repository_dispatch", "something_new"] {
+            let run = scope(&[("GITHUB_EVENT_NAME", event), ("GITHUB_REF", "refs/heads/main")]);
+            assert_eq!(run.read_scopes, [scope_name("b", "main")], "{event}");
+            assert_eq!(run.write_scope, scope_name("t", "refs/heads/main"), "{event}");
+        }
+        let pushed = scope(&[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]);
+        assert_eq!((pushed.write_scope, pushed.read_scopes.len()), (scope_name("b", "main"), 1));
         // What it writes may come from the code of the pull request, so that no other run reads it.
         assert!(!privileged.read_scopes.contains(&privileged.write_scope));
     }
@@ -181,7 +236,15 @@ mod tests {
     fn there_is_one_scope_outside_ci() {
         let local = scope(&[]);
         assert_eq!((local.write_scope.as_str(), local.read_scopes.len()), ("local", 1));
-        assert!(local.manifest_key(5, "abcdef0123456789").ends_with("/local/m-00000000005-abcdef012345"));
+        let key = local.manifest_key(5, "abcdef0123456789", None);
+        assert!(key.ends_with("/local/m-00000000005-abcdef012345"));
+        let signed = local.manifest_key(5, "abcdef0123456789", Some("secret"));
+        assert_eq!([&key, &signed].map(|key| CacheScopes::signed_part(key)), [local.manifest_name(5).as_str(); 2]);
+        assert!(signed.starts_with(&key) && local.has_signed_name(&signed, Some("secret")), "{signed}");
+        assert!(!local.has_signed_name(&signed, Some("other")) && !local.has_signed_name(&signed, None));
+        assert!(!local.has_signed_name(&key, Some("secret")));
+        let moved = signed.replace("00000000005", "00000000006");
+        assert!(!local.has_signed_name(&moved, Some("secret")), "the mark is of the whole key");
         assert_ne!(
             local.manifest_prefix("x"),
             CacheScopes::from_environment("linux-x86_64", "/else", &|_| None).manifest_prefix("x")

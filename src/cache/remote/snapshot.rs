@@ -1,14 +1,16 @@
 //! Snapshot of a remote cache: the manifests visible to this run's scopes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checksums::WheelChecksums;
 use super::environment_entries::normalize_environment_name;
-use super::manifest::{CheckoutLocation, PackFrame, RemoteManifest};
+use super::manifest::{CheckoutLocation, ManifestSigning, PackFrame, RemoteManifest};
+use super::repack::SECONDS_PER_DAY;
 use super::scope::CacheScopes;
 use crate::cache::backend::{BackendError, CacheBackend};
 use crate::cache::package_selection::{PackageSelection, SelectedPackage};
-use crate::cache::store::{CacheMiss, EntryId, EntryKind, VersionedKey};
+use crate::cache::store::{CacheMiss, EntryId, EntryKind, VersionedKey, plausible_version};
 use crate::fs::Sha256Digest;
 
 /// Maximum size of a manifest in bytes.
@@ -67,8 +69,7 @@ impl RemoteStore {
                     for (name, entries) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
                         snapshot.environments.entry(name.clone()).or_insert_with(|| entries.clone());
                     }
-                    let frames = manifests.into_iter().flat_map(|(_, manifest)| manifest.frames);
-                    for frame in frames.filter(|frame| self.scopes.has_key_prefix(&frame.pack)) {
+                    for frame in manifests.into_iter().flat_map(|(_, manifest)| manifest.frames) {
                         snapshot.frames.entry(frame.entry.clone()).or_default().push(frame);
                     }
                 }
@@ -87,19 +88,31 @@ impl RemoteStore {
         scope: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<(String, RemoteManifest)>, BackendError> {
-        let prefix = self.scopes.manifest_prefix(scope);
+        let (prefix, now) = (self.scopes.manifest_prefix(scope), jiff::Timestamp::now().as_second());
         let mut found: Vec<(String, RemoteManifest)> = Vec::new();
         let mut replaced: BTreeSet<String> = BTreeSet::new();
         let mut listed = self.backend.list_objects(&prefix)?;
-        // Keys contain the time of writing.
-        listed.sort_by(|one, other| other.key.cmp(&one.key));
+        // Keys contain the time of writing. Whoever has no key can write many manifests, but no name that has its mark.
+        listed.sort_by_cached_key(|object| {
+            let key = object.key.as_str();
+            Reverse((
+                self.scopes.has_signed_name(key, self.signing_key.as_deref()),
+                plausible_time(key, now),
+                key.to_owned(),
+            ))
+        });
         for object in listed.into_iter().take(2 * MAX_MANIFESTS_PER_SCOPE) {
             if replaced.contains(&object.key) || found.len() >= MAX_MANIFESTS_PER_SCOPE {
                 continue;
             }
             let Some(bytes) = self.backend.get_range(&object.key, 0..MAX_MANIFEST_BYTES)? else { continue };
-            match RemoteManifest::from_bytes(&bytes, self.signing_key.as_deref()) {
-                Ok(manifest) => {
+            let name = CacheScopes::signed_part(&object.key);
+            let signing = self.signing_key.as_deref().map(|key| ManifestSigning { key, name });
+            match RemoteManifest::from_bytes(&bytes, signing) {
+                Ok(mut manifest) => {
+                    // A manifest describes packs of its own scope. Others it could only read, move or delete for an attacker.
+                    manifest.frames.retain(|frame| self.scopes.is_pack_of(scope, &frame.pack));
+                    manifest.packs.retain(|pack, _| self.scopes.is_pack_of(scope, pack));
                     replaced.extend(manifest.replaces.iter().cloned());
                     found.push((object.key, manifest));
                 }
@@ -109,6 +122,14 @@ impl RemoteStore {
         found.retain(|(key, _)| !replaced.contains(key));
         Ok(found)
     }
+}
+
+/// Returns the time in the key of a manifest, or 0 if it is more than a day in the future: the clock of the machine that
+/// wrote it was wrong, and the manifest would remain the newest.
+fn plausible_time(key: &str, now: i64) -> i64 {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let time = name.split('-').nth(1).and_then(|time| time.parse().ok()).unwrap_or(0);
+    if time > now.saturating_add(SECONDS_PER_DAY) { 0 } else { time }
 }
 
 /// Merges manifests; if several contain the same frame, the first has priority.
@@ -188,7 +209,10 @@ impl RemoteSnapshot {
     fn newest_version(&self, prefix: &str) -> Option<PackFrame> {
         let from = self.frames.range(prefix.to_owned()..);
         let all = from.take_while(|(entry, _)| entry.starts_with(prefix)).filter_map(|(_, frames)| frames.first());
-        let time = |frame: &&PackFrame| frame.entry_id().and_then(|id| id.split_version().map(|(_, time)| time));
+        let now = jiff::Timestamp::now().as_nanosecond();
+        let time = |frame: &&PackFrame| {
+            frame.entry_id().and_then(|id| id.split_version().map(|(_, time)| plausible_version(time, now)))
+        };
         all.max_by_key(time).cloned()
     }
 

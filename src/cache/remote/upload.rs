@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::download::PackSegment;
 use super::download::is_frame_intact;
 use super::environment_entries::EnvironmentEntries;
-use super::manifest::{CheckoutLocation, PackFrame, RemoteManifest};
+use super::manifest::{CheckoutLocation, ManifestSigning, PackFrame, RemoteManifest};
 use super::pack::PackWriter;
 use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_versions};
 use super::snapshot::{RemoteSnapshot, RemoteStore, merge_manifests};
@@ -23,6 +23,8 @@ use crate::cache::store::{EntryId, EntryKind, Store, StoreEntry, StoreError};
 const EARLY_UPLOAD_BYTES: u64 = 96 << 20;
 /// Length at which a pack is finished, in bytes.
 const TARGET_PACK_BYTES: u64 = 64 << 20;
+/// Larger frames are not moved to a new pack, but saved anew: they are copied in memory.
+const MAX_REPACKED_BYTES: u64 = 1 << 30;
 /// Days after which the last use of a frame is updated.
 const LAST_USED_REFRESH_DAYS: i64 = 5;
 
@@ -160,8 +162,14 @@ impl Uploader<'_> {
     /// Returns the entries that are neither in the remote cache nor uploaded by this run.
     fn new_entries(&mut self, snapshot: &RemoteSnapshot, ids: &[EntryId]) -> Vec<StoreEntry> {
         let mut entries: Vec<StoreEntry> = Vec::new();
+        let checksums = self.remote.checksums.as_ref();
+        let is_unexpected = |entry: &StoreEntry| {
+            let expected = checksums.and_then(|checksums| checksums.expected_tree(&entry.id));
+            expected.is_some_and(|expected| expected != entry.meta.tree_digest)
+        };
         for id in ids.iter().filter(|id| id.kind != EntryKind::UvCache) {
             match self.store.open_entry(id) {
+                Ok(Some(entry)) if is_unexpected(&entry) => {}
                 Ok(Some(entry))
                     if is_new_entry(snapshot, &entry) && !is_entry_covered(self.upload.frames.iter(), &entry) =>
                 {
@@ -184,8 +192,10 @@ impl Uploader<'_> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
         let mut entries = self.new_entries(snapshot, &ids);
         let names: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
-        let needs_refresh =
-            |frame: &PackFrame| names.contains(&frame.entry) && today - frame.last_used_day > LAST_USED_REFRESH_DAYS;
+        let needs_refresh = |frame: &PackFrame| {
+            names.contains(&frame.entry)
+                && today.saturating_sub(frame.last_used_day).saturating_abs() > LAST_USED_REFRESH_DAYS
+        };
         let repack = RepackPlan::for_manifest(&snapshot.written_manifest, &names, self.now);
         let is_known = |(name, entries): (&String, &BTreeSet<String>)| snapshot.environments.get(name) == Some(entries);
         let is_unchanged = self.environments.iter().all(is_known) && self.upload.frames.is_empty();
@@ -257,9 +267,9 @@ impl Uploader<'_> {
         let mut pack: Option<PackWriter> = None;
         for frame in frames {
             let range = frame.offset..frame.offset + frame.length;
-            let segment = PackSegment { pack_key: frame.pack.clone(), range, frames: Vec::new() };
+            let segment = PackSegment { pack_key: frame.pack.clone(), range, frames: vec![frame.clone()] };
             let mut bytes = Vec::new();
-            match self.remote.read_segment(&segment, &mut bytes) {
+            match self.remote.read_segment(&segment, &mut bytes, MAX_REPACKED_BYTES) {
                 Ok(_) if is_frame_intact(&frame, &bytes) => {}
                 Ok(_) => continue,
                 Err(error) => {
@@ -303,8 +313,9 @@ impl Uploader<'_> {
         let mut manifest = RemoteManifest::new(frames, std::mem::take(&mut self.upload.packs), replaces.clone());
         manifest.environments = std::mem::take(&mut self.environments);
         manifest.checkout = checkout;
-        let bytes = manifest.to_bytes(self.remote.signing_key.as_deref())?;
-        let key = self.remote.scopes.manifest_key(self.now, blake3::hash(&bytes).to_hex().as_str());
+        let (name, signing_key) = (self.remote.scopes.manifest_name(self.now), self.remote.signing_key.as_deref());
+        let bytes = manifest.to_bytes(signing_key.map(|key| ManifestSigning { key, name: &name }))?;
+        let key = self.remote.scopes.manifest_key(self.now, blake3::hash(&bytes).to_hex().as_str(), signing_key);
         self.remote.backend.put_object(&key, RequestBody::Bytes(&bytes))?;
         self.upload.report.bytes += bytes.len() as u64;
         if self.remote.backend.capabilities().can_delete {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::fs::{FileLinker, Sha256Digest, parallel_map};
+use crate::fs::{FileLinker, MAX_DOCUMENT_BYTES, Sha256Digest, parallel_map, read_regular_file};
 
 use super::entry::StoreEntry;
 use super::entry_id::VersionedKey;
@@ -185,7 +185,8 @@ fn collect_new_bytecode(
         }
         let modified = stat.mtime_ns.div_euclid(1_000_000_000);
         for path in candidates {
-            let bytes = std::fs::read(root.join(&contents.site_packages).join(&path)).unwrap_or_default();
+            let bytes = read_regular_file(&root.join(&contents.site_packages).join(&path), MAX_DOCUMENT_BYTES)
+                .unwrap_or_default();
             new.extend(to_unchecked_hash(&bytes, modified, module.size).map(|bytes| (path, bytes)));
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::entry_id::EntryId;
+use crate::text::to_single_line;
 
 /// What is wrong with a path in an entry, or with the entry itself.
 #[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,9 +100,10 @@ pub struct EntryDamage {
 impl fmt::Display for EntryDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{}: ", to_single_line(&self.path))?;
         }
-        self.damage.fmt(f)
+        // Targets of links come from another machine too.
+        f.write_str(&to_single_line(&self.damage.to_string()))
     }
 }
 

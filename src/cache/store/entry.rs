@@ -4,15 +4,22 @@ use super::damage::Damage;
 use super::entry_id::{EntryId, EntryKind};
 use super::tree_listing::TreeListing;
 use super::uv_placement::UvPlacement;
-use crate::fs::{DirLock, blake3_hex};
+use crate::fs::{DirLock, blake3_hex, open_regular_file, read_regular_file};
+use crate::text::to_single_line;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Version of the metadata and the list of files of an entry.
 const ENTRY_VERSION: u32 = 2;
+
+/// Maximum size of the list of files in bytes: enough for the paths of a million files.
+const MAX_LISTING_BYTES: u64 = 512 << 20;
+/// Maximum size of one of uv's own files in bytes; they have a few kilobytes.
+const MAX_UV_FILE_BYTES: u64 = 16 << 20;
+/// Maximum size of the files of an entry, in bytes, so that sums of sizes do not overflow.
+const MAX_BYTES: u64 = 1 << 44;
 
 /// Metadata of an entry: the first line of its file `listing`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +67,19 @@ impl EntryMeta {
     /// [`Damage::InvalidMeta`].
     pub(crate) fn parse(line: &str, id: &EntryId) -> Result<Self, Damage> {
         let invalid = |reason: String| Damage::InvalidMeta(reason);
-        let meta: Self = serde_json::from_str(line).map_err(|error| invalid(format!("first line: {error}")))?;
+        let mut meta: Self = serde_json::from_str(line).map_err(|error| invalid(format!("first line: {error}")))?;
         if meta.version != ENTRY_VERSION {
             return Err(invalid(format!("version {}, but this noxide uses version {ENTRY_VERSION}", meta.version)));
         }
         if meta.kind != id.kind || meta.id != id.id() {
-            return Err(invalid(format!("it belongs to another entry, {}/{}", meta.kind.as_str(), meta.id)));
+            let id = to_single_line(&meta.id);
+            return Err(invalid(format!("it belongs to another entry, {}/{id}", meta.kind.as_str())));
         }
+        if meta.bytes > MAX_BYTES || meta.files > MAX_BYTES {
+            return Err(invalid("its size is not possible".to_owned()));
+        }
+        // Names are printed.
+        meta.name = to_single_line(&meta.name);
         Ok(meta)
     }
 
@@ -94,8 +107,9 @@ impl StoreEntry {
     pub(super) fn open(id: &EntryId, path: PathBuf) -> Result<Option<Self>, Damage> {
         let unreadable = |error: std::io::Error| Damage::Unreadable(error.to_string());
         let Some(lock) = DirLock::acquire_shared(&path).map_err(unreadable)? else { return Ok(None) };
-        let text =
-            std::fs::read_to_string(path.join("listing")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
+        let bytes = read_regular_file(&path.join("listing"), MAX_LISTING_BYTES);
+        let bytes = bytes.map_err(|error| Damage::InvalidMeta(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         let meta = EntryMeta::parse(first, id)?;
         if blake3_hex(rest.as_bytes()) != meta.listing_digest {
@@ -108,7 +122,7 @@ impl StoreEntry {
     /// Reads only the metadata of the entry at a path.
     pub(super) fn read_meta(id: &EntryId, path: &Path) -> Result<EntryMeta, Damage> {
         let mut line = String::new();
-        let file = File::open(path.join("listing")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
+        let file = open_regular_file(&path.join("listing")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         // The first line has a few hundred bytes; a damaged file may have no line break.
         let read = BufReader::new(file.take(1 << 20)).read_line(&mut line);
         read.map_err(|error| Damage::InvalidMeta(error.to_string()))?;
@@ -140,8 +154,8 @@ impl StoreEntry {
 }
 
 fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec<Vec<u8>>), Damage> {
-    let text =
-        std::fs::read(directory.join("placement.json")).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
+    let text = read_regular_file(&directory.join("placement.json"), MAX_UV_FILE_BYTES);
+    let text = text.map_err(|error| Damage::InvalidMeta(error.to_string()))?;
     let placement: UvPlacement =
         serde_json::from_slice(&text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
     if placement.kind() != Some(kind) {
@@ -149,7 +163,11 @@ fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec
     }
     let mut files = Vec::new();
     for (index, file) in placement.files().iter().enumerate() {
-        let bytes = std::fs::read(directory.join(index.to_string())).map_err(|_| Damage::Missing)?;
+        let bytes = read_regular_file(&directory.join(index.to_string()), MAX_UV_FILE_BYTES);
+        let bytes = bytes.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Damage::Missing,
+            _ => Damage::Unreadable(error.to_string()),
+        })?;
         if blake3_hex(&bytes) != file.digest {
             return Err(Damage::ContentMismatch);
         }

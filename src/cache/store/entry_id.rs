@@ -98,6 +98,13 @@ impl fmt::Display for EntryId {
     }
 }
 
+/// Returns the time of a version, in nanoseconds since 1970, or 0 if it is more than a day in the future: the clock of the
+/// machine that saved it was wrong, and it would remain the newest.
+pub(in crate::cache) fn plausible_version(time: i128, now: i128) -> i128 {
+    const NANOSECONDS_PER_DAY: i128 = 24 * 3_600 * 1_000_000_000;
+    if time > now.saturating_add(NANOSECONDS_PER_DAY) { 0 } else { time }
+}
+
 /// The part of an entry ID that all versions of an entry share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionedKey {

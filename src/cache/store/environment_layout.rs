@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{is_symlink_contained, safe_relative_path};
+use crate::fs::{MAX_DOCUMENT_BYTES, is_symlink_contained, read_regular_file, safe_relative_path};
 
 use super::damage::Damage;
 use super::entry::StoreEntry;
@@ -83,7 +83,7 @@ impl EnvironmentLayout {
 
     /// Reads the layout of an environment's entry. Paths are checked by [`EnvironmentLayout::resolve_nodes`].
     pub(super) fn from_entry(entry: &StoreEntry) -> Result<Self, Damage> {
-        let text = std::fs::read(entry.tree_path().join(Self::FILE_NAME))?;
+        let text = read_regular_file(&entry.tree_path().join(Self::FILE_NAME), MAX_DOCUMENT_BYTES)?;
         let layout: Self = serde_json::from_slice(&text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         if layout.version != LAYOUT_VERSION {
             return Err(Damage::InvalidMeta(format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::fs::{FileLinker, FileStat, blake3_hex, parallel_map};
+use crate::fs::{FileLinker, FileStat, MAX_DOCUMENT_BYTES, blake3_hex, parallel_map, read_regular_file};
 
 use super::entry::StoreEntry;
 use super::entry_id::{EntryId, EntryKind, VersionedKey};
@@ -139,7 +139,8 @@ impl Store {
 
 /// Checks that an environment was created by uv for this interpreter, because nox reuses no other.
 fn check_reusable(spec: &EnvironmentSpec) -> Result<(), SaveError> {
-    let config = fs_err::read_to_string(spec.path.join("pyvenv.cfg"))?;
+    let config =
+        String::from_utf8_lossy(&read_regular_file(&spec.path.join("pyvenv.cfg"), MAX_DOCUMENT_BYTES)?).into_owned();
     if !config.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "uv")) {
         return Err(SaveError::NotCreatedByUv);
     }

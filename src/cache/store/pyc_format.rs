@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::fs::open_regular_file;
+
 use super::damage::Damage;
 use super::tree_listing::{TreeListing, TreeNodeKind};
 
@@ -52,7 +54,7 @@ fn is_pyc_path(path: &str) -> bool {
 fn has_unchecked_hash(path: &Path) -> bool {
     use std::io::Read;
     let mut header = [0; HEADER_LEN];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let read = open_regular_file(path).and_then(|mut file| file.read_exact(&mut header));
     read.is_ok() && has_pyc_magic(&header) && header[4..8] == UNCHECKED_HASH_FLAGS
 }
 

@@ -99,6 +99,11 @@ impl Store {
             return Err(RepairError::NotAWheel(id.kind.as_str()));
         }
         let (package, version) = name.split_once(' ').ok_or(RepairError::UnknownName)?;
+        // The name may come from another machine; a requirement may contain options.
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if package.is_empty() || !package.chars().all(is_name) || version.parse::<pep440_rs::Version>().is_err() {
+            return Err(RepairError::UnknownName);
+        }
         let UvLayoutSupport::Known(layout) = uv.detect_layout(self) else {
             return Err(RepairError::UnknownUvLayout);
         };

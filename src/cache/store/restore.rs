@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::cache::package_selection::PackageSelection;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::uv::UvCache;
-use crate::fs::{FileLinker, FileStat, LinkMode, LockedTempDir, parallel_map, sha256_file, walk_tree};
+use crate::fs::{FileLinker, FileStat, LinkMode, LockedTempDir, create_dirs, parallel_map, sha256_file, walk_tree};
 
 use super::damage::{Damage, EntryDamage};
 use super::entry::StoreEntry;
@@ -246,7 +246,7 @@ impl Store {
         if !self.is_writable() {
             return None;
         }
-        std::fs::create_dir_all(self.quarantine_dir()).ok()?;
+        create_dirs(&self.quarantine_dir()).ok()?;
         let name = format!("{}-{}", id.kind.as_str(), id.id());
         (0..100).find_map(|index| {
             let target = self.quarantine_dir().join(format!("{name}.{index}"));

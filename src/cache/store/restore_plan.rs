@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::cache::package_selection::{PackageSelection, SelectedPackage};
 use crate::cache::progress::WorkAmount;
 use crate::cache::uv::{UvCache, UvCachedWheel};
-use crate::fs::{FileStat, Sha256Digest, blake3_hex, parallel_map};
+use crate::fs::{FileStat, MAX_DOCUMENT_BYTES, Sha256Digest, blake3_hex, parallel_map, read_regular_file};
 
 use super::damage::{Damage, EntryDamage};
 use super::entry::StoreEntry;
@@ -39,6 +39,8 @@ enum UnusableEntry {
     NoPlacement,
     #[error("stored for uv's cache format {stored_for}, but this uv uses {current}")]
     OtherBucket { stored_for: String, current: String },
+    #[error("its tree digest differs from noxide.sums")]
+    UnexpectedTree,
     #[error("the uv cache contains another build of it")]
     OtherBuild,
 }
@@ -129,6 +131,9 @@ impl RestorePlanner<'_> {
             for id in [EntryId::for_wheel(*digest)].into_iter().chain(built) {
                 match self.store.open_entry(&id) {
                     Ok(None) => {}
+                    Ok(Some(entry)) if self.store.is_unexpected_tree(&id, &entry.meta.tree_digest) => {
+                        reason = UnusableEntry::UnexpectedTree.to_string();
+                    }
                     Ok(Some(entry)) => match self.plan_entry(entry) {
                         Ok(()) => found = true,
                         Err(error) => reason = error.to_string(),
@@ -193,7 +198,7 @@ impl RestorePlanner<'_> {
     fn has_other_build(&self, placement: &UvPlacement) -> bool {
         let revision = placement.files().last();
         revision.is_some_and(|revision| {
-            let current = std::fs::read(self.cache.dir().join(&revision.path));
+            let current = read_regular_file(&self.cache.dir().join(&revision.path), MAX_DOCUMENT_BYTES);
             current.is_ok_and(|bytes| blake3_hex(&bytes) != revision.digest)
         })
     }

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::options::StoreOptions;
 use crate::fs::{
-    FileLinker, FileStat, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, create_parent_dir,
+    FileLinker, FileStat, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, create_dirs,
     is_rename_target_occupied, is_symlink_contained, open_no_follow, safe_relative_path, sha256_open_file, walk_tree,
+    write_new_file,
 };
+use crate::text::to_single_line;
 
 use super::damage::{Damage, EntryDamage};
 use super::entry::EntryMeta;
@@ -52,13 +54,14 @@ impl Store {
     /// If the store cannot be written to.
     pub fn stage_entry(&self, id: &EntryId, name: &str) -> Result<StagedEntry<'_>, StoreError> {
         let workspace = self.create_workspace()?;
-        let created = std::fs::create_dir_all(workspace.path().join("entry/tree"));
+        let created = create_dirs(&workspace.path().join("entry/tree"));
         created.map_err(|source| StoreError::Unusable { path: self.root().to_path_buf(), source })?;
         Ok(StagedEntry {
             store: self,
             workspace,
             id: id.clone(),
-            name: name.to_owned(),
+            // Names are printed, and this one may come from another machine.
+            name: to_single_line(name),
             nodes: Vec::new(),
             symlinks: HashSet::new(),
             created_directories: HashSet::new(),
@@ -87,9 +90,7 @@ impl Store {
         let workspace = self.create_workspace()?;
         let created = workspace.path().join("placement");
         write_placement(&created, placement, files).map_err(unusable)?;
-        match std::fs::create_dir_all(self.entry_path(id).join("uv"))
-            .and_then(|()| std::fs::rename(&created, &directory))
-        {
+        match create_dirs(&self.entry_path(id).join("uv")).and_then(|()| std::fs::rename(&created, &directory)) {
             Ok(()) => Ok(true),
             Err(error) if is_rename_target_occupied(&error) => Ok(false),
             Err(error) => Err(unusable(error)),
@@ -120,7 +121,7 @@ impl StagedEntry<'_> {
             let mut import = || -> Result<(), Damage> {
                 let path_on_disk = self.staged_path(&text)?;
                 if stat.is_dir() {
-                    self.create_directory(&path_on_disk).map_err(Damage::from)?;
+                    self.create_directory(&path_on_disk)?;
                     directories.insert(text.clone());
                     return Ok(());
                 }
@@ -137,15 +138,22 @@ impl StagedEntry<'_> {
                 }
                 self.reserve_file(stat.size)?;
                 linker.link_file(&from.join(&path), &path_on_disk).map_err(Damage::from)?;
-                let (mut file, stat) = open_no_follow(&path_on_disk).map_err(Damage::from)?;
+                let (mut file, mut stat) = open_no_follow(&path_on_disk).map_err(Damage::from)?;
                 check_file_mode(stat)?;
+                if stat.mode & 0o002 != 0 {
+                    // Created with umask 000; a file of another user stays as it is.
+                    let _ = file.set_permissions(std::fs::Permissions::from_mode(stat.mode & 0o7_775));
+                    stat = FileStat::from(&file.metadata().map_err(Damage::from)?);
+                }
                 let (digest, _) = sha256_open_file(&mut file, stat).map_err(Damage::from)?;
                 self.add_file_node(text.clone(), stat, digest);
                 Ok(())
             };
             import().map_err(|damage| self.damage_at(&path.to_string_lossy(), damage))?;
         }
-        for directory in directories.iter().filter(|directory| !has_subdirectory(&directories, directory)) {
+        let parents: HashSet<&str> =
+            directories.iter().filter_map(|path| path.rsplit_once('/')).map(|(parent, _)| parent).collect();
+        for directory in directories.iter().filter(|directory| !parents.contains(directory.as_str())) {
             self.nodes.push(TreeNode { path: directory.clone(), kind: TreeNodeKind::EmptyDirectory });
         }
         Ok(())
@@ -165,7 +173,7 @@ impl StagedEntry<'_> {
         let mut import = || -> Result<(), Damage> {
             let path_on_disk = self.staged_path(path)?;
             self.reserve_file(size)?;
-            self.create_directory(path_on_disk.parent().unwrap_or(&path_on_disk)).map_err(Damage::from)?;
+            self.create_directory(path_on_disk.parent().unwrap_or(&path_on_disk))?;
             let mode = if executable { 0o755 } else { 0o644 };
             let mut open = std::fs::OpenOptions::new();
             let mut file = open.write(true).create_new(true).mode(mode).open(&path_on_disk).map_err(Damage::from)?;
@@ -201,8 +209,8 @@ impl StagedEntry<'_> {
     /// # Errors
     /// If its path is outside the tree.
     pub fn add_empty_directory(&mut self, path: &str) -> Result<(), EntryDamage> {
-        let created =
-            self.staged_path(path).and_then(|path_on_disk| std::fs::create_dir_all(path_on_disk).map_err(Damage::from));
+        let created = self.reserve_file(0).and_then(|()| self.staged_path(path));
+        let created = created.and_then(|path_on_disk| self.create_directory(&path_on_disk));
         created.map_err(|damage| self.damage_at(path, damage))?;
         self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::EmptyDirectory });
         Ok(())
@@ -252,7 +260,7 @@ impl StagedEntry<'_> {
     fn move_into_store(&self, meta: &EntryMeta, listing: &str) -> io::Result<PublishOutcome> {
         let path_on_disk = self.workspace.path().join("entry");
         let text = format!("{}\n{listing}", serde_json::to_string(meta)?);
-        fs_err::write(path_on_disk.join("listing"), text)?;
+        write_new_file(&path_on_disk.join("listing"), text.as_bytes())?;
         for (placement, files) in &self.placements {
             write_placement(
                 &path_on_disk.join("uv").join(UvPlacement::dir_name(placement.bucket(), placement.link())),
@@ -261,7 +269,7 @@ impl StagedEntry<'_> {
             )?;
         }
         let target = self.store.entry_path(&self.id);
-        create_parent_dir(&target)?;
+        create_dirs(target.parent().unwrap_or(&target))?;
         match std::fs::rename(&path_on_disk, &target) {
             Ok(()) => Ok(PublishOutcome::New(Box::new(meta.clone()))),
             Err(error) if is_rename_target_occupied(&error) => {
@@ -279,7 +287,9 @@ impl StagedEntry<'_> {
         if !is_symlink_contained(Path::new(path), Path::new(target)) {
             return Err(Damage::EscapingSymlink(target.to_owned()));
         }
-        create_parent_dir(&path_on_disk).and_then(|()| symlink(target, &path_on_disk)).map_err(Damage::from)?;
+        self.reserve_file(0)?;
+        self.create_directory(path_on_disk.parent().unwrap_or(&path_on_disk))?;
+        symlink(target, &path_on_disk).map_err(Damage::from)?;
         self.symlinks.insert(path.into());
         self.nodes.push(TreeNode { path: path.to_owned(), kind: TreeNodeKind::Symlink { target: target.to_owned() } });
         Ok(())
@@ -319,12 +329,18 @@ impl StagedEntry<'_> {
         self.nodes.push(TreeNode { path, kind });
     }
 
-    /// Creates a directory and its parents.
-    fn create_directory(&mut self, directory: &Path) -> io::Result<()> {
-        if !self.created_directories.contains(directory) {
-            std::fs::create_dir_all(directory)?;
-            self.created_directories.insert(directory.to_path_buf());
+    /// Creates a directory and its parents, and counts them towards the limits of an entry.
+    fn create_directory(&mut self, directory: &Path) -> Result<(), Damage> {
+        if self.created_directories.contains(directory) {
+            return Ok(());
         }
+        let is_new = |parent: &&Path| !self.created_directories.contains(*parent) && *parent != self.workspace.path();
+        let new: Vec<PathBuf> = directory.ancestors().take_while(is_new).map(Path::to_path_buf).collect();
+        if self.created_directories.len() + new.len() > StoreOptions::MAX_ENTRY_FILES {
+            return Err(Damage::TooLarge { limit: StoreOptions::MAX_ENTRY_FILES as u64, unit: "directories" });
+        }
+        create_dirs(directory).map_err(Damage::from)?;
+        self.created_directories.extend(new);
         Ok(())
     }
 
@@ -342,14 +358,10 @@ fn check_file_mode(stat: FileStat) -> Result<(), Damage> {
     }
 }
 
-fn has_subdirectory(directories: &HashSet<String>, directory: &str) -> bool {
-    directories.iter().any(|other| other.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))
-}
-
 fn write_placement(directory: &Path, placement: &UvPlacement, files: &[Vec<u8>]) -> io::Result<()> {
-    fs_err::create_dir_all(directory)?;
+    create_dirs(directory)?;
     for (index, bytes) in files.iter().enumerate() {
-        fs_err::write(directory.join(index.to_string()), bytes)?;
+        write_new_file(&directory.join(index.to_string()), bytes)?;
     }
-    fs_err::write(directory.join("placement.json"), serde_json::to_vec(placement)?)
+    write_new_file(&directory.join("placement.json"), &serde_json::to_vec(placement)?)
 }

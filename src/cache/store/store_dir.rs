@@ -1,18 +1,20 @@
 //! The directory of the store: opening it, and finding its entries.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cache::options::StoreOptions;
-use crate::fs::{DirLock, LockedTempDir, write_atomic};
+use crate::fs::{DirLock, LockedTempDir, MAX_DOCUMENT_BYTES, create_dirs, read_regular_file, write_atomic};
 
 use super::damage::Damage;
 use super::entry::EntryMeta;
 use super::entry::StoreEntry;
-use super::entry_id::{EntryId, EntryKind, VersionedKey};
+use super::entry_id::{EntryId, EntryKind, VersionedKey, plausible_version};
 
 /// Version of the store format.
 const STORE_VERSION: u32 = 2;
@@ -59,6 +61,8 @@ pub struct Store {
     root: PathBuf,
     pub(super) options: StoreOptions,
     writable: bool,
+    /// Tree digests that wheels must have, by the SHA-256 of the wheel; others are not restored.
+    expected_trees: Arc<BTreeMap<String, String>>,
 }
 
 impl Store {
@@ -72,7 +76,7 @@ impl Store {
         let root = options.dir.clone().ok_or(StoreError::NoLocation)?;
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
         let path = root.join("store.json");
-        let writable = match std::fs::read(&path) {
+        let writable = match read_regular_file(&path, MAX_DOCUMENT_BYTES) {
             Ok(text) => {
                 let file: StoreFile = serde_json::from_slice(&text).map_err(|error| unusable(error.into()))?;
                 if file.version != STORE_VERSION {
@@ -86,11 +90,25 @@ impl Store {
             }
             Err(error) => return Err(unusable(error)),
         };
-        let store = Self { root, options: options.clone(), writable };
+        let store = Self { root, options: options.clone(), writable, expected_trees: Arc::default() };
         if writable {
             LockedTempDir::remove_stale(&store.work_dir());
         }
         Ok(store)
+    }
+
+    /// Returns the store with the tree digests that wheels must have, by the SHA-256 of the wheel: an entry may come from a
+    /// remote cache that a project with other rules trusted.
+    #[must_use]
+    pub fn with_expected_trees(mut self, trees: BTreeMap<String, String>) -> Self {
+        self.expected_trees = Arc::new(trees);
+        self
+    }
+
+    /// Returns whether an entry has another tree than its wheel must have.
+    pub(super) fn is_unexpected_tree(&self, id: &EntryId, tree_digest: &str) -> bool {
+        let expected = self.expected_trees.get(id.id()).filter(|_| id.kind == EntryKind::Wheel);
+        expected.is_some_and(|expected| expected != tree_digest)
     }
 
     /// Returns the directory of the store.
@@ -136,7 +154,8 @@ impl Store {
 
     /// Returns whether an entry exists.
     pub fn has_entry(&self, id: &EntryId) -> bool {
-        self.entry_path(id).join("listing").is_file()
+        let found = self.entry_path(id).join("listing").symlink_metadata();
+        found.is_ok_and(|found| found.is_file())
     }
 
     /// Opens an entry and locks it until the value is dropped; returns `None` if it does not exist.
@@ -197,7 +216,9 @@ impl Store {
     /// Opens the newest readable version whose ID begins with `prefix`.
     pub(super) fn latest_with_prefix(&self, kind: EntryKind, prefix: &str) -> Option<StoreEntry> {
         let mut ids = self.entry_ids_with_prefix(kind, prefix);
-        ids.sort_by_key(|id| std::cmp::Reverse(id.split_version().map(|(_, time)| time)));
+        let now = jiff::Timestamp::now().as_nanosecond();
+        let saved_at = |id: &EntryId| id.split_version().map(|(_, time)| plausible_version(time, now));
+        ids.sort_by_key(|id| std::cmp::Reverse(saved_at(id)));
         ids.iter().find_map(|id| self.open_entry(id).ok().flatten())
     }
 
@@ -208,11 +229,15 @@ impl Store {
             .any(|prefix| self.entry_ids_with_prefix(key.kind, prefix).iter().any(|id| self.has_entry(id)))
     }
 
-    /// Removes the versions older than `new`, except for those in use.
+    /// Removes the versions older than `new`, except for those in use. Versions from a clock in the future are older.
     pub(super) fn remove_older_versions(&self, kind: EntryKind, key: &str, new: &str) {
         let Ok(workspace) = self.create_workspace() else { return };
         let ids = self.entry_ids_with_prefix(kind, &format!("{key}."));
-        for (index, id) in ids.iter().filter(|id| id.to_string().as_str() < new).enumerate() {
+        let now = jiff::Timestamp::now().as_nanosecond();
+        let is_from_future =
+            |id: &EntryId| id.split_version().is_some_and(|(_, time)| plausible_version(time, now) != time);
+        let is_older = |id: &&EntryId| id.to_string() != new && (id.to_string().as_str() < new || is_from_future(id));
+        for (index, id) in ids.iter().filter(is_older).enumerate() {
             if let Ok(Some(_lock)) = DirLock::try_acquire_exclusive(&self.entry_path(id)) {
                 // If this fails, a later prune removes the entry.
                 let _ = std::fs::rename(self.entry_path(id), workspace.path().join(index.to_string()));
@@ -222,7 +247,7 @@ impl Store {
 }
 
 fn create_store(root: &Path, path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(root.join("entries"))?;
+    create_dirs(&root.join("entries"))?;
     write_atomic(&root.join("CACHEDIR.TAG"), CACHEDIR_TAG.as_bytes())?;
     let file = serde_json::to_vec(&StoreFile { version: STORE_VERSION })?;
     write_atomic(path, &file)

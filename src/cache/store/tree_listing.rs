@@ -1,12 +1,17 @@
 //! Listing of an entry: all paths of its tree, and their text form.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use thiserror::Error;
 
+use crate::cache::options::StoreOptions;
 use crate::fs::{Sha256Digest, is_symlink_contained, safe_relative_path};
 
 use super::damage::Damage;
+
+/// Maximum number of paths in a listing.
+const MAX_NODES: usize = 2 * StoreOptions::MAX_ENTRY_FILES;
 
 /// A path in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +80,9 @@ impl TreeListing {
 
     /// Returns the total size of the files, in bytes.
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.nodes.iter().map(|node| if let TreeNodeKind::File { size, .. } = node.kind { size } else { 0 }).sum()
+        let sizes =
+            self.nodes.iter().map(|node| if let TreeNodeKind::File { size, .. } = node.kind { size } else { 0 });
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// Computes the digest of the tree, without inode numbers and times, so that it is the same on every machine.
@@ -119,7 +126,7 @@ impl TreeListing {
     /// If a line is malformed; the error names the first one.
     pub(crate) fn parse(text: &str) -> Result<Self, TreeListingError> {
         let mut nodes: Vec<TreeNode> = Vec::with_capacity(text.len() / 140);
-        let mut link_indices: Vec<usize> = Vec::new();
+        let mut links: HashSet<String> = HashSet::new();
         for (number, line) in text.lines().enumerate() {
             let error_at = |damage| TreeListingError { line: number + 1, damage };
             let node = parse_node(line).map_err(error_at)?;
@@ -130,11 +137,14 @@ impl TreeListing {
                 }
                 _ => {}
             }
-            if is_through_symlink(&nodes, &link_indices, &node.path) {
+            if is_through_symlink(&links, &node.path) {
                 return Err(error_at(Damage::InvalidPath));
             }
             if matches!(node.kind, TreeNodeKind::Symlink { .. }) {
-                link_indices.push(nodes.len());
+                links.insert(node.path.clone());
+            }
+            if nodes.len() >= MAX_NODES {
+                return Err(error_at(Damage::TooLarge { limit: MAX_NODES as u64, unit: "files" }));
             }
             nodes.push(node);
         }
@@ -143,8 +153,8 @@ impl TreeListing {
 }
 
 /// Returns whether a path passes through one of the preceding links.
-fn is_through_symlink(nodes: &[TreeNode], link_indices: &[usize], path: &str) -> bool {
-    link_indices.iter().any(|link| path.strip_prefix(&nodes[*link].path).is_some_and(|rest| rest.starts_with('/')))
+fn is_through_symlink(links: &HashSet<String>, path: &str) -> bool {
+    !links.is_empty() && path.match_indices('/').any(|(end, _)| links.contains(&path[..end]))
 }
 
 fn parse_node(line: &str) -> Result<TreeNode, Damage> {

@@ -97,6 +97,17 @@ impl UvPlacement {
         format!("{bucket}.{}", &blake3_hex(link.as_bytes())[..16])
     }
 
+    /// Returns the placement without the cached metadata of a wheel, with its remaining files; uv gets them again.
+    #[must_use]
+    pub(in crate::cache) fn without_metadata(mut self, mut files: Vec<Vec<u8>>) -> (Self, Vec<Vec<u8>>) {
+        if self.kind() == Some(EntryKind::Wheel) {
+            let metadata = self.files.len().saturating_sub(1);
+            self.files.drain(..metadata);
+            files.drain(..metadata.min(files.len()));
+        }
+        (self, files)
+    }
+
     /// Returns the kind of entry that uv places like this, or `None` if uv uses other paths.
     pub(crate) fn kind(&self) -> Option<EntryKind> {
         let link = safe_relative_path(&self.link)?;

@@ -5,10 +5,13 @@ use std::path::Path;
 
 use sha2::Digest;
 
-use crate::fs::{Sha256Digest, safe_relative_path};
+use crate::fs::{Sha256Digest, read_regular_file, safe_relative_path};
 
 use super::damage::Damage;
 use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
+
+/// Maximum size of `RECORD` in bytes: enough for a million files.
+const MAX_RECORD_BYTES: u64 = 256 << 20;
 
 /// A line of `RECORD`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +63,10 @@ fn read_wheel_record(listing: &TreeListing, tree: &Path) -> Result<(String, Stri
     let mut all = listing.nodes.iter().filter(|node| at_top(&node.path));
     match (all.next(), all.next()) {
         (Some(node), None) => {
-            let text = std::fs::read_to_string(tree.join(&node.path));
-            let text = text.map_err(|error| Damage::InvalidWheelRecord(error.to_string()))?;
+            let invalid = |reason: String| Damage::InvalidWheelRecord(reason);
+            let bytes = read_regular_file(&tree.join(&node.path), MAX_RECORD_BYTES);
+            let text = String::from_utf8(bytes.map_err(|error| invalid(error.to_string()))?);
+            let text = text.map_err(|error| invalid(error.to_string()))?;
             Ok((node.path.clone(), text))
         }
         (None, _) => Err(Damage::InvalidWheelRecord("there is none".to_owned())),
@@ -79,7 +84,7 @@ fn compare_file(node: &TreeNode, line: &RecordLine, tree: &Path) -> Option<Damag
         None if line.digest.is_empty() => true,
         Some(("sha256", digest)) => Sha256Digest::from_base64_url(digest) == Some(*sha256),
         Some((name @ ("sha384" | "sha512"), digest)) => {
-            let Ok(bytes) = std::fs::read(tree.join(&node.path)) else { return Some(Damage::Missing) };
+            let Ok(bytes) = read_regular_file(&tree.join(&node.path), *size) else { return Some(Damage::Missing) };
             let found = match name {
                 "sha384" => crate::fs::encode_base64_url(&sha2::Sha384::digest(&bytes)),
                 _ => crate::fs::encode_base64_url(&sha2::Sha512::digest(&bytes)),

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cache::store::Store;
-use crate::fs::{FileLinker, LockedTempDir, Sha256Digest, blake3_hex, write_atomic};
+use crate::fs::{
+    FileLinker, LockedTempDir, MAX_DOCUMENT_BYTES, Sha256Digest, blake3_hex, create_dirs, read_regular_file,
+    write_atomic,
+};
 
 use super::cache::UvCache;
 use super::layout::{UvCacheLayout, UvLayoutSupport};
@@ -54,8 +57,9 @@ impl Uv {
             Err(error) => return UvLayoutSupport::Unknown { reason: format!("{}: {error}", self.path().display()) },
         };
         let record_path = store.probe_results_dir().join(format!("uv-{}.json", &blake3_hex(identity.as_bytes())[..16]));
-        let stored =
-            std::fs::read(&record_path).ok().and_then(|text| serde_json::from_slice::<ProbeRecord>(&text).ok());
+        let stored = read_regular_file(&record_path, MAX_DOCUMENT_BYTES)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<ProbeRecord>(&text).ok());
         if let Some(stored) =
             stored.filter(|stored| stored.version == PROBE_RECORD_VERSION && stored.uv_binary == identity)
         {
@@ -66,7 +70,7 @@ impl Uv {
                 let stored = ProbeRecord { version: PROBE_RECORD_VERSION, uv_binary: identity, layout: layout.clone() };
                 if store.is_writable()
                     && let Ok(text) = serde_json::to_vec(&stored)
-                    && std::fs::create_dir_all(store.probe_results_dir()).is_ok()
+                    && create_dirs(&store.probe_results_dir()).is_ok()
                 {
                     // If this fails, the next run probes again.
                     let _ = write_atomic(&record_path, &text);

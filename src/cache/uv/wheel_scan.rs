@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::cache::store::{EntryId, EntryKind, UvPlacement};
-use crate::fs::Sha256Digest;
+use crate::fs::{Sha256Digest, read_regular_file};
 
 use super::layout::UvCacheLayout;
 
@@ -38,10 +38,7 @@ impl UvCachedWheel {
     pub(crate) fn read_placement(&self, cache: &Path) -> std::io::Result<(UvPlacement, Vec<Vec<u8>>)> {
         let mut files = Vec::new();
         for path in &self.pointer_files {
-            if std::fs::metadata(cache.join(path))?.len() > MAX_FILE_BYTES {
-                return Err(std::io::Error::other(format!("{path} is too large")));
-            }
-            files.push((path.clone(), fs_err::read(cache.join(path))?));
+            files.push((path.clone(), read_regular_file(&cache.join(path), MAX_FILE_BYTES)?));
         }
         let placement = UvPlacement::new(self.bucket.clone(), self.tree_path.clone(), self.link.clone(), &files)
             .map_err(std::io::Error::other)?;
@@ -77,7 +74,9 @@ pub(super) fn count_wheels_without_digest(cache: &Path, layout: &UvCacheLayout, 
             let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
             written.is_ok_and(|written| written >= since) && path.with_extension("").is_symlink()
         });
-    downloaded.filter(|path| std::fs::read(path).is_ok_and(|bytes| find_digest(&bytes).is_none())).count()
+    downloaded
+        .filter(|path| read_regular_file(path, MAX_FILE_BYTES).is_ok_and(|bytes| find_digest(&bytes).is_none()))
+        .count()
 }
 
 enum PointerScan {
@@ -89,7 +88,7 @@ enum PointerScan {
 }
 
 fn read_wheel_pointer(cache: &Path, layout: &UvCacheLayout, path: &Path) -> PointerScan {
-    let Ok(bytes) = std::fs::read(path) else { return PointerScan::NoWheel };
+    let Ok(bytes) = read_regular_file(path, MAX_FILE_BYTES) else { return PointerScan::NoWheel };
     let Some(digest) = find_digest(&bytes) else { return PointerScan::NoWheel };
     let stem = path.with_extension("");
     let Ok(target) = std::fs::read_link(&stem) else {
@@ -128,7 +127,7 @@ fn read_wheel_pointer(cache: &Path, layout: &UvCacheLayout, path: &Path) -> Poin
 
 /// Returns the wheels built from one source archive.
 fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revision: &Path) -> Vec<UvCachedWheel> {
-    let Ok(bytes) = std::fs::read(revision) else { return Vec::new() };
+    let Ok(bytes) = read_regular_file(revision, MAX_FILE_BYTES) else { return Vec::new() };
     let (Some(digest), Some(shard)) = (find_digest(&bytes), revision.parent()) else { return Vec::new() };
     let is_named = |name: &OsStr| bytes.windows(name.len()).any(|window| window == name.as_encoded_bytes());
     let mut found = Vec::new();

@@ -4,6 +4,8 @@ use super::counts::FindingCounts;
 use super::groups::{FindingGroup, confidence_note, describe_lines, distinct_lines, group_by_rule_and_file};
 use super::statistics::render_rule_table;
 use crate::audit::finding::Finding;
+use crate::output::workflow_command::group_command;
+use crate::text::to_single_line;
 
 /// Renders one line for each file and rule, `file:line:column: severity[id]: message`, in a log group for each file,
 /// then the table of rules and the summary.
@@ -19,7 +21,7 @@ pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> Str
             if !file.is_empty() {
                 text.push_str("::endgroup::\n");
             }
-            text.push_str(&format!("::group::{path}\n"));
+            text.push_str(&format!("{}\n", group_command(path)));
             file = path;
         }
         text.push_str(&group_line(group));
@@ -39,8 +41,8 @@ pub(super) fn group_line(group: &FindingGroup<'_>) -> String {
     let start = finding.location.start_position();
     let others: Vec<usize> = distinct_lines(group).into_iter().filter(|line| *line != start.line).collect();
     let others = if others.is_empty() { others_here(group) } else { format!(" (also {})", describe_lines(&others)) };
-    format!(
-        "{}:{}:{}: {}[{}]: {}{}{others}\n",
+    let line = format!(
+        "{}:{}:{}: {}[{}]: {}{}{others}",
         finding.location.source.path,
         start.line,
         start.column,
@@ -48,7 +50,8 @@ pub(super) fn group_line(group: &FindingGroup<'_>) -> String {
         finding.rule.id,
         finding.message,
         confidence_note(finding.confidence),
-    )
+    );
+    to_single_line(&line) + "\n"
 }
 
 /// Describes further findings that are all on the line of the first one.

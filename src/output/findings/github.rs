@@ -4,6 +4,7 @@ use super::counts::FindingCounts;
 use super::groups::{FindingGroup, confidence_note, describe_lines, distinct_lines, group_by_rule_and_file};
 use super::statistics::render_rule_table;
 use crate::audit::finding::{Finding, Severity};
+use crate::output::workflow_command::{escape_data, escape_property};
 
 /// Number of annotations that GitHub shows per step.
 const MAX_ANNOTATIONS: usize = 10;
@@ -52,12 +53,4 @@ fn describe_others(group: &FindingGroup<'_>) -> String {
     }
     let line = |other: &&Finding| format!("\nline {}: {}.", other.location.start_position().line, other.message);
     others.iter().map(line).collect::<String>() + "\n"
-}
-
-fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn escape_property(text: &str) -> String {
-    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -3,6 +3,7 @@
 use super::counts::FindingCounts;
 use super::groups::{confidence_note, group_by_rule};
 use crate::audit::finding::{Finding, FindingLocation};
+use crate::text::to_single_line;
 
 /// Renders a table of rules with their locations, then the advice per rule.
 pub(crate) fn render_markdown(findings: &[Finding], counts: FindingCounts) -> String {
@@ -34,9 +35,10 @@ pub(crate) fn render_markdown(findings: &[Finding], counts: FindingCounts) -> St
 }
 
 fn short_location(location: &FindingLocation) -> String {
-    format!("{}:{}", location.source.path.rsplit('/').next().unwrap_or_default(), location.start_position().line)
+    let name = location.source.path.rsplit('/').next().unwrap_or_default();
+    format!("{}:{}", escape_cell(name), location.start_position().line)
 }
 
 fn escape_cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    to_single_line(text).replace('|', "\\|").replace('<', "&lt;").replace('@', "&#64;")
 }

@@ -234,7 +234,7 @@ impl EventReporter for LineReporter {
 
     fn show_running(&mut self) -> io::Result<()> {
         let text = render_running_sessions(&self.state, &self.run_dir, self.printer.options.theme);
-        self.print_line(&text)?;
+        text.split('\n').try_for_each(|line| self.print_line(line))?;
         self.printer.writer.flush()
     }
 

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::package_name::normalize_name;
 use super::requirement::Requirement;
+use crate::fs::read_project_text;
 
 /// The tables of a pyproject.toml that determine what is installed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,7 +69,7 @@ impl Pyproject {
     /// # Errors
     /// When it cannot be read, or is not valid TOML.
     pub fn read(path: &Path) -> Result<Self, PyprojectError> {
-        let text = std::fs::read_to_string(path)
+        let text = read_project_text(path)
             .map_err(|source| PyprojectError::Unreadable { path: path.to_path_buf(), source })?;
         let root: Table = toml::from_str(&text).map_err(|error| PyprojectError::Malformed {
             path: path.to_path_buf(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::requirement::Requirement;
+use crate::fs::read_project_text;
 
 /// A requirements file and all files it includes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +58,7 @@ impl RequirementsFile {
         constraint: bool,
         include_stack: &mut Vec<PathBuf>,
     ) -> Result<(), RequirementsFileError> {
-        let text = std::fs::read_to_string(path)
+        let text = read_project_text(path)
             .map_err(|source| RequirementsFileError::Unreadable { path: path.to_path_buf(), source })?;
         if !self.files.iter().any(|known| known == path) {
             self.files.push(path.to_path_buf());

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::marker::Marker;
 use super::package_name::normalize_name;
 use super::pyproject::line_number;
+use crate::fs::read_project_text;
 
 /// The newest revision of the format that noxide was tested with.
 pub(crate) const MAX_KNOWN_REVISION: u32 = 5;
@@ -129,8 +130,8 @@ impl UvLock {
     /// # Errors
     /// When the file cannot be read, is malformed, or has an unsupported format version.
     pub fn read(path: &Path) -> Result<Self, UvLockError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| UvLockError::Unreadable { path: path.to_path_buf(), source })?;
+        let text =
+            read_project_text(path).map_err(|source| UvLockError::Unreadable { path: path.to_path_buf(), source })?;
         Self::parse(&text, path)
     }
 

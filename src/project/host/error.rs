@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::text::closest_matches;
+use crate::text::{closest_matches, shorten_text};
+
+/// Maximum length of a message in characters: it may name every word of a long command line.
+const MAX_MESSAGE_CHARS: usize = 4_000;
 
 /// Reasons why the host did not send a manifest.
 #[derive(Debug, Error)]
@@ -22,7 +25,7 @@ pub enum HostError {
         source: io::Error,
     },
     /// nox or the noxfile failed.
-    #[error("{}", .0.message)]
+    #[error("{}", shorten_text(&.0.message, MAX_MESSAGE_CHARS))]
     Load(Box<LoadFailure>),
     /// The noxfile did not load in time.
     #[error("{}", hang_message(noxfile, *waited, frames))]
@@ -74,6 +77,8 @@ impl HostError {
     }
 }
 
+/// Unknown names for which similar ones are searched: a long list is not a list of typing errors.
+const MAX_HINTED_NAMES: usize = 20;
 /// Lines of output that a message quotes.
 const MAX_OUTPUT_LINES: usize = 12;
 
@@ -81,7 +86,10 @@ impl HostError {
     /// Returns the last lines of the output that the message does not contain already.
     pub(crate) fn last_output_lines(&self) -> Vec<&str> {
         // What nox logged is the message already; the noxfile's own output may explain more.
-        let message = self.to_string();
+        let message = match self {
+            Self::Load(failure) => failure.message.clone(),
+            other => other.to_string(),
+        };
         let is_new = |line: &&str| !message.contains(line.trim_start_matches("nox > "));
         let lines: Vec<&str> = self.output().lines().filter(is_new).collect();
         lines[lines.len().saturating_sub(MAX_OUTPUT_LINES)..].to_vec()
@@ -109,6 +117,7 @@ impl LoadFailure {
         let mut hints: Vec<String> = unknown
             .split(", ")
             .filter(|name| !name.is_empty() && !known.contains(name))
+            .take(MAX_HINTED_NAMES)
             .filter_map(|name| closest_matches(name, known.iter().copied()).first().map(|near| (name, *near)))
             .map(|(name, near)| format!("did you mean `{near}` instead of `{name}`?"))
             .collect();

@@ -22,19 +22,7 @@ use super::load_advice::load_advice;
 use super::message::{HostCommand, HostMessage, HostRunRequest, LoadMessage};
 use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
-
-use crate::project::{NoxPython, NoxfileManifest, SessionId, contradicted_color_variable};
-
-/// Credentials of noxide itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote
-/// cache of other branches.
-const NOXIDE_CREDENTIALS: [&str; 6] = [
-    "NOXIDE_CACHE_SIGNING_KEY",
-    "NOXIDE_FORGE_TOKEN",
-    "NOXIDE_S3_ACCESS_KEY_ID",
-    "NOXIDE_S3_SECRET_ACCESS_KEY",
-    "NOXIDE_S3_SESSION_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-];
+use crate::project::{CREDENTIAL_VARIABLES, NoxPython, NoxfileManifest, SessionId, contradicted_color_variable};
 
 /// Maximum time to create a noxfile's own environment (PEP 723), which may download an interpreter.
 const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
@@ -112,7 +100,8 @@ impl Host {
             }
         }
         let contradicted = contradicted_color_variable(&options.nox_args, &|name| env::var_os(name).is_some());
-        for name in NOXIDE_CREDENTIALS.into_iter().chain(contradicted) {
+        // Neither the noxfile nor a session gets the credentials of noxide itself.
+        for name in CREDENTIAL_VARIABLES.into_iter().chain(contradicted) {
             process.env_remove(name);
         }
         if let Some(path) = options.python.extended_path(&path) {

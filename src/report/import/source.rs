@@ -4,6 +4,7 @@ use std::io;
 
 use super::fetch::{FetchError, fetch_pages};
 use super::parse::{ImportError, ImportedHistory, parse_import};
+use crate::record::environment_variable;
 
 /// Largest file that is imported: no API response or log of nox is larger.
 const MAX_IMPORT_BYTES: u64 = 64 << 20;
@@ -63,7 +64,7 @@ pub(crate) fn import_sources(sources: &[String]) -> Result<ImportedHistory, Impo
 /// Reads a source: the bytes of a file, or the pages at a URL, each with its location.
 fn read_source(source: &str) -> Result<Vec<(String, Vec<u8>)>, ImportSourceError> {
     if source.starts_with("http://") || source.starts_with("https://") {
-        let token = std::env::var("NOXIDE_FORGE_TOKEN").ok().filter(|token| !token.is_empty());
+        let token = environment_variable("NOXIDE_FORGE_TOKEN").filter(|token| !token.is_empty());
         let certificates = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
             None => None,
             Some(path) => Some(fs_err::read(path).map_err(ImportSourceError::Certificates)?),

@@ -3,6 +3,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use percent_encoding::percent_decode_str;
 
+use crate::project::hidden_credentials;
 use crate::run::options::glob_matches;
 
 /// Text that replaces a secret.
@@ -48,7 +49,7 @@ impl SecretRedactor {
     pub(crate) fn from_environment(variables: impl IntoIterator<Item = (String, String)>, patterns: &[String]) -> Self {
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::new(environment.chain(variables), patterns)
+        Self::new(environment.chain(hidden_credentials().iter().cloned()).chain(variables), patterns)
     }
 
     /// Collects the values of variables whose names suggest a credential or match one of `patterns` (names or globs).

@@ -13,16 +13,22 @@ struct RestrictedCall {
     instead: &'static str,
     /// Files that may use it, because the path is not chosen by others or a link to a file is what a user wants.
     files: &'static [&'static str],
+    /// Directories in which it is restricted; empty for all.
+    dirs: &'static [&'static str],
 }
 
+/// Where documents from elsewhere are read: records and stores.
+const DOCUMENT_DIRS: &[&str] = &["src/cache/", "src/record/"];
+
 const RESTRICTED_CALLS: &[RestrictedCall] = &[
-    RestrictedCall { call: "remove_dir_all(", instead: "`fs::remove_dir_tree`", files: &[] },
+    RestrictedCall { call: "remove_dir_all(", instead: "`fs::remove_dir_tree`", files: &[], dirs: &[] },
     RestrictedCall {
         call: "fs_err::copy(",
         instead: "`RootDir::copy_tree`",
         files: &["src/report/bench/checkout_copy.rs", "src/run/coverage_files.rs", "src/run/session_cleanup.rs"],
+        dirs: &[],
     },
-    RestrictedCall { call: "fs::copy(", instead: "`RootDir::copy_tree`", files: &[] },
+    RestrictedCall { call: "fs::copy(", instead: "`RootDir::copy_tree`", files: &[], dirs: &[] },
     RestrictedCall {
         call: "File::create(",
         instead: "`fs::write_atomic`",
@@ -35,6 +41,7 @@ const RESTRICTED_CALLS: &[RestrictedCall] = &[
             "src/run/dispatcher/start.rs",
             "src/run/process/log_writer.rs",
         ],
+        dirs: &[],
     },
     RestrictedCall {
         call: "set_permissions(",
@@ -46,10 +53,35 @@ const RESTRICTED_CALLS: &[RestrictedCall] = &[
             "src/fs/link.rs",
             "src/record/recorder.rs",
         ],
+        dirs: &[],
     },
-    RestrictedCall { call: "Command::new(\"sh\")", instead: "the program itself", files: &[] },
-    RestrictedCall { call: "Command::new(\"/bin/sh\")", instead: "the program itself", files: &[] },
-    RestrictedCall { call: "Command::new(\"bash\")", instead: "the program itself", files: &[] },
+    RestrictedCall {
+        call: "fs::read(",
+        instead: "`fs::read_regular_file`, which has a limit and opens no pipe",
+        files: &["src/cache/keys/inputs.rs", "src/cache/uv/probe.rs"],
+        dirs: DOCUMENT_DIRS,
+    },
+    RestrictedCall {
+        call: "fs_err::read(",
+        instead: "`fs::read_regular_file`, which has a limit and opens no pipe",
+        files: &["src/cache/http/client.rs"],
+        dirs: DOCUMENT_DIRS,
+    },
+    RestrictedCall {
+        call: "read_to_string(",
+        instead: "`fs::read_regular_file` or `fs::read_project_text`",
+        files: &[],
+        dirs: DOCUMENT_DIRS,
+    },
+    RestrictedCall {
+        call: "File::open(",
+        instead: "`fs::open_regular_file`",
+        files: &["src/cache/store/environment_restore.rs"],
+        dirs: DOCUMENT_DIRS,
+    },
+    RestrictedCall { call: "Command::new(\"sh\")", instead: "the program itself", files: &[], dirs: &[] },
+    RestrictedCall { call: "Command::new(\"/bin/sh\")", instead: "the program itself", files: &[], dirs: &[] },
+    RestrictedCall { call: "Command::new(\"bash\")", instead: "the program itself", files: &[], dirs: &[] },
 ];
 
 /// Returns all calls outside the files that may use them, and the files that need no exception any more, unsorted.
@@ -63,7 +95,10 @@ fn violations(root: &Path, calls: &[RestrictedCall]) -> Vec<String> {
         // Unit tests are at the end of a file.
         let code = text.split("\nmod tests {").next().unwrap_or_default();
         for (index, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            for (number, restricted) in calls.iter().enumerate().filter(|(_, known)| line.contains(known.call)) {
+            let is_here =
+                |known: &RestrictedCall| known.dirs.is_empty() || known.dirs.iter().any(|dir| name.starts_with(dir));
+            let restricted_here = calls.iter().enumerate().filter(|(_, known)| is_here(known));
+            for (number, restricted) in restricted_here.filter(|(_, known)| line.contains(known.call)) {
                 if restricted.files.contains(&name.as_str()) {
                     used.insert((number, name.clone()));
                 } else {
@@ -96,7 +131,8 @@ fn a_call_in_another_file_and_an_unused_exception_are_found() {
     write("c.rs", "fn c() {}\n\n#[cfg(test)]\nmod tests {\n    fn d() { fs::copy(a, b); }\n}\n");
     write("tests.rs", "fn e() { fs::copy(a, b); }\n");
     let files: &[&str] = &["src/run/b.rs", "src/run/c.rs"];
-    let calls = [RestrictedCall { call: "::copy(", instead: "x", files }];
+    let in_other_dir = RestrictedCall { call: "fn ", instead: "y", files: &[], dirs: &["src/other/"] };
+    let calls = [RestrictedCall { call: "::copy(", instead: "x", files, dirs: &[] }, in_other_dir];
     let expected = ["src/run/a.rs:3: `::copy`: use x", "src/run/c.rs does not use `::copy(`: remove the exception"];
     assert_eq!(violations(root.path(), &calls), expected);
 }

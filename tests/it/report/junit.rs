@@ -137,11 +137,11 @@ fn an_interrupted_run_has_its_report() {
 }
 
 #[test]
-fn an_unwritable_junit_path_is_a_warning() {
+fn an_unwritable_junit_path_is_an_error() {
     let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
     project.write("file", "");
     let ran = run(&project, "--junit file/j.xml");
-    assert_eq!(ran.code(), 0);
+    assert_eq!(ran.code(), 3);
     assert!(ran.text.contains("warning: cannot write the JUnit report: "), "{}", ran.text);
 }
 

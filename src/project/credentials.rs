@@ -1,0 +1,86 @@
+//! Credentials of noxide itself, kept out of its environment: every process of the same user, and so every session, can
+//! read the environment that a process was started with.
+
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::fs::OFlags;
+
+/// The variables, and the one with which noxide hands them to itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote cache of other
+/// branches.
+pub(crate) const CREDENTIAL_VARIABLES: [&str; 7] = [
+    "NOXIDE_CACHE_SIGNING_KEY",
+    "NOXIDE_FORGE_TOKEN",
+    "NOXIDE_S3_ACCESS_KEY_ID",
+    "NOXIDE_S3_SECRET_ACCESS_KEY",
+    "NOXIDE_S3_SESSION_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    PIPE_VARIABLE,
+];
+
+/// The variable with the number of the pipe through which noxide gets its credentials from itself.
+const PIPE_VARIABLE: &str = "NOXIDE_CREDENTIALS_PIPE";
+/// Maximum size of all credentials in bytes: what fits into a pipe that nobody reads yet.
+const MAX_CREDENTIAL_BYTES: u64 = 32 * 1024;
+
+static CREDENTIALS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// Takes the credentials out of the environment: noxide starts itself again, in the same process, and hands them over
+/// through a pipe. Does nothing if there are none, or if that fails.
+pub(crate) fn hide_credentials() {
+    if let Some(pipe) = std::env::var_os(PIPE_VARIABLE) {
+        let _ = CREDENTIALS.set(read_credentials(&pipe.to_string_lossy()));
+        return;
+    }
+    let found: Vec<(&str, String)> =
+        CREDENTIAL_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?))).collect();
+    if found.is_empty() {
+        return;
+    }
+    let (Ok(program), Ok(text)) = (std::env::current_exe(), serde_json::to_vec(&found)) else { return };
+    let Some((reader, writer)) = rustix::pipe::pipe().ok().filter(|_| text.len() as u64 <= MAX_CREDENTIAL_BYTES) else {
+        return;
+    };
+    if std::fs::File::from(writer).write_all(&text).is_err() {
+        return;
+    }
+    let mut command = Command::new(program);
+    let mut arguments = std::env::args_os();
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    for name in CREDENTIAL_VARIABLES {
+        command.env_remove(name);
+    }
+    command.args(arguments).env(PIPE_VARIABLE, reader.as_raw_fd().to_string());
+    // Returns only if it fails: the credentials then remain in the environment, and sessions still do not get them.
+    let _ = command.exec();
+}
+
+/// Returns the value of an environment variable, or of a credential that was taken out of the environment.
+pub(crate) fn environment_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().or_else(|| {
+        let hidden = hidden_credentials().iter().find(|(known, _)| known == name);
+        hidden.map(|(_, value)| value.clone())
+    })
+}
+
+/// Returns the credentials that were taken out of the environment.
+pub(crate) fn hidden_credentials() -> &'static [(String, String)] {
+    CREDENTIALS.get().map_or(&[], Vec::as_slice)
+}
+
+fn read_credentials(pipe: &str) -> Vec<(String, String)> {
+    let Ok(number) = pipe.parse::<u32>() else { return Vec::new() };
+    let mut bytes = Vec::new();
+    // Does not wait for a writer: the one that existed wrote everything before.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(format!("/dev/fd/{number}"));
+    let read = opened.and_then(|file| file.take(MAX_CREDENTIAL_BYTES).read_to_end(&mut bytes));
+    read.ok().and_then(|_| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}

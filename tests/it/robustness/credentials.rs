@@ -1,0 +1,33 @@
+//! Credentials of noxide itself: no process of a run finds them, and noxide still uses them.
+#![cfg(target_os = "linux")]
+
+use crate::support::{NoxideRun, Project, noxide_command};
+
+/// A session that looks for the values in its environment and in that of every process that started it.
+const SEARCH: &str = r#"
+@nox.session
+def search(session):
+    process, places = os.getpid(), [str(dict(os.environ)).encode()]
+    while process > 1:
+        try:
+            places.append(open(f"/proc/{process}/environ", "rb").read())
+        except OSError:
+            pass
+        process = int(open(f"/proc/{process}/stat").read().rsplit(")", 1)[1].split()[1])
+    found = [place for place in places if b"sign-with-" + b"this" in place or b"token-" + b"value" in place]
+    print(len(places) > 3, "places,", len(found), "with credentials")
+    print("masked", "sign-with-" + "this", "token-" + "value")
+"#;
+
+#[test]
+fn no_session_finds_the_credentials_of_noxide() {
+    let project = Project::with_sessions(SEARCH);
+    let mut command = noxide_command(&project, "run");
+    command.env("NOXIDE_CACHE_SIGNING_KEY", "sign-with-this").env("ACTIONS_RUNTIME_TOKEN", "token-value");
+    let ran = NoxideRun::finish(&mut command);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    let log = project.session_log("search");
+    assert!(log.contains("True places, 0 with credentials"), "{log}");
+    // noxide still knows them.
+    assert!(log.contains("masked *** ***"), "{log}");
+}

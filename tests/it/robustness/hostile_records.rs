@@ -1,0 +1,228 @@
+//! Records, logs and events from elsewhere: impossible numbers, special files in place of documents, clocks in the future.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use noxide::project::default_run_data_dir;
+use noxide::record::{RunRecord, RunStore, read_events};
+use serde_json::{Value, json};
+
+use crate::support::{NoxideRun, Project, noxide_command, noxide_in, run};
+
+const RUN: &str = "20260101-000000.000-aaaaaa";
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-2").join(name)
+}
+
+fn golden_record() -> Value {
+    serde_json::from_slice(&fs_err::read(golden("record.json")).unwrap()).unwrap()
+}
+
+/// All paths of numbers in a document, as JSON pointers.
+fn numbers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => found.push(pointer.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| numbers(item, &format!("{pointer}/{index}"), found));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, item)| numbers(item, &format!("{pointer}/{name}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// The path of a field as messages write it.
+fn field_path(pointer: &str) -> String {
+    let path = pointer.split('/').skip(1).fold(String::new(), |path, part| match part.parse::<usize>() {
+        Ok(_) => format!("{path}[{part}]"),
+        Err(_) => format!("{path}.{part}"),
+    });
+    path.trim_start_matches('.').to_owned()
+}
+
+#[test]
+fn no_number_of_a_record_may_be_impossible() {
+    let mut record = golden_record();
+    record["shard"] = json!({ "index": 1, "count": 2, "sessions": ["lint"] });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("record.json");
+    let mut pointers = Vec::new();
+    numbers(&record, "", &mut pointers);
+    assert!(pointers.len() > 40, "{pointers:?}");
+    for pointer in &pointers {
+        let may_be_negative = pointer.ends_with("/exit_status") || pointer.ends_with("/signal");
+        for value in [json!(-1), json!(1_u64 << 60), json!(u64::MAX), json!(1e308), json!(-1e308), json!(1.5)] {
+            let mut changed = record.clone();
+            *changed.pointer_mut(pointer).unwrap() = value.clone();
+            fs_err::write(&path, changed.to_string()).unwrap();
+            let read = RunRecord::read(&path);
+            if may_be_negative && value == json!(-1) {
+                read.unwrap();
+                continue;
+            }
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains("record.json"), "{pointer} = {value}: {error}");
+            let names_field = error.contains(&field_path(pointer)) || pointer == "/version" || may_be_negative;
+            assert!(names_field, "{pointer} = {value}: {error}");
+        }
+    }
+    for text in ["NaN", "Infinity", "-Infinity", "1e999", "\"4\"", "null"] {
+        let text = record.to_string().replace("\"slots\":2,", &format!("\"slots\":{text},"));
+        fs_err::write(&path, text).unwrap();
+        assert!(RunRecord::read(&path).unwrap_err().to_string().contains("record.json"));
+    }
+    // Of the attack: two billion shards, slots for which no memory suffices.
+    for (pointer, value) in [("/slots", 1_u64 << 31), ("/shard/count", 2_000_000_000)] {
+        let mut changed = record.clone();
+        *changed.pointer_mut(pointer).unwrap() = json!(value);
+        fs_err::create_dir_all(directory.path().join("in/logs")).unwrap();
+        fs_err::write(directory.path().join("in/record.json"), changed.to_string()).unwrap();
+        let ran = NoxideRun::finish(&mut noxide_in(directory.path(), &["merge", "in"]));
+        assert_eq!(ran.exit, Some(2), "{}", ran.text);
+        let field = field_path(pointer);
+        assert!(ran.text.contains("record.json") && ran.text.contains(&format!("{field} is {value}")), "{}", ran.text);
+    }
+}
+
+#[test]
+fn no_number_of_an_event_may_be_impossible_and_no_log_outside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.jsonl");
+    let lines = fs_err::read_to_string(golden("events.jsonl")).unwrap();
+    for (number, line) in lines.lines().enumerate() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let mut pointers = Vec::new();
+        numbers(&event, "", &mut pointers);
+        for pointer in
+            pointers.iter().filter(|pointer| !pointer.ends_with("exit_status") && !pointer.ends_with("signal"))
+        {
+            for value in [json!(-1), json!(1_u64 << 60), json!(1.5)] {
+                let mut changed = event.clone();
+                *changed.pointer_mut(pointer).unwrap() = value;
+                fs_err::write(&path, format!("{changed}\n")).unwrap();
+                let error = read_events(&path).unwrap_err().to_string();
+                assert!(
+                    error.contains("events.jsonl:1: ") && error.contains(&field_path(pointer)),
+                    "{number}: {error}"
+                );
+            }
+        }
+    }
+    for log in ["/etc/passwd", "../../record.json", "logs/../../x"] {
+        let event =
+            json!({ "at": 1, "event": "session-started", "session": "a", "attempt": 1, "slots": [0], "log": log });
+        fs_err::write(&path, format!("{event}\n")).unwrap();
+        assert!(read_events(&path).unwrap_err().to_string().contains("not in the directory of the run"), "{log}");
+    }
+}
+
+#[test]
+fn lists_of_a_record_have_limits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("record.json");
+    let mut record = golden_record();
+    record["notices"] = vec![json!("a"); 60_000].into();
+    fs_err::write(&path, record.to_string()).unwrap();
+    assert!(RunRecord::read(&path).unwrap_err().to_string().contains("notices has 60000 items"));
+    let file = fs_err::File::create(&path).unwrap();
+    file.set_len(80 << 20).unwrap();
+    assert!(RunRecord::read(&path).unwrap_err().to_string().contains("more than"));
+}
+
+/// A run with these files in the store of a project.
+fn stored_run(project: &Project, run: &str) -> PathBuf {
+    let store = RunStore::open(default_run_data_dir(project.root())).unwrap();
+    let dir = store.run_dir(run);
+    fs_err::create_dir_all(dir.join("logs")).unwrap();
+    fs_err::write(dir.join("run.lock"), "").unwrap();
+    let mut record = golden_record();
+    record["run_id"] = json!(run);
+    fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
+    fs_err::copy(golden("events.jsonl"), dir.join("events.jsonl")).unwrap();
+    for session in record["sessions"].as_array().unwrap() {
+        for attempt in session["result"]["attempts"].as_array().into_iter().flatten() {
+            fs_err::write(dir.join(attempt["log"].as_str().unwrap()), "log\n").unwrap();
+        }
+    }
+    dir
+}
+
+fn put_pipe(path: &Path) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap();
+}
+
+fn put_device(path: &Path) {
+    symlink("/dev/zero", path).unwrap();
+}
+
+#[test]
+fn special_files_in_a_run_are_not_opened() {
+    let log = golden_record()["sessions"][1]["result"]["attempts"][0]["log"].as_str().unwrap().to_owned();
+    let harms: [(&str, fn(&Path)); 2] = [("pipe", put_pipe), ("device", put_device)];
+    for (name, harm) in harms {
+        for file in ["record.json", "events.jsonl", &log, "../../imported.json", "artifacts"] {
+            let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
+            let dir = stored_run(&project, RUN);
+            let path = dir.join(file);
+            fs_err::remove_file(&path).ok();
+            harm(&path);
+            for command in
+                ["report --format text", "report --format html -o x.html", "replay last", "run", "list", "merge ."]
+            {
+                let ran = NoxideRun::finish(&mut noxide_command(&project, command));
+                let what = format!("{name} as {file}, noxide {command}: {}", ran.text);
+                assert!(matches!(ran.exit, Some(0..=3)) && ran.elapsed < Duration::from_secs(30), "{what}");
+                assert!(!ran.text.contains("panicked"), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_of_a_clock_in_the_future_does_not_remain_the_last() {
+    let project = Project::with_sessions("@nox.session\ndef one(session): print('ran')\n");
+    project.write("noxide.toml", "keep-runs = 2\n");
+    stored_run(&project, "22000101-000000.000-aaaaaa");
+    assert_eq!(run(&project, "").exit, Some(0));
+    let store = RunStore::open_existing(default_run_data_dir(project.root())).unwrap();
+    let runs = store.run_ids();
+    assert_eq!((runs.len(), runs[0].as_str()), (2, "22000101-000000.000-aaaaaa"), "it is the oldest");
+    assert_eq!(store.newest_records(1)[0].run_id, runs[1]);
+    let report = project.noxide(&["report", "--format", "json"]);
+    assert!(report.stdout.contains(&runs[1]), "{}", report.text);
+    assert_eq!(run(&project, "").exit, Some(0));
+    assert!(!store.run_ids().contains(&runs[0]), "it is removed first: {:?}", store.run_ids());
+}
+
+#[test]
+fn a_junit_report_that_cannot_be_written_is_an_error() {
+    let project = Project::with_sessions("@nox.session\ndef one(session): print('ran')\n");
+    project.write("file", "");
+    let ran = run(&project, "--junit file/junit.xml");
+    assert_eq!(ran.exit, Some(3), "{}", ran.text);
+    assert!(ran.text.contains("warning: cannot write the JUnit report: "), "{}", ran.text);
+    assert_eq!(run(&project, "--junit directory/junit.xml").exit, Some(0));
+    let failing = Project::with_sessions("@nox.session\ndef one(session): session.error('no')\n");
+    failing.write("file", "");
+    assert_eq!(run(&failing, "--junit file/junit.xml").exit, Some(1), "the failure counts more");
+    assert_eq!(run(&project, "--report file/report.json").exit, Some(3));
+}
+
+#[test]
+fn many_unknown_names_are_refused_at_once() {
+    let sessions: String = (0..40).map(|number| format!("@nox.session\ndef s{number}(session): pass\n")).collect();
+    let project = Project::with_sessions(&sessions);
+    let select = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("unknown{number}")).collect();
+        let mut command = noxide_command(&project, "run -s");
+        NoxideRun::finish(command.args(names))
+    };
+    let (one, many) = (select(1), select(20_000));
+    assert_eq!((one.exit, many.exit), (Some(2), Some(2)), "{}", one.text);
+    // One second on an idle machine; tests may run beside many others.
+    assert!(many.elapsed < one.elapsed + Duration::from_secs(8), "{:?} and {:?}", many.elapsed, one.elapsed);
+    assert!(many.text.len() < 20_000, "{} bytes", many.text.len());
+}
