@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""The example's workflow as planted, against the same with `noxide ci`, executed for real by act.
+"""The example's workflow as planted, against the one that `noxide init` writes, executed for real by act.
 
     python3 benches/ci/workflows.py [--noxide target/release/noxide] [--rounds 3] [--capacity 1] [--work DIR]
 
 Each round, for either: cold, warm, one package of the lock changed, only a text of the documentation changed; each run in
 host mode with an empty HOME, and the cache server's content of the run before it; one job at a time, as a Forgejo runner
 does unless told otherwise. Prints medians: the seconds of each from start to end, the seconds of its jobs together (what a
-forge bills) and those of each job; fails where an exit code is not 0. The fixed workflow is what
-`noxide audit --fix --unsafe-fixes` makes of the planted one, with `noxide ci` in place of `noxide run` and of the steps that
-restore caches. Minutes a run; see `benches/audit/executed.py` for what is needed.
+forge bills) and those of each job; fails where an exit code is not 0. The new workflow is byte for byte what
+`noxide init --new --install noxide==VERSION` writes; pip installs noxide, nox and uv in each run. Minutes a run; see
+`benches/audit/executed.py` for what is needed.
 """
 
 import argparse
@@ -23,21 +23,15 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "audit"))
 import executed  # noqa: E402
 
-WORKFLOW = ".forgejo/workflows/ci.yml"
 RELEASED = "certifi==2025.8.3", "certifi==2025.7.14"
 """One package that sessions install by way of others, held to one version and then to another."""
 
 
-def fix(project: pathlib.Path, noxide: pathlib.Path) -> None:
-    """Mends the planted workflow and has `noxide ci` do what its cache steps did."""
-    subprocess.run([noxide, "audit", "--fix", "--unsafe-fixes"], cwd=project, check=True, stdout=subprocess.DEVNULL)
-    text = (project / WORKFLOW).read_text()
-    steps = re.compile(r"^(?:      #[^\n]*\n)*      - name: (?:Cache uv packages|Restore environments)\n(?:       +[^\n]*\n)*", re.M)
-    text, count = steps.subn("", text)
-    assert count == 2, f"{count} steps that restore caches"
-    # Fixes write `noxide run` only into workflows that install noxide, which the planted one does not.
-    assert "noxide run " in text, "the fixed workflow does not run noxide: this benchmark needs a workflow that installs it"
-    (project / WORKFLOW).write_text(text.replace("noxide run ", "noxide ci --locked "))
+def renew(project: pathlib.Path, noxide: pathlib.Path) -> None:
+    """Puts the workflow of `noxide init` in the place of the planted ones."""
+    shutil.rmtree(project / ".forgejo/workflows")
+    source = f"noxide=={executed.wheel_version(noxide)}"
+    subprocess.run([noxide, "init", "--new", "--install", source], cwd=project, check=True, stdout=subprocess.DEVNULL)
     executed.commit(project)
 
 
@@ -49,15 +43,16 @@ def hold(project: pathlib.Path, package: str) -> None:
     subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
 
 
-def one_round(options: argparse.Namespace, work: pathlib.Path, fixed: bool) -> dict[str, dict]:
+def one_round(options: argparse.Namespace, work: pathlib.Path, is_new: bool) -> dict[str, dict]:
     """All states of one of the two, in order."""
-    project, name = work / "parcelbook", "fixed" if fixed else "planted"
+    project, name = work / "parcelbook", "new" if is_new else "planted"
     shutil.rmtree(project, ignore_errors=True)
     executed.repository(project, work / "home")
     hold(project, RELEASED[0])
     executed.commit(project)
-    if fixed:
-        fix(project, options.noxide)
+    options.workflow = "noxide.yml" if is_new else "ci.yml"
+    if is_new:
+        renew(project, options.noxide)
     ran = {"cold": executed.run(f"{name}, cold", options, work, project, "--cold")}
     ran["warm"] = executed.run(f"{name}, warm", options, work, project, "--fresh-home")
     hold(project, RELEASED[1])
@@ -75,13 +70,13 @@ def totals(taken: dict[str, dict[str, list[dict]]]) -> list[str]:
     def together(ran: dict) -> float:
         return sum(job["seconds"] for job in ran["jobs"].values())
 
-    rows = ["| state | planted s | fixed s | fixed against planted | planted jobs together s | fixed | fixed against planted |",
+    rows = ["| state | planted s | new s | new against planted | planted jobs together s | new | new against planted |",
             "|---|---|---|---|---|---|---|"]
     for state, either in taken.items():
         cells = []
         for of in (lambda ran: ran["seconds"], together):
-            planted, fixed = (statistics.median(map(of, either[name])) for name in ("planted", "fixed"))
-            cells += [f"{planted:.1f}", f"{fixed:.1f}", f"{fixed / planted:.2f} ×"]
+            planted, new = (statistics.median(map(of, either[name])) for name in ("planted", "new"))
+            cells += [f"{planted:.1f}", f"{new:.1f}", f"{new / planted:.2f} ×"]
         rows.append(f"| {state} | {' | '.join(cells)} |")
     return rows
 
@@ -94,7 +89,7 @@ def jobs(taken: dict[str, dict[str, list[dict]]]) -> list[str]:
             for ran in runs:
                 for job, told in ran["jobs"].items():
                     seconds.setdefault(job.split("/")[-1], {}).setdefault((state, name), []).append(told["seconds"])
-    columns = [(state, name) for state in taken for name in ("planted", "fixed")]
+    columns = [(state, name) for state in taken for name in ("planted", "new")]
     rows = ["| job, s | " + " | ".join(f"{state}, {name}" for state, name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for job, found in seconds.items():
         cells = (f"{statistics.median(found[column]):.1f}" if column in found else "–" for column in columns)
@@ -111,16 +106,16 @@ def main() -> int:
     options = options.parse_args()
     if not shutil.which("uv"):
         raise SystemExit("uv is not on PATH: it locks the example anew (PATH=$PWD/target/venv/bin:$PATH)")
-    options.noxide, options.workflow = options.noxide.resolve(), "ci.yml"
+    options.noxide = options.noxide.resolve()
     taken: dict[str, dict[str, list[dict]]] = {}
     failed = False
     with tempfile.TemporaryDirectory(prefix="noxide-workflows-") as temporary:
         work = options.work.resolve() if options.work else pathlib.Path(temporary)
         executed.prepare(options.noxide, work)
         for turn in range(options.rounds):
-            for fixed in (turn % 2 == 1, turn % 2 == 0):
-                for state, ran in one_round(options, work, fixed).items():
-                    taken.setdefault(state, {}).setdefault("fixed" if fixed else "planted", []).append(ran)
+            for is_new in (turn % 2 == 1, turn % 2 == 0):
+                for state, ran in one_round(options, work, is_new).items():
+                    taken.setdefault(state, {}).setdefault("new" if is_new else "planted", []).append(ran)
                     failed |= ran["exit"] != 0
     print("\n".join([*totals(taken), "", *jobs(taken)]))
     return int(failed)

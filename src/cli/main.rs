@@ -8,7 +8,7 @@ use super::args::{Cli, CliCommand};
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::shared_args::OutputFormat;
-use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, replay, report, run, trace};
+use super::{audit, bench, cache, ci, gate, history, init, list, matrix, merge, replay, report, run, trace};
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::{GraphFormat, OutputContext};
 use crate::report::bench::BenchFormat;
@@ -53,7 +53,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::History(args) => history::run(args, output),
         CliCommand::Bench(args) => bench::run(args, output),
         CliCommand::Audit(args) => audit::run(args, output),
-        CliCommand::Init(args) => audit::run_init(args, output),
+        CliCommand::Init(args) => init::run(args, output),
         CliCommand::Matrix(args) => matrix::run(args, output),
         CliCommand::Merge(args) => merge::run(args, output),
         CliCommand::Gate(args) => gate::run(args, output),
