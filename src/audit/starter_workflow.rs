@@ -198,7 +198,7 @@ mod tests {
         for dialect in [Dialect::Forgejo, Dialect::Gitea, Dialect::Github] {
             for source in SOURCES {
                 let StarterWorkflow { path, text } = generated(dialect, source);
-                let project = project(&[(&path, &text), ("noxfile.py", noxfile)], AuditOptions::default());
+                let project = project(&[(path.as_str(), text.as_str()), ("noxfile.py", noxfile)], AuditOptions::default());
                 let findings: Vec<String> = run_audit(&project)
                     .findings
                     .iter()
