@@ -69,9 +69,9 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, branch: &str, install
         "# Created by `noxide init`: runs the sessions of the noxfile in one job, in parallel. Check it with `noxide audit`.",
     );
     add("name: Sessions\n\n# noxide: ignore[NX209] a required check must report for every change\non:\n  push:");
-    add(&format!("    branches: [{branch}]\n  pull_request:\n"));
+    add(&format!("    branches: [{branch}]\n  pull_request:\n\n"));
     if dialect == Dialect::Github {
-        add("permissions:\n  contents: read\n");
+        add("permissions:\n  contents: read\n\n");
     }
     add("# A new push to a pull request cancels the run of the push before it.");
     add("concurrency:\n  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}");
@@ -198,7 +198,8 @@ mod tests {
         for dialect in [Dialect::Forgejo, Dialect::Gitea, Dialect::Github] {
             for source in SOURCES {
                 let StarterWorkflow { path, text } = generated(dialect, source);
-                let project = project(&[(path.as_str(), text.as_str()), ("noxfile.py", noxfile)], AuditOptions::default());
+                let project =
+                    project(&[(path.as_str(), text.as_str()), ("noxfile.py", noxfile)], AuditOptions::default());
                 let findings: Vec<String> = run_audit(&project)
                     .findings
                     .iter()
