@@ -41,6 +41,11 @@ equal *arguments:
 stranger:
     .ci/stranger
 
+# the documentation as a site in target/site
+docs:
+    .ci/test --tools
+    NO_MKDOCS_2_WARNING=1 target/venv/bin/mkdocs build --strict
+
 # a wheel of this tree in target/wheels
 wheel:
     target/venv/bin/python -m pip wheel . --no-deps --wheel-dir target/wheels

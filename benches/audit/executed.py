@@ -27,7 +27,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KIT = ROOT / "tests/acttools/run-workflow.sh"
-EVENTS = {"ci.yml": "push", "nightly-quality.yml": "workflow_dispatch"}
+EVENTS = {"ci.yml": "push", "nightly-quality.yml": "workflow_dispatch", "noxide.yml": "push"}
 
 
 def git(project: pathlib.Path, *words: str) -> None:
@@ -58,13 +58,19 @@ def repository(project: pathlib.Path, home: pathlib.Path) -> None:
     commit(project)
 
 
+def wheel_version(noxide: pathlib.Path) -> str:
+    """The version of the binary as an index writes it: `0.2.0.dev0` for `0.2.0-dev`."""
+    version = subprocess.run([noxide, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
+    return re.sub(r"-dev$", ".dev0", version)
+
+
 def wheel(noxide: pathlib.Path, into: pathlib.Path) -> None:
-    """The binary as a wheel, for the `pip install` that a mended job does."""
-    version = subprocess.run([noxide, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    """The binary as a wheel that needs nox and uv, for the `pip install` of a job."""
+    version = wheel_version(noxide)
     info = f"noxide-{version}.dist-info"
     files = {
         f"noxide-{version}.data/scripts/noxide": noxide.read_bytes(),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: noxide\nVersion: {version}\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: noxide\nVersion: {version}\nRequires-Dist: nox>=2022.1.7\nRequires-Dist: uv\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: executed.py\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
     }
     record = io.StringIO()

@@ -7,6 +7,7 @@ pub mod finding;
 pub mod fix;
 pub(crate) mod fixes;
 pub mod forgejo_schema;
+pub(crate) mod install_source;
 pub mod inventory;
 pub mod job_cache;
 pub(crate) mod job_facts;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::dialect::Dialect;
 pub use super::finding::Severity;
+pub use super::install_source::{InstallSource, InstallSourceError};
 
 /// Options of an audit; each has a default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +23,8 @@ pub struct AuditOptions {
     pub rules: BTreeMap<String, RuleSettings>,
     /// Sessions for which restoring packages took longer than it saved, each with the measurement as text.
     pub cache_losses: BTreeMap<String, String>,
+    /// What workflows install noxide from, if it is known.
+    pub install: Option<InstallSource>,
 }
 
 /// Lowest severity at which findings fail an audit.

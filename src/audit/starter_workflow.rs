@@ -1,17 +1,17 @@
-//! Starter workflow of `noxide init`: all sessions in one job, with cache, timeout and an uploaded log.
+//! Starter workflow of `noxide init`: one job that runs all sessions by `noxide ci`, with a timeout and uploaded logs.
 
 use std::path::Path;
 
 use super::dialect::Dialect;
-use super::fix::CACHE_STEP_COMMENT;
-use super::fixes::run_script::tested_version;
-use super::noxfile::Noxfile;
+use super::options::InstallSource;
 use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
 
 /// Advice that is printed with a new workflow.
-pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults. To run the sessions in parallel, install noxide on \
-     the runner and replace `nox` by `noxide run`";
+pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults";
+
+/// Python of the jobs.
+const PYTHON_VERSION: &str = "3.13";
 
 /// A workflow that was generated, not yet written.
 #[derive(Debug)]
@@ -35,17 +35,17 @@ pub(crate) enum StarterWorkflowError {
 
 impl StarterWorkflow {
     /// Generates a workflow that runs the default sessions; without `dialect`, for the forge whose directory exists, else for Forgejo.
-    pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str) -> Self {
+    pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str, install: &InstallSource) -> Self {
         let exists = |directory: &str| root.join(directory).is_dir();
         let dialect = dialect.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {
             (false, true, _) => Dialect::Gitea,
             (false, false, true) => Dialect::Github,
             _ => Dialect::Forgejo,
         });
-        let files = find_project_files(root);
-        let noxfile = files.noxfile_name.as_deref().and_then(|name| Noxfile::read(root, name));
-        let (path, text) = generate_workflow(dialect, &files, noxfile.as_ref(), branch);
-        Self { path, text }
+        Self {
+            path: format!(".{dialect}/workflows/noxide.yml"),
+            text: render_workflow(dialect, &find_project_files(root), branch, install),
+        }
     }
 
     /// Writes the workflow below `root`.
@@ -62,115 +62,175 @@ impl StarterWorkflow {
     }
 }
 
-/// Returns the path and the text of the workflow.
-fn generate_workflow(
-    dialect: Dialect,
-    files: &ProjectFiles,
-    noxfile: Option<&Noxfile>,
-    branch: &str,
-) -> (String, String) {
-    let directory = match dialect {
-        Dialect::Forgejo => ".forgejo",
-        Dialect::Gitea => ".gitea",
-        Dialect::Github => ".github",
-    };
-    (format!("{directory}/workflows/noxide.yml"), render_workflow(dialect, files, noxfile, branch))
-}
-
-fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxfile>, branch: &str) -> String {
-    let version = |tool: &str| {
-        files.locked_versions.get(tool).map(String::as_str).or(tested_version(tool)).unwrap_or_default().to_owned()
-    };
-    let (nox, uv) = (version("nox"), version("uv"));
-    let cache_dir = noxfile
-        .and_then(|noxfile| noxfile.find_env_assignment("UV_CACHE_DIR"))
-        .map_or("~/.cache/uv", |variable| variable.value.as_str());
-    let mut hashed = vec!["noxfile.py"];
-    hashed.extend(files.has_pyproject.then_some("pyproject.toml"));
-    hashed.extend(files.lock_file.as_deref());
-    hashed.extend(files.requirements_files.iter().map(String::as_str));
-    let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
-    let prefix = format!("uv-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-py3.13-uv{uv}-");
-    let mut lines = vec![
-        "# Created by `noxide init`; check it with `noxide audit`.".to_owned(),
-        "name: Sessions".to_owned(),
-        String::new(),
-        "# noxide: ignore[NX209] a required check must report for every change".to_owned(),
-        "on:".to_owned(),
-        "  push:".to_owned(),
-        format!("    branches: [{branch}]"),
-        "  pull_request:".to_owned(),
-        String::new(),
-        "concurrency:".to_owned(),
-        "  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}".to_owned(),
-        "  cancel-in-progress: true".to_owned(),
-        String::new(),
-        "jobs:".to_owned(),
-        "  sessions:".to_owned(),
-    ];
+fn render_workflow(dialect: Dialect, files: &ProjectFiles, branch: &str, install: &InstallSource) -> String {
+    let mut lines: Vec<String> = Vec::new();
     let mut add = |text: &str| lines.extend(text.lines().map(str::to_owned));
-    if dialect == Dialect::Github {
-        add("    runs-on: ubuntu-latest\n    timeout-minutes: 30\n    steps:\n      - uses: actions/checkout@v5");
-        add("      - uses: actions/setup-python@v6\n        with:\n          python-version: \"3.13\"");
-    } else {
-        add("    runs-on: docker\n    container:\n      image: python:3.13-slim\n    timeout-minutes: 30\n    steps:");
-        add(
-            "      - name: Install git, and Node.js for actions\n        run: apt-get update && apt-get install -y -qq nodejs git",
-        );
-        add("      - uses: actions/checkout@v4");
-    }
-    add(&CACHE_STEP_COMMENT.map(|line| format!("      {line}")).join("\n"));
-    let cache = if dialect == Dialect::Github { "v5" } else { "v4" };
-    add(&format!(
-        "      - name: Restore Python packages\n        uses: actions/cache@{cache}\n        with:\n          path: |"
-    ));
-    add(&format!("            {cache_dir}\n            ~/.cache/pip"));
-    add(&format!(
-        "          key: {prefix}${{{{ hashFiles({}) }}}}\n          restore-keys: |\n            {prefix}",
-        hashed.join(", ")
-    ));
-    add(&format!("      - name: Install uv and nox\n        run: pip install -q uv=={uv} nox=={nox}"));
-    add("      # With noxide installed, `noxide run` in place of `nox` runs the sessions in parallel.");
     add(
-        "      - name: Run all sessions\n        run: |\n          set -o pipefail\n          nox 2>&1 | tee nox-output.log",
+        "# Created by `noxide init`: runs the sessions of the noxfile in one job, in parallel. Check it with `noxide audit`.",
     );
-    if !noxfile.is_some_and(Noxfile::has_uv_backend) {
-        add("        env:\n          NOX_DEFAULT_VENV_BACKEND: uv");
+    add("name: Sessions\n\n# noxide: ignore[NX209] a required check must report for every change\non:\n  push:");
+    add(&format!("    branches: [{branch}]\n  pull_request:\n\n"));
+    if dialect == Dialect::Github {
+        add("permissions:\n  contents: read\n\n");
+    }
+    add("# A new push to a pull request cancels the run of the push before it.");
+    add("concurrency:\n  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}");
+    add("  cancel-in-progress: true\n\njobs:\n  sessions:");
+    add(&render_runner(dialect, install));
+    add("    timeout-minutes: 30\n    steps:");
+    add(&render_setup(dialect, files, install));
+    match install {
+        InstallSource::Action(action) => {
+            add(
+                "      # Installs noxide, restores packages, runs the sessions, saves new packages, collects logs and reports.",
+            );
+            add("      # Inputs: `sessions`, `args` (flags of `noxide run`, posargs), `remote`, `dir`.");
+            add(&format!("      - name: Run the sessions\n        uses: {}", action_for_forge(dialect, action)));
+        }
+        _ => {
+            add(
+                "      # Restores packages, runs the sessions, saves new packages, collects logs and reports in noxide-ci.",
+            );
+            add(
+                "      # It takes the flags of `noxide run`, such as `-s lint tests` or `--fail-fast`, and posargs after `--`.",
+            );
+            add("      - name: Run the sessions\n        run: noxide ci");
+        }
     }
     let upload = match dialect {
         Dialect::Github => "actions/upload-artifact@v6",
         Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4",
         Dialect::Gitea => "actions/upload-artifact@v3",
     };
-    add(&format!(
-        "      - name: Upload the log\n        if: always()\n        uses: {upload}\n        with:\n          name: nox-output\n          path: nox-output.log"
-    ));
+    add("      # Also of a failed run; `noxide report` and `noxide merge` read the record in it.");
+    add(&format!("      - name: Upload logs and reports\n        if: always()\n        uses: {upload}"));
+    add("        with:\n          name: noxide-ci\n          path: noxide-ci\n          include-hidden-files: true");
     lines.join("\n") + "\n"
+}
+
+/// Returns the lines that say where the job runs.
+fn render_runner(dialect: Dialect, install: &InstallSource) -> String {
+    let runner = if dialect == Dialect::Github { "ubuntu-latest" } else { "docker" };
+    let image = match (install, dialect) {
+        (InstallSource::Image(image), _) => Some(image.clone()),
+        (_, Dialect::Github) => None,
+        // The slim image has no C compiler.
+        (InstallSource::Git(_), _) => Some(format!("python:{PYTHON_VERSION}")),
+        _ => Some(format!("python:{PYTHON_VERSION}-slim")),
+    };
+    let container = image.map(|image| format!("\n    container:\n      image: {image}"));
+    format!("    runs-on: {runner}{}", container.unwrap_or_default())
+}
+
+/// Returns the steps before the sessions: checkout, Python and noxide.
+fn render_setup(dialect: Dialect, files: &ProjectFiles, install: &InstallSource) -> String {
+    let mut text = String::new();
+    let has_image = matches!(install, InstallSource::Image(_));
+    if dialect != Dialect::Github && !has_image {
+        text.push_str("      # The actions below need Node.js, which the image does not have.\n");
+        text.push_str("      - name: Install git and Node.js\n");
+        text.push_str("        run: apt-get update && apt-get install -y -qq git nodejs\n");
+    }
+    let checkout = if dialect == Dialect::Github { "v5" } else { "v4" };
+    text.push_str(&format!("      - uses: actions/checkout@{checkout}\n"));
+    let mut inputs = Vec::new();
+    inputs.extend((dialect == Dialect::Github).then_some("          persist-credentials: false\n"));
+    inputs.extend(files.version_from_git.then_some("          fetch-depth: 0 # the version comes from Git tags\n"));
+    if !inputs.is_empty() {
+        text.push_str(&format!("        with:\n{}", inputs.concat()));
+    }
+    if dialect == Dialect::Github && !has_image {
+        text.push_str("      - uses: actions/setup-python@v6\n        with:\n");
+        text.push_str(&format!("          python-version: \"{PYTHON_VERSION}\"\n"));
+    }
+    if let Some(argument) = install.pip_argument() {
+        text.push_str(match install {
+            InstallSource::Git(_) => {
+                "      # Builds noxide, which takes minutes: a release or a wheel takes seconds. Brings nox and uv.\n"
+            }
+            _ => "      # With nox and uv. What to install is the setting `install` of noxide.\n",
+        });
+        text.push_str(&format!("      - name: Install noxide\n        run: pip install -q {argument}\n"));
+    }
+    if dialect == Dialect::Github && !matches!(install, InstallSource::Action(_)) {
+        text.push_str(
+            "      # GitHub shows the address of its cache to JavaScript actions only: this one hands it to noxide.\n",
+        );
+        text.push_str("      - uses: actions/github-script@v8\n        with:\n          script: |\n");
+        text.push_str("            for (const name of ['ACTIONS_RESULTS_URL', 'ACTIONS_RUNTIME_TOKEN', 'ACTIONS_CACHE_SERVICE_V2'])\n");
+        text.push_str("              core.exportVariable(name, process.env[name] ?? '')\n");
+    }
+    text
+}
+
+/// Returns the action's variant for the forge: on GitHub the one in `github/`, which hands the cache's address on.
+fn action_for_forge(dialect: Dialect, action: &str) -> String {
+    match action.rsplit_once('@') {
+        Some((name, version)) if dialect == Dialect::Github && name.split('/').count() == 2 => {
+            format!("{name}/github@{version}")
+        }
+        _ => action.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::noxfile::model::tests::noxfile;
     use super::super::options::AuditOptions;
     use super::super::rule_runner::{run_audit, tests::project};
     use super::*;
 
+    const SOURCES: [&str; 5] = [
+        "noxide==0.2.0",
+        "https://h/noxide-0.2.0-py3-none-any.whl",
+        "git+https://forge.example/noxide/noxide@0123456789abcdef0123456789abcdef01234567",
+        "uses: noxide/noxide@0123456789abcdef0123456789abcdef01234567",
+        "image: forge.example/noxide:0.2.0",
+    ];
+
+    fn generated(dialect: Dialect, source: &str) -> StarterWorkflow {
+        let root = tempfile::tempdir().unwrap();
+        StarterWorkflow::generate(root.path(), Some(dialect), "main", &source.parse().unwrap())
+    }
+
     #[test]
     fn the_starter_workflow_has_no_findings() {
-        let python = "import os\nimport nox\nnox.options.reuse_venv = 'yes'\nos.environ['UV_CACHE_DIR'] = '/tmp/x'\n@nox.session\ndef lint(session):\n    session.install('ruff')\n";
-        let file = noxfile(python);
+        let noxfile = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    session.run('ruff')\n@nox.session\ndef tests(session):\n    session.install('pytest')\n    session.run('pytest')\n";
         for dialect in [Dialect::Forgejo, Dialect::Gitea, Dialect::Github] {
-            for known in [Some(&file), None] {
-                let (path, text) = generate_workflow(dialect, &ProjectFiles::default(), known, "main");
-                let mut files = vec![(path.as_str(), text.as_str())];
-                files.extend(known.map(|_| ("noxfile.py", python)));
-                let findings: Vec<String> = run_audit(&project(&files, AuditOptions::default()))
+            for source in SOURCES {
+                let StarterWorkflow { path, text } = generated(dialect, source);
+                let project =
+                    project(&[(path.as_str(), text.as_str()), ("noxfile.py", noxfile)], AuditOptions::default());
+                let findings: Vec<String> = run_audit(&project)
                     .findings
                     .iter()
                     .map(|finding| format!("{} {}", finding.rule.id, finding.message))
                     .collect();
                 assert_eq!(findings, Vec::<String>::new(), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn each_source_is_installed_in_its_own_way() {
+        for (dialect, source, expected, absent) in [
+            (Dialect::Forgejo, SOURCES[0], "run: pip install -q noxide==0.2.0\n", "github-script"),
+            (Dialect::Github, SOURCES[0], "uses: actions/github-script@v8\n", "container:"),
+            (Dialect::Gitea, SOURCES[2], "image: python:3.13\n", "slim"),
+            (Dialect::Github, SOURCES[3], "uses: noxide/noxide/github@0123", "pip install"),
+            (Dialect::Forgejo, SOURCES[3], "uses: noxide/noxide@0123", "noxide ci\n"),
+            (Dialect::Forgejo, SOURCES[4], "image: forge.example/noxide:0.2.0\n", "apt-get"),
+        ] {
+            let text = generated(dialect, source).text;
+            assert!(text.contains(expected) && !text.contains(absent), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_from_git_need_all_tags() {
+        let files = ProjectFiles { version_from_git: true, ..ProjectFiles::default() };
+        let source = SOURCES[0].parse().unwrap();
+        for dialect in [Dialect::Forgejo, Dialect::Github] {
+            assert!(render_workflow(dialect, &files, "main", &source).contains("          fetch-depth: 0 #"));
         }
     }
 }

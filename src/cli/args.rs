@@ -6,6 +6,7 @@ use clap::{ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::build_info::LONG_VERSION;
 use super::exit_code::exit_codes_help;
 use super::list::{GraphArgs, ListArgs};
 use super::run_args::{CiArgs, RunArgs};
@@ -22,7 +23,7 @@ const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
 
 /// Run your nox sessions in parallel.
 #[derive(Parser, Clone, Debug, PartialEq, Eq)]
-#[command(name = "noxide", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "noxide", version, long_version = LONG_VERSION, max_term_width = 100, arg_required_else_help = true)]
 #[command(help_template = grouped_help(), after_help = exit_codes_help())]
 pub struct Cli {
     /// Flags of every subcommand.

@@ -1,4 +1,4 @@
-//! `noxide audit` and `noxide init`: finds and fixes problems in workflows, and creates workflows.
+//! `noxide audit`: finds and fixes problems in workflows.
 
 use clap::Args;
 use std::collections::BTreeMap;
@@ -13,12 +13,11 @@ use crate::audit::dialect::Dialect;
 use crate::audit::finding::Finding;
 use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::inventory::build_inventory;
-use crate::audit::options::{AuditOptions, FailLevel, ForgeVersion, RuleSettings};
+use crate::audit::options::{AuditOptions, FailLevel, ForgeVersion, InstallSource, RuleSettings};
 use crate::audit::project::AuditProject;
 use crate::audit::rule_docs::{render_explanation, render_rules_document};
 use crate::audit::rule_runner::run_audit;
 use crate::audit::rules;
-use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
 use crate::config::{AuditFlags, AuditSettings, load_settings};
 use crate::fs::write_atomic;
 use crate::output::OutputContext;
@@ -91,24 +90,9 @@ pub struct AuditArgs {
     /// Print the fixes as a diff instead of applying them
     #[arg(long, help_heading = "Fixes")]
     pub diff: bool,
-}
-
-/// Flags of `noxide init`.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = "Workflow")]
-pub struct InitArgs {
-    /// Create a workflow for github, forgejo or gitea [default: the forge whose directory exists, else forgejo]
-    #[arg(long, value_name = "DIALECT")]
-    pub dialect: Option<Dialect>,
-    /// Run the workflow on pushes to this branch
-    #[arg(long, value_name = "BRANCH", default_value = "main")]
-    pub branch: String,
-    /// Create a new workflow, even if workflows run nox already; without this flag all fixes of `noxide audit` are applied to those
-    #[arg(long)]
-    pub new: bool,
-    /// Print the result without writing it
-    #[arg(long)]
-    pub dry_run: bool,
+    /// With --fix or --diff: let fixes install noxide from SOURCE, such as noxide==VERSION
+    #[arg(long, value_name = "SOURCE", help_heading = "Fixes")]
+    pub install: Option<InstallSource>,
 }
 
 /// Audits the workflows of a project.
@@ -135,6 +119,7 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
         forge_version: args.forge_version,
         pedantic: args.pedantic,
         baseline: args.baseline.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        install: args.install.clone(),
     };
     let settings = resolve_audit_settings(&flags, root)?;
     let mut options = AuditOptions { cache_losses: load_cache_losses(root), ..settings.audit_options() };
@@ -156,7 +141,7 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
     print_findings(args, baseline.as_deref(), &project, output)
 }
 
-fn resolve_audit_settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, CliError> {
+pub(super) fn resolve_audit_settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, CliError> {
     let file = load_settings(root).map_err(CliError::Settings)?;
     let settings = AuditSettings::resolve(flags, &|name| std::env::var_os(name), &file).map_err(CliError::Settings)?;
     let errors = settings.validate_rules(&rules::rule_names());
@@ -235,7 +220,7 @@ fn check_findings(args: &AuditArgs, findings: &[Finding]) -> ExitCode {
 }
 
 /// Writes the fixes, or prints them as a diff, and returns the findings that the files have then.
-fn apply_fixes(
+pub(super) fn apply_fixes(
     level: FixLevel,
     is_dry_run: bool,
     root: &Path,
@@ -290,29 +275,4 @@ fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {
         rejection: Some(fix.error.to_string()),
     });
     applied.chain(rejected).collect()
-}
-
-/// Creates a workflow that runs the default sessions, or fixes the workflows that run nox.
-///
-/// # Errors
-/// When settings are invalid, or the workflow exists or cannot be written.
-pub(super) fn run_init(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    let root = Path::new(".");
-    if !args.new {
-        let settings = resolve_audit_settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
-        let project = AuditProject::load(root, &[], None, settings.audit_options());
-        if let Some(project) = project.ok().filter(AuditProject::has_nox_calls) {
-            apply_fixes(FixLevel::All, args.dry_run, root, project, &Baseline::default(), output)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-    let workflow = StarterWorkflow::generate(root, args.dialect, &args.branch);
-    if args.dry_run {
-        output.print_document(&workflow.text);
-        return Ok(ExitCode::SUCCESS);
-    }
-    workflow.write(root)?;
-    output.print(&format!("{}\n", workflow.path));
-    output.print_error(REVIEW_NOTE);
-    Ok(ExitCode::SUCCESS)
 }

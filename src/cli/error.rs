@@ -57,6 +57,9 @@ pub(super) enum CliError {
     Baseline(#[from] BaselineError),
     #[error(transparent)]
     StarterWorkflow(#[from] StarterWorkflowError),
+    /// It is unknown what a workflow can install noxide from.
+    #[error("{0}")]
+    NoInstallSource(String),
     /// No audit rule has that ID or name.
     #[error("unknown rule `{name}`")]
     UnknownRule {
@@ -150,6 +153,7 @@ impl CliError {
             | Self::Gate(_)
             | Self::StarterWorkflow(StarterWorkflowError::Exists(_))
             | Self::UnknownRule { .. }
+            | Self::NoInstallSource(_)
             | Self::BenchSetup(BenchSetupError::Delimiters { .. } | BenchSetupError::NotUtf8(_))
             | Self::NotInLock(_)
             | Self::Constraints(ConstraintsError::NoLockFile(_))
@@ -198,6 +202,10 @@ impl CliError {
             Self::LockFile(_) => "create uv.lock again with `uv lock`, or restore everything with --all",
             Self::Constraints(ConstraintsError::NoLockFile(_)) => "create one with `uv lock`, or run without --locked",
             Self::Constraints(ConstraintsError::UvNotFound) | Self::UvCache(UvCacheError::NotFound) => "install uv",
+            Self::NoInstallSource(_) => {
+                "say what workflows install, with --install or `install` in [tool.noxide]: `noxide==VERSION`, the URL or path \
+                 of a wheel, `git+URL@COMMIT`, `uses: ACTION@VERSION` or `image: IMAGE`"
+            }
             Self::Graph(_) => "remove one of these dependencies between sessions",
             Self::UnknownRule { hint, .. } => return hint.iter().cloned().collect(),
             _ => return Vec::new(),

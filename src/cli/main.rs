@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use super::args::{Cli, CliCommand};
 use super::error::CliError;
 use super::exit_code::ExitCode;
-use super::{audit, bench, cache, ci, gate, history, list, matrix, merge, reference, replay, report, run, runs, trace};
+use super::{audit, bench, cache, ci, gate, history, init, list, matrix, merge, reference, replay, report, run, runs, trace};
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::OutputContext;
 use crate::project::hide_credentials;
@@ -55,7 +55,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::History(args) => history::run(args, output),
         CliCommand::Bench(args) => bench::run(args, output),
         CliCommand::Audit(args) => audit::run(args, output),
-        CliCommand::Init(args) => audit::run_init(args, output),
+        CliCommand::Init(args) => init::run(args, output),
         CliCommand::Matrix(args) => matrix::run(args, output),
         CliCommand::Merge(args) => merge::run(args, output),
         CliCommand::Gate(args) => gate::run(args, output),

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 
 use super::audit_table::{RuleTable, parse_forge_version};
 use super::error::{LocatedValue, SettingsError, SettingsProblem};
-use super::parse::{ValueParseError, parse_choice, parse_positive, parse_switch};
+use super::parse::{ValueParseError, parse_choice, parse_install_source, parse_positive, parse_switch};
 use super::settings::{OsEnvLookup, Setting, SettingOrigin, SettingResolver};
 use super::settings_file::SettingsFile;
-use crate::audit::options::{AuditOptions, Dialect, ForgeVersion};
+use crate::audit::options::{AuditOptions, Dialect, ForgeVersion, InstallSource};
 use crate::text::did_you_mean;
 
 /// Flags of an audit that override settings.
@@ -23,6 +23,8 @@ pub struct AuditFlags {
     pub pedantic: bool,
     /// `--baseline`.
     pub baseline: Option<String>,
+    /// `--install`.
+    pub install: Option<InstallSource>,
 }
 
 /// All settings of an audit.
@@ -38,6 +40,8 @@ pub struct AuditSettings {
     pub pedantic: Setting<bool>,
     /// File of known findings.
     pub baseline: Setting<Option<String>>,
+    /// What workflows install noxide from.
+    pub install: Setting<Option<InstallSource>>,
     rules: Vec<RuleTable>,
 }
 
@@ -74,6 +78,13 @@ impl AuditSettings {
             ),
             pedantic: Setting { value: pedantic.value.unwrap_or(false), origin: pedantic.origin },
             baseline: resolve_audit_setting(&mut resolver, "baseline", flags.baseline.clone(), text, table.baseline),
+            install: resolve_named_setting(
+                &mut resolver,
+                ("install", "NOXIDE_INSTALL"),
+                flags.install.clone(),
+                parse_install_source,
+                file.install.clone(),
+            ),
             rules: table.rules,
         };
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
@@ -88,6 +99,7 @@ impl AuditSettings {
             pedantic: self.pedantic.value,
             rules: self.rules.iter().map(|table| (table.rule.value.clone(), table.to_rule_settings())).collect(),
             cache_losses: std::collections::BTreeMap::new(),
+            install: self.install.value.clone(),
         }
     }
 
@@ -113,7 +125,18 @@ fn resolve_audit_setting<T>(
     file: Option<LocatedValue<T>>,
 ) -> Setting<Option<T>> {
     let name = format!("NOXIDE_AUDIT_{}", key.to_uppercase().replace('-', "_"));
-    let variable = resolver.read_variable(&name, read);
+    resolve_named_setting(resolver, (key, &name), flag, read, file)
+}
+
+/// Resolves a setting: flag `--key` over a variable over file.
+fn resolve_named_setting<T>(
+    resolver: &mut SettingResolver<'_>,
+    (key, variable): (&str, &str),
+    flag: Option<T>,
+    read: impl Fn(&str) -> Result<T, ValueParseError>,
+    file: Option<LocatedValue<T>>,
+) -> Setting<Option<T>> {
+    let variable = resolver.read_variable(variable, read);
     match (flag, variable, file) {
         (Some(value), ..) => Setting { value: Some(value), origin: SettingOrigin::Flag(format!("--{key}")) },
         (None, Some(setting), _) => Setting { value: Some(setting.value), origin: setting.origin },

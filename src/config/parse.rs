@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 use thiserror::Error;
 
+use crate::audit::options::{InstallSource, InstallSourceError};
 use crate::run::{CpuCount, FailFast, NamedChoice};
 use crate::text::join_quoted;
 
@@ -73,9 +74,16 @@ pub enum ValueParseError {
     /// Not a forge's version.
     #[error("must be a version such as 14 or 1.26")]
     Version,
+    /// Not a source to install noxide from.
+    #[error(transparent)]
+    InstallSource(#[from] InstallSourceError),
     /// An invalid name of an environment variable.
     #[error("must be the name of an environment variable")]
     VariableName,
+}
+
+pub(super) fn parse_install_source(text: &str) -> Result<InstallSource, ValueParseError> {
+    Ok(text.parse()?)
 }
 
 /// Number of slots.

@@ -12,12 +12,13 @@ use toml::de::DeTable;
 
 use super::audit_table::AuditTable;
 use super::error::{LocatedValue, SettingsError, SettingsProblem, SettingsSource};
-use super::parse::{JobCount, ValueParseError, parse_log_name, parse_project_glob};
+use super::parse::{JobCount, ValueParseError, parse_install_source, parse_log_name, parse_project_glob};
 use super::schema::{
     ChoiceSchema, CpusSchema, DurationSchema, FailFastSchema, JobsSchema, MemorySchema, RetriesSchema, remove_required,
     schema_generator, schema_keys,
 };
 use super::toml_reader::{TomlNode, TomlReader};
+use crate::audit::options::InstallSource;
 use crate::provision::CacheMode;
 use crate::run::{CpuCount, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
 use crate::trace::TraceMode;
@@ -72,6 +73,9 @@ pub struct SettingsFile {
     /// File names in `logs`; `{session}` is the session's name, adapted to file names.
     #[schemars(with = "String", extend("default" = "{session}.log"), regex(pattern = r"^[^/\\]*\{session\}[^/\\]*$"))]
     pub log_name: Option<LocatedValue<String>>,
+    /// What CI workflows install noxide from: "noxide==VERSION", the URL or path of a wheel, "git+URL@COMMIT", "uses: ACTION@VERSION" or "image: IMAGE".
+    #[schemars(with = "String")]
+    pub install: Option<LocatedValue<InstallSource>>,
     /// Settings of the dependency cache.
     #[schemars(with = "CacheTable")]
     pub cache: CacheTable,
@@ -189,6 +193,7 @@ impl SettingsFile {
                 key @ "secrets" => file.secrets = reader.read_strings(key, node, parse_any_text),
                 key @ "logs" => file.logs = reader.read_string(key, node, parse_any_text),
                 key @ "log-name" => file.log_name = reader.read_string(key, node, parse_log_name),
+                key @ "install" => file.install = reader.read_string(key, node, parse_install_source),
                 key @ "audit" => {
                     if let Some(table) = reader.read_table(key, node) {
                         file.audit = AuditTable::read(reader, table);

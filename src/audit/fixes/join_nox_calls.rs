@@ -1,12 +1,12 @@
 //! Fix that joins several nox calls into one `noxide run`, with a log per session if there were logs before.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
-use super::super::project::{JobNoxCall, JobView};
-use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand};
+use super::super::project::{JobInstall, JobNoxCall, JobView};
+use super::super::shell::{ControlOperator, NoxCallSelection, PackageInstaller, ShellCommand};
 use super::super::source::Span;
 use super::super::workflow::WorkflowStep;
 use super::super::yaml::{YamlKind, YamlStyle};
-use super::run_script::{expand_to_script_lines, rewrite_script};
+use super::run_script::{expand_to_script_lines, insert_script_word, rewrite_script};
 use super::text_edit::{self, indent_at, mark_display_only, quote_scalar, unsafe_fix};
 
 /// The sessions, arguments and logs of the calls of a step, combined.
@@ -191,14 +191,41 @@ fn has_only_session_flags(command: &ShellCommand) -> bool {
     words.all(|word| matches!(word, "-s" | "-e" | "--session" | "--sessions") || !word.starts_with('-'))
 }
 
-/// Returns the fix as a patch to review where the job does not have noxide yet: a fix must not write a call of a program
-/// that is not installed.
+/// Returns the fix if the job has noxide, or with an edit that installs it beside nox if the setting `install` says from
+/// where; otherwise as a patch to review: a fix must not write a call of a program that is not installed.
 #[must_use]
 pub(crate) fn require_noxide(view: &JobView, fix: Fix) -> Fix {
     if view.has_noxide() {
         return fix;
     }
+    if let Some(install) = install_beside_nox(view, &fix) {
+        let edits = fix.edits.into_iter().chain(install.edits).collect();
+        let changes = fix.changes.into_iter().chain(install.changes).collect();
+        return Fix { title: format!("{}, install noxide", fix.title), edits, changes, ..fix };
+    }
     mark_display_only(Fix { title: format!("{} (requires noxide on the runner)", fix.title), ..fix })
+}
+
+/// Returns the edit that adds noxide to the command that installs nox, if that is pip and in a step that the fix does
+/// not change.
+fn install_beside_nox(view: &JobView, fix: &Fix) -> Option<Fix> {
+    let argument = view.project.options.install.as_ref()?.pip_argument()?;
+    let is_pip = |install: &&JobInstall| install.install.installer == PackageInstaller::Pip;
+    let (install, word) = view
+        .analysis
+        .installs
+        .iter()
+        .filter(is_pip)
+        .find_map(|install| Some((install, install.install.find_package("nox")?)))?;
+    let step = view.step(install.step_index)?;
+    let script = step.script.as_ref()?;
+    let is_edited =
+        fix.edits.iter().any(|edit| script.span.start <= edit.span.start && edit.span.end <= script.span.end);
+    let is_unquoted = script.text.get(word.span.start..word.span.end)? == word.text;
+    if is_edited || !is_unquoted {
+        return None;
+    }
+    insert_script_word(view, step, word.span.end, &format!(" {argument}"), "")
 }
 
 /// Joins all calls of a step into one command, and uploads the new logs.

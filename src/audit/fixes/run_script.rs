@@ -97,15 +97,6 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
     )
 }
 
-/// Returns the version of a tool that this release of noxide was tested with.
-pub(crate) fn tested_version(tool: &str) -> Option<&'static str> {
-    match tool {
-        "nox" => Some("2026.10.20"),
-        "uv" => Some("0.13.9"),
-        _ => None,
-    }
-}
-
 /// Adds `set -o pipefail`, so that the script fails when a command of a pipe fails.
 pub(crate) fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     has_bash(view, step).then_some(())?;

@@ -290,7 +290,8 @@ fn the_inventory_lists_installs_caches_and_sessions() {
 
 #[test]
 fn init_creates_a_workflow_once() {
-    let root = directory(&[("noxfile.py", "import nox\n"), (".gitea/x", "")]);
+    let settings = ("noxide.toml", "install = 'noxide==0.2.0'\n");
+    let root = directory(&[("noxfile.py", "import nox\n"), (".gitea/x", ""), settings]);
     assert!(out(&noxide(root.path(), "init --dry-run --dialect forgejo")).contains("runs-on: docker"));
     assert_eq!(out(&noxide(root.path(), "init --branch trunk")), ".gitea/workflows/noxide.yml\n");
     assert!(
@@ -298,20 +299,25 @@ fn init_creates_a_workflow_once() {
     );
     let again = noxide(root.path(), "init --new");
     assert!(again.status.code() == Some(2) && err(&again).contains("already exists"));
-    let github = directory(&[(".github/x", "")]);
+    let github = directory(&[(".github/x", ""), settings]);
     assert_eq!(out(&noxide(github.path(), "init")), ".github/workflows/noxide.yml\n");
-    let blocked = directory(&[(".forgejo", "a file")]);
+    let blocked = directory(&[(".forgejo", "a file"), settings]);
     assert_eq!(noxide(blocked.path(), "init").status.code(), Some(3));
 }
 
 #[test]
 fn init_writes_nothing_that_cannot_be_installed() {
     let root = directory(&[("noxfile.py", NOXFILE), ("pyproject.toml", "")]);
+    let unknown = noxide(root.path(), "init");
+    assert_eq!(unknown.status.code(), Some(2), "{}", err(&unknown));
+    assert!(err(&unknown).contains("is not a release") && err(&unknown).contains("--install"), "{}", err(&unknown));
+    assert!(!root.path().join(".forgejo").exists());
+    let moving = noxide(root.path(), "init --install git+https://forge.example/noxide@main");
+    assert!(moving.status.code() == Some(2) && err(&moving).contains("must name a commit"), "{}", err(&moving));
     for dialect in ["forgejo", "gitea", "github"] {
-        let text = out(&noxide(root.path(), &format!("init --dry-run --dialect {dialect}")));
-        assert!(text.contains("          nox 2>&1 | tee") && !text.contains("noxide=="), "{text}");
-        assert!(!text.lines().any(|line| line.contains("noxide run") && !line.contains('#')), "{text}");
-        assert!(text.contains("hashFiles('noxfile.py', 'pyproject.toml')"), "{text}");
+        let text = out(&noxide(root.path(), &format!("init --dry-run --dialect {dialect} --install noxide==0.2.0")));
+        assert!(text.contains("run: pip install -q noxide==0.2.0\n") && text.contains("run: noxide ci\n"), "{text}");
+        assert!(!text.contains("cache@"), "{text}");
     }
 }
 
@@ -324,7 +330,8 @@ fn init_fixes_existing_workflows() {
     assert!(noxide(root.path(), "init").status.success());
     let text = fs_err::read_to_string(root.path().join(".forgejo/workflows/ci.yml")).unwrap();
     assert!(text.contains("path: /tmp/uv-cache"), "{text}");
-    assert_eq!(out(&noxide(root.path(), "init --new")), ".forgejo/workflows/noxide.yml\n");
+    let new = noxide(root.path(), "init --new --install noxide==0.2.0");
+    assert_eq!(out(&new), ".forgejo/workflows/noxide.yml\n");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::generated::{Shape, workflow};
 use crate::support::{CommandDeadline as _, build_once, run_checked};
 
 /// The environment with the validators.
-fn validators_dir() -> PathBuf {
+pub(crate) fn validators_dir() -> PathBuf {
     build_once("validators", |dir| {
         run_checked(Command::new("python3").args(["-m", "venv"]).arg(dir));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];

@@ -390,3 +390,33 @@ fn path_filters_are_added_to_each_form_of_a_trigger() {
         assert!(new.contains(&expected), "{expected}\n{new}");
     }
 }
+
+#[test]
+fn noxide_replaces_nox_where_the_setting_says_what_to_install() {
+    let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: pip install uv==1 nox==2026.1\n      - run: nox -s a b\n";
+    let noxfile =
+        "import nox\n@nox.session\ndef a(s):\n    s.run('mypy')\n@nox.session\ndef b(s):\n    s.run('pyright')\n";
+    let plan = |text: &str, install: Option<&str>| {
+        let root = directory(&[(FILE, text), ("noxfile.py", noxfile)]);
+        let options = AuditOptions { install: install.map(|text| text.parse().unwrap()), ..AuditOptions::default() };
+        let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All, &Baseline::default());
+        plan.changed_files.first().map_or(text.to_owned(), |changed| changed.new.text.clone())
+    };
+    let fixed = plan(text, Some("noxide==0.2.0"));
+    assert!(fixed.contains("- run: pip install uv==1 nox==2026.1 noxide==0.2.0\n"), "{fixed}");
+    assert!(fixed.contains("noxide run -s a b"), "{fixed}");
+    assert!(plan(text, Some("noxide>=0.2")).contains("nox==2026.1 \"noxide>=0.2\"\n"));
+    // An action and an image are no packages; quoted words and other installers are not edited.
+    for install in [None, Some("uses: noxide/noxide@v1"), Some("image: noxide")] {
+        assert!(!plan(text, install).contains("noxide run"));
+    }
+    for other in ["pip install 'nox'", "uv tool install nox", "pipx install nox"] {
+        let fixed = plan(&text.replace("pip install uv==1 nox==2026.1", other), Some("noxide==0.2.0"));
+        assert!(!fixed.contains("noxide run"), "{fixed}");
+    }
+    let one_step = text.replace(
+        "      - run: pip install uv==1 nox==2026.1\n      - run: nox -s a b\n",
+        "      - run: |\n          pip install nox\n          nox -s a b\n",
+    );
+    assert!(!plan(&one_step, Some("noxide==0.2.0")).contains("noxide run"));
+}

@@ -4,7 +4,7 @@ mod audit_project;
 mod command;
 mod executed_workflow;
 mod expected_findings;
-mod external_validators;
+pub(crate) mod external_validators;
 mod false_findings;
 mod fixes;
 mod generated;

@@ -1,13 +1,17 @@
 //! The action of this repository, run by act with its cache: the second run, on an empty machine, restores.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
+use super::act_run::run_act;
 use super::backends::acttools;
 use crate::cache::fixture::Fixture;
-use crate::support::{CommandDeadline as _, run_checked, tool_path};
+use crate::repository::wheel::{index_program_wheel, path_of};
+use crate::support::{CommandDeadline as _, Project, run_checked, venv, write_script};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
 
 const WORKFLOW: &str = "on: push\njobs:\n  check:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      \
     - uses: noxide/noxide@v1\n        with:\n          binary: BINARY\n          sessions: \"one 'two words'\"\n          args: -j 2\n      \
@@ -30,31 +34,96 @@ fn two_machines_one_cache() {
     git(&["add", "-A"]);
     git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
     let action = project.outer_dir().join("action");
-    fs_err::create_dir(&action).unwrap();
-    fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml"), action.join("action.yml")).unwrap();
+    fs_err::create_dir_all(action.join("scripts")).unwrap();
+    for file in ["action.yml", "scripts/action.sh"] {
+        fs_err::copy(repository().join(file), action.join(file)).unwrap();
+    }
 
-    let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
     // Another cache server than that of the other tests.
     let work = acttools("acttools-action");
-    let run = |more: &[&str]| {
-        let mut command = Command::new("bash");
-        command.arg(&kit).arg(&work).arg("--repo").arg(project.root()).args(["--label", "docker", "--quiet"]);
-        command.arg("--map").arg(format!("noxide/noxide={}", action.display()));
-        command.args(["--env", "NOX_DOWNLOAD_PYTHON=never", "--env", "UV_PYTHON_DOWNLOADS=never"]).args(more);
-        for name in ["UV_CACHE_DIR", "NOXIDE_CACHE_DIR", "NOXIDE_REMOTE", "CI"] {
-            command.env_remove(name);
-        }
-        let output = command.env("PATH", tool_path()).finish();
-        let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        let summary = fs_err::read_to_string(work.join("last.json")).unwrap_or_else(|error| panic!("{error}\n{shown}"));
-        let summary: Value = serde_json::from_str(&summary).unwrap();
-        let log = fs_err::read_to_string(summary["log"].as_str().unwrap()).unwrap();
-        assert_eq!(summary["exit"], 0, "{shown}\n{log}");
-        log
-    };
-    let cold = run(&["--cold"]);
+    let map = format!("noxide/noxide={}", action.display());
+    let run = |more: &str| run_act(&work, project.root(), &["--map", &map, more]).log;
+    let cold = run("--cold");
     assert!(cold.contains("cache: uploaded 2 packages") && cold.contains("two ran"), "{cold}");
-    let warm = run(&["--fresh-home"]);
+    let warm = run("--fresh-home");
     assert!(warm.contains("cache: downloaded 2 of 2 packages") && warm.contains("the Actions cache (v1)"), "{warm}");
     assert!(warm.contains("cache: uploaded nothing: nothing is new"), "{warm}");
+}
+
+/// The action's script in a project, without a noxide on PATH, and with a tool cache of the test.
+fn action_script(project: &Project) -> Command {
+    let mut command = Command::new("sh");
+    command.arg(repository().join("scripts/action.sh")).current_dir(project.root());
+    for name in ["UV_CACHE_DIR", "NOXIDE_CACHE_DIR", "GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITHUB_STEP_SUMMARY"] {
+        command.env_remove(name);
+    }
+    command
+        .env("PATH", path_of(&[&venv().join("bin")]))
+        .env("HOME", project.outer_dir().join("home"))
+        .env("CI", "true");
+    command.env("RUNNER_TOOL_CACHE", project.outer_dir().join("tools")).env("RUNNER_TEMP", project.outer_dir());
+    command.env("NOXIDE_ACTION_PATH", repository()).env("NOXIDE_ACTION_DIR", "noxide-ci").env("NOXIDE_REMOTE", "off");
+    command
+}
+
+#[test]
+fn the_action_installs_a_release_once() {
+    let fixture = Fixture::new();
+    let project = &fixture.project;
+    project.write("noxfile.py", "import nox\n@nox.session(venv_backend='none')\ndef one(s): s.log('one ran')\n");
+    let version = index_program_wheel(&project.outer_dir().join("index"));
+    let installed = |index: &str| {
+        let mut command = action_script(project);
+        command
+            .env("NOXIDE_ACTION_INSTALL", format!("noxide=={version}"))
+            .env(index, format!("{}/simple", fixture._index.url));
+        run_checked(&mut command)
+    };
+    let first = installed("UV_EXTRA_INDEX_URL");
+    assert!(first.contains(&format!("installing noxide=={version}")) && first.contains("1 passed"), "{first}");
+    // The fixture's index alone has no nox: nothing can be installed.
+    let second = installed("UV_DEFAULT_INDEX");
+    assert!(!second.contains("installing") && second.contains("1 passed"), "{second}");
+}
+
+#[test]
+fn an_action_between_releases_says_what_to_set() {
+    let project = Project::empty();
+    let action = project.outer_dir().join("action");
+    fs_err::create_dir_all(&action).unwrap();
+    fs_err::write(action.join("Cargo.toml"), "[package]\nname = \"noxide\"\nversion = \"0.2.0-dev\"\n").unwrap();
+    let output = action_script(&project).env("NOXIDE_ACTION_PATH", action).finish();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && errors.contains("set the input `install`"), "{errors}");
+}
+
+#[test]
+fn the_action_for_github_hands_the_cache_on() {
+    if Command::new("node").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI needs node");
+        return;
+    }
+    let project = Project::empty();
+    let program = project.outer_dir().join("noxide");
+    write_script(&program, "#!/bin/sh\nenv | sort\necho \"arguments: $*\"\nexit 7\n");
+    let mut command = Command::new("node");
+    command.arg(repository().join("github/main.js")).current_dir(project.root());
+    command.env("INPUT_BINARY", &program).env("INPUT_SESSIONS", "one two").env("INPUT_DIR", "out");
+    command
+        .env("INPUT_REMOTE", "auto")
+        .env("ACTIONS_RESULTS_URL", "http://cache")
+        .env("ACTIONS_RUNTIME_TOKEN", "token");
+    let output = command.finish();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(7), "{text}");
+    for line in [
+        "ACTIONS_RESULTS_URL=http://cache",
+        "ACTIONS_RUNTIME_TOKEN=token",
+        "NOXIDE_ACTION_SESSIONS=one two",
+        "NOXIDE_REMOTE=auto",
+        "arguments: ci --dir out",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("INPUT_"), "{text}");
 }

@@ -82,6 +82,7 @@ keep-runs = 7
 secrets = ["PYPI_*"]
 logs = "build"
 log-name = "nox-{session}-output.log"
+install = "noxide==0.2.0"
 
 [cache]
 mode = "require"

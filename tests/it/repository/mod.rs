@@ -2,5 +2,7 @@
 
 mod example;
 mod links;
+mod release;
 mod slow_tests;
-mod wheel;
+pub(crate) mod wheel;
+mod workflows;

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
-use crate::support::{CommandDeadline as _, python, venv};
+use crate::support::{CommandDeadline as _, python, shared_dir, venv};
 
 const NOXFILE: &str = "import nox
 
@@ -23,7 +24,7 @@ fn output(command: &mut Command) -> String {
 }
 
 /// A `PATH` with these directories first and then only the system's own.
-fn path_of(directories: &[&Path]) -> OsString {
+pub(crate) fn path_of(directories: &[&Path]) -> OsString {
     let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
     std::env::join_paths(directories.iter().chain(system.iter())).unwrap()
 }
@@ -54,6 +55,32 @@ fn build_wheel(into: &Path) -> PathBuf {
     wheel
 }
 
+/// The noxide under test as a wheel that brings nox and uv, created once: unlike the wheel of a release, it needs no build.
+pub(crate) fn program_wheel() -> &'static Path {
+    static WHEEL: OnceLock<PathBuf> = OnceLock::new();
+    WHEEL.get_or_init(|| {
+        let into = shared_dir().join("program-wheel");
+        fs_err::remove_dir_all(&into).ok();
+        fs_err::create_dir_all(&into).unwrap();
+        let script = "import pathlib, sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True; \
+                      import executed; executed.wheel(*map(pathlib.Path, sys.argv[2:]))";
+        let benches = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/audit");
+        let mut command = Command::new(python());
+        output(command.args(["-c", script]).arg(benches).arg(env!("CARGO_BIN_EXE_noxide")).arg(&into));
+        fs_err::read_dir(&into).unwrap().next().unwrap().unwrap().path()
+    })
+}
+
+/// Adds that wheel to an index in a directory; returns its version.
+pub(crate) fn index_program_wheel(index: &Path) -> String {
+    let name = program_wheel().file_name().unwrap().to_str().unwrap();
+    fs_err::copy(program_wheel(), index.join("files").join(name)).unwrap();
+    let page = index.join("simple/noxide");
+    fs_err::create_dir_all(&page).unwrap();
+    fs_err::write(page.join("index.html"), format!("<a href=\"../../files/{name}\">{name}</a>\n")).unwrap();
+    name.split('-').nth(1).unwrap().to_owned()
+}
+
 #[test]
 fn the_wheel_installs_noxide_beside_nox_and_uv() {
     let directory = tempfile::tempdir().unwrap();
@@ -73,7 +100,9 @@ fn the_wheel_installs_noxide_beside_nox_and_uv() {
         command
     };
     let version = output(&mut noxide(&["--version"]));
-    assert_eq!(version.trim(), concat!("noxide ", env!("CARGO_PKG_VERSION")));
+    let expected = concat!("noxide ", env!("CARGO_PKG_VERSION"), " (");
+    assert!(version.starts_with(expected) && version.trim().ends_with("-linux-gnu)"), "{version}");
+    assert_eq!(output(&mut noxide(&["-V"])).trim(), concat!("noxide ", env!("CARGO_PKG_VERSION")));
 
     let project = directory.path().join("project");
     fs_err::create_dir(&project).unwrap();

@@ -1,0 +1,131 @@
+//! `noxide init`: creates a workflow that runs the sessions, or fixes the workflows that run nox.
+
+use clap::Args;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::audit::{apply_fixes, resolve_audit_settings};
+use super::build_info::released_version;
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
+use crate::audit::baseline::Baseline;
+use crate::audit::dialect::Dialect;
+use crate::audit::fix::FixLevel;
+use crate::audit::options::{AuditOptions, InstallSource};
+use crate::audit::project::AuditProject;
+use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
+use crate::cache::Uv;
+use crate::config::AuditFlags;
+use crate::output::OutputContext;
+
+/// Flags of `noxide init`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Workflow")]
+pub struct InitArgs {
+    /// Create a workflow for github, forgejo or gitea [default: the forge whose directory exists, else forgejo]
+    #[arg(long, value_name = "DIALECT")]
+    pub dialect: Option<Dialect>,
+    /// Let the workflow install noxide from SOURCE: noxide==VERSION, URL or path of a wheel, git+URL@COMMIT, 'uses: ACTION@VERSION' or 'image: IMAGE' [default: the version of this noxide, if it is a release]
+    #[arg(long, value_name = "SOURCE")]
+    pub install: Option<InstallSource>,
+    /// Run the workflow on pushes to this branch
+    #[arg(long, value_name = "BRANCH", default_value = "main")]
+    pub branch: String,
+    /// Create a new workflow, even if workflows run nox already; without this flag all fixes of `noxide audit` are applied to those
+    #[arg(long)]
+    pub new: bool,
+    /// Print the result without writing it
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Creates a workflow that runs the default sessions, or fixes the workflows that run nox.
+///
+/// # Errors
+/// When settings are invalid, it is unknown what to install noxide from, or the workflow exists or cannot be written.
+pub(super) fn run(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let root = Path::new(".");
+    let flags = AuditFlags { dialect: args.dialect, install: args.install.clone(), ..AuditFlags::default() };
+    let settings = resolve_audit_settings(&flags, root)?;
+    let install = settings.install.value.clone().map_or_else(|| find_own_release(root, output), Ok);
+    if !args.new {
+        let options = AuditOptions { install: install.as_ref().ok().cloned(), ..settings.audit_options() };
+        let project = AuditProject::load(root, &[], None, options);
+        if let Some(project) = project.ok().filter(AuditProject::has_nox_calls) {
+            apply_fixes(FixLevel::All, args.dry_run, root, project, &Baseline::default(), output)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let workflow = StarterWorkflow::generate(root, args.dialect, &args.branch, &install?);
+    if args.dry_run {
+        output.print_document(&workflow.text);
+        return Ok(ExitCode::SUCCESS);
+    }
+    workflow.write(root)?;
+    output.print(&format!("{}\n", workflow.path));
+    output.print_error(REVIEW_NOTE);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the requirement of this noxide, if it is a release that the project's package index has, as far as that can
+/// be checked.
+fn find_own_release(root: &Path, output: &OutputContext) -> Result<InstallSource, CliError> {
+    let cargo_version = env!("CARGO_PKG_VERSION");
+    let Some(version) = released_version(cargo_version) else {
+        let reason = format!("noxide {cargo_version} is not a release, so that no package index has it");
+        return Err(CliError::NoInstallSource(reason));
+    };
+    let source = InstallSource::from_version(&version);
+    match search_index(root, &source.to_string())? {
+        IndexAnswer::Found => Ok(source),
+        IndexAnswer::Missing => Err(CliError::NoInstallSource(format!("the package index does not have {source}"))),
+        IndexAnswer::Unknown(reason) => {
+            output.warn(&format!("cannot check that the package index has {source}: {reason}"));
+            Ok(source)
+        }
+    }
+}
+
+/// Whether a package index has a requirement.
+#[derive(Debug, PartialEq, Eq)]
+enum IndexAnswer {
+    Found,
+    Missing,
+    /// It cannot be asked.
+    Unknown(String),
+}
+
+/// Asks the index that uv uses in the project.
+fn search_index(root: &Path, requirement: &str) -> Result<IndexAnswer, CliError> {
+    let Some(uv) = Uv::find_in_path(std::env::var_os("PATH")) else {
+        return Ok(IndexAnswer::Unknown("uv is not on PATH".to_owned()));
+    };
+    let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
+    let file = directory.path().join("requirements.in");
+    fs_err::write(&file, format!("{requirement}\n")).context("cannot write a requirements file")?;
+    let mut command = Command::new(uv.path());
+    command.args(["pip", "compile", "--quiet", "--no-deps", "--refresh-package", "noxide"]).arg(&file);
+    command.env("UV_HTTP_TIMEOUT", "10").env("UV_HTTP_RETRIES", "1");
+    let result = command.current_dir(root).stdin(Stdio::null()).output().context("cannot start uv")?;
+    let errors = String::from_utf8_lossy(&result.stderr);
+    Ok(match result.status.code() {
+        Some(0) => IndexAnswer::Found,
+        // uv ends with 1 if no version matches, and with 2 if it cannot ask.
+        Some(1) if !errors.contains("network was disabled") => IndexAnswer::Missing,
+        _ => IndexAnswer::Unknown(errors.trim().lines().next().unwrap_or("uv failed").to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_does_not_answer_is_no_reason_to_refuse() {
+        let root = tempfile::tempdir().unwrap();
+        let settings = "[[index]]\nurl = \"http://127.0.0.1:9/simple\"\ndefault = true\n";
+        fs_err::write(root.path().join("uv.toml"), settings).unwrap();
+        let answer = search_index(root.path(), "noxide==999").unwrap();
+        assert!(matches!(answer, IndexAnswer::Unknown(_)), "{answer:?}");
+    }
+}
