@@ -133,7 +133,8 @@ class Checkout:
         statuses = {}
         if report.exists():
             for session in json.loads(report.read_text())["sessions"]:
-                statuses[session["name"] if "name" in session else session["signatures"][-1]] = session["result"]
+                # The most exact signature, which tells interpreters and parameters apart; the name does not.
+                statuses[session["signatures"][0]] = session["result"]
         lines = (CONTROL.sub("", line).strip() for line in text.splitlines())
         coverage = [re.sub(r"\s+", " ", line) for line in lines if COVERAGE.match(line)]
         changed = self.git(tree, "status", "--porcelain", "--untracked-files=all").splitlines()
