@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Runs real projects with nox and with noxide, two rounds each, and compares everything a run leaves.
 
-    benches/real/compare.py CHECKOUTS [--only NAME ...] [--rounds 2] [--json FILE]
+    benches/real/compare.py CHECKOUTS [--only NAME ...] [--rounds 2] [--nox-rounds 1] [--json FILE]
 
 CHECKOUTS is a directory of repositories, unpacked source archives, or `.tar.gz` files, each with a noxfile.py at its
 root. Nothing is written there: every runner works in a copy of its own, committed as the only commit of a repository.
 `CHECKOUTS/select.toml`, if present, gives a project the arguments of both runners: `hist = ["-s", "lint", "tests-3.11"]`.
 
-Round N of noxide is compared with round N of nox. Where two rounds of nox differ, the project is flaky by itself.
+Round N of noxide is compared with round N of nox, or with its last one if `--nox-rounds` has it run less often; nox
+then runs once more where something differs. Where two rounds of nox differ, the project is flaky by itself.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ class Checkout:
         statuses = {}
         if report.exists():
             for session in json.loads(report.read_text())["sessions"]:
-                statuses[session["name"] if "name" in session else session["signatures"][-1]] = session["result"]
+                # The most exact signature, which tells interpreters and parameters apart; the name does not.
+                statuses[session["signatures"][0]] = session["result"]
         lines = (CONTROL.sub("", line).strip() for line in text.splitlines())
         coverage = [re.sub(r"\s+", " ", line) for line in lines if COVERAGE.match(line)]
         changed = self.git(tree, "status", "--porcelain", "--untracked-files=all").splitlines()
@@ -168,11 +170,25 @@ def bench_project(source: pathlib.Path, arguments: list[str], options: argparse.
     with tempfile.TemporaryDirectory(prefix="noxide-real-") as place:
         checkout = Checkout(source, pathlib.Path(place), arguments, options)
         rounds: dict[str, list[Result]] = {"nox": [], "noxide": []}
+        wanted = {"nox": options.nox_rounds or options.rounds, "noxide": options.rounds}
+
+        def run_once(runner: str) -> None:
+            results = rounds[runner]
+            results.append(checkout.run(runner, len(results) + 1))
+            print(f"{checkout.name}: {runner} {len(results)}: {results[-1].seconds:.1f} s", file=sys.stderr, flush=True)
+
+        def pair_rounds() -> list[tuple[Result, Result]]:
+            compared = rounds["nox"][: options.rounds]
+            compared += compared[-1:] * (options.rounds - len(compared))
+            return list(zip(compared, rounds["noxide"], strict=True))
+
         for number in range(1, options.rounds + 1):
-            for runner, results in rounds.items():
-                results.append(checkout.run(runner, number))
-                print(f"{checkout.name}: {runner} {number}: {results[-1].seconds:.1f} s", file=sys.stderr, flush=True)
-    pairs = list(zip(rounds["nox"], rounds["noxide"], strict=True))
+            for runner, count in wanted.items():
+                if number <= count:
+                    run_once(runner)
+        pairs = pair_rounds()
+        if wanted["nox"] == 1 and any(compare(nox, noxide) for nox, noxide in pairs):
+            run_once("nox")
     ran = sum(status in ("success", "failed") for status in rounds["nox"][-1].statuses.values())
     return {
         "project": checkout.name,
@@ -180,7 +196,9 @@ def bench_project(source: pathlib.Path, arguments: list[str], options: argparse.
         "ran": ran,
         "passed": sum(status == "success" for status in rounds["nox"][0].statuses.values()),
         "differences": [compare(nox, noxide) for nox, noxide in pairs],
+        "load": round(os.getloadavg()[0], 1),
         "flaky": compare(rounds["nox"][0], rounds["nox"][-1]),
+        "statuses": rounds["nox"][0].statuses,
         "seconds": [[round(nox.seconds, 1), round(noxide.seconds, 1)] for nox, noxide in pairs],
         "ratios": [round(noxide.seconds / nox.seconds, 2) for nox, noxide in pairs],
     }
@@ -212,6 +230,7 @@ def main() -> int:
     parser.add_argument("checkouts", type=pathlib.Path, help="directory of projects")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="run these projects only")
     parser.add_argument("--rounds", type=int, default=2, help="runs of each runner (2)")
+    parser.add_argument("--nox-rounds", type=int, help="runs of nox (as many as --rounds)")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one run (900)")
     parser.add_argument("--noxide", default=str(ROOT / "target/release/noxide"), help="program to test")
     parser.add_argument("--nox", default=str(ROOT / "target/venv/bin/nox"), help="program to compare with")

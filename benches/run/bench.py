@@ -16,10 +16,11 @@ import sys
 import tempfile
 
 import cases
+import coverage_cases
 import measure
 import traced
 
-CASES = [*cases.CASES, *traced.CASES]
+CASES = [*cases.CASES, *coverage_cases.CASES, *traced.CASES]
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / "target"
 

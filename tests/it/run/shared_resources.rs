@@ -319,6 +319,33 @@ def two(session): meet(session, 'two', 'one')
 }
 
 #[test]
+fn installs_into_environments_that_nox_creates_keep_no_sessions_apart() {
+    // Environments of uv contain no `pip`: the one on PATH belongs to the environment of nox, which they do not change.
+    let sessions = "
+nox.options.default_venv_backend = 'uv'
+def meet(session, name, other):
+    session.install('-r', 'none.txt')
+    P(name).touch()
+    assert wait(other)
+@nox.session
+def one(session): meet(session, 'one', 'two')
+@nox.session
+def two(session): meet(session, 'two', 'one')
+";
+    let project = Project::with_sessions(&format!("{MEETING}{sessions}"));
+    project.write("none.txt", "");
+    for run in ["first", "second"] {
+        let ran = NoxideRun::finish(&mut noxide_command(&project, "run -j 2"));
+        assert_eq!(ran.exit, Some(0), "{run}: {}", ran.text);
+        for name in ["one", "two"] {
+            fs_err::remove_file(project.root().join(name)).unwrap();
+        }
+        let graph = NoxideRun::finish(&mut noxide_command(&project, "graph"));
+        assert!(!graph.stdout.contains("lock"), "{run}: {}", graph.stdout);
+    }
+}
+
+#[test]
 fn real_uv_syncs_of_one_environment_do_not_disturb_each_other() {
     let wheel = |name: &str| {
         format!(

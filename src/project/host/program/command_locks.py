@@ -76,9 +76,15 @@ class CommandLocks:
         env.setdefault("VIRTUAL_ENV", getattr(self.runner.venv, "location", None) or "")
         env.update(kwargs.get("env") or {})
         words = args if requirements is None else ["pip", "install"] + requirements
-        uses = self.find_uses(words, {"env": env, "paths": getattr(session, "bin_paths", None)})[1]
-        # nox chooses the program and the environment of `session.install`.
-        self.hold([use for use in uses if use.until_end and (requirements is None or use.kind == "directory")])
+        try:
+            uses = command_uses(words, self.context({"env": env, "paths": getattr(session, "bin_paths", None)}))
+        except (OSError, TypeError, ValueError, AttributeError):  # odd arguments: nox reports what is wrong with them
+            return
+        # nox chooses the program and the environment of `session.install`: a `pip` elsewhere on PATH, in the environment
+        # of nox itself, is neither used nor changed. What it really runs is known when it runs.
+        uses = [use for use in uses if use.until_end and (requirements is None or use.kind == "directory")]
+        self.add_facts(uses)
+        self.hold(uses)
 
     def add_facts(self, uses):
         for use in uses:

@@ -18,6 +18,11 @@ UV_VALUE_OPTIONS = (
     "--allow-insecure-host", "--fork-strategy", "--build-constraints", "-b", "-o", "--out-dir", "--target", "--prefix",
     "-r", "--requirements", "-e", "--editable", "--bounds", "--branch", "--tag", "--rev", "--marker", "-m",
 )
+PIP_VALUE_OPTIONS = (
+    "--python", "--log", "--log-file", "--local-log", "--keyring-provider", "--proxy", "--retries", "--timeout",
+    "--exists-action", "--trusted-host", "--cert", "--client-cert", "--cache-dir", "--use-feature", "--use-deprecated",
+    "--resume-retries",
+)
 RUNNER_VALUE_OPTIONS = ("-p", "--project", "-C", "--directory", "--spec", "--python", "-e", "--env", "--pip-args")
 
 
@@ -38,11 +43,18 @@ class ProgramCall:
     def subcommand_index(self):
         index = 0
         values = UV_VALUE_OPTIONS if self.name == "uv" else RUNNER_VALUE_OPTIONS
+        values = PIP_VALUE_OPTIONS if self.name in ("pip", "pip3") else values
         while index < len(self.args):
             if not self.args[index].startswith("-"):
                 return index
             index += 2 if self.args[index] in values else 1
         return None
+
+    def uv_pip_subcommand(self):
+        """Returns the subcommand of `uv pip`, which options may precede, and the arguments after it."""
+        subcommand, rest = self.subcommand()
+        is_uv_pip = self.name == "uv" and subcommand == "pip"
+        return ProgramCall(self.name, rest, self.program).subcommand() if is_uv_pip else ("", [])
 
 
 def program_calls(words, depth=0):

@@ -80,8 +80,9 @@ def environment_use(call, cwd, variables, paths):
 
 def uv_environment_use(call, subcommand, rest, cwd, variables, paths):
     if subcommand == "pip":
-        if rest[:1] and rest[0] in PIP_CHANGES and not has_option(rest, "--dry-run"):
-            return EnvironmentUse(uv_pip_target(rest, cwd, variables, paths), "exclusive")
+        pip_subcommand, pip_args = call.uv_pip_subcommand()
+        if pip_subcommand in PIP_CHANGES and not has_option(pip_args, "--dry-run"):
+            return EnvironmentUse(uv_pip_target(pip_args, cwd, variables, paths), "exclusive")
         return None
     if subcommand == "venv":
         return EnvironmentUse(os.path.join(cwd, created_directory(rest) or ".venv"), "exclusive")

@@ -45,9 +45,10 @@ def tree_build(call, cwd, variables):
 
 def uv_build(call, subcommand, rest, cwd, variables):
     """uv locks its own builds of a tree, editable ones apart from others, as long as they use one cache."""
-    own_cache = has_option(call.args, "--no-cache", "-n", "--cache-dir") or variables.get("UV_NO_CACHE")
-    if subcommand == "pip" and rest[:1] in (["install"], ["sync"]):
-        trees, editable = requested_trees(rest[1:], cwd)
+    own_cache = uses_own_cache(call, variables)
+    pip_subcommand, pip_args = call.uv_pip_subcommand()
+    if pip_subcommand in ("install", "sync"):
+        trees, editable = requested_trees(pip_args, cwd)
         kinds = set(bool(tree in editable) for tree in trees)
         shared_by = "uv, editable" if kinds == {True} else "uv" if kinds == {False} else ""
         return as_build(trees, "" if own_cache else shared_by)
@@ -59,6 +60,14 @@ def uv_build(call, subcommand, rest, cwd, variables):
         shared_by = "" if own_cache or has_option(call.args, "--no-editable") else "uv, editable"
         return as_build([root] + workspace_members(root), shared_by)
     return None
+
+
+def uses_own_cache(call, variables):
+    """Whether a command of uv uses another cache than those of other sessions, which hold its locks."""
+    chosen = variables.get("UV_CACHE_DIR")
+    return bool(
+        has_option(call.args, "--no-cache", "--no-cache-dir", "-n", "--cache-dir") or variables.get("UV_NO_CACHE")
+        or chosen and chosen != os.environ.get("UV_CACHE_DIR"))
 
 
 def as_build(trees, shared_by=""):
