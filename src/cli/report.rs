@@ -77,7 +77,9 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
     let log_tails = || failure_log_tails(&record, &run_dir);
     let text = match args.format {
         ReportFormat::Html => {
-            render_page(&report, &log_tails()).map_err(std::io::Error::other).context("cannot render the page")?
+            let page = render_page(&report, &log_tails()).map_err(std::io::Error::other);
+            // Names may contain them; a page has no use for any.
+            page.context("cannot render the page")?.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "")
         }
         ReportFormat::Markdown => render_markdown(&report, &log_tails()),
         ReportFormat::Text => to_safe_lines(&render_text(&report)),
