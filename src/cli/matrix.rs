@@ -12,6 +12,7 @@ use crate::output::{MatrixEntry, OutputContext, render_matrix_json, render_matri
 use crate::project::SessionId;
 use crate::record::RunStore;
 use crate::run::{ShardPart, ShardPlan};
+use crate::text::break_json_commands;
 
 /// Message if no session is selected.
 pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
@@ -55,7 +56,8 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
         })
         .collect();
     output.print_document(&match args.format {
-        OutputFormat::Text => render_matrix_yaml(&entries),
+        // Names are double-quoted, with the escapes of JSON.
+        OutputFormat::Text => break_json_commands(&render_matrix_yaml(&entries)),
         OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });
     Ok(ExitCode::SUCCESS)

@@ -38,7 +38,10 @@ impl ReportFormat {
         log_tails: &dyn Fn() -> Vec<FailedLogTail>,
     ) -> Result<String, PageError> {
         Ok(match self {
-            Self::Html => render_page(report, &log_tails())?,
+            // Names may contain control characters; a page has no use for any.
+            Self::Html => {
+                render_page(report, &log_tails())?.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "")
+            }
             Self::Markdown => render_markdown(report, &log_tails()),
             Self::Text => to_safe_lines(&render_text(report)),
             Self::Json => to_json_text(report),
