@@ -31,7 +31,7 @@ def check_tag(tag: str, version: str) -> None:
 
 def notes(changelog: str, version: str) -> str:
     """The section of a version, without its heading."""
-    match = re.search(rf"^## \[?{re.escape(version)}\]?(?: .*)?\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
+    match = re.search(rf"^## \[?{re.escape(version)}\]?(?: [^\n]*)?\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
     if match is None or not match[1].strip():
         raise SystemExit(f"error: CHANGELOG.md has no section `## [{version}]` with content")
     return match[1].strip() + "\n"

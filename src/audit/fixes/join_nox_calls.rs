@@ -225,7 +225,8 @@ fn install_beside_nox(view: &JobView, fix: &Fix) -> Option<Fix> {
     if is_edited || !is_unquoted {
         return None;
     }
-    insert_script_word(view, step, word.span.end, &format!(" {argument}"), "")
+    // A command of its own: that of the job stays as it is.
+    insert_script_word(view, step, install.install.span.end, &format!(" && pip install {argument}"), "")
 }
 
 /// Joins all calls of a step into one command, and uploads the new logs.

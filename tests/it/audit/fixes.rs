@@ -403,9 +403,9 @@ fn noxide_replaces_nox_where_the_setting_says_what_to_install() {
         plan.changed_files.first().map_or(text.to_owned(), |changed| changed.new.text.clone())
     };
     let fixed = plan(text, Some("noxide==0.2.0"));
-    assert!(fixed.contains("- run: pip install uv==1 nox==2026.1 noxide==0.2.0\n"), "{fixed}");
+    assert!(fixed.contains("- run: pip install uv==1 nox==2026.1 && pip install noxide==0.2.0\n"), "{fixed}");
     assert!(fixed.contains("noxide run -s a b"), "{fixed}");
-    assert!(plan(text, Some("noxide>=0.2")).contains("nox==2026.1 \"noxide>=0.2\"\n"));
+    assert!(plan(text, Some("noxide>=0.2")).contains("nox==2026.1 && pip install \"noxide>=0.2\"\n"));
     // An action and an image are no packages; quoted words and other installers are not edited.
     for install in [None, Some("uses: noxide/noxide@v1"), Some("image: noxide")] {
         assert!(!plan(text, install).contains("noxide run"));
