@@ -1,5 +1,7 @@
 //! Caches of a job: step, paths and keys, and the parts of a cache key.
 
+use globset::GlobBuilder;
+
 use super::dialect::Dialect;
 use super::source::Span;
 use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_tag_only};
@@ -130,7 +132,7 @@ fn detect_step_cache(
         let setting = step.input_value("enable-cache").map(|text| text.value.as_str());
         let enabled = setting == Some("true")
             || (matches!(setting, None | Some("auto"))
-                && has_automatic_cache(action_major_version(workflow, step), caller)
+                && has_automatic_cache(action.major_version(), caller)
                 && caller.0.dialect == Dialect::Github
                 && caller.1.is_github_hosted());
         return enabled.then(|| build(JobCacheKind::SetupUv, uses.span));
@@ -160,16 +162,6 @@ fn has_automatic_cache(major: Option<u32>, (workflow, job): (&Workflow, &Workflo
     let condition = job.condition.as_ref().map(|text| text.value.as_str());
     let is_privileged = is_tag_only(condition) || workflow.triggers.has_privileged_events_only();
     major.is_none_or(|major| major >= 5 && !(major >= 10 && is_privileged))
-}
-
-/// Returns the major version of the action of a step; that of a commit from the comment beside it (`# v10.0.1`).
-fn action_major_version(workflow: &Workflow, step: &WorkflowStep) -> Option<u32> {
-    let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
-    action.major_version().or_else(|| {
-        let line = workflow.source.line_text(workflow.source.line_index(uses.span.start));
-        let version = line.split_once('#')?.1.trim().strip_prefix('v')?;
-        version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-    })
 }
 
 /// Returns the lines of a scalar, each with its span.
@@ -206,6 +198,16 @@ pub(crate) fn extract_hashed_files(key: &str) -> Vec<String> {
     files
 }
 
+/// Whether one of the patterns of `hashFiles` matches a file; also true if a pattern cannot be read.
+pub(crate) fn is_file_hashed(patterns: &[String], file: &str) -> bool {
+    patterns.iter().any(|pattern| {
+        let is_readable = !pattern.contains("${{") && !pattern.starts_with('!');
+        let glob = GlobBuilder::new(pattern.trim_start_matches("./")).literal_separator(true).build();
+        let matcher = glob.ok().filter(|_| is_readable).map(|glob| glob.compile_matcher());
+        matcher.is_none_or(|matcher| matcher.is_match(file))
+    })
+}
+
 /// Returns a key without its `hashFiles(…)` calls, in lower case.
 pub(crate) fn strip_hash_files(key: &str) -> String {
     let mut text = String::new();
@@ -230,9 +232,23 @@ pub(crate) fn has_arch_part(stripped: &str) -> bool {
     ["arch", "x64", "x86", "arm64", "aarch64"].iter().any(|part| stripped.contains(part))
 }
 
-/// Whether a stripped key contains the Python version.
+/// Whether a stripped key contains the Python version: in an expression, or as a number; `python` alone is none.
 pub(crate) fn has_python_part(stripped: &str) -> bool {
-    ["python", "py3", "-py", "matrix.py", "cp3"].iter().any(|part| stripped.contains(part))
+    let (mut literal, mut rest) = (String::new(), stripped);
+    while let Some((before, after)) = rest.split_once("${{") {
+        let (inside, after) = after.split_once("}}").unwrap_or((after, ""));
+        if ["python", "matrix.py", "matrix.version", "matrix.session"].iter().any(|part| inside.contains(part)) {
+            return true;
+        }
+        literal.push_str(before);
+        literal.push('$');
+        rest = after;
+    }
+    literal.push_str(rest);
+    let has_number = literal
+        .match_indices("3.")
+        .any(|(at, _)| literal.get(at + 2..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())));
+    has_number || ["py3", "python3", "cp3", "py$"].iter().any(|part| literal.contains(part))
 }
 
 /// Whether a stripped key contains the uv version.
@@ -266,8 +282,19 @@ mod tests {
         assert_eq!(extract_hashed_files(key), ["uv.lock", "noxfile.py", "x"]);
         assert_eq!(strip_hash_files(key), "uv-${{ runner.os }}-${{  }}-${{  }}-py3.12");
         assert!(has_os_part(&strip_hash_files(key)) && has_python_part(&strip_hash_files(key)));
+        for key in ["x-${{ matrix.python }}", "x-py${{ matrix.v }}", "x-python-3.12", "x-${{ steps.python.outputs.v }}"]
+        {
+            assert!(has_python_part(key), "{key}");
+        }
+        for key in ["python-venv", "${{ runner.os }}-python-", "x-pytest-", "v3.", ""] {
+            assert!(!has_python_part(key), "{key}");
+        }
         assert!(!has_arch_part(&strip_hash_files(key)) && !has_uv_version_part(&strip_hash_files(key)));
         assert!(has_uv_version_part("${{ env.uv_version }}") && has_arch_part("${{ runner.arch }}"));
         assert_eq!(strip_hash_files("hashFiles(open"), "");
+        let is_hashed = |pattern: &str, file: &str| is_file_hashed(&[pattern.to_owned()], file);
+        assert!(is_hashed("**/requirements*.txt", "requirements-dev.txt") && is_hashed("setup.*", "setup.py"));
+        assert!(is_hashed("**/pyproject.toml", "a/b/pyproject.toml") && is_hashed("${{ matrix.f }}", "x"));
+        assert!(!is_hashed("*.txt", "a/b.txt") && !is_hashed("setup.py", "setup.cfg"));
     }
 }

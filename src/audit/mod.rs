@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod dialect;
+pub(crate) mod expanded_script;
 pub mod finding;
 pub mod fix;
 pub(crate) mod fixes;
@@ -10,6 +11,7 @@ pub mod inventory;
 pub mod job_cache;
 pub(crate) mod job_facts;
 pub(crate) mod job_gate;
+pub(crate) mod job_installers;
 pub mod noxfile;
 pub mod options;
 pub mod project;

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::dialect::Dialect;
+use super::expanded_script::{ExpandedScript, expand_script, input_values};
 use super::job_cache::{JobCache, find_job_caches};
 use super::noxfile::{Noxfile, NoxfileSession};
 use super::options::AuditOptions;
 use super::project_files::{DiscoverError, ProjectFiles, find_project_files, find_workflow_sources};
 use super::shell::{
-    NetworkFetch, NoxCall, NoxCallSelection, PackageInstall, find_network_fetches, parse_install, parse_nox_call,
+    NetworkFetch, NoxCall, NoxCallSelection, PackageInstall, ShellCommand, find_network_fetches, parse_install,
+    parse_nox_call,
 };
 use super::source::{SharedSource, Span};
 use super::workflow::{Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_action_file};
@@ -61,9 +63,23 @@ pub struct JobNoxCall {
     pub sessions: Vec<(String, Span)>,
     /// Whether an expression selects the sessions, so that each job of the matrix may run others.
     pub(crate) is_from_matrix: bool,
+    /// The call in some jobs of the matrix, if it is known only with their values.
+    pub(crate) alternative: Option<MatrixAlternative>,
     /// Span of the command in the file.
     pub span: Span,
 }
+
+/// A call of nox that only some jobs of the matrix make: the matrix provides the command, or several of its words.
+#[derive(Clone, Debug)]
+pub(crate) struct MatrixAlternative {
+    /// Index of the text of the script, the same for all calls that one job of the matrix makes in the step.
+    pub(crate) text_index: usize,
+    /// The command with the values of the matrix.
+    pub(crate) command: ShellCommand,
+}
+
+/// Index of a command that is not written in the step, but provided by the matrix.
+const PROVIDED_COMMAND: usize = usize::MAX / 2;
 
 /// A package install in a step.
 #[derive(Clone, Debug)]
@@ -145,6 +161,8 @@ impl AuditProject {
         let mut analysis =
             JobAnalysis { caches: find_job_caches(&self.workflows, workflow, job), ..JobAnalysis::default() };
         for step in &job.steps {
+            let expanded = expand_script(job, step);
+            let is_provided = !expanded.is_empty();
             for (index, command) in step.commands.iter().enumerate() {
                 if let Some(install) = parse_install(command) {
                     analysis.installs.push(JobInstall {
@@ -159,24 +177,60 @@ impl AuditProject {
                 });
                 analysis.network_fetches.extend(fetches);
                 if let Some(nox) = parse_nox_call(command).filter(|call| call.selection != NoxCallSelection::Nothing) {
-                    let sessions = self.resolve_sessions(workflow, job, step, index, &nox);
-                    let span = step.file_span(command.span);
-                    let is_from_matrix = is_selected_by_expression(workflow, job, step, command, &nox);
+                    if is_provided {
+                        continue;
+                    }
+                    let sessions = self.resolve_sessions(workflow, job, step, command, &nox);
                     analysis.nox_calls.push(JobNoxCall {
-                        is_from_matrix,
+                        is_from_matrix: is_selected_by_expression(workflow, job, step, command, &nox),
+                        alternative: None,
                         step_index: step.index,
                         command_index: index,
                         parsed: nox,
                         sessions,
-                        span,
+                        span: step.file_span(command.span),
                     });
                 }
             }
+            analysis.nox_calls.extend(self.provided_calls(workflow, job, step, expanded));
         }
         let mut seen = HashSet::new();
         let names = analysis.nox_calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
         analysis.session_names = names.filter(|name| seen.insert(name.as_str())).cloned().collect();
         analysis
+    }
+
+    /// Returns the calls of nox whose commands the matrix provides.
+    fn provided_calls(
+        &self,
+        workflow: &Workflow,
+        job: &WorkflowJob,
+        step: &WorkflowStep,
+        expanded: Vec<ExpandedScript>,
+    ) -> Vec<JobNoxCall> {
+        // Positions in the expanded text are none of the file: the span of the script stands for them.
+        let script_span = step.script.as_ref().map_or(Span::default(), |script| Span::new(0, script.text.len()));
+        let mut calls = Vec::new();
+        for (text_index, script) in expanded.into_iter().enumerate() {
+            for command in script.commands {
+                let Some(mut parsed) = parse_nox_call(&command) else { continue };
+                if parsed.selection == NoxCallSelection::Nothing {
+                    continue;
+                }
+                parsed.program_span = script_span;
+                let sessions = self.resolve_sessions(workflow, job, step, &command, &parsed);
+                calls.push(JobNoxCall {
+                    step_index: step.index,
+                    command_index: PROVIDED_COMMAND,
+                    sessions: sessions.into_iter().map(|(name, _)| (name, script.span)).collect(),
+                    parsed,
+                    is_from_matrix: true,
+                    alternative: Some(MatrixAlternative { text_index, command }),
+                    span: script.span,
+                });
+            }
+        }
+        calls
     }
 
     /// Returns the names of the sessions that a call runs, each with the span that selects it.
@@ -185,10 +239,10 @@ impl AuditProject {
         workflow: &Workflow,
         job: &WorkflowJob,
         step: &WorkflowStep,
-        command: usize,
+        command: &ShellCommand,
         call: &NoxCall,
     ) -> Vec<(String, Span)> {
-        let command_span = step.commands.get(command).map_or(step.span, |command| step.file_span(command.span));
+        let command_span = step.file_span(command.span);
         let at_command = |names: Vec<String>| names.into_iter().map(|name| (name, command_span)).collect();
         let to_names = |sessions: Vec<&NoxfileSession>| {
             at_command(sessions.into_iter().map(|session| session.name.clone()).collect())
@@ -197,7 +251,7 @@ impl AuditProject {
             NoxCallSelection::Names(words) => {
                 let expand = |word: &super::shell::ShellWord| {
                     let span = step.file_span(word.span);
-                    expand_matrix(job, &word.text).into_iter().map(move |name| (name, span))
+                    self.expand_names(workflow, job, &word.text).into_iter().map(move |name| (name, span))
                 };
                 words.iter().flat_map(expand).collect()
             }
@@ -210,20 +264,37 @@ impl AuditProject {
                 to_names(known.filter(|session| session.name.contains(words.trim())).collect())
             }
             NoxCallSelection::Default => {
-                let assigned = step.commands.get(command).and_then(|command| {
-                    command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value.clone())
-                });
+                let assigned =
+                    command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value.clone());
                 let variable =
                     || workflow.resolve_variable(job, Some(step), "NOXSESSION").map(|text| text.value.clone());
                 match assigned.or_else(variable) {
-                    Some(value) => {
-                        at_command(value.split(',').flat_map(|name| expand_matrix(job, name.trim())).collect())
-                    }
+                    Some(value) => at_command(
+                        value.split(',').flat_map(|name| self.expand_names(workflow, job, name.trim())).collect(),
+                    ),
                     None => to_names(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
                 }
             }
             NoxCallSelection::Nothing => Vec::new(),
         }
+    }
+
+    /// Replaces the first `${{ matrix.x }}` or `${{ inputs.x }}` in a name by each literal value of `x`.
+    fn expand_names(&self, workflow: &Workflow, job: &WorkflowJob, name: &str) -> Vec<String> {
+        let unchanged = || vec![name.to_owned()];
+        let Some((before, rest)) = name.split_once("${{") else { return unchanged() };
+        let Some((inside, after)) = rest.split_once("}}") else { return unchanged() };
+        let values = match inside.trim().split_once('.') {
+            Some(("matrix", axis)) => {
+                job.matrix.as_ref().map_or(Vec::new(), |matrix| matrix.axis_values(axis).to_vec())
+            }
+            Some(("inputs", input)) => input_values(&self.workflows, workflow, input).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        if values.is_empty() {
+            return unchanged();
+        }
+        values.iter().map(|value| format!("{before}{value}{after}")).collect()
     }
 
     /// Returns the project with some files replaced by new versions.
@@ -299,18 +370,6 @@ fn is_selected_by_expression(
         assigned.or(variable).is_some_and(|value| value.contains('$'))
     };
     in_command || (call.selection == NoxCallSelection::Default && in_variable())
-}
-
-/// Replaces `${{ matrix.x }}` in a name by each literal value of `x`.
-fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
-    let Some((before, rest)) = name.split_once("${{") else { return vec![name.to_owned()] };
-    let Some((inside, after)) = rest.split_once("}}") else { return vec![name.to_owned()] };
-    let axis = inside.trim().strip_prefix("matrix.").unwrap_or_default();
-    let values = job.matrix.as_ref().map_or(&[][..], |matrix| matrix.axis_values(axis));
-    if values.is_empty() {
-        return vec![name.to_owned()];
-    }
-    values.iter().map(|value| format!("{before}{value}{after}")).collect()
 }
 
 impl<'a> JobView<'a> {
@@ -396,7 +455,9 @@ impl<'a> JobView<'a> {
         let has_condition = |step: &&WorkflowStep| step_range.contains(&step.index) && step.condition.is_some();
         let runs_sessions =
             |step: &&WorkflowStep| self.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
-        if let Some(step) = self.job.steps.iter().filter(runs_sessions).find(has_condition) {
+        let is_one_step = step_range.start() == step_range.end();
+        let conditional = self.job.steps.iter().filter(|_| !is_one_step).filter(runs_sessions).find(has_condition);
+        if let Some(step) = conditional {
             return Some(format!("step `{}` has its own condition", step.display_name()));
         }
         let sets_variables = self.job.steps.iter().filter(|step| step_range.contains(&step.index)).any(|step| {

@@ -39,6 +39,8 @@ pub struct ProjectFiles {
     pub noxfile_name: Option<String>,
     /// Whether the project is nothing but documentation: it has a Sphinx or MkDocs configuration, and no package.
     pub is_documentation: bool,
+    /// Whether the project requires a version of uv (`required-version`).
+    pub requires_uv_version: bool,
     /// Versions of nox and uv in the lock file.
     pub locked_versions: BTreeMap<String, String>,
 }
@@ -116,6 +118,8 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     ProjectFiles {
         is_documentation: !is_package && documentation.into_iter().any(has),
         version_from_git: version_plugins.iter().any(|name| build_files.contains(name)),
+        requires_uv_version: has_required_uv(&build_files)
+            || fs_err::read_to_string(root.join("uv.toml")).is_ok_and(|text| text.contains("required-version")),
         lock_file: lock.map(str::to_owned),
         has_pyproject: has("pyproject.toml"),
         requirements_files: requirements,
@@ -125,6 +129,13 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
             .filter_map(|name| Some((name.to_owned(), parse_locked_version(&text, name)?)))
             .collect(),
     }
+}
+
+/// Whether the table `tool.uv` has a `required-version`; other tools have one too.
+fn has_required_uv(text: &str) -> bool {
+    let table = text.lines().skip_while(|line| line.trim() != "[tool.uv]").skip(1);
+    let mut entries = table.take_while(|line| !line.trim_start().starts_with('['));
+    entries.any(|line| line.trim_start().starts_with("required-version"))
 }
 
 /// Returns the version of a package in a lock file.

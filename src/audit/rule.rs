@@ -46,6 +46,11 @@ impl FindingSink {
         Self { rule, findings: Vec::new() }
     }
 
+    /// Returns the finding that was added last.
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Finding> {
+        self.findings.last_mut()
+    }
+
     /// Adds a finding with the rule's own severity, confidence, persona and advice.
     pub(crate) fn report(&mut self, source: &SharedSource, span: Span, message: impl Into<String>) -> &mut Finding {
         let rule = self.rule;

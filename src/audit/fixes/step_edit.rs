@@ -179,6 +179,8 @@ pub(crate) fn step_indent(view: &JobView) -> Option<String> {
 /// Replaces the version in a `uses`.
 pub(crate) fn set_action_version(view: &JobView, step: &WorkflowStep, version: &str) -> Option<Fix> {
     let uses = step.uses.as_ref()?;
+    // A commit is pinned on purpose, and the commit of a newer version is not known.
+    step.action.as_ref().filter(|action| !action.is_commit())?;
     let (action, _) = uses.value.rsplit_once('@')?;
     replace_uses(view, step, &format!("{action}@{version}"), &format!("update to {version}"))
 }

@@ -110,7 +110,7 @@ fn command_effect(action: &SessionAction, posargs: &[String]) -> Option<SessionE
         (program, _) if READ_ONLY_PROGRAMS.contains(&program) => Some(SessionEffect::ReadOnly),
         ("twine", Some("check")) | ("pip", Some("check" | "list" | "freeze")) => Some(SessionEffect::ReadOnly),
         ("pytest" | "unittest", _) => Some(SessionEffect::Tests),
-        ("mkdocs", Some("build")) | ("sphinx-build", _) => Some(SessionEffect::Documentation),
+        ("mkdocs", Some("build")) | ("sphinx-build" | "sphinx", _) => Some(SessionEffect::Documentation),
         ("build" | "pyproject-build", _) => Some(SessionEffect::Distributions),
         _ => None,
     }
@@ -296,6 +296,8 @@ mod tests {
                 Some(SessionEffect::Documentation),
             ),
             ("    session.run('python', '-m', 'build')\n", &[], Some(SessionEffect::Distributions)),
+            ("    session.run('python', '-m', 'sphinx', 'a', 'b')\n", &[], Some(SessionEffect::Documentation)),
+            ("    session.run('python', '-m', 'sphinx_autobuild', 'a', 'b')\n", &[], None),
             ("    session.run('ruff', 'format', *session.posargs)\n", &[], None),
             ("    session.run('ruff', 'check', '--fix')\n", &[], None),
             ("    session.run('ruff', 'check', *session.posargs)\n", &["--fix"], None),

@@ -34,6 +34,8 @@ struct NoxfileModel {
     env_assignments: Vec<EnvAssignment>,
     coverage_thresholds: Vec<CoverageThreshold>,
     cpu_count_functions: Vec<CpuCountFunction>,
+    /// Whether it imports a plugin that replaces `nox.session`.
+    has_session_plugin: bool,
     sessions: Vec<NoxfileSession>,
 }
 
@@ -72,6 +74,14 @@ pub(crate) struct CpuCountFunction {
     call_lines: Vec<usize>,
 }
 
+/// A number of workers that a session passes to pytest, taken from the machine.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct WorkerCount {
+    /// Environment variables that override it.
+    pub(crate) variables: Vec<String>,
+    range: AstRange,
+}
+
 /// A session of the noxfile.
 #[derive(Clone, Debug, Deserialize)]
 pub struct NoxfileSession {
@@ -99,6 +109,10 @@ pub struct NoxfileSession {
     pub(crate) is_straight_line: bool,
     /// Functions that it calls, other than session methods and functions that receive the session.
     pub(crate) foreign_calls: Vec<String>,
+    /// Coverage thresholds that it passes as literals.
+    coverage_thresholds: Vec<CoverageThreshold>,
+    /// Numbers of workers, taken from the machine, that it passes to pytest.
+    pub(crate) worker_counts: Vec<WorkerCount>,
     /// Statements of its body, in order.
     pub(crate) statements: Vec<SessionStatement>,
 }
@@ -221,8 +235,17 @@ impl Noxfile {
         self.model.env_assignments.iter().rfind(|variable| variable.name == name)
     }
 
-    pub(crate) fn coverage_thresholds(&self) -> &[CoverageThreshold] {
-        &self.model.coverage_thresholds
+    /// Returns the coverage thresholds of constants and of all sessions.
+    pub(crate) fn coverage_thresholds(&self) -> Vec<&CoverageThreshold> {
+        let in_sessions = self.model.sessions.iter().flat_map(|session| &session.coverage_thresholds);
+        self.model.coverage_thresholds.iter().chain(in_sessions).collect()
+    }
+
+    /// Returns the backend of a session as nox reads it; `None` if an expression or a plugin chooses it.
+    pub(crate) fn session_backend<'a>(&'a self, session: &'a NoxfileSession) -> Option<&'a str> {
+        let default = || self.find_option("default_venv_backend").map_or("virtualenv", |option| option.value.as_str());
+        let backend = session.venv_backend.as_deref().unwrap_or_else(default);
+        (!self.model.has_session_plugin && !backend.starts_with('<')).then_some(backend)
     }
 
     pub(crate) fn cpu_count_functions(&self) -> &[CpuCountFunction] {
@@ -293,6 +316,10 @@ impl Noxfile {
         self.range_to_span(variable.range)
     }
 
+    pub(crate) fn worker_count_span(&self, count: &WorkerCount) -> Span {
+        self.range_to_span(count.range)
+    }
+
     pub(crate) fn cpu_count_span(&self, function: &CpuCountFunction) -> Span {
         self.range_to_span(function.range)
     }
@@ -311,6 +338,33 @@ impl NoxfileSession {
         packages.sort();
         packages.dedup();
         packages
+    }
+
+    /// Returns the requirements files it installs, as written.
+    pub(crate) fn requirement_files(&self) -> Vec<&str> {
+        let installs = self.actions.iter().filter(|action| action.method.contains("install"));
+        let pairs = installs.flat_map(|action| action.args.windows(2));
+        let pairs = pairs.filter(|pair| matches!(pair[0].as_str(), "-r" | "--requirement" | "--requirements"));
+        pairs.map(|pair| pair[1].as_str()).filter(|file| !file.starts_with(['<', '*'])).collect()
+    }
+
+    /// Whether the noxfile names packages or extras that it installs, so that their list changes with the noxfile.
+    pub(crate) fn names_packages(&self) -> bool {
+        let is_value_option = |word: &str| matches!(word, "-r" | "-c" | "--requirement" | "--constraint");
+        let is_name = |word: &str| {
+            let is_package = word.starts_with(|c: char| c.is_ascii_alphanumeric()) && !word.ends_with(".txt");
+            is_package || word.starts_with(".[")
+        };
+        let is_constant = |word: &str| {
+            let name = word.strip_prefix('*').unwrap_or_default();
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        };
+        self.actions.iter().filter(|action| action.method == "install").any(|action| {
+            action.args.iter().enumerate().any(|(index, word)| {
+                let is_value = index.checked_sub(1).is_some_and(|before| is_value_option(&action.args[before]));
+                !is_value && (is_name(word) || is_constant(word))
+            })
+        })
     }
 
     /// Returns the commands it runs.

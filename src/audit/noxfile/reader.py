@@ -9,6 +9,7 @@ TREE = ast.parse(SOURCE)
 CONSTANTS = {}
 LISTS = set()
 FUNCTIONS = {}
+EXPRESSIONS = {}
 
 
 def node_range(node):
@@ -143,6 +144,8 @@ def describe_session(function, decorator, call):
         or dotted_name(python or ast.Pass()) in LISTS,
         "python": ast.unparse(python) if python is not None else "",
         "is_straight_line": is_straight_line(function, parameter),
+        "coverage_thresholds": list(literal_thresholds(function)),
+        "worker_counts": list(worker_counts(function, {function.name})),
         "foreign_calls": sorted(set(foreign_calls(function, parameter, {function.name}))),
         "statements": [describe_statement(node, parameter) for node in function.body],
     }
@@ -155,7 +158,85 @@ def env_default(call):
     return None
 
 
-CPU_COUNTERS = ("os.cpu_count", "os.sched_getaffinity", "multiprocessing.cpu_count", "os.process_cpu_count")
+CPU_COUNTERS = (
+    "os.cpu_count",
+    "os.process_cpu_count",
+    "os.sched_getaffinity",
+    "multiprocessing.cpu_count",
+    "mp.cpu_count",
+    "psutil.cpu_count",
+    "cpu_count",
+)
+XDIST_VARIABLE = "PYTEST_XDIST_AUTO_NUM_WORKERS"
+WORKER_FLAGS = ("-n", "--numprocesses")
+
+
+def environment_variables(node):
+    """Return the names of the environment variables that an expression reads."""
+    names = []
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call) and dotted_name(inner.func) in ("os.environ.get", "os.getenv", "environ.get") and inner.args:
+            names.append(literal_text(inner.args[0]))
+        if isinstance(inner, ast.Subscript) and dotted_name(inner.value) in ("os.environ", "environ"):
+            names.append(literal_text(inner.slice))
+    return names
+
+
+def machine_workers(node, seen=()):
+    """Return the variables that override a number of workers of the machine, or None for any other expression."""
+    text = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(text, str) and (text in ("auto", "logical") or text.split("=")[-1] in ("auto", "logical", "-nauto", "-nlogical")):
+        return [XDIST_VARIABLE]
+    found = None
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call) and dotted_name(inner.func) in CPU_COUNTERS:
+            found = found or []
+        value = EXPRESSIONS.get(inner.id) if isinstance(inner, ast.Name) and inner.id not in seen else None
+        if value is not None:
+            known = machine_workers(value, (*seen, inner.id))
+            found = found if known is None else (found or []) + known
+        if isinstance(inner, ast.Constant) and inner is not node and inner.value in ("auto", "logical"):
+            found = (found or []) + [XDIST_VARIABLE]
+    return found if found is None else found + environment_variables(node)
+
+
+def worker_counts(function, seen):
+    """Yield the numbers of workers, taken from the machine, that a function and those that it calls pass to pytest."""
+    texts = [node.value for node in ast.walk(function) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    if any("pytest" in text for text in texts):
+        for node in ast.walk(function):
+            items = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
+            for before, item in zip([None, *items], items):
+                flag = before.value if isinstance(before, ast.Constant) else None
+                first = item.values[0] if isinstance(item, ast.JoinedStr) and item.values else item
+                start = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+                is_inline = start.startswith(("-n", "--numprocesses=")) and not start.startswith(("-no", "--no"))
+                variables = machine_workers(item) if flag in WORKER_FLAGS or is_inline else None
+                if variables is not None:
+                    yield {"variables": sorted(set(variables)), "range": node_range(item)}
+    for call in find_calls(function.body):
+        name = dotted_name(call.func)
+        if name in FUNCTIONS and name not in seen:
+            yield from worker_counts(FUNCTIONS[name], seen | {name})
+
+
+def literal_thresholds(function):
+    """Yield the coverage thresholds that a session passes as literals."""
+    for call in find_calls(function.body):
+        for before, item in zip([None, *call.args], call.args):
+            flag = before.value if isinstance(before, ast.Constant) else None
+            text = item.value if isinstance(item, ast.Constant) else None
+            if flag in ("--fail-under", "--cov-fail-under") and text is not None:
+                number = str(text)
+            elif isinstance(text, str) and text.startswith(("--fail-under=", "--cov-fail-under=")):
+                number = text.split("=", 1)[1]
+            else:
+                continue
+            try:
+                value = float(number)
+            except ValueError:
+                continue
+            yield {"name": "", "value": value, "range": node_range(item)}
 
 
 def cpu_count_function(function):
@@ -185,6 +266,8 @@ def main():
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target, value = statement.targets[0], statement.value
             name = dotted_name(target)
+            if isinstance(target, ast.Name) and not isinstance(value, ast.Constant):
+                EXPRESSIONS[name] = value
             if isinstance(value, (ast.List, ast.Tuple, ast.Set, ast.ListComp)):
                 LISTS.add(name)
             if isinstance(value, ast.Constant):
@@ -214,6 +297,7 @@ def main():
         "env_assignments": env_assignments,
         "coverage_thresholds": coverage_thresholds,
         "cpu_count_functions": [entry for entry in map(cpu_count_function, FUNCTIONS.values()) if entry],
+        "has_session_plugin": any(plugin in SOURCE for plugin in (b"nox_poetry", b"nox_uv", b"laminci", b"nox_tools")),
         "sessions": [
             describe_session(function, decorator, call)
             for function in FUNCTIONS.values()

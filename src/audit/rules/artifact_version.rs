@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "GitHub has turned off version 3 and older. Forgejo supports the protocol of version 3, and that of version 4 only through its own forks.",
     evidence: "3 of the sampled steps; documentation of both forges.",
-    advice: "On GitHub, use version 4 or newer. From version 4 on, an artifact has one name in a run: add the matrix values to the name of an upload in a matrix, and set `include-hidden-files` for files that start with a dot. On Forgejo, use `forgejo/upload-artifact@v4` or version 3 of the original action.",
+    advice: "On GitHub, use version 4 or newer. The version of a commit is read from the comment beside it (`# v3.1.0`). From version 4 on, an artifact has one name in a run: add the matrix values to the name of an upload in a matrix, and set `include-hidden-files` for files that start with a dot. On Forgejo, use `forgejo/upload-artifact@v4` or version 3 of the original action.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -70,7 +70,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     }
                 }
                 Dialect::Forgejo if major >= 4 && action.host.is_none() => {
-                    let fix = keeps_artifacts(&view, step)
+                    let fix = (keeps_artifacts(&view, step) && !action.is_commit())
                         .then(|| fixes::step_edit::replace_uses(&view, step, &fork, "use Forgejo's fork"))
                         .flatten();
                     findings

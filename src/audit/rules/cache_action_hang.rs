@@ -8,9 +8,9 @@ pub(super) static RULE: Rule = Rule {
         name: "cache-action-hang",
         summary: "`actions/cache` before version 4 hangs at the end of the job, or is retired.",
     },
-    rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved. GitHub has retired versions 1 and 2: a job that uses them fails as soon as it starts.",
-    evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "On GitHub, use version 5, which runs on Node 24; on other forges use version 4, unless the runner has Node 24. Severity high for versions 1 and 2 on GitHub. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
+    rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved. GitHub rejects versions 1 and 2 and exact versions before 3.4.0 and 4.2.0: a job that uses them fails as soon as it starts.",
+    evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578). Rejected versions: actions/cache discussion 1510.",
+    advice: "On GitHub, use version 5, which runs on Node 24; on other forges use version 4, unless the runner has Node 24. Severity high for the versions that GitHub rejects: 1, 2, and exact versions before 3.4.0 and 4.2.0. The version of a commit is read from the comment beside it (`# v4.1.0`); without one, nothing is reported. On Forgejo and Gitea, the rule reports only jobs whose image is `node:19` or newer: for other images the Node version is not known.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -53,12 +53,12 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             continue;
         }
         for step in view.job.steps.iter().filter(|step| step.is_cache_restore()) {
-            let old = step.action.as_ref().and_then(ActionRef::major_version).filter(|major| *major <= 3);
-            if let (Some(major), Some(uses)) = (old, &step.uses) {
+            let (Some(action), Some(uses)) = (&step.action, &step.uses) else { continue };
+            let is_retired = view.workflow.dialect == Dialect::Github && is_retired(action);
+            if is_retired || action.major_version().is_some_and(|major| major <= 3) {
                 // Version 5 needs a runner with Node 24, as GitHub's own are.
                 let version = if view.workflow.dialect == Dialect::Github { "v5" } else { "v4" };
                 let fix = fixes::step_edit::set_action_version(&view, step, version);
-                let is_retired = view.workflow.dialect == Dialect::Github && major <= 2;
                 let message = if is_retired {
                     "GitHub has retired this version: the job fails as soon as it starts"
                 } else {
@@ -76,4 +76,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Whether GitHub rejects a version: 1 and 2, and exact versions before 3.4.0 and 4.2.0.
+fn is_retired(action: &ActionRef) -> bool {
+    let is_old = |(major, minor)| (major == 3 && minor < 4) || (major == 4 && minor < 2);
+    action.major_version().is_some_and(|major| major <= 2) || action.minor_version().is_some_and(is_old)
 }

@@ -9,8 +9,8 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache key hashes only some of the files that decide what is installed.",
     },
     rationale: "`session.install(\"ruff\")` is in the noxfile, version ranges are in pyproject.toml, exact versions in the lock file. After a change in a file that is not hashed, the old entry is still an exact hit.",
-    evidence: "Reported in seven issues. With ruff 0.15.0 in the lock file nox installed 0.17.6: sessions do not read uv.lock, so a key made of the lock file alone is incomplete too.",
-    advice: "Hash the lock file, pyproject.toml and noxfile.py together.",
+    evidence: "Reported in seven issues. With ruff 0.15.0 in the lock file nox installed 0.17.6: sessions do not read uv.lock, so a key made of the lock file alone is incomplete too. Reported for keys of `actions/cache` that hash only files which list packages (pyproject.toml, setup.py, setup.cfg, requirements and lock files), if sessions of the job install packages that the noxfile names, or if the job or its sessions install from a lock or requirements file that is not hashed.",
+    advice: "Hash all files that name what the job installs: the lock file, pyproject.toml, requirements files and noxfile.py.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -59,35 +59,86 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        let uses_noxfile = project.noxfile.is_some() && !view.analysis.nox_calls.is_empty();
         for cache in view.analysis.caches.iter().filter(|cache| is_certain_content(cache)) {
             let Some(key) = &cache.key else { continue };
             let files = job_cache::extract_hashed_files(&key.value);
-            let only = |part: &str| files.iter().all(|file| file.ends_with(part));
-            let lacks = |name: &str| !files.iter().any(|file| file.ends_with(name) || file.ends_with('*'));
-            let mut missing = Vec::new();
-            if uses_noxfile && lacks("noxfile.py") {
-                missing.push("noxfile.py");
+            // Another file may name what is installed.
+            if files.is_empty() || !files.iter().all(|file| is_dependency_file(file)) {
+                continue;
             }
-            if let Some(lock) = project.files.lock_file.as_deref().filter(|lock| lacks(lock) && only("pyproject.toml"))
-            {
-                missing.push(lock);
+            let is_hashed =
+                |name: &str| job_cache::is_file_hashed(&files, name) || files.iter().any(|file| file.ends_with(name));
+            let mut missing: Vec<String> = Vec::new();
+            if installs_named_packages(&view) && !is_hashed("noxfile.py") {
+                missing.push("noxfile.py".to_owned());
             }
-            if !files.is_empty()
-                && !missing.is_empty()
-                && (only("pyproject.toml") || LOCK_FILES.iter().any(|lock| only(lock)))
-            {
-                let (hashed, missing) = (files.join(", "), missing.join(" and "));
-                let fix = fixes::cache_step::repair_cache_step(&view, cache);
-                findings
-                    .report(view.source(), key.span, format!("the key hashes {hashed} but not {missing}"))
-                    .set_fix(fix);
+            let lock = project.files.lock_file.as_deref().filter(|_| reads_lock_file(&view));
+            missing.extend(lock.filter(|lock| !is_hashed(lock)).map(str::to_owned));
+            let lists = requirement_files(&view);
+            let has_lists = !lists.is_empty();
+            missing.extend(lists.into_iter().filter(|file| !is_hashed(file)));
+            if missing.is_empty() {
+                continue;
             }
+            missing.dedup();
+            let message = format!("the key hashes {} but not {}", files.join(", "), missing.join(" and "));
+            let finding = findings.report(view.source(), key.span, message);
+            // The fix does not know the requirements files.
+            finding.fix = (!has_lists).then(|| fixes::cache_step::repair_cache_step(&view, cache)).flatten();
         }
     }
 }
 
-const LOCK_FILES: [&str; 4] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock"];
+const LOCK_FILES: [&str; 5] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock"];
+const PROJECT_FILES: [&str; 7] =
+    ["pyproject.toml", "setup.py", "setup.cfg", "setup.*", "noxfile.py", "tox.ini", "Pipfile"];
+
+/// Whether a pattern of `hashFiles` names files that list packages.
+fn is_dependency_file(pattern: &str) -> bool {
+    let name = pattern.rsplit('/').next().unwrap_or(pattern);
+    let is_list = (pattern.contains("requirements") || pattern.contains("constraints")) && name.ends_with(".txt");
+    LOCK_FILES.contains(&name) || PROJECT_FILES.contains(&name) || is_list
+}
+
+/// Whether a session of the job installs packages that the noxfile names. Of a job whose sessions are not known, every
+/// session counts.
+fn installs_named_packages(view: &JobView) -> bool {
+    let Some(noxfile) = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty()) else {
+        return false;
+    };
+    let known: Option<Vec<_>> = view.session_names().iter().map(|name| view.noxfile_session(name)).collect();
+    match known.filter(|known| !known.is_empty()) {
+        Some(known) => known.iter().any(|session| session.names_packages()),
+        None => noxfile.sessions().iter().any(|session| session.names_packages()),
+    }
+}
+
+/// Whether the job or one of its sessions installs what the lock file lists.
+fn reads_lock_file(view: &JobView) -> bool {
+    let in_job = view.analysis.installs.iter().any(|job_install| {
+        let install = &job_install.install;
+        install.installer == PackageInstaller::Other || matches!(install.subcommand.as_str(), "sync" | "run")
+    });
+    let mut sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
+    let reads = |words: &[String]| match words {
+        [program, verb, ..] => program == "uv" && matches!(verb.as_str(), "sync" | "run" | "export"),
+        _ => false,
+    };
+    in_job || sessions.any(|session| session.actions.iter().any(|action| reads(&action.args)))
+}
+
+/// Returns the requirements files of the project that the job and its sessions install.
+fn requirement_files(view: &JobView) -> Vec<String> {
+    let in_job = view.analysis.installs.iter().flat_map(|job_install| job_install.install.requirement_files.clone());
+    let sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
+    let in_sessions = sessions.flat_map(|session| session.requirement_files()).map(str::to_owned);
+    let mut files: Vec<String> =
+        in_job.chain(in_sessions).map(|file| file.trim_start_matches("./").to_owned()).collect();
+    files.retain(|file| !file.contains('$') && view.project.root.join(file).is_file());
+    files.sort();
+    files.dedup();
+    files
+}
 
 /// Whether a cache holds downloads or environments, and nothing that other files decide.
 fn is_certain_content(cache: &JobCache) -> bool {

@@ -1,6 +1,7 @@
 //! NX109: The key of an environment cache does not contain the Python version.
 
 use super::prelude::*;
+use crate::audit::shell::ShellWord;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -8,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         name: "cache-key-without-python",
         summary: "The key of an environment cache does not contain the Python version.",
     },
-    rationale: "An environment built by another Python is broken or rebuilt, so such a hit costs more than a miss. In a job with one Python version the severity is low: the key is wrong only after that version changes.",
+    rationale: "An environment built by another Python is broken or rebuilt, so such a hit costs more than a miss. The severity is high if the matrix chooses the Python version, or if a job with another version has the same key, and low otherwise: then the key is wrong only after the version changes.",
     evidence: "Seen in 1 of 275 sampled nox jobs.",
     advice: "Add the Python version to the key.",
     severity: Severity::High,
@@ -57,7 +58,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     "environments are cached under a key without the Python version",
                 );
                 finding.set_fix(fix);
-                if !has_several_pythons(&view) {
+                if !has_several_pythons(&view) && !is_used_by_other_python(&view, &key.value) {
                     // Wrong only from the next change of the version on.
                     finding.set_severity(Severity::Low);
                 }
@@ -73,5 +74,30 @@ fn has_several_pythons(view: &JobView) -> bool {
         .steps
         .iter()
         .filter(|step| step.uses_action("actions/setup-python") || step.uses_action("astral-sh/setup-uv"));
-    setups.filter_map(|step| step.input_value("python-version")).any(|text| text.value.contains("matrix."))
+    let versions = setups.filter_map(|step| step.input_value("python-version"));
+    let variables = [&view.job.env, &view.workflow.env]
+        .into_iter()
+        .flatten()
+        .chain(view.job.steps.iter().flat_map(|step| &step.env));
+    let variables = variables.filter(|(name, _)| name.value == "UV_PYTHON").map(|(_, value)| value);
+    let texts = versions.chain(variables).chain(&view.job.container).map(|text| text.value.as_str());
+    // Environments of sessions with a version in their name are different directories.
+    let is_python_option = |pair: &[ShellWord]| matches!(pair[0].text.as_str(), "-p" | "--python" | "--pythons");
+    let options = view.job.steps.iter().flat_map(|step| &step.commands).flat_map(|command| command.words.windows(2));
+    let options = options.filter(|pair| is_python_option(pair)).map(|pair| pair[1].text.as_str());
+    texts.chain(options).any(|text| text.contains("matrix."))
+}
+
+/// Whether a job with another Python version uses the same key.
+fn is_used_by_other_python(view: &JobView, key: &str) -> bool {
+    let versions = |view: &JobView| -> Vec<String> {
+        let inputs = view.job.steps.iter().filter_map(|step| step.input_value("python-version"));
+        inputs.map(|text| text.value.clone()).collect()
+    };
+    let own = versions(view);
+    let has_key = |other: &JobView| {
+        other.analysis.caches.iter().any(|cache| cache.key.as_ref().is_some_and(|text| text.value == key))
+    };
+    let mut others = view.project.job_views().filter(|other| !versions(other).is_empty() && has_key(other));
+    !own.is_empty() && others.any(|other| versions(&other) != own)
 }

@@ -1,6 +1,9 @@
 //! NX114: A cache saves a directory that the job does not use.
 
+use std::path::Path;
+
 use super::prelude::*;
+use crate::audit::job_installers::Downloader;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -9,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache saves a directory that the job does not use.",
     },
     rationale: "The restored files are never read and the downloaded files never saved: the cache costs time and saves none.",
-    evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit on runners without containers, because the path is part of the cache version.",
+    evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit on runners without containers, because the path is part of the cache version. Severity medium if the cached downloads are those of another tool than the one that installs the packages of the job (pip, uv or pdm), which is reported only if every command and action of the job tells what it installs. `cache` of `setup-python` without a file to hash fails the step.",
     advice: "Cache the directory that UV_CACHE_DIR names, or set UV_CACHE_DIR to the cached directory.",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -43,6 +46,7 @@ jobs:
 };
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    let mut tree = FileListing { root: &project.root, files: None };
     for view in project.job_views() {
         for cache in view
             .analysis
@@ -52,6 +56,12 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         {
             check_uv_cache_dir(&view, cache, findings);
             check_absolute_path(&view, cache, findings);
+        }
+        for cache in &view.analysis.caches {
+            check_downloader(&view, cache, findings);
+            if cache.kind == JobCacheKind::SetupPython {
+                check_hashed_files(&view, cache, &mut tree, findings);
+            }
         }
     }
 }
@@ -95,4 +105,98 @@ fn check_absolute_path(view: &JobView, cache: &JobCache, findings: &mut FindingS
             .set_confidence(Confidence::Medium)
             .set_advice("Use `~/…` or a path relative to the workspace.");
     }
+}
+
+/// Reports a cache of one tool's downloads in a job that downloads with another one.
+fn check_downloader(view: &JobView, cache: &JobCache, findings: &mut FindingSink) {
+    let all = |is_cache: fn(&str) -> bool| {
+        !cache.paths.is_empty() && cache.paths.iter().all(|path| is_cache(&path.value) && !path.value.contains("${{"))
+    };
+    let setup = view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::SetupPython);
+    let setup = setup.and_then(|step| step.input_value("cache")).filter(|text| text.value == "pip");
+    let (cached, what, span) = if let Some(text) = setup {
+        (Downloader::Pip, "`cache: pip`".to_owned(), text.span)
+    } else if let Some(path) = cache.paths.first().filter(|_| cache.kind == JobCacheKind::ActionsCache) {
+        let tool = if all(job_cache::is_pip_cache_path) { Downloader::Pip } else { Downloader::Uv };
+        if tool == Downloader::Uv && !all(job_cache::is_uv_cache_path) {
+            return;
+        }
+        (tool, path.value.clone(), path.span)
+    } else {
+        return;
+    };
+    let Some(used) = view.single_downloader().filter(|used| *used != cached) else { return };
+    let (used, cached) = (used.as_str(), cached.as_str());
+    let message = format!("{what} stores what {cached} downloads, but {used} downloads the packages of this job");
+    let finding = findings.report(view.source(), span, message);
+    let advice = format!("Cache the download directory of {used} instead.");
+    finding.set_severity(Severity::Medium).set_confidence(Confidence::Medium).set_advice(advice);
+}
+
+/// Reports a cache of `setup-python` for whose key there is no file: the step fails.
+fn check_hashed_files(view: &JobView, cache: &JobCache, tree: &mut FileListing, findings: &mut FindingSink) {
+    let Some(step) = view.step(cache.step_index) else { return };
+    let Some(tool) = step.input_value("cache") else { return };
+    let before = view.job.steps.iter().take(step.index);
+    let is_own_checkout = |step: &WorkflowStep| {
+        step.uses_action("actions/checkout")
+            && ["repository", "path"].iter().all(|name| step.input_value(name).is_none())
+    };
+    // A script may write the file, and a composite action runs in any repository.
+    let is_known = before.clone().any(is_own_checkout)
+        && before.clone().all(|step| step.script.is_none())
+        && before.filter(|step| step.uses_action("actions/checkout")).count() == 1
+        && view.workflow.kind == WorkflowFileKind::Workflow;
+    let patterns: Vec<String> = match (step.input_value("cache-dependency-path"), tool.value.as_str()) {
+        (Some(text), _) => {
+            text.value.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+        }
+        (None, "pip") => vec!["**/requirements.txt".to_owned(), "**/pyproject.toml".to_owned()],
+        (None, "pipenv") => vec!["**/Pipfile.lock".to_owned()],
+        (None, "poetry") => vec!["**/poetry.lock".to_owned()],
+        _ => return,
+    };
+    if !is_known || patterns.is_empty() || tree.has_match(&patterns) {
+        return;
+    }
+    let message = format!("`setup-python` fails: no file of the project matches {}", patterns.join(" or "));
+    let finding = findings.report(view.source(), tool.span, message);
+    finding.set_advice("Set `cache-dependency-path` to the files that list the packages, or remove `cache`.");
+}
+
+/// Files of the project, listed when a rule first asks for them.
+struct FileListing<'a> {
+    root: &'a Path,
+    /// Paths relative to the root; `None` inside if there are too many, or if submodules may hold more.
+    files: Option<Option<Vec<String>>>,
+}
+
+/// Number of files and directories above which a project is not listed.
+const MAX_ENTRIES: usize = 30_000;
+
+impl FileListing<'_> {
+    /// Whether a pattern matches a file, as far as the files are known.
+    fn has_match(&mut self, patterns: &[String]) -> bool {
+        let files = self.files.get_or_insert_with(|| list_files(self.root));
+        files.as_ref().is_none_or(|files| files.iter().any(|file| job_cache::is_file_hashed(patterns, file)))
+    }
+}
+
+fn list_files(root: &Path) -> Option<Vec<String>> {
+    if root.join(".gitmodules").exists() {
+        return None;
+    }
+    let is_tree = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !matches!(name.as_ref(), ".git" | ".nox" | ".venv" | "node_modules" | "target")
+    };
+    let mut files = Vec::new();
+    for (count, entry) in walkdir::WalkDir::new(root).into_iter().filter_entry(is_tree).enumerate() {
+        let entry = entry.ok().filter(|_| count < MAX_ENTRIES)?;
+        if !entry.file_type().is_dir() {
+            let path = entry.path().strip_prefix(root).ok()?;
+            files.push(path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"));
+        }
+    }
+    Some(files)
 }

@@ -60,11 +60,13 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let Some(noxfile) = &project.noxfile else { return };
     let measuring: Vec<&NoxfileSession> =
         noxfile.sessions().iter().filter(|session| has_coverage_run(session)).collect();
-    for view in project.job_views().filter(|view| !measuring.is_empty() && view.job.matrix.is_none()) {
+    for view in project.job_views().filter(|_| !measuring.is_empty()) {
         // noxide orders the sessions itself; downloaded files may contain the data.
         if view.analysis.nox_calls.iter().any(|call| call.parsed.is_noxide) || has_downloaded_files(&view) {
             continue;
         }
+        // One session for each job of the matrix: the others run elsewhere.
+        let is_one_per_job = view.matrix_session_expression().is_some();
         let ran: Vec<(usize, &str, Span)> = (view.analysis.nox_calls.iter().enumerate())
             .flat_map(|(number, call)| call.sessions.iter().map(move |(name, span)| (number, name.as_str(), *span)))
             .collect();
@@ -76,10 +78,12 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 continue;
             };
             let is_measuring = |session: &str| view.noxfile_session(session).is_some_and(has_coverage_run);
-            if ran.iter().take(at).any(|(_, session, _)| is_measuring(session)) {
+            let is_measured_before = ran.iter().take(at).any(|(_, session, _)| is_measuring(session));
+            if (is_measured_before && !is_one_per_job) || has_unclear_calls(&view, is_one_per_job) {
                 continue;
             }
-            let later = ran.iter().skip(at + 1).find(|(_, session, _)| is_measuring(session));
+            let mut later = ran.iter().skip(at + 1).filter(|_| !is_one_per_job);
+            let later = later.find(|(_, session, _)| is_measuring(session));
             let message = match later {
                 Some((_, session, _)) => format!("`{name}` reports coverage before `{session}` measures it"),
                 None => format!("`{name}` reports coverage that no session of this job measures"),
@@ -97,6 +101,14 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Whether the job measures coverage in another way, or its matrix chooses sessions in a way that is not known.
+fn has_unclear_calls(view: &JobView, is_one_per_job: bool) -> bool {
+    let measures = |line: &str| line.contains("coverage run") || line.contains("--cov");
+    let mut commands = view.job.steps.iter().flat_map(|step| &step.commands);
+    let chooses = view.analysis.nox_calls.iter().any(|call| call.is_from_matrix && call.sessions.len() > 1);
+    (chooses && !is_one_per_job) || commands.any(|command| measures(&command.command_line()))
 }
 
 /// Whether a step downloads or restores files of other jobs.

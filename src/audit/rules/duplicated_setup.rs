@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX203", name: "duplicated-setup", summary: "Several jobs repeat the same setup." },
     rationale: "Each copy costs time in every run, and copies drift apart: one is pinned, another is not.",
-    evidence: "About 40 lines in each of 12 jobs of a real pipeline; 60 % of sampled repositories install the same tools in several jobs. Pedantic on GitHub-hosted runners, where each job has a runner of its own. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
+    evidence: "About 40 lines in each of 12 jobs of a real pipeline; 60 % of sampled repositories install the same tools in several jobs. Compared is what jobs install before their first session, in any order. Pedantic on GitHub-hosted runners, where each job has a runner of its own. Under load, the setup takes most of a small job's time: on a busy day every Python job took 3 minutes longer, other jobs did not.",
     advice: "Run the sessions of these jobs in one job with `noxide run`, unless a free runner is available for each job (`--runner-capacity`); then move the setup into a composite action. Sessions in one job share a checkout: declare those that must not run together with `locks` and `exclusive` in `[tool.noxide.sessions]`.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -97,23 +97,27 @@ fn is_repeated_in_workflow(members: &[(JobView, Span)]) -> bool {
 /// Returns the setup of a job before its first session (system packages, checkout, tools) and the span of its first
 /// step.
 fn setup_signature(view: &JobView) -> Option<(Vec<String>, Span)> {
-    let first = view.analysis.nox_calls.first()?.step_index;
+    let call = view.analysis.nox_calls.first()?;
+    let first = call.step_index;
+    // Commands of the first session's own step count if they come before the session.
+    let end = if call.alternative.is_some() { view.step(first)?.span.start } else { call.span.start };
     let mut setup = Vec::new();
     let mut span = None;
-    for step in view.job.steps.iter().take(first) {
+    for step in view.job.steps.iter().take(first + 1) {
         let before = setup.len();
         let fetched = view
             .analysis
             .network_fetches
             .iter()
-            .filter(|(at, fetch, _)| *at == step.index && !fetch.resource.contains('/'));
+            .filter(|(at, fetch, span)| *at == step.index && span.start < end && !fetch.resource.contains('/'));
         setup.extend(fetched.map(|(_, fetch, _)| fetch.resource.clone()));
         if let Some(action) =
             step.action.as_ref().filter(|action| action.name.contains("checkout") || action.name.contains("setup-"))
         {
-            setup.push(action.name.clone());
+            setup.extend((step.index < first).then(|| action.name.clone()));
         }
-        for job_install in view.analysis.installs.iter().filter(|job_install| job_install.step_index == step.index) {
+        let installs = view.analysis.installs.iter().filter(|job_install| job_install.step_index == step.index);
+        for job_install in installs.filter(|job_install| job_install.span.start < end) {
             let names = job_install.install.packages.iter().map(|word| {
                 let end = word.text.find(['=', '<', '>', '[', '~', '@']).unwrap_or(word.text.len());
                 word.text.get(..end).unwrap_or_default().to_owned()

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX306", name: "log-not-uploaded", summary: "A log is written but not uploaded." },
     rationale: "It is lost with the container, although it would explain a failure.",
-    evidence: "Observed: the lint job writes two logs and uploads one; the forge's own job log is not available through the API.",
+    evidence: "Observed: the lint job writes two logs and uploads one; the forge's own job log is not available through the API. Of a job that uploads nothing, reported are logs that it does not read itself; pedantic on GitHub where the job log has the same text.",
     advice: "Add the file to the `path` of the upload.",
     severity: Severity::Medium,
     confidence: Confidence::High,
@@ -49,6 +49,9 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let uploads: Vec<&WorkflowStep> = view.job.steps.iter().filter(|step| step.is_artifact_upload()).collect();
+        if uploads.is_empty() {
+            report_lost_logs(&view, findings);
+        }
         let Some((step, path)) = uploads.first().and_then(|step| Some((*step, step.input_value("path")?))) else {
             continue;
         };
@@ -67,6 +70,32 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Reports the logs of a job that uploads nothing and reads none of them itself.
+fn report_lost_logs(view: &JobView, findings: &mut FindingSink) {
+    let text = view.source().slice(view.job.node.span);
+    for (file, span) in session_log_files(view) {
+        let name = file.rsplit('/').next().unwrap_or(&file);
+        if text.matches(name).count() > 1 {
+            continue;
+        }
+        let finding = findings.report(view.source(), span, format!("{file} is written but not uploaded"));
+        finding.set_advice("Upload the file with `if: always()`.");
+        if view.workflow.dialect == Dialect::Github && !is_redirected(view, span) {
+            // The job log has the same text.
+            finding.set_persona(Persona::Pedantic);
+        }
+    }
+}
+
+/// Whether the file at this position gets output that the job log does not show.
+fn is_redirected(view: &JobView, span: Span) -> bool {
+    let outputs = |step: &WorkflowStep| {
+        let files = step.commands.iter().flat_map(|command| &command.output_files);
+        files.map(|word| step.file_span(word.span)).collect::<Vec<_>>()
+    };
+    view.job.steps.iter().flat_map(outputs).any(|output| output == span)
 }
 
 /// Returns the log files that a job's sessions write, each with the span of its name.

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX301", name: "no-timeout", summary: "A job has no timeout." },
     rationale: "A hanging session blocks the runner until the forge's own limit: 3 hours on Forgejo, 6 on GitHub.",
-    evidence: "92 % of sampled nox jobs have none; tests that fork are known to hang.",
+    evidence: "92 % of sampled nox jobs have none; tests that fork are known to hang. Pedantic on GitHub-hosted runners, which block nobody else.",
     advice: "Set `timeout-minutes` to a few times the usual duration.",
     severity: Severity::Low,
     confidence: Confidence::High,

@@ -1,5 +1,7 @@
 //! NX201: Independent sessions run one after another in a job.
 
+use std::collections::BTreeMap;
+
 use super::prelude::*;
 use crate::audit::noxfile::{SessionEffect, session_effect};
 use crate::audit::project::JobNoxCall;
@@ -13,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The job takes as long as the sum of its sessions instead of the longest one, and a failure hides the sessions after it.",
     evidence: "18 % of sampled nox jobs, in 37 % of repositories; a manual review found about two thirds of them independent.",
-    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the patch is a matrix instead. Reported for sessions whose commands are known not to interfere: linters and type checkers, and one session each that runs tests, builds documentation or builds distributions.",
+    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the patch is a matrix instead. Reported for sessions whose commands are known not to interfere: linters and type checkers, and one session each that runs tests, builds documentation or builds distributions. Commands that the matrix provides (`run: ${{ matrix.task.run }}`) are read if its values are literal.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -62,29 +64,45 @@ def typecheck(session):
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| view.required_order_reason().is_none()) {
-        let calls: Vec<&JobNoxCall> = view.analysis.nox_calls.iter().filter(|call| !call.parsed.is_noxide).collect();
-        let all = calls.iter().flat_map(|call| &call.sessions).count();
-        let independent = find_independent_sessions(&view, &calls);
-        let [(first_name, first), others @ ..] = independent.as_slice() else { continue };
-        if others.is_empty() || is_dependency_chain(&view, &independent) {
-            continue;
+        for calls in call_groups(&view) {
+            report_group(&view, &calls, findings);
         }
-        let names = std::iter::once(first_name).chain(others.iter().map(|(name, _)| name));
-        let names = names.copied().collect::<Vec<_>>().join(", ");
-        let message = format!("{} sessions run one after another: {names}", independent.len());
-        let finding = findings.report(view.source(), *first, message);
-        for (name, span) in others.iter().filter(|(_, span)| span != first) {
-            finding.add_related(view.source(), *span, format!("`{name}` waits for the sessions before it"));
-        }
-        // Of a session that is not known to be independent, the place in the order may matter.
-        if independent.len() == all {
-            finding.fix = fixes::session_matrix::split_into_matrix(&view)
-                .or_else(|| fixes::join_nox_calls::join_step_calls(&view))
-                .or_else(|| {
-                    fixes::run_script::use_noxide_run(&view)
-                        .map(|fix| fixes::join_nox_calls::require_noxide(&view, fix))
-                });
-        }
+    }
+}
+
+/// Returns the calls that certainly run one after another: those written in the steps, and for each text that the matrix
+/// provides, those in it.
+fn call_groups<'a>(view: &JobView<'a>) -> Vec<Vec<&'a JobNoxCall>> {
+    let mut groups: BTreeMap<Option<(usize, usize)>, Vec<&JobNoxCall>> = BTreeMap::new();
+    for call in view.analysis.nox_calls.iter().filter(|call| !call.parsed.is_noxide) {
+        let text = call.alternative.as_ref().map(|alternative| (call.step_index, alternative.text_index));
+        groups.entry(text).or_default().push(call);
+    }
+    groups.into_values().collect()
+}
+
+fn report_group(view: &JobView, calls: &[&JobNoxCall], findings: &mut FindingSink) {
+    let all = calls.iter().flat_map(|call| &call.sessions).count();
+    let independent = find_independent_sessions(view, calls);
+    let [(first_name, first), others @ ..] = independent.as_slice() else { return };
+    if others.is_empty() || is_dependency_chain(view, &independent) {
+        return;
+    }
+    let names = std::iter::once(first_name).chain(others.iter().map(|(name, _)| name));
+    let names = names.copied().collect::<Vec<_>>().join(", ");
+    let message = format!("{} sessions run one after another: {names}", independent.len());
+    let finding = findings.report(view.source(), *first, message);
+    for (name, span) in others.iter().filter(|(_, span)| span != first) {
+        finding.add_related(view.source(), *span, format!("`{name}` waits for the sessions before it"));
+    }
+    // Of a session that is not known to be independent, the place in the order may matter.
+    let is_written = view.analysis.nox_calls.iter().all(|call| call.alternative.is_none());
+    if independent.len() == all && is_written {
+        finding.fix = fixes::session_matrix::split_into_matrix(view)
+            .or_else(|| fixes::join_nox_calls::join_step_calls(view))
+            .or_else(|| {
+                fixes::run_script::use_noxide_run(view).map(|fix| fixes::join_nox_calls::require_noxide(view, fix))
+            });
     }
 }
 
@@ -115,9 +133,14 @@ fn find_independent_sessions<'a>(view: &JobView<'a>, calls: &[&'a JobNoxCall]) -
 
 /// Whether the names of a call's sessions are literal, and no option changes how they run.
 fn is_plain_call(view: &JobView, call: &JobNoxCall) -> bool {
-    let command = view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));
+    let written = || view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));
+    let command = call.alternative.as_ref().map(|alternative| &alternative.command).or_else(written);
     let has_option = |names: &[&str]| command.is_some_and(|command| names.iter().any(|name| command.has_word(name)));
-    !call.is_from_matrix
+    let is_literal = match &call.alternative {
+        Some(_) => call.sessions.iter().all(|(name, _)| !name.contains('$')),
+        None => !call.is_from_matrix,
+    };
+    is_literal
         && !call.parsed.reuses_environments
         && !matches!(call.parsed.selection, NoxCallSelection::Keywords(_))
         && call.parsed.noxfile.is_none()

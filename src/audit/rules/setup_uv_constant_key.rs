@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "Version 4 hashes only uv.lock, version 5 also requirements files. Without these files the key never changes, and the first saved cache is restored forever.",
     evidence: "A log of act shows the key `…-no-dependency-glob` for such a project.",
-    advice: "Set `cache-dependency-glob` to the files that decide what is installed, or use version 6 or newer.",
+    advice: "Set `cache-dependency-glob` to the files that decide what is installed, or use version 6 or newer. The version of a commit is read from the comment beside it (`# v4.1.0`).",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,

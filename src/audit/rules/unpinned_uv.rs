@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX402", name: "unpinned-uv", summary: "uv is installed without a pinned version." },
     rationale: "The resolver and the cache layout can change at any time; `setup-uv` without a version also queries the network for the latest one.",
-    evidence: "Observed: `pip install uv nox` in nightly, 0.8.0 in all other jobs. 64 % of sampled repositories with setup-uv set no version. Pedantic unless the same command or another job pins something.",
+    evidence: "Observed: `pip install uv nox` in nightly, 0.8.0 in all other jobs. 64 % of sampled repositories with setup-uv set no version. Pedantic unless the same command or another step or job pins something. Not reported for setup-uv where the project has a `required-version` of uv, which the action reads.",
     advice: "Pin it: `uv==…`, or set `version:` of setup-uv.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -36,10 +36,18 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     report_unpinned_installs(project, findings, "uv");
+    let is_setup = |step: &&WorkflowStep| step.uses_action("astral-sh/setup-uv");
+    let all_steps = || project.job_views().flat_map(|view| &view.job.steps);
+    let is_pinned_elsewhere = all_steps().filter(is_setup).any(has_pinned_version)
+        || project.job_views().any(|view| {
+            let packages = view.analysis.installs.iter().flat_map(|job_install| &job_install.install.packages);
+            packages.into_iter().any(|word| word.text.starts_with("uv=="))
+        });
     for view in project.job_views() {
-        for step in view.job.steps.iter().filter(|step| step.uses_action("astral-sh/setup-uv")) {
-            let is_pinned = ["version", "version-file"].iter().any(|name| step.input_value(name).is_some());
-            if let (false, Some(uses)) = (is_pinned, &step.uses) {
+        for step in view.job.steps.iter().filter(is_setup) {
+            // Without `version`, the action reads the version that the project requires.
+            let is_required = step.input_value("version").is_none() && project.files.requires_uv_version;
+            if let (false, false, Some(uses)) = (has_pinned_version(step), is_required, &step.uses) {
                 let version = project.files.locked_versions.get("uv").map(|version| format!("\"{version}\""));
                 let fix = version.and_then(|version| {
                     fixes::step_edit::set_action_input(
@@ -51,10 +59,32 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     )
                 });
                 let finding = findings.report(view.source(), uses.span, "`setup-uv` installs the latest uv");
-                finding.set_fix(fix).set_persona(Persona::Pedantic);
+                finding.set_fix(fix);
+                if !is_pinned_elsewhere {
+                    finding.set_persona(Persona::Pedantic);
+                }
+            }
+        }
+        for (step_index, fetch, span) in &view.analysis.network_fetches {
+            let is_installer =
+                fetch.resource.ends_with("/uv/install.sh") || fetch.resource.ends_with("/uv/install.ps1");
+            let is_chosen = view.workflow.resolve_variable(view.job, view.step(*step_index), "UV_VERSION").is_some();
+            if is_installer && !is_chosen {
+                let finding = findings.report(view.source(), *span, "the script installs the latest uv");
+                finding.set_advice("Put the version into the URL: `…/uv/VERSION/install.sh`.");
+                if !is_pinned_elsewhere {
+                    finding.set_persona(Persona::Pedantic);
+                }
             }
         }
     }
+}
+
+/// Whether a step of setup-uv chooses a version.
+fn has_pinned_version(step: &WorkflowStep) -> bool {
+    let is_latest = |text: &SpannedText| matches!(text.value.as_str(), "latest" | "*" | "");
+    let version = step.input_value("version").filter(|text| !is_latest(text));
+    version.is_some() || step.input_value("version-file").is_some()
 }
 
 /// Whether the project pins the tool in another job, or another tool in the same command: then the missing pin is an

@@ -1,6 +1,7 @@
 //! NX304: A report or log is uploaded only when all earlier steps succeed.
 
 use super::prelude::*;
+use crate::audit::shell::ShellCommand;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -45,17 +46,18 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        let Some(first) = view.analysis.nox_calls.first() else { continue };
-        for step in view.job.steps.iter().filter(|step| step.index > first.step_index && step.is_artifact_upload()) {
+        let runs_tests = |step: &WorkflowStep| {
+            view.analysis.nox_calls.iter().any(|call| call.step_index == step.index)
+                || step.commands.iter().any(is_test_command)
+        };
+        let Some(first) = view.job.steps.iter().position(runs_tests) else { continue };
+        for step in view.job.steps.iter().filter(|step| step.index > first && step.is_artifact_upload()) {
             let path = step.input_value("path").map(|text| text.value.to_lowercase()).unwrap_or_default();
-            let is_report = ["log", "report", "coverage", "htmlcov", "junit", "results", ".xml", "output"]
-                .iter()
-                .any(|part| path.contains(part));
+            let is_report = path.split(|c: char| !c.is_ascii_alphanumeric()).any(is_report_word);
             // Missing files would fail the step again, and where sessions may fail, it runs anyway.
             let asserts_files = step.input_value("if-no-files-found").is_some_and(|text| text.value == "error");
             let before = view.job.steps.iter().take(step.index);
-            let mut sessions =
-                before.filter(|step| view.analysis.nox_calls.iter().any(|call| call.step_index == step.index));
+            let mut sessions = before.filter(|step| runs_tests(step));
             let may_fail = |step: &WorkflowStep| {
                 let value = step.node.get("continue-on-error").and_then(|node| node.as_str());
                 value.is_some_and(|value| value != "false")
@@ -69,11 +71,34 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 && !is_downloaded(&view, step)
             {
                 let fix = fixes::step_edit::add_always_condition(&view, step);
-                let finding = findings.report(view.source(), step.span, "not uploaded when a session fails");
+                let message = if view.analysis.nox_calls.is_empty() {
+                    "not uploaded when a test fails"
+                } else {
+                    "not uploaded when a session fails"
+                };
+                let finding = findings.report(view.source(), step.span, message);
                 finding.set_fix(fix);
             }
         }
     }
+}
+
+/// Whether a word of a path stands for logs or reports.
+fn is_report_word(word: &str) -> bool {
+    matches!(word, "log" | "logs" | "htmlcov" | "result" | "results" | "xml" | "output" | "outputs")
+        || ["report", "coverage", "junit", "testresult"].iter().any(|start| word.starts_with(start))
+}
+
+/// Whether a command runs tests: pytest, tox or unittest, started directly or by uv, poetry, pdm, hatch or coverage.
+fn is_test_command(command: &ShellCommand) -> bool {
+    let mut words = command.words.iter().map(|word| word.text.as_str()).peekable();
+    let is_start = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or_default();
+        let is_python = name.starts_with("python");
+        is_python || matches!(name, "uv" | "poetry" | "pdm" | "hatch" | "coverage" | "xvfb-run" | "run" | "uvx")
+    };
+    while words.next_if(|word| is_start(word) || word.starts_with('-')).is_some() {}
+    words.next().is_some_and(|word| matches!(word, "pytest" | "py.test" | "tox" | "unittest"))
 }
 
 /// Whether a later job, or a workflow that this one starts, downloads artifacts, and so possibly this one.

@@ -34,6 +34,8 @@ pub struct PackageInstall {
     pub installer: PackageInstaller,
     /// Requirements and paths given as arguments.
     pub packages: Vec<ShellWord>,
+    /// Requirements files given by `-r`.
+    pub requirement_files: Vec<String>,
     /// Span of the command in the script.
     pub span: Span,
     /// Subcommand (`sync`, `run`, `install`).
@@ -80,12 +82,22 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
     // Of a program that is installed to be run, the words after its name are its own arguments.
     let runs_program = command.program_name() == "uvx" || text(1) == "run" || text(2) == "run";
     let mut packages = Vec::new();
+    let mut requirement_files = Vec::new();
     let mut words = command.words.iter().skip(first_argument);
     while let Some(word) = words.next() {
         match word.text.as_str() {
+            "-r" | "--requirement" | "--requirements" if !runs_program => {
+                requirement_files.extend(words.next().map(|word| word.text.clone()));
+            }
+            text if text.starts_with("--requirement=") && !runs_program => {
+                requirement_files.extend(text.split_once('=').map(|(_, file)| file.to_owned()));
+            }
             "--from" | "--spec" | "--with" if runs_program => packages.extend(words.next().cloned()),
             "-r" | "-c" | "--requirement" | "--constraint" | "--index-url" | "-i" | "--extra-index-url"
-            | "--python" | "-p" | "--group" | "--extra" | "--target" | "-t" => {
+            | "--python" | "-p" | "--group" | "--extra" | "--target" | "-t" | "--progress-bar" | "--timeout"
+            | "--retries" | "-f" | "--find-links" | "--cache-dir" | "--prefix" | "--proxy" | "--trusted-host"
+            | "--no-binary" | "--only-binary" | "--platform" | "--index" | "--resolution" | "--config-settings"
+            | "-C" => {
                 words.next();
             }
             text if text.starts_with('-') => {}
@@ -108,6 +120,7 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
     Some(PackageInstall {
         installer,
         packages,
+        requirement_files,
         span: command.span,
         subcommand: subcommand.to_owned(),
         has_constraints,
@@ -163,6 +176,7 @@ mod tests {
             ("pip install -q uv==1 nox", PackageInstaller::Pip, 2),
             ("python -m pip install -r r.txt .", PackageInstaller::Pip, 1),
             ("uv pip install x", PackageInstaller::Uv, 1),
+            ("pip install nox --progress-bar off --no-binary x", PackageInstaller::Pip, 1),
             ("uv sync --group dev", PackageInstaller::Uv, 0),
             ("uvx nox", PackageInstaller::Uv, 1),
             ("uv tool install nox", PackageInstaller::Uv, 1),
@@ -182,6 +196,8 @@ mod tests {
         assert!(install("pip install -c x.txt nox").unwrap().has_constraints && !found.has_constraints);
         assert!(install("uvx --from build pyproject-build --installer uv").unwrap().find_package("uv").is_none());
         assert!(install("pythonista -m pip install x").is_none());
+        let files = install("pip install -r a.txt --requirement=b.txt .").unwrap().requirement_files;
+        assert_eq!(files, ["a.txt", "b.txt"]);
         assert!(found.find_package("pip").is_none() && install("pip list").is_none());
     }
 

@@ -2,6 +2,13 @@
 
 use super::super::source::Span;
 use super::super::yaml::YamlNode;
+use super::text::SpannedText;
+
+/// Values of one job of a matrix: the path (`x` of `matrix.x`, `x.y` of `matrix.x.y`) and the value of each.
+pub(crate) type MatrixCombination = Vec<(String, SpannedText)>;
+
+/// Number of jobs above which the jobs of a matrix are not listed; GitHub allows 256.
+const MAX_ENTRIES: usize = 256;
 
 /// A job's `strategy.matrix`.
 #[derive(Clone, Debug)]
@@ -12,6 +19,8 @@ pub(crate) struct JobMatrix {
     pub(crate) axes: Vec<(String, Vec<String>)>,
     /// Number of jobs, if it is known.
     pub(crate) job_count: Option<usize>,
+    /// The jobs, if all values are literal.
+    pub(crate) entries: Option<Vec<MatrixCombination>>,
     /// Value of `fail-fast`, if set.
     pub(crate) fail_fast: Option<String>,
 }
@@ -34,22 +43,82 @@ impl JobMatrix {
             if name == "include" {
                 jobs = jobs.map(|count| if axes.is_empty() { items.len() } else { count });
                 for (name, value) in items.iter().flat_map(YamlNode::entries) {
-                    add_axis_value(&mut axes, name.as_str().unwrap_or_default(), value.as_str());
+                    add_axis_node(&mut axes, name.as_str().unwrap_or_default(), value);
                 }
                 continue;
             }
             jobs = jobs.map(|count: usize| count.saturating_mul(items.len().max(1)));
             for item in items {
-                add_axis_value(&mut axes, name, item.as_str());
+                add_axis_node(&mut axes, name, item);
             }
         }
-        Some(Self { key_span: key.span, axes, job_count: jobs, fail_fast })
+        Some(Self { key_span: key.span, axes, job_count: jobs, entries: list_entries(matrix), fail_fast })
     }
 
-    /// Returns the literal values of `matrix.<axis>`.
+    /// Returns the literal values of `matrix.<axis>`; the axis may be a path such as `task.run`.
     pub(crate) fn axis_values(&self, axis: &str) -> &[String] {
         self.axes.iter().find(|(name, _)| name == axis).map_or(&[], |(_, values)| values)
     }
+}
+
+/// Adds the values of a node: of a mapping, one for each path.
+fn add_axis_node(axes: &mut Vec<(String, Vec<String>)>, name: &str, node: &YamlNode) {
+    for (path, value) in flatten_node(name, node) {
+        add_axis_value(axes, &path, Some(&value.value));
+    }
+}
+
+/// Returns the scalars of a node, each with its path.
+fn flatten_node(path: &str, node: &YamlNode) -> MatrixCombination {
+    if let Some(text) = SpannedText::from_node(node) {
+        return vec![(path.to_owned(), text)];
+    }
+    let inner = node.entries().iter().filter_map(|(name, value)| Some((name.as_str()?, value)));
+    inner.flat_map(|(name, value)| flatten_node(&format!("{path}.{name}"), value)).collect()
+}
+
+/// Returns the jobs of a matrix; `None` if a value is an expression, or if there are too many.
+fn list_entries(matrix: &YamlNode) -> Option<Vec<MatrixCombination>> {
+    let flatten = |node: &YamlNode| -> MatrixCombination {
+        let inner = node.entries().iter().filter_map(|(name, value)| Some((name.as_str()?, value)));
+        inner.flat_map(|(name, value)| flatten_node(name, value)).collect()
+    };
+    let list = |name: &str| matrix.get(name).map(YamlNode::items).unwrap_or_default();
+    if matrix.entries().is_empty() || matrix.entries().iter().any(|(_, values)| values.as_str().is_some()) {
+        return None;
+    }
+    let axes = matrix.entries().iter().filter_map(|(name, values)| Some((name.as_str()?, values.items())));
+    let axes: Vec<(&str, &[YamlNode])> = axes.filter(|(name, _)| !matches!(*name, "include" | "exclude")).collect();
+    let mut entries: Vec<MatrixCombination> = if axes.is_empty() { Vec::new() } else { vec![Vec::new()] };
+    for (name, items) in &axes {
+        let extended = |entry: &MatrixCombination| {
+            let entry = entry.clone();
+            items.iter().map(move |item| entry.iter().cloned().chain(flatten_node(name, item)).collect())
+        };
+        entries = entries.iter().flat_map(extended).take(MAX_ENTRIES + 1).collect();
+    }
+    let has = |entry: &MatrixCombination, (path, value): &(String, SpannedText)| {
+        entry.iter().any(|(known, text)| known == path && text.value == value.value)
+    };
+    entries.retain(|entry| {
+        !list("exclude").iter().map(flatten).any(|excluded| excluded.iter().all(|pair| has(entry, pair)))
+    });
+    let is_axis = |path: &str| axes.iter().any(|(name, _)| path.split('.').next() == Some(name));
+    let products = entries.len();
+    for included in list("include").iter().map(flatten) {
+        let mut is_used = false;
+        for entry in entries.iter_mut().take(products) {
+            if included.iter().filter(|(path, _)| is_axis(path)).all(|pair| has(entry, pair)) {
+                entry.retain(|(path, _)| is_axis(path) || !included.iter().any(|(new, _)| new == path));
+                entry.extend(included.iter().filter(|(path, _)| !is_axis(path)).cloned());
+                is_used = true;
+            }
+        }
+        if !is_used {
+            entries.push(included);
+        }
+    }
+    (entries.len() <= MAX_ENTRIES).then_some(entries)
 }
 
 fn add_axis_value(axes: &mut Vec<(String, Vec<String>)>, name: &str, value: Option<&str>) {
@@ -86,5 +155,25 @@ mod tests {
         assert_eq!(matrix("strategy:\n  matrix:\n    s: ${{ fromJSON(x) }}\n").unwrap().job_count, None);
         assert_eq!(matrix("strategy:\n  matrix: ${{ fromJSON(x) }}\n").unwrap().job_count, None);
         assert!(matrix("strategy:\n  fail-fast: true\n").is_none());
+    }
+
+    #[test]
+    fn the_jobs_of_a_matrix_are_listed() {
+        let jobs = |text: &str| {
+            let entries = matrix(&format!("strategy:\n  matrix: {text}\n")).unwrap().entries?;
+            let one = |entry: MatrixCombination| {
+                entry.into_iter().map(|(path, text)| format!("{path}={}", text.value)).collect::<Vec<_>>().join(" ")
+            };
+            Some(entries.into_iter().map(one).collect::<Vec<_>>())
+        };
+        assert_eq!(jobs("{a: [1, 2], b: [x]}").unwrap(), ["a=1 b=x", "a=2 b=x"]);
+        assert_eq!(jobs("{a: [1, 2], b: [x, y], exclude: [{a: 1}, {a: 2, b: y}]}").unwrap(), ["a=2 b=x"]);
+        assert_eq!(jobs("{include: [{t: {n: l, run: nox -s l}}, {}]}").unwrap(), ["t.n=l t.run=nox -s l", ""]);
+        assert_eq!(
+            jobs("{a: [1, 2], include: [{a: 2, c: z}, {c: q}, {a: 3}]}").unwrap(),
+            ["a=1 c=q", "a=2 c=q", "a=3"]
+        );
+        assert_eq!(jobs("{a: '${{ fromJSON(x) }}'}"), None);
+        assert_eq!(jobs(&format!("{{a: [{}], b: [{0}]}}", "1, ".repeat(17))), None);
     }
 }

@@ -49,7 +49,11 @@ impl WorkflowStep {
             condition: text("if"),
             commands: script.as_ref().map(|script| shell::parse_script(&script.text)).unwrap_or_default(),
             script,
-            action: uses.as_ref().map(|uses| ActionRef::parse(&uses.value)),
+            action: uses.as_ref().map(|uses| {
+                let line = source.line_text(source.line_index(uses.span.start));
+                let comment = line.split_once(" #").map_or("", |(_, comment)| comment);
+                ActionRef::parse(&uses.value).with_comment(comment)
+            }),
             uses,
             with: node.get("with").map(spanned_entries).unwrap_or_default(),
             env: node.get("env").map(spanned_entries).unwrap_or_default(),

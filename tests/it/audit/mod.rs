@@ -11,6 +11,7 @@ mod generated;
 mod harmless_fixes;
 mod malformed_files;
 mod matrix_fixes;
+mod missed_findings;
 mod real_workflows;
 mod rule_cases;
 mod speed;
