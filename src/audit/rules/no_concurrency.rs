@@ -6,7 +6,7 @@ use crate::audit::yaml::YamlNode;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
     rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
-    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; also where `concurrency` waits (`cancel-in-progress: false`) or its group contains `github.sha` or the number of the run; pedantic where they run no session, or wait in a workflow that may publish. Not reported where a label starts a run that looks at the label: another label would cancel it.",
+    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; also where `concurrency` waits (`cancel-in-progress: false`) or its group contains `github.sha` or the number of the run; pedantic where they run no session, or wait in a workflow that may publish; not where the group is a constant. Not reported where a label starts a run that looks at the label: another label would cancel it.",
     advice: "Add `concurrency` with `cancel-in-progress` and a group for each pull request or branch. Releases, deployments and scheduled runs need groups of their own, and a reusable workflow must not have the group of the one that calls it: it would wait for itself.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
@@ -81,10 +81,12 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// Whether `concurrency` cancels superseded runs, or may: `cancel-in-progress` is an expression.
+/// Whether `concurrency` cancels superseded runs, may do so (`cancel-in-progress` is an expression), or is a lock.
 fn cancels_superseded(concurrency: &YamlNode) -> bool {
     let setting = concurrency.get("cancel-in-progress").and_then(YamlNode::as_str);
-    let waits = matches!(setting, None | Some("false"));
+    // A constant group is a lock: no two runs at once are intended.
+    let group = concurrency.get("group").unwrap_or(concurrency).as_str().unwrap_or_default();
+    let waits = matches!(setting, None | Some("false")) && group.contains("${{");
     !waits && !has_unique_group(concurrency)
 }
 

@@ -408,10 +408,11 @@ fn concurrency_that_cancels_nothing_is_found() {
             &group("${{ github.ref }}"),
             &group("${{ github.head_ref || github.run_id }}"),
             &group("${{ github.event.pull_request.number || github.sha }}"),
+            &with("{group: x, cancel-in-progress: false}"),
             &with("{group: x, cancel-in-progress: \"${{ github.ref != 'x' }}\"}"),
         ],
     );
-    let text = with("{group: x, cancel-in-progress: false}");
+    let text = with("{group: '${{ github.ref }}', cancel-in-progress: false}");
     let publishes = text.replace("  a:", "  publish:");
     assert_eq!(severity("NX302", &[(FILE, &text), ("noxfile.py", NOXFILE)]), Some("low"));
     assert_eq!(severity("NX302", &[(FILE, &publishes), ("noxfile.py", NOXFILE)]), None);
