@@ -293,6 +293,7 @@ mod tests {
             4
             5
           docs 11s
+          lint waits for a slot
         ");
     }
 }

@@ -312,7 +312,7 @@ mod tests {
         terminal.screen.shrink_width(50);
         let text = terminal.tick(6_000);
         assert_eq!(text.matches("tests").count(), 1, "{text}");
-        assert_eq!(text.matches("running").count(), 1, "{text}");
+        assert_eq!(text.matches("2 running").count(), 1, "{text}");
         assert!(text.contains("Found 1 error."), "permanent lines are not erased: {text}");
     }
 
