@@ -7,7 +7,9 @@ use clap::CommandFactory as _;
 use super::args::{Cli, CliCommand};
 use super::error::CliError;
 use super::exit_code::ExitCode;
-use super::{audit, bench, cache, ci, gate, history, init, list, matrix, merge, reference, replay, report, run, runs, trace};
+use super::{
+    audit, bench, cache, ci, gate, history, init, list, matrix, merge, reference, replay, report, run, runs, trace,
+};
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::OutputContext;
 use crate::project::hide_credentials;

@@ -33,7 +33,6 @@ pub use cache::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
 pub use error::settings_diagnostics;
 pub use gate::GateArgs;
 pub use history::HistoryArgs;
-pub(crate) use history::HistoryCommand;
 pub use init::InitArgs;
 pub use list::{GraphArgs, ListArgs};
 pub use main::main;

@@ -14,7 +14,6 @@ use crate::record::RunStore;
 use crate::report::{
     ReportFormat, RunReport, compare_runs, open_page, read_failed_log_tails, resolve_comparison_target,
 };
-use crate::text::to_safe_lines;
 
 /// Commits of a branch that are searched for runs.
 const MAX_COMMITS_BACK: usize = 500;
