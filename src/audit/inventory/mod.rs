@@ -1,5 +1,6 @@
 //! Inventory of a project's CI: installs, caches, sessions and `needs` of every job, as JSON, text or Markdown.
 
+mod build;
 mod critical_path;
 mod job_caches;
 mod job_work;
@@ -7,4 +8,5 @@ mod render;
 mod session_names;
 mod table;
 
-pub use table::{CacheRow, HiddenWork, InstallRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow, build_inventory};
+pub use build::build_inventory;
+pub use table::{CacheRow, HiddenWork, InstallRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};

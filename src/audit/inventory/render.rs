@@ -293,7 +293,7 @@ fn write_table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text:
 /// Writes a head followed by words, wrapped so that each further line starts below the first word.
 fn write_hanging_indent(head: &str, words: &str, width: Option<usize>, text: &mut String) {
     let indent = head.trim_start_matches('\n').chars().count();
-    let line_width = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
+    let line_width = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(16));
     let mut line = String::new();
     text.push_str(head);
     for word in words.split(' ') {

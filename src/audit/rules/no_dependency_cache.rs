@@ -55,6 +55,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             // A cache could be poisoned: what is published is better built without one.
             || view.may_publish()
             || bypasses_cache(&view)
+            // `noxide ci` restores and saves packages itself.
+            || view.analysis.nox_calls.iter().any(|call| call.parsed.restores_packages && !call.parsed.cache_disabled)
         {
             continue;
         }

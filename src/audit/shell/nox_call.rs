@@ -22,8 +22,10 @@ pub(crate) enum NoxCallSelection {
 /// A call of nox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxCall {
-    /// Whether the call is `noxide run`.
+    /// Whether the call is `noxide run` or `noxide ci`.
     pub(crate) is_noxide: bool,
+    /// Whether the call restores and saves packages itself (`noxide ci`).
+    pub(crate) restores_packages: bool,
     /// Whether noxide's cache is off (`--cache off`).
     pub(crate) cache_disabled: bool,
     pub(crate) selection: NoxCallSelection,
@@ -56,6 +58,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
     let program_span = command.words.get(index)?.span;
     let mut call = NoxCall {
         is_noxide,
+        restores_packages: is_noxide && command.words.get(index + 1).is_some_and(|word| word.text == "ci"),
         cache_disabled: false,
         selection: NoxCallSelection::Default,
         posargs: Vec::new(),
@@ -122,7 +125,7 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
     let name = text(0).rsplit('/').next().unwrap_or_default();
     match name {
         "nox" => Some((0, false, None)),
-        "noxide" if text(1) == "run" => Some((0, true, None)),
+        "noxide" if matches!(text(1), "run" | "ci") => Some((0, true, None)),
         _ if is_python(name) && text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
         "xvfb-run" | "sudo" | "env" | "coverage" => {
             let (index, is_noxide, launcher) = locate_nox(words.get(1..)?)?;
@@ -203,6 +206,9 @@ mod tests {
             (true, Some("other.py"), Some("uv"), 2)
         );
         assert!(call("noxide run").unwrap().is_noxide && call("noxide list").is_none());
+        let ci = call("noxide ci --remote off -s lint tests -- -x").unwrap();
+        assert!(ci.is_noxide && ci.restores_packages && !call("noxide run").unwrap().restores_packages);
+        assert_eq!(names("noxide ci -s lint tests -- -x"), ["lint", "tests"]);
         assert!(
             call("noxide run --cache off -s a").unwrap().cache_disabled
                 && !call("noxide run --cache=auto").unwrap().cache_disabled

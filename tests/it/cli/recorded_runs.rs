@@ -146,6 +146,6 @@ fn completions_and_manual_pages_know_every_subcommand() {
     }
     assert_eq!(noxide(&project, "man pages").code(), 0);
     let page = project.read("pages/noxide-run.1");
-    assert!(page.starts_with(".ie") && page.contains("rerun") && page.contains("Selection"), "{page}");
+    assert!(page.starts_with(".ie") && page.contains("rerun") && page.contains("SELECTION"), "{page}");
     assert!(project.root().join("pages/noxide-cache-key.1").exists());
 }
