@@ -150,6 +150,7 @@ impl Settings {
     ///
     /// # Errors
     /// All invalid variables.
+    #[expect(clippy::too_many_lines, reason = "one entry for each setting")]
     pub fn resolve(
         flags: &SettingsFlags,
         variables: OsEnvLookup<'_>,

@@ -15,7 +15,7 @@ pub(crate) const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 /// # Errors
 /// If it does not exist, is not a regular file, or cannot be opened.
 pub(crate) fn open_regular_file(path: &Path) -> io::Result<File> {
-    open_with_flags(path, OFlags::NOFOLLOW).map_err(|error| add_path(path, error))
+    open_with_flags(path, OFlags::NOFOLLOW).map_err(|error| add_path(path, &error))
 }
 
 /// Reads the regular file at `path`; a link at `path` is not followed.
@@ -23,7 +23,7 @@ pub(crate) fn open_regular_file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// If it does not exist, is not a regular file, has more than `max_bytes`, or cannot be read.
 pub(crate) fn read_regular_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    read_limited(open_regular_file(path)?, max_bytes).map_err(|error| add_path(path, error))
+    read_limited(open_regular_file(path)?, max_bytes).map_err(|error| add_path(path, &error))
 }
 
 /// Opens a file of a project for reading; it may be a link to a regular file.
@@ -68,7 +68,7 @@ fn open_with_flags(path: &Path, flags: OFlags) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
-fn add_path(path: &Path, error: io::Error) -> io::Error {
+fn add_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
 }
 

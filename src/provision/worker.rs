@@ -127,7 +127,7 @@ mod tests {
         let worker = spawn(proceed, sender);
         let queue = worker.queue();
         queue.enqueue_session(SessionId(0));
-        while queue.restore_progress().is_none() {
+        while queue.restore_progress().is_none_or(|(_, progress)| progress.packages == 0) {
             std::thread::yield_now();
         }
         let (session, progress) = queue.restore_progress().unwrap();

@@ -1,6 +1,7 @@
 //! NX108: A cache key hashes only some of the files that decide what is installed.
 
 use super::prelude::*;
+use crate::audit::noxfile::NoxfileSession;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -109,7 +110,7 @@ fn installs_named_packages(view: &JobView) -> bool {
     let known: Option<Vec<_>> = view.session_names().iter().map(|name| view.noxfile_session(name)).collect();
     match known.filter(|known| !known.is_empty()) {
         Some(known) => known.iter().any(|session| session.names_packages()),
-        None => noxfile.sessions().iter().any(|session| session.names_packages()),
+        None => noxfile.sessions().iter().any(NoxfileSession::names_packages),
     }
 }
 

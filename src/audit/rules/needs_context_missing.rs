@@ -90,7 +90,7 @@ fn visit_scalars(node: &YamlNode, is_condition: bool, visit: &mut impl FnMut(&st
         YamlKind::Scalar(text, _) => visit(text, is_condition, node.span),
         YamlKind::Seq(items) => items.iter().for_each(|item| visit_scalars(item, false, visit)),
         YamlKind::Map(entries) => {
-            entries.iter().for_each(|(key, value)| visit_scalars(value, key.as_str() == Some("if"), visit))
+            entries.iter().for_each(|(key, value)| visit_scalars(value, key.as_str() == Some("if"), visit));
         }
     }
 }

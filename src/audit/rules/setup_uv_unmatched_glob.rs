@@ -59,11 +59,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if step.input_value("working-directory").is_some() || !has_plain_checkout(&view, cache.step_index) {
                 continue;
             }
-            if let Some(patterns) = parse_patterns(&globs.value) {
-                if !paths.iter().any(|path| matches_any(&patterns, path)) {
-                    let message = format!("no file matches `{}`: the cache key never changes", globs.value.trim());
-                    findings.report(view.source(), globs.span, message);
-                }
+            if let Some(patterns) = parse_patterns(&globs.value)
+                && !paths.iter().any(|path| matches_any(&patterns, path))
+            {
+                let message = format!("no file matches `{}`: the cache key never changes", globs.value.trim());
+                findings.report(view.source(), globs.span, message);
             }
         }
     }

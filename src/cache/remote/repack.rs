@@ -43,7 +43,7 @@ impl RepackPlan {
             .iter()
             .filter(|(_, time)| {
                 let age = now.saturating_sub(**time);
-                age > MAX_PACK_AGE_DAYS * SECONDS_PER_DAY || age < -SECONDS_PER_DAY
+                !(-SECONDS_PER_DAY..=MAX_PACK_AGE_DAYS * SECONDS_PER_DAY).contains(&age)
             })
             .map(|(key, _)| key.clone())
             .collect();
@@ -66,7 +66,7 @@ impl RepackPlan {
 pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
     let days = today.saturating_sub(frame.last_used_day);
     // A day in the future is from a machine with a wrong clock; the frame would be used for ever.
-    days > MAX_UNUSED_DAYS || days < -1
+    !(-1..=MAX_UNUSED_DAYS).contains(&days)
 }
 
 /// Marks all versions but the newest of each key as unused.

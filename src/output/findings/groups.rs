@@ -7,7 +7,7 @@ pub(super) type FindingGroup<'a> = Vec<&'a Finding>;
 
 /// Groups findings by rule: highest severity first, then by first location.
 pub(super) fn group_by_rule(findings: &[Finding]) -> Vec<FindingGroup<'_>> {
-    collect_groups(findings, |a, b| is_same_kind(a, b))
+    collect_groups(findings, is_same_kind)
 }
 
 /// Groups the findings of each file by rule: highest severity first, then by file and first location.

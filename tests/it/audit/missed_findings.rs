@@ -516,12 +516,8 @@ fn setups_are_compared_in_any_order() {
     };
     let found = |third: &str| has("NX203", &[(FORGEJO, &jobs(third)), ("noxfile.py", NOXFILE)]);
     assert!(found("      - run: pip install coverage nox\n      - uses: actions/checkout@v6\n"));
-    let same_step = jobs("      - uses: actions/checkout@v6\n").replacen(
-        "      - run: nox -s lint\n  c:",
-        "      - run: nox -s lint\n  c:",
-        1,
-    );
-    let joined = format!("{}      - run: |\n          true\n", same_step).replace(
+    let same_step = jobs("      - uses: actions/checkout@v6\n");
+    let joined = format!("{same_step}      - run: |\n          true\n").replace(
         "  c:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v6\n      - run: nox -s lint\n",
         "  c:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v6\n      - run: pip install nox coverage && nox -s lint\n",
     );

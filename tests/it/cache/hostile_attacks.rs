@@ -184,7 +184,7 @@ impl HostileFrame {
         self.header["nodes"].as_array_mut().unwrap()
     }
 
-    fn add_file(&mut self, path: &str, size: Value) {
+    fn add_file(&mut self, path: &str, size: &Value) {
         self.nodes().push(json!({ "file": [path, size, false] }));
         self.files.push(b"EVIL".to_vec());
     }
@@ -292,30 +292,30 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
         store.harms_alpha = false;
     }),
     // Paths of the tree.
-    ("file above", |store| store.alpha().add_file("../../../../../../../../victim/evil", json!(4))),
-    ("absolute file", |store| store.alpha().add_file("/tmp/noxide-evil", json!(4))),
-    ("file with a null byte", |store| store.alpha().add_file("a\0b", json!(4))),
-    ("file twice", |store| store.alpha().add_file("alpha/__init__.py", json!(4))),
-    ("file in another case, not in RECORD", |store| store.alpha().add_file("alpha/RUN.SH", json!(4))),
-    ("file not in RECORD", |store| store.alpha().add_file("evil.pth", json!(4))),
-    ("path of 200 directories", |store| store.alpha().add_file(&["d"; 200].join("/"), json!(4))),
-    ("name of 300 bytes", |store| store.alpha().add_file(&"n".repeat(300), json!(4))),
+    ("file above", |store| store.alpha().add_file("../../../../../../../../victim/evil", &json!(4))),
+    ("absolute file", |store| store.alpha().add_file("/tmp/noxide-evil", &json!(4))),
+    ("file with a null byte", |store| store.alpha().add_file("a\0b", &json!(4))),
+    ("file twice", |store| store.alpha().add_file("alpha/__init__.py", &json!(4))),
+    ("file in another case, not in RECORD", |store| store.alpha().add_file("alpha/RUN.SH", &json!(4))),
+    ("file not in RECORD", |store| store.alpha().add_file("evil.pth", &json!(4))),
+    ("path of 200 directories", |store| store.alpha().add_file(&["d"; 200].join("/"), &json!(4))),
+    ("name of 300 bytes", |store| store.alpha().add_file(&"n".repeat(300), &json!(4))),
     ("link out", |store| store.alpha().add_node(json!({ "symlink": ["l", "/etc"] }))),
     ("link up", |store| store.alpha().add_node(json!({ "symlink": ["l", "../x"] }))),
     ("link up behind a name", |store| store.alpha().add_node(json!({ "symlink": ["l", "alpha/../../x"] }))),
     ("file through a link", |store| {
         store.alpha().add_node(json!({ "symlink": ["l", "alpha"] }));
-        store.alpha().add_file("l/evil.py", json!(4));
+        store.alpha().add_file("l/evil.py", &json!(4));
     }),
     ("directory through a link", |store| {
         store.alpha().add_node(json!({ "symlink": ["l", "alpha"] }));
         store.alpha().add_node(json!({ "empty-dir": "l/evil" }));
     }),
-    ("file below a file", |store| store.alpha().add_file("alpha/run.sh/evil", json!(4))),
+    ("file below a file", |store| store.alpha().add_file("alpha/run.sh/evil", &json!(4))),
     // Sizes and counts.
-    ("size of 2^63", |store| store.alpha().add_file("big", json!(1_u64 << 63))),
-    ("size of 2^64 - 1", |store| store.alpha().add_file("big", json!(u64::MAX))),
-    ("negative size", |store| store.alpha().add_file("big", json!(-1))),
+    ("size of 2^63", |store| store.alpha().add_file("big", &json!(1_u64 << 63))),
+    ("size of 2^64 - 1", |store| store.alpha().add_file("big", &json!(u64::MAX))),
+    ("negative size", |store| store.alpha().add_file("big", &json!(-1))),
     ("300,000 directories", |store| {
         store.alpha().nodes().extend((0..300_000).map(|number| json!({ "empty-dir": format!("d{number}") })));
     }),
@@ -417,7 +417,7 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
     ("hostile names", |store| {
         store.alpha().meta["name"] = json!(HOSTILE_NAME);
         store.alpha().header["name"] = json!(HOSTILE_NAME);
-        store.alpha().add_file("evil\n::add-path::/x\u{1b}[2J.pth", json!(4));
+        store.alpha().add_file("evil\n::add-path::/x\u{1b}[2J.pth", &json!(4));
     }),
     ("hostile name of a genuine entry", |store| {
         store.alpha().meta["name"] = json!(HOSTILE_NAME);

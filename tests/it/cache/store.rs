@@ -89,14 +89,14 @@ fn only_requested_packages_are_restored_and_a_miss_has_a_reason() {
     layout.wheels = "wheels-v99".to_owned();
     let other = noxide::cache::UvCache::new(fixture.cache_dir("third"), layout);
     let report = store.restore_wheels(&only(&["alpha"]), &other, &NoProgress);
-    assert_eq!(report.misses[0].reason, "stored for wheels-v8, but this uv uses wheels-v99");
+    assert_eq!(report.misses[0].reason, "stored for uv's cache format wheels-v8, but this uv uses wheels-v99");
     assert!(!fixture.cache_dir("third").exists());
 
     let entry = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
     let files = store.open_entry(&entry).unwrap().unwrap().tree_path().with_file_name("uv");
     std::fs::remove_dir_all(files).unwrap();
     let report = store.restore_wheels(&only(&["alpha"]), &fixture.cache("fourth"), &NoProgress);
-    assert_eq!(report.misses[0].reason, "its uv files are missing or damaged");
+    assert_eq!(report.misses[0].reason, "the files by which uv finds it in its cache are missing or damaged");
 }
 
 #[test]

@@ -34,6 +34,6 @@ fn no_umask_makes_the_store_writable_for_everyone() {
         let found = entry.path().symlink_metadata().unwrap();
         !found.is_symlink() && found.mode() & 0o002 != 0
     });
-    let writable: Vec<_> = writable.map(|entry| entry.into_path()).collect();
+    let writable: Vec<_> = writable.map(walkdir::DirEntry::into_path).collect();
     assert!(writable.is_empty(), "{} paths: {writable:?}", writable.len());
 }

@@ -76,6 +76,8 @@ fn the_action_installs_a_release_once() {
         let mut command = action_script(project);
         command
             .env("NOXIDE_ACTION_INSTALL", format!("noxide=={version}"))
+            // The index of the fixture's pyproject.toml is the only one there, and has no nox.
+            .env("UV_NO_CONFIG", "1")
             .env(index, format!("{}/simple", fixture._index.url));
         run_checked(&mut command)
     };

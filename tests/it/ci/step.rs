@@ -119,7 +119,7 @@ fn a_failing_cache_fails_no_run() {
     // An invalid remote and a malformed list of checksums: the run has no cache and says so.
     let (ran, _) = machine.ci(&["-s", "one", "--remote", "ftp://x"], &[]);
     assert!(
-        ran.exit == Some(0) && ran.stdout.contains("note: the cache is not used: `ftp://x` is not a cache"),
+        ran.exit == Some(0) && ran.stdout.contains("note: the cache is not used: `ftp://x` is not a remote cache"),
         "{ran:?}"
     );
     fixture.project.write("noxide.sums", "nonsense\n");

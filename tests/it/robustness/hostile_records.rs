@@ -161,8 +161,7 @@ fn put_device(path: &Path) {
 #[test]
 fn special_files_in_a_run_are_not_opened() {
     let log = golden_record()["sessions"][1]["result"]["attempts"][0]["log"].as_str().unwrap().to_owned();
-    let harms: [(&str, fn(&Path)); 2] = [("pipe", put_pipe), ("device", put_device)];
-    for (name, harm) in harms {
+    for (name, harm) in [("pipe", put_pipe as fn(&Path)), ("device", put_device)] {
         for file in ["record.json", "events.jsonl", &log, "../../imported.json", "artifacts"] {
             let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
             let dir = stored_run(&project, RUN);

@@ -126,7 +126,7 @@ fn flaky_can_count_as_failed() {
     let result = RunningNoxide::run(&project, &["--retries", "2", "--flaky-result", "fail"]);
     let flaky = result.session("flaky");
     assert_eq!((result.code(), flaky.outcome, flaky.flaky), (1, Outcome::Failed, true), "{}", result.text);
-    assert_eq!(flaky.reason, "flaky: passed at attempt 3, which counts as failed here");
+    assert_eq!(flaky.reason, "flaky: passed on attempt 3, which counts as a failure (--flaky-result fail)");
 }
 
 fn failing_fast(mark: &str) -> String {

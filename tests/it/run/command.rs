@@ -372,7 +372,7 @@ fn history_yields_durations_and_the_longest_starts_first() {
     project.noxide(&["run", "-j2"]);
     let ran = project.noxide(&["run", "-j2"]);
     assert!(ran.times("long").0 <= ran.times("short2").0, "{:?}", ran.record());
-    assert!(project.noxide(&["graph"]).stdout.contains("critical path: long"));
+    assert!(project.noxide(&["graph"]).stdout.contains("longest chain: long"));
     let usual = ran.record().sessions[3].spec.usual_ms;
     assert!(usual.is_some_and(|usual| usual >= 600), "{usual:?}");
 }
