@@ -8,7 +8,7 @@ use super::shared_args::LoadArgs;
 use crate::cache::StoreOptions;
 use crate::config::{Settings, SettingsFlags, load_settings, settings_root, user_cache_dir};
 use crate::output::{OutputContext, is_ci};
-use crate::project::{Host, HostOptions, NoxSearch, NoxfileManifest, find_nox};
+use crate::project::{Host, HostOptions, NoxSearch, NoxfileManifest, environment_variable, find_nox};
 use crate::provision::ProvisionInputs;
 use crate::record::ShardMetadata;
 use crate::run::process::{SecretRedactor, SignalGuard, become_subreaper, kill_run_processes};
@@ -166,5 +166,9 @@ impl ProjectParts {
 /// Returns the options of the store from settings, environment and defaults.
 pub(super) fn resolve_store_options(settings: &Settings) -> StoreOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    settings.store_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
+    let signing_key = environment_variable("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty());
+    StoreOptions {
+        signer: signing_key.map(|key| StoreOptions::signer_id(&key)),
+        ..settings.store_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
+    }
 }
