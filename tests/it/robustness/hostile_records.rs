@@ -150,6 +150,9 @@ fn stored_run(project: &Project, run: &str) -> PathBuf {
     dir
 }
 
+type Harm = fn(&Path);
+const HARMS: [(&str, Harm); 2] = [("pipe", put_pipe), ("device", put_device)];
+
 fn put_pipe(path: &Path) {
     rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap();
 }
@@ -161,8 +164,7 @@ fn put_device(path: &Path) {
 #[test]
 fn special_files_in_a_run_are_not_opened() {
     let log = golden_record()["sessions"][1]["result"]["attempts"][0]["log"].as_str().unwrap().to_owned();
-    let harms: [(&str, fn(&Path)); 2] = [("pipe", put_pipe), ("device", put_device)];
-    for (name, harm) in harms {
+    for (name, harm) in HARMS {
         for file in ["record.json", "events.jsonl", &log, "../../imported.json", "artifacts"] {
             let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
             let dir = stored_run(&project, RUN);
@@ -177,6 +179,23 @@ fn special_files_in_a_run_are_not_opened() {
                 assert!(matches!(ran.exit, Some(0..=3)) && ran.elapsed < Duration::from_secs(30), "{what}");
                 assert!(!ran.text.contains("panicked"), "{what}");
             }
+        }
+    }
+}
+
+/// A checkout can have links to devices, and an unpacked tree pipes, in place of the files that an audit reads.
+#[test]
+fn special_files_in_a_project_do_not_stop_an_audit() {
+    for (name, harm) in HARMS {
+        for file in ["setup.cfg", "setup.py", "pyproject.toml", "uv.lock", "noxide.toml", ".github/workflows/b.yml"] {
+            let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
+            project.write(".github/workflows/a.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    steps: [run: nox]\n");
+            let path = project.root().join(file);
+            fs_err::remove_file(&path).ok();
+            harm(&path);
+            let ran = NoxideRun::finish(&mut noxide_command(&project, "audit"));
+            let what = format!("{name} as {file}: {}", ran.text);
+            assert!(matches!(ran.exit, Some(0..=3)) && ran.elapsed < Duration::from_secs(30), "{what}");
         }
     }
 }
@@ -231,17 +250,16 @@ fn the_umask_holds_for_the_files_of_a_run() {
     use std::os::unix::fs::PermissionsExt as _;
     let project = Project::with_sessions("@nox.session\ndef one(session): print('ran')\n");
     fs_err::create_dir(project.root().join(".nox")).unwrap();
-    let program = noxide_command(&project, "").get_program().to_owned();
-    let mut command = noxide_command(&project, "");
-    let mut shell = std::process::Command::new("sh");
-    for (name, value) in command.get_envs() {
+    let plain = noxide_command(&project, "");
+    let mut command = std::process::Command::new("sh");
+    for (name, value) in plain.get_envs() {
         match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
         };
     }
-    shell.current_dir(project.root()).args(["-c", "umask 077; exec \"$0\" run --junit junit.xml"]).arg(program);
-    command = shell;
+    let script = "umask 077; exec \"$0\" run --junit junit.xml";
+    command.current_dir(project.root()).args(["-c", script]).arg(plain.get_program());
     assert_eq!(NoxideRun::finish(&mut command).exit, Some(0));
     let runs = walkdir::WalkDir::new(default_run_data_dir(project.root()).join("runs")).min_depth(1);
     let paths = runs.into_iter().map(|entry| entry.unwrap().path().to_path_buf());
