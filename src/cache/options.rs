@@ -18,6 +18,9 @@ pub struct StoreOptions {
     pub directories: Vec<PathBuf>,
     /// Whether to store and restore bytecode. Python does not notice when the source of restored bytecode changes.
     pub bytecode: bool,
+    /// Identifier of the signing key of the remote cache, if there is one: its runs have a store of their own below `dir`, so
+    /// that nothing from a run without the key is used or uploaded.
+    pub signer: Option<String>,
 }
 
 impl StoreOptions {
@@ -29,6 +32,12 @@ impl StoreOptions {
     pub(crate) const DEFAULT_MAX_ENTRY_SIZE: u64 = 16_000_000_000;
     /// Maximum number of files in an entry.
     pub(crate) const MAX_ENTRY_FILES: usize = 1_000_000;
+
+    /// Returns the identifier of a signing key, from which nobody can compute the key.
+    pub fn signer_id(key: &str) -> String {
+        let key = blake3::derive_key("noxide 2026 stores of runs with a signing key", key.as_bytes());
+        blake3::Hash::from(key).to_hex()[..16].to_owned()
+    }
 }
 
 impl Default for StoreOptions {
@@ -40,6 +49,7 @@ impl Default for StoreOptions {
             max_entry_size: Self::DEFAULT_MAX_ENTRY_SIZE,
             directories: Vec::new(),
             bytecode: false,
+            signer: None,
         }
     }
 }

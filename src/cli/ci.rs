@@ -12,7 +12,7 @@ use crate::provision::CacheProvisioner;
 use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
-use crate::text::to_single_line;
+use crate::text::{pluralize, to_single_line};
 use std::path::{Path, PathBuf};
 
 /// Runs a CI job and returns the exit code: the larger one of the run and the coverage check.
@@ -47,10 +47,17 @@ pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, Cli
 fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -> Result<Vec<String>, CliError> {
     provisioner.finish_upload();
     let mut lines = provisioner.summary_lines();
-    if args.ci.write_sums
-        && let Err(error) = provisioner.write_checksums()
-    {
-        lines.push(format!("warning: noxide.sums cannot be written: {error}"));
+    if args.ci.write_sums {
+        match provisioner.write_checksums() {
+            Ok(from_remote) if from_remote.is_empty() => {}
+            Ok(from_remote) => lines.push(format!(
+                "warning: noxide.sums contains {} that came from a remote cache, not from the index: {}; to be sure, write \
+                 it with `--remote off` and an empty NOXIDE_CACHE_DIR and UV_CACHE_DIR",
+                pluralize(from_remote.len(), "wheel"),
+                from_remote.join(", ")
+            )),
+            Err(error) => lines.push(format!("warning: noxide.sums cannot be written: {error}")),
+        }
     }
     let text = format!("{:#}\n", provisioner.to_json());
     write_atomic(&dir.join("cache.json"), text.as_bytes()).context("cannot write cache.json")?;

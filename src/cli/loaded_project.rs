@@ -9,7 +9,8 @@ use crate::cache::StoreOptions;
 use crate::config::{Settings, SettingsFlags, load_settings, settings_root, user_cache_dir};
 use crate::output::{OutputContext, PhaseLength, is_ci};
 use crate::project::{
-    Host, HostOptions, NoxPython, NoxSearch, NoxfileManifest, find_installed_nox, install_private_nox,
+    Host, HostOptions, NoxPython, NoxSearch, NoxfileManifest, environment_variable, find_installed_nox,
+    install_private_nox,
 };
 use crate::provision::ProvisionInputs;
 use crate::record::ShardMetadata;
@@ -190,5 +191,9 @@ pub(super) fn find_or_install_nox(
 /// Returns the options of the store from settings, environment and defaults.
 pub(super) fn resolve_store_options(settings: &Settings) -> StoreOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    settings.store_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
+    let signing_key = environment_variable("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty());
+    StoreOptions {
+        signer: signing_key.map(|key| StoreOptions::signer_id(&key)),
+        ..settings.store_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
+    }
 }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// An I/O error that names the path. The old content is then unchanged and no temporary file remains.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Other users may read records and settings, so use the mode of an ordinary file, not 0600.
-    write_with_permissions(path, bytes, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+    // Other users may read records and settings, as far as the umask allows, so use the mode of an ordinary file, not 0600.
+    write_with_permissions(path, bytes, std::os::unix::fs::PermissionsExt::from_mode(0o644), false)
 }
 
 /// Replaces the content of an existing file atomically. Its mode stays, and a symbolic link stays a link.
@@ -21,18 +21,28 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// An I/O error that names the path. The old content is then unchanged and no temporary file remains.
 pub(crate) fn replace_content(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = fs_err::canonicalize(path)?;
-    write_with_permissions(&target, bytes, fs_err::metadata(&target)?.permissions())
+    write_with_permissions(&target, bytes, fs_err::metadata(&target)?.permissions(), true)
 }
 
-fn write_with_permissions(path: &Path, bytes: &[u8], permissions: std::fs::Permissions) -> io::Result<()> {
+/// Writes a file with these permissions, `exactly` or limited by the umask.
+fn write_with_permissions(
+    path: &Path,
+    bytes: &[u8],
+    permissions: std::fs::Permissions,
+    exactly: bool,
+) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     };
     let add_path = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
-    let mut file = tempfile::Builder::new().prefix(".noxide-").tempfile_in(&directory).map_err(add_path)?;
+    let mut builder = tempfile::Builder::new();
+    let created = builder.prefix(".noxide-").permissions(permissions.clone()).tempfile_in(&directory);
+    let mut file = created.map_err(add_path)?;
     file.write_all(bytes).map_err(add_path)?;
-    file.as_file().set_permissions(permissions).map_err(add_path)?;
+    if exactly {
+        file.as_file().set_permissions(permissions).map_err(add_path)?;
+    }
     file.as_file().sync_all().map_err(add_path)?;
     file.persist(path).map_err(|error| add_path(error.error))?;
     Ok(())

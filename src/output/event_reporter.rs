@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use crate::record::{EventKind, RunEvent, parse_event};
+use crate::record::{EventKind, RunEvent, check_event_logs, parse_event};
 
 /// Shows a run to people, CI or programs. Input is events, and log files for the output of sessions.
 pub trait EventReporter: Send {
@@ -71,6 +71,7 @@ pub fn replay_events(
             summary.damaged_line = Some(number);
             break;
         };
+        check_event_logs(&event, run_dir)?;
         for reporter in reporters.iter_mut() {
             reporter.on_event(&event, run_dir)?;
         }

@@ -86,7 +86,8 @@ fn pip_cache_directory(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Op
 /// Returns pip's cache directory as pip reports it, or by pip's rules if the interpreter has no pip.
 fn pip_cache_dir(python: &Path, root: &Path) -> Option<PathBuf> {
     let mut command = Command::new(python);
-    command.args(["-m", "pip", "cache", "dir", "--disable-pip-version-check"]).current_dir(root);
+    // Isolated: a `pip.py` of the project is not pip.
+    command.args(["-I", "-m", "pip", "cache", "dir", "--disable-pip-version-check"]).current_dir(root);
     let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success());
     let answer = output.and_then(|output| String::from_utf8(output.stdout).ok());
     let answer = answer.map(|text| PathBuf::from(text.trim())).filter(|path| path.is_absolute());
@@ -97,4 +98,18 @@ fn pip_cache_dir(python: &Path, root: &Path) -> Option<PathBuf> {
         Some(variable("XDG_CACHE_HOME").filter(|_| !is_mac).or_else(below_home)?.join("pip"))
     };
     answer.or_else(|| variable("PIP_CACHE_DIR")).or_else(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_of_the_project_is_not_run_in_place_of_pip() {
+        let project = tempfile::tempdir().unwrap();
+        let text = "open('ran', 'w').write('')\nprint('/evil')\n";
+        fs_err::write(project.path().join("pip.py"), text).unwrap();
+        let found = pip_cache_dir(Path::new("python3"), project.path());
+        assert!(found.is_none_or(|path| path != Path::new("/evil")) && !project.path().join("ran").exists());
+    }
 }

@@ -129,8 +129,8 @@ impl CacheProvisioner {
         let manifest = inputs.manifest;
         let remote = inputs.remote.map(|setting| RemoteCache::open(setting, &manifest.root)).transpose()?;
         let mut store = Store::open(inputs.store)?;
-        // A malformed file is an error of the remote cache, which needs it.
-        if let Some(checksums) = WheelChecksums::load(&manifest.root).ok().flatten() {
+        // With a malformed file, nothing would be checked.
+        if let Some(checksums) = WheelChecksums::load(&manifest.root).map_err(RemoteCacheError::from)? {
             store = store.with_expected_trees(checksums.tree_digests());
         }
         let uses_uv = manifest.sessions.iter().any(|session| session.backend == "uv");

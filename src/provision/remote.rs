@@ -8,7 +8,7 @@ use crate::cache::remote::{
     CacheScopes, DownloadPlan, DownloadReport, EnvironmentEntries, IncrementalUpload, PackFrame, RemoteSnapshot,
     RemoteStore, StorePackageIndex, UploadReport, WheelChecksums, WheelChecksumsError,
 };
-use crate::cache::store::{EntryId, EntryKind, VersionedKey};
+use crate::cache::store::{EntryId, EntryKind, EntryOrigin, VersionedKey};
 use crate::cache::{
     BackendConfigError, PackageSelection, ProgressReporter, SelectedPackage, Store, UvCache, open_backend,
 };
@@ -230,8 +230,13 @@ fn unix_now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-/// Writes the checksums of the packages in these environments to `noxide.sums`.
-pub(super) fn write_checksums(root: &Path, environments: &BTreeSet<PathBuf>, store: &Store) -> std::io::Result<()> {
+/// Writes the checksums of the packages in these environments to `noxide.sums`. Returns the names of those that nothing but
+/// a remote cache vouches for.
+pub(super) fn write_checksums(
+    root: &Path,
+    environments: &BTreeSet<PathBuf>,
+    store: &Store,
+) -> std::io::Result<Vec<String>> {
     let known = StorePackageIndex::from_store(store);
     let mut entries = EnvironmentEntries::default();
     for environment in environments {
@@ -241,5 +246,8 @@ pub(super) fn write_checksums(root: &Path, environments: &BTreeSet<PathBuf>, sto
     let metadata: Vec<_> = wheels.filter_map(|id| store.entry_meta(&id).ok()).collect();
     let mut checksums = WheelChecksums::default();
     checksums.add_entries(&metadata);
-    write_atomic(&root.join("noxide.sums"), checksums.to_text().as_bytes())
+    write_atomic(&root.join("noxide.sums"), checksums.to_text().as_bytes())?;
+    let is_signed = store.options().signer.is_some();
+    let from_remote = metadata.iter().filter(|meta| meta.origin == EntryOrigin::Remote && !is_signed);
+    Ok(from_remote.map(|meta| meta.name.clone()).collect())
 }

@@ -23,7 +23,7 @@ impl CacheProvisioner {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn write_checksums(&self) -> std::io::Result<()> {
+    pub(crate) fn write_checksums(&self) -> std::io::Result<Vec<String>> {
         write_checksums(self.root(), &self.environment_dirs(), &self.store)
     }
 

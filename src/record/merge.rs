@@ -17,7 +17,7 @@ pub(crate) struct MergePlan {
     pub(crate) copies: Vec<PlannedCopy>,
     /// Sessions that no record has, in nox's order.
     pub(crate) missing_sessions: Vec<SessionName>,
-    /// Shards without a record, such as `2/3`.
+    /// Shards without a record, such as `2/3`, or `3-9/10` for several.
     pub(crate) missing_shards: Vec<String>,
 }
 
@@ -188,22 +188,33 @@ fn merge_session(
 fn find_missing(records: &[RunRecord], merged: &RunRecord) -> (Vec<SessionName>, Vec<String>) {
     let mut missing = Vec::new();
     let mut known: HashSet<&SessionName> = merged.sessions.iter().map(|session| &session.spec.name).collect();
-    let mut missing_shards = BTreeSet::new();
+    let mut missing_shards = Vec::new();
     let all_shards = || records.iter().filter_map(|record| record.shard.as_ref());
     let shards: HashSet<(usize, usize)> = all_shards().map(|shard| (shard.index, shard.count)).collect();
-    for shard in all_shards() {
-        for index in 1..=shard.count {
-            if !shards.contains(&(index, shard.count)) {
-                missing_shards.insert((shard.count, index));
+    let counts: BTreeSet<usize> = shards.iter().map(|(_, count)| *count).collect();
+    for count in counts {
+        // Only the shards that exist are looked at: a record may name any count.
+        let mut known: Vec<usize> =
+            shards.iter().filter(|shard| shard.1 == count).map(|shard| shard.0).filter(|index| *index > 0).collect();
+        known.sort_unstable();
+        let mut next = 1;
+        for index in known.into_iter().chain([count.saturating_add(1)]) {
+            match index.saturating_sub(next) {
+                0 => {}
+                1 => missing_shards.push(format!("{next}/{count}")),
+                _ => missing_shards.push(format!("{next}-{}/{count}", index - 1)),
             }
+            next = index.saturating_add(1);
         }
+    }
+    for shard in all_shards() {
         for name in &shard.sessions {
             if known.insert(name) {
                 missing.push(name.clone());
             }
         }
     }
-    (missing, missing_shards.into_iter().map(|(count, index)| format!("{index}/{count}")).collect())
+    (missing, missing_shards)
 }
 
 /// Sorts the sessions in nox's order, if a shard records it.

@@ -40,7 +40,7 @@ pub use recorder::{RunRecorder, read_events, write_record};
 pub(crate) use recorder::{open_run_file, parse_event};
 pub(crate) use run_data_location::{find_run_data_dir, remember_run_data_dir};
 pub(crate) use run_id::{new_run_id, random_u64};
-pub(crate) use run_lookup::{RunLookupError, find_runs_below, may_contain_coverage};
+pub(crate) use run_lookup::{RunLookupError, check_event_logs, find_runs_below, may_contain_coverage};
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub(crate) use run_record::{describe_interrupt, reconstruct_events};
 pub use run_store::{CrashedRun, RunStore};

@@ -40,9 +40,9 @@ impl RunRecorder {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let parent = run_dir.parent().unwrap_or(Path::new("."));
-        let staging = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
-        // Other users may read records, as they may read the rest of the project.
-        fs_err::set_permissions(staging.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        // Other users may read records, as they may read the rest of the project: as far as the umask allows.
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let staging = tempfile::Builder::new().prefix(STAGING_PREFIX).permissions(permissions).tempdir_in(parent)?;
         fs_err::create_dir(staging.path().join("logs"))?;
         // A file system without locks (some network mounts) still gets a record.
         let run_lock = FileLock::try_acquire(&staging.path().join(RUN_LOCK)).ok().flatten();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::event::RunEvent;
 use super::run_id::plausible_run_order;
 use super::run_record::RunRecord;
 use super::run_store::RunStore;
@@ -153,10 +154,26 @@ fn read_downloaded_record(run_dir: &Path) -> io::Result<RunRecord> {
     Ok(record)
 }
 
+/// Fails if a log that an event names is neither missing nor a regular file in the run directory.
+///
+/// # Errors
+/// When it is something else, or reached through a link.
+pub(crate) fn check_event_logs(event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+    let logs = event.kind.log_paths();
+    if logs.is_empty() { Ok(()) } else { check_log_files(logs, run_dir) }
+}
+
 /// Fails if a log is neither missing nor a regular file in the run directory.
 fn check_logs(record: &RunRecord, run_dir: &Path) -> io::Result<()> {
-    let root = RootDir::open(run_dir)?;
-    for log in record.log_paths() {
+    check_log_files(record.log_paths(), run_dir)
+}
+
+fn check_log_files<'a>(logs: impl IntoIterator<Item = &'a Path>, run_dir: &Path) -> io::Result<()> {
+    let root = match RootDir::open(run_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    for log in logs.into_iter().filter(|log| !log.as_os_str().is_empty()) {
         match root.open_file(log) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(io::Error::new(error.kind(), format!("in {}: {error}", run_dir.display())));

@@ -150,6 +150,9 @@ impl RunRecord {
         if let Some((field, count)) = counts.into_iter().find(|(_, count)| *count > MAX_ITEMS) {
             return Some(format!("{field} has {count} items, more than {MAX_ITEMS}"));
         }
+        if let Some(shard) = self.shard.as_ref().filter(|shard| !(1..=shard.count).contains(&shard.index)) {
+            return Some(format!("shard.index is {}, but shard.count is {}", shard.index, shard.count));
+        }
         let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
         let attempts = results.flat_map(|result| result.attempts.iter().map(|attempt| (&result.session, attempt)));
         for (session, attempt) in attempts {

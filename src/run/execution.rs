@@ -103,6 +103,14 @@ pub(crate) fn execute_run(
     let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(run_dir), sender.clone()));
     let worker = worker.transpose().map_err(failed("cannot start the thread that restores and saves packages"))?;
     let redactor = run_redactor(&plan, &options);
+    notices.extend(plan.sessions.iter().filter(|session| redactor.has_secret(session.spec.name.as_str())).map(|session| {
+        // The notice is redacted like every other.
+        format!(
+            "the name of session {} contains a secret, which is masked in logs and messages, but not in names; give its \
+             parameter an id (`nox.param(…, id=…)`) or pass the secret in a variable",
+            session.spec.name
+        )
+    }));
     let context = RunContext {
         redactor: redactor.clone(),
         plan,

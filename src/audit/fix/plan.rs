@@ -15,6 +15,8 @@ use crate::fs::replace_content;
 
 /// Limit of rounds, far above the number of findings of a project.
 const MAX_FIX_ROUNDS: usize = 2000;
+/// Limit of the bytes that all rounds audit together: each audits all files again.
+const MAX_AUDITED_BYTES: usize = 64 << 20;
 
 /// Which fixes to apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct FixPlan {
     pub findings_before: usize,
     /// Findings that remain.
     pub remaining: Vec<Finding>,
+    /// Whether fixes were left out because the files are too large for another round.
+    pub is_incomplete: bool,
     /// The project after all applied fixes.
     pub project: AuditProject,
     /// Paths that are links to another file of the project, which is fixed instead.
@@ -128,6 +132,7 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
         rejected: Vec::new(),
         findings_before: 0,
         remaining: Vec::new(),
+        is_incomplete: false,
         linked_paths: find_linked_paths(&project),
         level,
         project,
@@ -136,7 +141,8 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
     let mut findings = new_findings(&plan.project, baseline);
     plan.findings_before = findings.len();
     let mut applied_at_reset = 0;
-    for _ in 0..MAX_FIX_ROUNDS {
+    let max_rounds = max_fix_rounds(before.iter().map(|source| source.text.len()).sum());
+    for round in 0..=max_rounds {
         let candidates = plan.collect_candidates(&findings, &mut rejected_keys);
         if candidates.is_empty() {
             // A rejected fix may pass after others have been applied.
@@ -147,6 +153,10 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
             rejected_keys.clear();
             plan.rejected.clear();
             continue;
+        }
+        if round == max_rounds {
+            plan.is_incomplete = true;
+            break;
         }
         plan.apply_round(candidates, baseline, &mut findings, &mut rejected_keys);
     }
@@ -159,6 +169,11 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
         }
     }
     plan
+}
+
+/// Returns the number of rounds for files of this size: each round audits all of them again.
+fn max_fix_rounds(bytes: usize) -> usize {
+    (MAX_AUDITED_BYTES / bytes.max(1)).clamp(1, MAX_FIX_ROUNDS)
 }
 
 /// A fix that passed the checks of its own file.
@@ -322,4 +337,15 @@ fn candidate_key(finding: &Finding) -> String {
 fn project_sources(project: &AuditProject) -> Vec<SharedSource> {
     let noxfile = project.noxfile.iter().map(|noxfile| noxfile.source.clone());
     project.workflows.iter().map(|workflow| workflow.source.clone()).chain(noxfile).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_files_have_fewer_rounds() {
+        let rounds = [0, 31_000, 600_000, 1 << 30].map(max_fix_rounds);
+        assert_eq!(rounds, [MAX_FIX_ROUNDS, MAX_FIX_ROUNDS, 111, 1]);
+    }
 }

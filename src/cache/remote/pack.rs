@@ -3,7 +3,8 @@
 use super::limited_items::limited_list;
 use super::manifest::{MANIFEST_VERSION, PackFrame};
 use crate::cache::store::{
-    EntryId, EntryKind, PublishOutcome, StagedEntry, Store, StoreEntry, StoreError, TreeNode, TreeNodeKind, UvPlacement,
+    EntryId, EntryKind, EntryOrigin, PublishOutcome, StagedEntry, Store, StoreEntry, StoreError, TreeNode,
+    TreeNodeKind, UvPlacement,
 };
 use crate::fs::{LockedTempDir, open_regular_file, parallel_map};
 use crate::project::dependencies::normalize_name;
@@ -179,6 +180,10 @@ pub(super) fn read_frame(
         .stage_entry(id, &shorten_text(&header.name, MAX_NAME_CHARS))
         .map_err(|error| refused(error.to_string()))?;
     staged.set_members(header.members);
+    staged.set_origin(match trust.is_only_tree_trusted {
+        true => EntryOrigin::VerifiedRemote,
+        false => EntryOrigin::Remote,
+    });
     let mut uv_bytes = 0_u64;
     for placement in header.uv_placements {
         let mut files = Vec::new();

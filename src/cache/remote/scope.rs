@@ -30,9 +30,13 @@ impl CacheScopes {
     pub fn from_environment(platform: &str, root: &str, variables: &BackendEnv<'_>) -> Self {
         let variable =
             |name: &str| variables(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let repository = variable("GITHUB_REPOSITORY_ID").or_else(|| variable("GITHUB_REPOSITORY"));
         let checkout_id = blake3::hash(root.as_bytes()).to_hex()[..16].to_owned();
-        let repository = repository.unwrap_or_else(|| format!("at-{checkout_id}"));
+        // Forges that share a bucket may have repositories with equal numbers or names.
+        let forge = variable("GITHUB_SERVER_URL").unwrap_or_default();
+        let repository = ["GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY"]
+            .into_iter()
+            .find_map(|name| Some(repository_name(&forge, name, &variable(name)?)))
+            .unwrap_or_else(|| format!("at-{checkout_id}"));
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| read_project_text(path.as_ref()).ok());
         let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` one whose number the forge does not tell, by
@@ -67,7 +71,7 @@ impl CacheScopes {
             }
         }
         Self {
-            key_prefix: format!("nx2/{}/{}", sanitize_key_part(&repository), sanitize_key_part(platform)),
+            key_prefix: format!("nx2/{repository}/{}", sanitize_key_part(platform)),
             write_scope,
             read_scopes,
             checkout_id,
@@ -141,6 +145,14 @@ fn name_mark(key: &str, signing_key: &str) -> String {
     blake3::keyed_hash(&signing_key, key.as_bytes()).to_hex()[..16].to_owned()
 }
 
+/// Returns the name of a repository in keys: a readable part, and a digest of the exact name, so that no two share it.
+/// `variable` is the variable with its number or name.
+fn repository_name(forge: &str, variable: &str, name: &str) -> String {
+    let readable: String = sanitize_key_part(name).chars().take(60).collect();
+    let digest = blake3::hash(format!("{forge}\n{variable}\n{name}").as_bytes());
+    format!("{readable}-{}", &digest.to_hex()[..16])
+}
+
 /// Returns the name of a scope: its kind, a readable part, and a digest of the exact name, so that no two names share it.
 fn scope_name(kind: &str, name: &str) -> String {
     let readable: String = sanitize_key_part(name).chars().take(40).collect();
@@ -173,7 +185,9 @@ mod tests {
         let main = on_ci(&[("GITHUB_REF", "refs/heads/main")]);
         assert_eq!(main.read_scopes, names(&[("b", "main")]));
         let prefix = main.manifest_prefix(&main.write_scope);
-        assert!(prefix.starts_with("nx2/org-repo/linux-x86_64/b-main-") && prefix.ends_with("/m-"), "{prefix}");
+        let repository = repository_name("", "GITHUB_REPOSITORY", "Org/Repo");
+        let expected = format!("nx2/{repository}/linux-x86_64/b-main-");
+        assert!(prefix.starts_with(&expected) && prefix.ends_with("/m-"), "{prefix}");
         let branch = on_ci(&[("GITHUB_REF", "refs/heads/Feature/X")]);
         assert_eq!(branch.read_scopes, names(&[("b", "Feature/X"), ("b", "main")]));
         let pull_request =
@@ -186,6 +200,21 @@ mod tests {
         for key in [pack.replace("/p-", "/m-"), pack.replace("linux", "macos"), format!("{pack}/x")] {
             assert!(!main.is_pack_of(&main.write_scope, &key), "{key}");
         }
+    }
+
+    #[test]
+    fn repositories_that_differ_never_share_a_prefix() {
+        let prefix = |variables: &[(&str, &str)]| scope(variables).manifest_prefix("x");
+        let all = [
+            prefix(&[("GITHUB_REPOSITORY", "acme/tools-core")]),
+            prefix(&[("GITHUB_REPOSITORY", "acme-tools/core")]),
+            prefix(&[("GITHUB_REPOSITORY", "ACME/tools-core")]),
+            prefix(&[("GITHUB_REPOSITORY", "7")]),
+            prefix(&[("GITHUB_REPOSITORY_ID", "7")]),
+            prefix(&[("GITHUB_REPOSITORY_ID", "7"), ("GITHUB_SERVER_URL", "https://forge.example")]),
+        ];
+        let different: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
     }
 
     #[test]

@@ -12,11 +12,18 @@ use crate::cache::backend::{BackendError, CacheBackend};
 use crate::cache::package_selection::{PackageSelection, SelectedPackage};
 use crate::cache::store::{CacheMiss, EntryId, EntryKind, VersionedKey, plausible_version};
 use crate::fs::Sha256Digest;
+use crate::text::pluralize;
 
 /// Maximum size of a manifest in bytes.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 /// Maximum number of manifests read in one scope: concurrent runs write several, until a later run merges them.
 const MAX_MANIFESTS_PER_SCOPE: usize = 8;
+/// Maximum number of objects in one scope that are read as manifests: unusable ones do not count as manifests.
+const MAX_MANIFEST_READS: usize = 64;
+/// Maximum number of unusable manifests in one scope that are named in warnings.
+const MAX_MANIFEST_WARNINGS: usize = 3;
+/// Maximum size of all objects that are read for the manifests of one scope, in bytes.
+const MAX_MANIFEST_READ_BYTES: usize = 64 << 20;
 
 /// A remote cache.
 #[derive(Debug)]
@@ -92,20 +99,27 @@ impl RemoteStore {
         let mut found: Vec<(String, RemoteManifest)> = Vec::new();
         let mut replaced: BTreeSet<String> = BTreeSet::new();
         let mut listed = self.backend.list_objects(&prefix)?;
-        // Keys contain the time of writing. Whoever has no key can write many manifests, but no name that has its mark.
-        listed.sort_by_cached_key(|object| {
-            let key = object.key.as_str();
-            Reverse((
-                self.scopes.has_signed_name(key, self.signing_key.as_deref()),
-                plausible_time(key, now),
-                key.to_owned(),
-            ))
-        });
-        for object in listed.into_iter().take(2 * MAX_MANIFESTS_PER_SCOPE) {
-            if replaced.contains(&object.key) || found.len() >= MAX_MANIFESTS_PER_SCOPE {
+        if self.signing_key.is_some() {
+            // Whoever has no key can write many manifests, but no name that has its mark.
+            let all = listed.len();
+            listed.retain(|object| self.scopes.has_signed_name(&object.key, self.signing_key.as_deref()));
+            if listed.len() < all {
+                let unsigned = pluralize(all - listed.len(), "manifest");
+                warnings.push(format!("{prefix}: ignored {unsigned} not signed with NOXIDE_CACHE_SIGNING_KEY"));
+            }
+        }
+        // Keys contain the time of writing.
+        listed.sort_by_cached_key(|object| Reverse((plausible_time(&object.key, now), object.key.clone())));
+        let (mut read_bytes, mut unusable) = (0, 0);
+        for object in listed.into_iter().take(MAX_MANIFEST_READS) {
+            if found.len() >= MAX_MANIFESTS_PER_SCOPE || read_bytes > MAX_MANIFEST_READ_BYTES {
+                break;
+            }
+            if replaced.contains(&object.key) {
                 continue;
             }
             let Some(bytes) = self.backend.get_range(&object.key, 0..MAX_MANIFEST_BYTES)? else { continue };
+            read_bytes += bytes.len();
             let name = CacheScopes::signed_part(&object.key);
             let signing = self.signing_key.as_deref().map(|key| ManifestSigning { key, name });
             match RemoteManifest::from_bytes(&bytes, signing) {
@@ -116,8 +130,17 @@ impl RemoteStore {
                     replaced.extend(manifest.replaces.iter().cloned());
                     found.push((object.key, manifest));
                 }
-                Err(error) => warnings.push(format!("{}: {error}", object.key)),
+                Err(error) => {
+                    unusable += 1;
+                    if unusable <= MAX_MANIFEST_WARNINGS {
+                        warnings.push(format!("{}: {error}", object.key));
+                    }
+                }
             }
+        }
+        if unusable > MAX_MANIFEST_WARNINGS {
+            let others = pluralize(unusable - MAX_MANIFEST_WARNINGS, "other manifest");
+            warnings.push(format!("{prefix}: {others} cannot be used"));
         }
         found.retain(|(key, _)| !replaced.contains(key));
         Ok(found)

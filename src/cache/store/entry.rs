@@ -21,6 +21,19 @@ const MAX_UV_FILE_BYTES: u64 = 16 << 20;
 /// Maximum size of the files of an entry, in bytes, so that sums of sizes do not overflow.
 const MAX_BYTES: u64 = 1 << 44;
 
+/// Where the content of an entry came from: `noxide.sums` excludes what came from a remote cache without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryOrigin {
+    /// A remote cache, with nothing that vouches for it; also if the origin is unknown.
+    #[default]
+    Remote,
+    /// A remote cache; its tree is the one in `noxide.sums`, and the rest was left out.
+    VerifiedRemote,
+    /// This machine: saved after uv or a session created it.
+    Machine,
+}
+
 /// Metadata of an entry: the first line of its file `listing`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryMeta {
@@ -42,6 +55,9 @@ pub struct EntryMeta {
     pub listing_digest: String,
     /// When the entry was added to this store.
     pub saved_at: Timestamp,
+    /// Where the content came from.
+    #[serde(default)]
+    pub origin: EntryOrigin,
 }
 
 impl EntryMeta {
@@ -58,6 +74,7 @@ impl EntryMeta {
             tree_digest: String::new(),
             listing_digest: String::new(),
             saved_at: Timestamp::now(),
+            origin: EntryOrigin::Machine,
         }
     }
 
@@ -196,5 +213,8 @@ mod tests {
                 .contains("version 3")
         );
         assert!(EntryMeta::parse("{", &id).is_err());
+        let unknown = line.replace(",\"origin\":\"machine\"", "");
+        assert!(unknown.len() < line.len());
+        assert_eq!(EntryMeta::parse(&unknown, &id).unwrap().origin, EntryOrigin::Remote, "trusted least");
     }
 }

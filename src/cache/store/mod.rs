@@ -27,7 +27,7 @@ mod wheel_record;
 pub(crate) use bytecode::StoredBytecode;
 pub use damage::{Damage, EntryDamage};
 pub(crate) use directory::DirectorySpec;
-pub use entry::{EntryMeta, StoreEntry};
+pub use entry::{EntryMeta, EntryOrigin, StoreEntry};
 pub(in crate::cache) use entry_id::plausible_version;
 pub use entry_id::{EntryId, EntryKind, VersionedKey};
 pub use environment_save::EnvironmentSpec;

@@ -39,8 +39,6 @@ enum UnusableEntry {
     NoPlacement,
     #[error("stored for uv's cache format {stored_for}, but this uv uses {current}")]
     OtherBucket { stored_for: String, current: String },
-    #[error("its tree digest differs from noxide.sums")]
-    UnexpectedTree,
     #[error("the uv cache contains another build of it")]
     OtherBuild,
 }
@@ -130,10 +128,10 @@ impl RestorePlanner<'_> {
             let built = self.store.entry_ids_with_prefix(EntryKind::BuiltWheel, &format!("{digest}."));
             for id in [EntryId::for_wheel(*digest)].into_iter().chain(built) {
                 match self.store.open_entry(&id) {
-                    Ok(None) => {}
-                    Ok(Some(entry)) if self.store.is_unexpected_tree(&id, &entry.meta.tree_digest) => {
-                        reason = UnusableEntry::UnexpectedTree.to_string();
+                    Ok(None) if self.store.has_excluded_entry(&id) => {
+                        reason = "the store has it from a remote cache, but noxide.sums does not cover it".to_owned();
                     }
+                    Ok(None) => {}
                     Ok(Some(entry)) => match self.plan_entry(entry) {
                         Ok(()) => found = true,
                         Err(error) => reason = error.to_string(),

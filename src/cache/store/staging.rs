@@ -14,7 +14,7 @@ use crate::fs::{
 use crate::text::to_single_line;
 
 use super::damage::{Damage, EntryDamage};
-use super::entry::EntryMeta;
+use super::entry::{EntryMeta, EntryOrigin};
 use super::entry_id::{EntryId, EntryKind};
 use super::pyc_format::find_bytecode_damage;
 use super::store_dir::{Store, StoreError};
@@ -36,6 +36,7 @@ pub struct StagedEntry<'s> {
     bytes: u64,
     placements: Vec<(UvPlacement, Vec<Vec<u8>>)>,
     members: Vec<String>,
+    origin: EntryOrigin,
 }
 
 /// Result of publishing an entry.
@@ -68,6 +69,7 @@ impl Store {
             bytes: 0,
             placements: Vec::new(),
             members: Vec::new(),
+            origin: EntryOrigin::Machine,
         })
     }
 
@@ -226,6 +228,11 @@ impl StagedEntry<'_> {
         self.members = members;
     }
 
+    /// Sets where the content comes from, if that is not this machine.
+    pub(in crate::cache) fn set_origin(&mut self, origin: EntryOrigin) {
+        self.origin = origin;
+    }
+
     /// Verifies the tree against the wheel's `RECORD` and against `expected_tree` (a tree digest from a trusted source), and
     /// publishes it with one rename.
     ///
@@ -254,6 +261,7 @@ impl StagedEntry<'_> {
         meta.listing_digest = blake3_hex(text.as_bytes());
         (meta.files, meta.bytes) = (listing.files().count() as u64, listing.total_bytes());
         meta.members.clone_from(&self.members);
+        meta.origin = self.origin;
         self.move_into_store(&meta, &text).map_err(|error| vec![self.damage_at("", Damage::from(error))])
     }
 
@@ -273,6 +281,26 @@ impl StagedEntry<'_> {
         match std::fs::rename(&path_on_disk, &target) {
             Ok(()) => Ok(PublishOutcome::New(Box::new(meta.clone()))),
             Err(error) if is_rename_target_occupied(&error) => {
+                let existing = self.store.entry_meta(&self.id).ok();
+                let is_excluded = |meta: &EntryMeta| self.store.is_excluded(meta);
+                if let Some(existing) = existing.as_ref().filter(|existing| is_excluded(existing)) {
+                    // What noxide took from a remote cache earlier may be in uv's cache now, from where it comes back.
+                    let is_same = existing.tree_digest == meta.tree_digest && self.origin == EntryOrigin::Machine;
+                    if is_excluded(meta) || (is_same && !self.store.is_listed(meta)) {
+                        return Ok(PublishOutcome::AlreadyExists);
+                    }
+                    // No run with these sums would use it, and it would keep the new one out.
+                    self.store.quarantine_entry(&self.id);
+                    if std::fs::rename(&path_on_disk, &target).is_ok() {
+                        return Ok(PublishOutcome::New(Box::new(meta.clone())));
+                    }
+                    return Ok(PublishOutcome::AlreadyExists);
+                }
+                // uv's files from a remote cache must not become part of an entry that is trusted more than they are.
+                let existing_origin = existing.map(|existing| existing.origin).unwrap_or_default();
+                if self.origin == EntryOrigin::Remote && existing_origin != EntryOrigin::Remote {
+                    return Ok(PublishOutcome::AlreadyExists);
+                }
                 for (placement, files) in &self.placements {
                     self.store.add_placement(&self.id, placement, files).map_err(io::Error::other)?;
                 }

@@ -12,8 +12,7 @@ use crate::cache::options::StoreOptions;
 use crate::fs::{DirLock, LockedTempDir, MAX_DOCUMENT_BYTES, create_dirs, read_regular_file, write_atomic};
 
 use super::damage::Damage;
-use super::entry::EntryMeta;
-use super::entry::StoreEntry;
+use super::entry::{EntryMeta, EntryOrigin, StoreEntry};
 use super::entry_id::{EntryId, EntryKind, VersionedKey, plausible_version};
 
 /// Version of the store format.
@@ -61,8 +60,8 @@ pub struct Store {
     root: PathBuf,
     pub(super) options: StoreOptions,
     writable: bool,
-    /// Tree digests that wheels must have, by the SHA-256 of the wheel; others are not restored.
-    expected_trees: Arc<BTreeMap<String, String>>,
+    /// Tree digests of `noxide.sums`, by the SHA-256 of the wheel; `None` without that file.
+    expected_trees: Option<Arc<BTreeMap<String, String>>>,
 }
 
 impl Store {
@@ -74,6 +73,7 @@ impl Store {
     /// If the directory cannot be used, or has another version.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let root = options.dir.clone().ok_or(StoreError::NoLocation)?;
+        let root = options.signer.as_ref().map_or(root.clone(), |signer| root.join(format!("signed-{signer}")));
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
         let path = root.join("store.json");
         let writable = match read_regular_file(&path, MAX_DOCUMENT_BYTES) {
@@ -90,25 +90,42 @@ impl Store {
             }
             Err(error) => return Err(unusable(error)),
         };
-        let store = Self { root, options: options.clone(), writable, expected_trees: Arc::default() };
+        let store = Self { root, options: options.clone(), writable, expected_trees: None };
         if writable {
             LockedTempDir::remove_stale(&store.work_dir());
         }
         Ok(store)
     }
 
-    /// Returns the store with the tree digests that wheels must have, by the SHA-256 of the wheel: an entry may come from a
-    /// remote cache that a project with other rules trusted.
+    /// Returns the store with the tree digests of `noxide.sums`, by the SHA-256 of the wheel: an entry may come from a remote
+    /// cache that an earlier run trusted. What they exclude is neither used nor uploaded, as if it did not exist.
     #[must_use]
     pub fn with_expected_trees(mut self, trees: BTreeMap<String, String>) -> Self {
-        self.expected_trees = Arc::new(trees);
+        self.expected_trees = Some(Arc::new(trees));
         self
     }
 
-    /// Returns whether an entry has another tree than its wheel must have.
-    pub(super) fn is_unexpected_tree(&self, id: &EntryId, tree_digest: &str) -> bool {
-        let expected = self.expected_trees.get(id.id()).filter(|_| id.kind == EntryKind::Wheel);
-        expected.is_some_and(|expected| expected != tree_digest)
+    /// Returns whether `noxide.sums` excludes an entry: a wheel with another tree than in the file, and what a remote cache
+    /// stored without the file or is not in it any more.
+    pub(super) fn is_excluded(&self, meta: &EntryMeta) -> bool {
+        let Some(trees) = &self.expected_trees else { return false };
+        let id = meta.entry_id().filter(|id| id.kind == EntryKind::Wheel);
+        match id.and_then(|id| trees.get(id.id())) {
+            Some(tree) => *tree != meta.tree_digest || meta.origin == EntryOrigin::Remote,
+            None => meta.origin != EntryOrigin::Machine,
+        }
+    }
+
+    /// Returns whether `noxide.sums` lists an entry with its tree.
+    pub(super) fn is_listed(&self, meta: &EntryMeta) -> bool {
+        let id = meta.entry_id().filter(|id| id.kind == EntryKind::Wheel);
+        let tree = self.expected_trees.as_ref().zip(id).and_then(|(trees, id)| trees.get(id.id()));
+        tree.is_some_and(|tree| *tree == meta.tree_digest)
+    }
+
+    /// Returns whether an entry exists that `noxide.sums` excludes.
+    pub(super) fn has_excluded_entry(&self, id: &EntryId) -> bool {
+        self.expected_trees.is_some() && self.entry_meta(id).is_ok_and(|meta| self.is_excluded(&meta))
     }
 
     /// Returns the directory of the store.
@@ -155,7 +172,7 @@ impl Store {
     /// Returns whether an entry exists.
     pub fn has_entry(&self, id: &EntryId) -> bool {
         let found = self.entry_path(id).join("listing").symlink_metadata();
-        found.is_ok_and(|found| found.is_file())
+        found.is_ok_and(|found| found.is_file()) && !self.has_excluded_entry(id)
     }
 
     /// Opens an entry and locks it until the value is dropped; returns `None` if it does not exist.
@@ -163,7 +180,7 @@ impl Store {
     /// # Errors
     /// If the metadata are damaged. Files are not checked, see [`Store::verify_entries`].
     pub fn open_entry(&self, id: &EntryId) -> Result<Option<StoreEntry>, Damage> {
-        StoreEntry::open(id, self.entry_path(id))
+        Ok(StoreEntry::open(id, self.entry_path(id))?.filter(|entry| !self.is_excluded(&entry.meta)))
     }
 
     /// Reads the metadata of an entry.

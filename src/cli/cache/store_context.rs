@@ -5,9 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cache::remote::WheelChecksums;
 use crate::cache::store::{EntryDamage, RestorePlan};
 use crate::cache::{Store, StoreOptions};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, ErrorContext as _};
 use crate::cli::loaded_project::resolve_store_options;
 use crate::cli::shared_args::OutputFormat;
 use crate::config::{Settings, SettingsFlags, load_settings};
@@ -26,6 +27,16 @@ pub(super) fn load_store_options() -> Result<StoreOptions, CliError> {
 /// Opens the configured store.
 pub(super) fn open_store() -> Result<Store, CliError> {
     Ok(Store::open(&load_store_options()?)?)
+}
+
+/// Opens the configured store as the project in the working directory may use it: within its `noxide.sums`, if it has one.
+pub(super) fn open_project_store() -> Result<Store, CliError> {
+    let checksums = WheelChecksums::load(Path::new(".")).map_err(std::io::Error::other);
+    let store = open_store()?;
+    Ok(match checksums.context("cannot use noxide.sums")? {
+        Some(checksums) => store.with_expected_trees(checksums.tree_digests()),
+        None => store,
+    })
 }
 
 /// Prints a report as text, or as a JSON document with a version.

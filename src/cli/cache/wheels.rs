@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{CacheRestoreArgs, CacheSaveArgs};
-use super::store_context::{open_store, print_damage, print_report, print_restore_plan};
+use super::store_context::{open_project_store, print_damage, print_report, print_restore_plan};
 use crate::cache::{LockParts, PackageSelection};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
@@ -20,7 +20,7 @@ use crate::provision::UvCacheForm;
 /// When the store, uv or the lock file cannot be used.
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let selection = select_packages(args)?;
-    let store = open_store()?;
+    let store = open_project_store()?;
     let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     if args.dry_run {
@@ -41,7 +41,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
 /// # Errors
 /// When the store or uv cannot be used, or there is something new and the store is read-only.
 pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    let store = open_store()?;
+    let store = open_project_store()?;
     let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     let report = uv_cache.save(&store, &*output.transfer_progress())?;

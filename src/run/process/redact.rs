@@ -1,8 +1,9 @@
 //! Redaction of secrets in logs and messages.
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::fs::encode_base64_url;
 use crate::project::hidden_credentials;
 use crate::run::options::glob_matches;
 
@@ -69,6 +70,8 @@ impl SecretRedactor {
             );
         }
         secrets.retain(|secret| secret.len() >= MIN_SECRET_LEN);
+        let encoded: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| encoded_forms(secret)).collect();
+        secrets.extend(encoded);
         secrets.sort_unstable();
         secrets.dedup();
         // Building fails only where the automaton would be too large: gigabytes of secrets.
@@ -103,6 +106,11 @@ impl SecretRedactor {
         out
     }
 
+    /// Returns whether a text contains a secret.
+    pub(crate) fn has_secret(&self, text: &str) -> bool {
+        self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(text))
+    }
+
     /// Masks the secrets in a text.
     pub(crate) fn redact_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
@@ -116,6 +124,43 @@ impl SecretRedactor {
         };
         self.secrets.iter().map(longest).max().unwrap_or(0)
     }
+}
+
+/// Shorter values have encoded forms that are too short to be told from other text.
+const MIN_ENCODED_SECRET_LEN: usize = 8;
+
+/// Characters that URLs contain as they are; programs differ in which others they keep.
+const URL_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same with `/`, which many programs keep.
+const URL_PATH: &AsciiSet = &URL_UNRESERVED.remove(b'/');
+
+/// Returns the forms in which programs print a value: in JSON, in a URL, quoted for a shell, in Base64 wherever it begins.
+fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    if secret.len() < MIN_ENCODED_SECRET_LEN {
+        return Vec::new();
+    }
+    let mut forms: Vec<String> = Vec::new();
+    if let Ok(text) = std::str::from_utf8(secret) {
+        let json = serde_json::to_string(text).unwrap_or_default();
+        forms.extend(json.get(1..json.len().saturating_sub(1)).map(str::to_owned));
+        forms.push(text.replace('\'', r#"'"'"'"#));
+        forms.push(text.replace('\\', r"\\").replace('\'', r"\'"));
+        for set in [URL_UNRESERVED, URL_PATH] {
+            let encoded = utf8_percent_encode(text, set).to_string();
+            forms.push(encoded.replace("%20", "+"));
+            forms.push(encoded);
+        }
+    }
+    for skipped in 0..3 {
+        // Three bytes become four characters; what is next to the value changes only the groups at its ends.
+        let groups = &secret[skipped..];
+        let url_safe = encode_base64_url(&groups[..groups.len() / 3 * 3]);
+        if url_safe.len() >= MIN_ENCODED_SECRET_LEN {
+            forms.push(url_safe.replace('-', "+").replace('_', "/"));
+            forms.push(url_safe);
+        }
+    }
+    forms.into_iter().map(String::into_bytes).filter(|form| form != secret).collect()
 }
 
 /// Whether the name of a variable suggests a credential, and its value can be one.
@@ -201,6 +246,23 @@ mod tests {
         assert_eq!(masked("pypi-abc123 only-a-token __token__"), "*** *** __token__");
         let harmless = "/tmp/agent https://login.example.org/token /run/secrets/token /home/user db.example.org";
         assert_eq!(masked(harmless), harmless);
+    }
+
+    #[test]
+    fn encoded_forms_of_a_secret_are_masked() {
+        let redactor = redactor(&[("DEPLOY_TOKEN", "s3cr/t 'va\"lue-é")], &[]);
+        let masked = |text: &str| redactor.redact_text(text);
+        assert_eq!(masked(r#"{"a": "s3cr/t 'va\"lue-é"}"#), r#"{"a": "***"}"#);
+        assert_eq!(masked("x=s3cr%2Ft%20%27va%22lue-%C3%A9&y s3cr/t+%27va%22lue-%C3%A9"), "x=***&y ***");
+        assert_eq!(masked(r#"'s3cr/t '"'"'va"lue-é'"#), "'***'");
+        assert_eq!(masked(r#"'s3cr/t \'va"lue-é'"#), "'***'");
+        // Base64 of `user:`, `use:` and `us:` before the value: a few characters at its ends remain.
+        for before in ["user:", "use:", "us:", ""] {
+            let text = encode_base64_url(format!("{before}s3cr/t 'va\"lue-é\n").as_bytes());
+            let printed = masked(&text);
+            assert!(printed.contains("***") && printed.len() == text.len() - 17, "{text}: {printed}");
+            assert_ne!(masked(&text.replace('-', "+").replace('_', "/")), text, "{before}");
+        }
     }
 
     #[test]

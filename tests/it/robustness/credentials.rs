@@ -31,3 +31,22 @@ fn no_session_finds_the_credentials_of_noxide() {
     // noxide still knows them.
     assert!(log.contains("masked *** ***"), "{log}");
 }
+
+/// Runs with the key share no store with runs without it.
+#[test]
+fn the_store_of_runs_with_a_signing_key_is_their_own() {
+    let project = Project::with_sessions(SEARCH);
+    let status = |key: Option<&str>| {
+        let mut command = noxide_command(&project, "cache status --format json");
+        command.env_remove("NOXIDE_CACHE_SIGNING_KEY").envs(key.map(|key| ("NOXIDE_CACHE_SIGNING_KEY", key)));
+        let ran = NoxideRun::finish(&mut command);
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+        let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        std::path::PathBuf::from(document["path"].as_str().unwrap_or_else(|| panic!("{document}")))
+    };
+    let (plain, empty, signed, other) =
+        (status(None), status(Some("")), status(Some("one-key")), status(Some("two-key")));
+    assert_eq!(plain, empty);
+    assert!(signed.starts_with(&plain) && other.starts_with(&plain) && signed != other && signed != plain);
+    assert!(!signed.to_string_lossy().contains("one-key"));
+}

@@ -150,6 +150,9 @@ fn stored_run(project: &Project, run: &str) -> PathBuf {
     dir
 }
 
+type Harm = fn(&Path);
+const HARMS: [(&str, Harm); 2] = [("pipe", put_pipe), ("device", put_device)];
+
 fn put_pipe(path: &Path) {
     rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap();
 }
@@ -161,7 +164,7 @@ fn put_device(path: &Path) {
 #[test]
 fn special_files_in_a_run_are_not_opened() {
     let log = golden_record()["sessions"][1]["result"]["attempts"][0]["log"].as_str().unwrap().to_owned();
-    for (name, harm) in [("pipe", put_pipe as fn(&Path)), ("device", put_device)] {
+    for (name, harm) in HARMS {
         for file in ["record.json", "events.jsonl", &log, "../../imported.json", "artifacts"] {
             let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
             let dir = stored_run(&project, RUN);
@@ -178,6 +181,97 @@ fn special_files_in_a_run_are_not_opened() {
             }
         }
     }
+}
+
+/// A checkout can have links to devices, and an unpacked tree pipes, in place of the files that an audit reads.
+#[test]
+fn special_files_in_a_project_do_not_stop_an_audit() {
+    for (name, harm) in HARMS {
+        for file in ["setup.cfg", "setup.py", "pyproject.toml", "uv.lock", "noxide.toml", ".github/workflows/b.yml"] {
+            let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
+            project.write(".github/workflows/a.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    steps: [run: nox]\n");
+            let path = project.root().join(file);
+            fs_err::remove_file(&path).ok();
+            harm(&path);
+            let ran = NoxideRun::finish(&mut noxide_command(&project, "audit"));
+            let what = format!("{name} as {file}: {}", ran.text);
+            assert!(matches!(ran.exit, Some(0..=3)) && ran.elapsed < Duration::from_secs(30), "{what}");
+        }
+    }
+}
+
+/// A tree that was unpacked or checked out may have a link to any directory of the user as directory of the logs.
+#[test]
+fn logs_behind_a_link_are_not_shown() {
+    let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
+    let dir = stored_run(&project, RUN);
+    let outside = project.outer_dir().join("outside");
+    fs_err::rename(dir.join("logs"), &outside).unwrap();
+    for entry in fs_err::read_dir(&outside).unwrap() {
+        fs_err::write(entry.unwrap().path(), "private of the user\n").unwrap();
+    }
+    symlink(&outside, dir.join("logs")).unwrap();
+    for command in [
+        "replay last",
+        "replay last -vv",
+        "report last --format text",
+        "report last --format markdown",
+        "report last --format html -o -",
+    ] {
+        let ran = NoxideRun::finish(&mut noxide_command(&project, command));
+        assert!(matches!(ran.exit, Some(2 | 3)), "noxide {command}: {ran:?}");
+        assert!(!ran.text.contains("private of the user"), "noxide {command}: {}", ran.text);
+    }
+}
+
+#[test]
+fn shards_that_are_missing_are_named_by_range() {
+    let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
+    let dir = project.root().join("download");
+    fs_err::create_dir_all(dir.join("logs")).unwrap();
+    let mut record = golden_record();
+    record["shard"] = json!({ "index": 3, "count": 10_000, "sessions": [] });
+    fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
+    let ran = NoxideRun::finish(&mut noxide_command(&project, "merge download --format json"));
+    assert!(ran.elapsed < Duration::from_secs(20), "{:?}", ran.elapsed);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["missing_shards"], json!(["1-2/10000", "4-10000/10000"]), "{}", ran.text);
+    for index in [0, 10_001] {
+        record["shard"]["index"] = json!(index);
+        fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
+        let error = RunRecord::read(&dir.join("record.json")).unwrap_err().to_string();
+        assert!(error.contains("shard.index is"), "{error}");
+    }
+}
+
+/// Records, reports and the directory of a run are as private as the umask asks for.
+#[test]
+fn the_umask_holds_for_the_files_of_a_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = Project::with_sessions("@nox.session\ndef one(session): print('ran')\n");
+    fs_err::create_dir(project.root().join(".nox")).unwrap();
+    let plain = noxide_command(&project, "");
+    let mut command = std::process::Command::new("sh");
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let script = "umask 077; exec \"$0\" run --junit junit.xml";
+    command.current_dir(project.root()).args(["-c", script]).arg(plain.get_program());
+    assert_eq!(NoxideRun::finish(&mut command).exit, Some(0));
+    let runs = walkdir::WalkDir::new(default_run_data_dir(project.root()).join("runs")).min_depth(1);
+    let paths = runs.into_iter().map(|entry| entry.unwrap().path().to_path_buf());
+    let mut checked = 0;
+    for path in paths.chain([project.root().join("junit.xml")]) {
+        let metadata = fs_err::symlink_metadata(&path).unwrap();
+        if !metadata.is_symlink() {
+            assert_eq!(metadata.permissions().mode() & 0o077, 0, "{}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 4, "{checked}");
 }
 
 #[test]
