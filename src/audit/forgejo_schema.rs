@@ -237,13 +237,13 @@ fn unknown_key_message(name: &str, allowed: &[&str], subject: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dialect::Dialect;
+    use super::super::forge::Forge;
     use super::super::source::SourceFile;
     use super::*;
 
     fn errors(text: &str) -> Vec<String> {
         let workflow =
-            Workflow::parse(SourceFile::new("x.yml", text), WorkflowFileKind::Workflow, Dialect::Forgejo).unwrap();
+            Workflow::parse(SourceFile::new("x.yml", text), WorkflowFileKind::Workflow, Forge::Forgejo).unwrap();
         validate_workflow(&workflow).into_iter().map(|error| error.message).collect()
     }
 

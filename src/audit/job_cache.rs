@@ -2,7 +2,7 @@
 
 use globset::GlobBuilder;
 
-use super::dialect::Dialect;
+use super::forge::Forge;
 use super::source::Span;
 use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_tag_only};
 use super::yaml::{YamlKind, YamlNode, YamlStyle};
@@ -133,7 +133,7 @@ fn detect_step_cache(
         let enabled = setting == Some("true")
             || (matches!(setting, None | Some("auto"))
                 && has_automatic_cache(action.major_version(), caller)
-                && caller.0.dialect == Dialect::Github
+                && caller.0.forge == Forge::Github
                 && caller.1.is_github_hosted());
         return enabled.then(|| build(JobCacheKind::SetupUv, uses.span));
     }

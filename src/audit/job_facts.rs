@@ -1,6 +1,6 @@
 //! Facts of a job that decide whether a finding is certain and whether a fix is harmless: publishing, system, installs.
 
-use super::dialect::Dialect;
+use super::forge::Forge;
 use super::noxfile::Noxfile;
 use super::project::JobView;
 use super::shell::PackageInstaller;
@@ -74,7 +74,7 @@ impl JobView<'_> {
             let label = label.to_lowercase();
             let other = label.contains("windows") || label.contains("macos");
             let known = ["ubuntu", "linux", "debian", "docker"].iter().any(|part| label.contains(part));
-            !other && (known || self.workflow.dialect != Dialect::Github)
+            !other && (known || self.workflow.forge != Forge::Github)
         };
         let labels = self.runner_labels();
         self.job.container.is_some() || (!labels.is_empty() && labels.iter().all(|label| is_linux(label)))
@@ -103,7 +103,7 @@ impl JobView<'_> {
     /// Whether the job is certain to run on a self-hosted runner. On GitHub only the label `self-hosted` shows that; any
     /// other may be that of a larger GitHub-hosted runner.
     pub(crate) fn is_certainly_self_hosted(&self) -> bool {
-        self.workflow.dialect != Dialect::Github || self.job.runs_on.iter().any(|label| label.value == "self-hosted")
+        self.workflow.forge != Forge::Github || self.job.runs_on.iter().any(|label| label.value == "self-hosted")
     }
 
     /// Whether the jobs of the matrix run on different runners.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
+use super::forge::Forge;
 use super::source::SourceFile;
 use super::workflow::{Workflow, WorkflowFileKind};
 use crate::fs::read_project_text;
@@ -98,7 +98,7 @@ pub(crate) fn expected_jobs(path: &Path, gate_job: Option<&str>) -> Result<Vec<S
     let invalid = |message: String| GateError::Workflow { path: path.to_path_buf(), message };
     let text = read_project_text(path).map_err(|error| invalid(error.to_string()))?;
     let source = SourceFile::new(path.display().to_string(), text);
-    let workflow = Workflow::parse(source, WorkflowFileKind::Workflow, Dialect::Forgejo)
+    let workflow = Workflow::parse(source, WorkflowFileKind::Workflow, Forge::Forgejo)
         .map_err(|error| invalid(error.to_string()))?;
     let jobs: Vec<String> = workflow.jobs.iter().map(|job| job.id.value.clone()).collect();
     match gate_job {

@@ -1,11 +1,11 @@
 //! Static analysis of CI workflows: rules report where they lose time or hide failures, and fixes rewrite them.
 
 pub mod baseline;
-pub mod dialect;
 pub(crate) mod expanded_script;
 pub mod finding;
 pub mod fix;
 pub(crate) mod fixes;
+pub mod forge;
 pub mod forgejo_schema;
 pub(crate) mod install_source;
 pub mod inventory;

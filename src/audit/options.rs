@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::dialect::Dialect;
 pub use super::finding::Severity;
+pub use super::forge::Forge;
 pub use super::install_source::{InstallSource, InstallSourceError};
 
 /// Options of an audit; each has a default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AuditOptions {
-    /// Dialect of every file; by default, each file's directory decides.
-    pub dialect: Option<Dialect>,
+    /// Forge of every file; by default, each file's directory decides.
+    pub forge: Option<Forge>,
     /// Number of jobs that the project's runners can run at once, if known.
     pub runner_capacity: Option<usize>,
     /// Version of the forge, if known.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::dialect::Dialect;
 use super::expanded_script::{ExpandedScript, expand_script, input_values};
+use super::forge::Forge;
 use super::job_cache::{JobCache, find_job_caches};
 use super::noxfile::{Noxfile, NoxfileSession};
 use super::options::AuditOptions;
@@ -146,8 +146,8 @@ impl AuditProject {
         for source in sources {
             let kind =
                 if is_action_file(&source) { WorkflowFileKind::CompositeAction } else { WorkflowFileKind::Workflow };
-            let dialect = project.options.dialect.or_else(|| Dialect::from_path(&source.path));
-            match Workflow::parse(source.clone(), kind, dialect.unwrap_or(Dialect::Github)) {
+            let forge = project.options.forge.or_else(|| Forge::from_path(&source.path));
+            match Workflow::parse(source.clone(), kind, forge.unwrap_or(Forge::Github)) {
                 Ok(workflow) => project.workflows.push(Workflow { index: project.workflows.len(), ..workflow }),
                 Err(error) => project.parse_failures.push((source, error)),
             }
@@ -477,6 +477,6 @@ impl<'a> JobView<'a> {
     /// that of a composite action; on other forges it is always true.
     pub(crate) fn is_self_hosted(&self) -> bool {
         let is_unknown = self.job.runs_on.is_empty() && self.job.node.get("runs-on").is_none();
-        self.workflow.dialect != Dialect::Github || (!is_unknown && !self.job.is_github_hosted())
+        self.workflow.forge != Forge::Github || (!is_unknown && !self.job.is_github_hosted())
     }
 }

@@ -1,13 +1,13 @@
 //! Audit rule as data: texts, examples and check function; and the sink that collects its findings.
 
-use super::dialect::Dialect;
 use super::finding::{Confidence, Finding, FindingLocation, Persona, RuleIdent, Severity};
+use super::forge::Forge;
 use super::project::AuditProject;
 use super::source::{SharedSource, Span};
 use crate::text::to_single_line;
 
-/// Every dialect, for rules that apply to all forges.
-pub(crate) const ALL_DIALECTS: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
+/// Every forge, for rules that apply to all forges.
+pub(crate) const ALL_FORGES: &[Forge] = &[Forge::Forgejo, Forge::Gitea, Forge::Github];
 
 /// Files of an example: path and text.
 pub(crate) type ExampleFiles = &'static [(&'static str, &'static str)];
@@ -26,8 +26,8 @@ pub(crate) struct Rule {
     pub(crate) severity: Severity,
     pub(crate) confidence: Confidence,
     pub(crate) persona: Persona,
-    /// Dialects that the rule applies to.
-    pub(crate) dialects: &'static [Dialect],
+    /// Forges that the rule applies to.
+    pub(crate) forges: &'static [Forge],
     /// Files that the rule reports.
     pub(crate) bad_example: ExampleFiles,
     /// Files that the rule does not report.

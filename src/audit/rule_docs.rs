@@ -5,7 +5,7 @@ use super::rules::all_rules;
 
 /// Renders the page of one rule as Markdown, with a heading of the given depth.
 pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
-    let dialects: Vec<&str> = rule.dialects.iter().map(|dialect| dialect.as_str()).collect();
+    let forges: Vec<&str> = rule.forges.iter().map(|forge| forge.as_str()).collect();
     let mut text = format!(
         "{} {} `{}`\n\n{}\n\n*{} severity, {} confidence; reported {}; {}.*\n\n**Why.** {}\n\n**Evidence.** {}\n\n**What to do.** {}\n",
         "#".repeat(depth),
@@ -15,7 +15,7 @@ pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
         rule.severity.as_str(),
         rule.confidence.as_str(),
         rule.persona.describe(),
-        dialects.join(", "),
+        forges.join(", "),
         rule.rationale,
         rule.evidence,
         rule.advice,

@@ -1,7 +1,7 @@
 //! Rule runner: runs every rule on a project and drops ignored findings.
 
-use super::dialect::Dialect;
 use super::finding::{Finding, Persona};
+use super::forge::Forge;
 use super::options::AuditOptions;
 use super::project::AuditProject;
 use super::rule::{FindingSink, Rule};
@@ -51,15 +51,15 @@ pub fn run_audit(project: &AuditProject) -> AuditResult {
     audit
 }
 
-/// Whether a rule applies to the dialect of a file.
+/// Whether a rule applies to the forge of a file.
 fn is_rule_applicable(project: &AuditProject, rule: &Rule, source: &SharedSource) -> bool {
-    if rule.dialects == super::rule::ALL_DIALECTS {
+    if rule.forges == super::rule::ALL_FORGES {
         return true;
     }
     let workflow = project.workflows.iter().find(|workflow| workflow.source.path == source.path);
-    let dialect = workflow.map_or(Dialect::Github, |workflow| workflow.dialect);
+    let forge = workflow.map_or(Forge::Github, |workflow| workflow.forge);
     // NX407 is a rule of Forgejo that is reported in files of `.github/workflows`.
-    rule.dialects.contains(&dialect) || rule.ident.id == "NX407"
+    rule.forges.contains(&forge) || rule.ident.id == "NX407"
 }
 
 /// Whether the rule's `ignore` setting names the finding's file or line.

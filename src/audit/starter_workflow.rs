@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::dialect::Dialect;
+use super::forge::Forge;
 use super::options::InstallSource;
 use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
@@ -34,17 +34,17 @@ pub(crate) enum StarterWorkflowError {
 }
 
 impl StarterWorkflow {
-    /// Generates a workflow that runs the default sessions; without `dialect`, for the forge whose directory exists, else for Forgejo.
-    pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str, install: &InstallSource) -> Self {
+    /// Generates a workflow that runs the default sessions; without `forge`, for the forge whose directory exists, else for Forgejo.
+    pub(crate) fn generate(root: &Path, forge: Option<Forge>, branch: &str, install: &InstallSource) -> Self {
         let exists = |directory: &str| root.join(directory).is_dir();
-        let dialect = dialect.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {
-            (false, true, _) => Dialect::Gitea,
-            (false, false, true) => Dialect::Github,
-            _ => Dialect::Forgejo,
+        let forge = forge.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {
+            (false, true, _) => Forge::Gitea,
+            (false, false, true) => Forge::Github,
+            _ => Forge::Forgejo,
         });
         Self {
-            path: format!(".{dialect}/workflows/noxide.yml"),
-            text: render_workflow(dialect, &find_project_files(root), branch, install),
+            path: format!(".{forge}/workflows/noxide.yml"),
+            text: render_workflow(forge, &find_project_files(root), branch, install),
         }
     }
 
@@ -62,7 +62,7 @@ impl StarterWorkflow {
     }
 }
 
-fn render_workflow(dialect: Dialect, files: &ProjectFiles, branch: &str, install: &InstallSource) -> String {
+fn render_workflow(forge: Forge, files: &ProjectFiles, branch: &str, install: &InstallSource) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut add = |text: &str| lines.extend(text.lines().map(str::to_owned));
     add(
@@ -70,22 +70,22 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, branch: &str, install
     );
     add("name: Sessions\n\n# noxide: ignore[NX209] a required check must report for every change\non:\n  push:");
     add(&format!("    branches: [{branch}]\n  pull_request:\n\n"));
-    if dialect == Dialect::Github {
+    if forge == Forge::Github {
         add("permissions:\n  contents: read\n\n");
     }
     add("# A new push to a pull request cancels the run of the push before it.");
     add("concurrency:\n  group: ${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}");
     add("  cancel-in-progress: true\n\njobs:\n  sessions:");
-    add(&render_runner(dialect, install));
+    add(&render_runner(forge, install));
     add("    timeout-minutes: 30\n    steps:");
-    add(&render_setup(dialect, files, install));
+    add(&render_setup(forge, files, install));
     match install {
         InstallSource::Action(action) => {
             add(
                 "      # Installs noxide, restores packages, runs the sessions, saves new packages, collects logs and reports.",
             );
             add("      # Inputs: `sessions`, `args` (flags of `noxide run`, posargs), `remote`, `dir`.");
-            add(&format!("      - name: Run the sessions\n        uses: {}", action_for_forge(dialect, action)));
+            add(&format!("      - name: Run the sessions\n        uses: {}", action_for_forge(forge, action)));
         }
         _ => {
             add(
@@ -97,10 +97,10 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, branch: &str, install
             add("      - name: Run the sessions\n        run: noxide ci");
         }
     }
-    let upload = match dialect {
-        Dialect::Github => "actions/upload-artifact@v6",
-        Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4",
-        Dialect::Gitea => "actions/upload-artifact@v3",
+    let upload = match forge {
+        Forge::Github => "actions/upload-artifact@v6",
+        Forge::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4",
+        Forge::Gitea => "actions/upload-artifact@v3",
     };
     add("      # Also of a failed run; `noxide report` and `noxide merge` read the record in it.");
     add(&format!("      - name: Upload logs and reports\n        if: always()\n        uses: {upload}"));
@@ -109,11 +109,11 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, branch: &str, install
 }
 
 /// Returns the lines that say where the job runs.
-fn render_runner(dialect: Dialect, install: &InstallSource) -> String {
-    let runner = if dialect == Dialect::Github { "ubuntu-latest" } else { "docker" };
-    let image = match (install, dialect) {
+fn render_runner(forge: Forge, install: &InstallSource) -> String {
+    let runner = if forge == Forge::Github { "ubuntu-latest" } else { "docker" };
+    let image = match (install, forge) {
         (InstallSource::Image(image), _) => Some(image.clone()),
-        (_, Dialect::Github) => None,
+        (_, Forge::Github) => None,
         // The slim image has no C compiler.
         (InstallSource::Git(_), _) => Some(format!("python:{PYTHON_VERSION}")),
         _ => Some(format!("python:{PYTHON_VERSION}-slim")),
@@ -123,23 +123,23 @@ fn render_runner(dialect: Dialect, install: &InstallSource) -> String {
 }
 
 /// Returns the steps before the sessions: checkout, Python and noxide.
-fn render_setup(dialect: Dialect, files: &ProjectFiles, install: &InstallSource) -> String {
+fn render_setup(forge: Forge, files: &ProjectFiles, install: &InstallSource) -> String {
     let mut text = String::new();
     let has_image = matches!(install, InstallSource::Image(_));
-    if dialect != Dialect::Github && !has_image {
+    if forge != Forge::Github && !has_image {
         text.push_str("      # The actions below need Node.js, which the image does not have.\n");
         text.push_str("      - name: Install git and Node.js\n");
         text.push_str("        run: apt-get update && apt-get install -y -qq git nodejs\n");
     }
-    let checkout = if dialect == Dialect::Github { "v5" } else { "v4" };
+    let checkout = if forge == Forge::Github { "v5" } else { "v4" };
     text.push_str(&format!("      - uses: actions/checkout@{checkout}\n"));
     let mut inputs = Vec::new();
-    inputs.extend((dialect == Dialect::Github).then_some("          persist-credentials: false\n"));
+    inputs.extend((forge == Forge::Github).then_some("          persist-credentials: false\n"));
     inputs.extend(files.version_from_git.then_some("          fetch-depth: 0 # the version comes from Git tags\n"));
     if !inputs.is_empty() {
         text.push_str(&format!("        with:\n{}", inputs.concat()));
     }
-    if dialect == Dialect::Github && !has_image {
+    if forge == Forge::Github && !has_image {
         text.push_str("      - uses: actions/setup-python@v6\n        with:\n");
         text.push_str(&format!("          python-version: \"{PYTHON_VERSION}\"\n"));
     }
@@ -152,7 +152,7 @@ fn render_setup(dialect: Dialect, files: &ProjectFiles, install: &InstallSource)
         });
         text.push_str(&format!("      - name: Install noxide\n        run: pip install -q {argument}\n"));
     }
-    if dialect == Dialect::Github && !matches!(install, InstallSource::Action(_)) {
+    if forge == Forge::Github && !matches!(install, InstallSource::Action(_)) {
         text.push_str(
             "      # GitHub shows the address of its cache to JavaScript actions only: this one hands it to noxide.\n",
         );
@@ -164,9 +164,9 @@ fn render_setup(dialect: Dialect, files: &ProjectFiles, install: &InstallSource)
 }
 
 /// Returns the action's variant for the forge: on GitHub the one in `github/`, which hands the cache's address on.
-fn action_for_forge(dialect: Dialect, action: &str) -> String {
+fn action_for_forge(forge: Forge, action: &str) -> String {
     match action.rsplit_once('@') {
-        Some((name, version)) if dialect == Dialect::Github && name.split('/').count() == 2 => {
+        Some((name, version)) if forge == Forge::Github && name.split('/').count() == 2 => {
             format!("{name}/github@{version}")
         }
         _ => action.to_owned(),
@@ -187,17 +187,17 @@ mod tests {
         "image: forge.example/noxide:0.2.0",
     ];
 
-    fn generated(dialect: Dialect, source: &str) -> StarterWorkflow {
+    fn generated(forge: Forge, source: &str) -> StarterWorkflow {
         let root = tempfile::tempdir().unwrap();
-        StarterWorkflow::generate(root.path(), Some(dialect), "main", &source.parse().unwrap())
+        StarterWorkflow::generate(root.path(), Some(forge), "main", &source.parse().unwrap())
     }
 
     #[test]
     fn the_starter_workflow_has_no_findings() {
         let noxfile = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    session.run('ruff')\n@nox.session\ndef tests(session):\n    session.install('pytest')\n    session.run('pytest')\n";
-        for dialect in [Dialect::Forgejo, Dialect::Gitea, Dialect::Github] {
+        for forge in [Forge::Forgejo, Forge::Gitea, Forge::Github] {
             for source in SOURCES {
-                let StarterWorkflow { path, text } = generated(dialect, source);
+                let StarterWorkflow { path, text } = generated(forge, source);
                 let project =
                     project(&[(path.as_str(), text.as_str()), ("noxfile.py", noxfile)], AuditOptions::default());
                 let findings: Vec<String> = run_audit(&project)
@@ -212,15 +212,15 @@ mod tests {
 
     #[test]
     fn each_source_is_installed_in_its_own_way() {
-        for (dialect, source, expected, absent) in [
-            (Dialect::Forgejo, SOURCES[0], "run: pip install -q noxide==0.2.0\n", "github-script"),
-            (Dialect::Github, SOURCES[0], "uses: actions/github-script@v8\n", "container:"),
-            (Dialect::Gitea, SOURCES[2], "image: python:3.13\n", "slim"),
-            (Dialect::Github, SOURCES[3], "uses: noxide/noxide/github@0123", "pip install"),
-            (Dialect::Forgejo, SOURCES[3], "uses: noxide/noxide@0123", "noxide ci\n"),
-            (Dialect::Forgejo, SOURCES[4], "image: forge.example/noxide:0.2.0\n", "apt-get"),
+        for (forge, source, expected, absent) in [
+            (Forge::Forgejo, SOURCES[0], "run: pip install -q noxide==0.2.0\n", "github-script"),
+            (Forge::Github, SOURCES[0], "uses: actions/github-script@v8\n", "container:"),
+            (Forge::Gitea, SOURCES[2], "image: python:3.13\n", "slim"),
+            (Forge::Github, SOURCES[3], "uses: noxide/noxide/github@0123", "pip install"),
+            (Forge::Forgejo, SOURCES[3], "uses: noxide/noxide@0123", "noxide ci\n"),
+            (Forge::Forgejo, SOURCES[4], "image: forge.example/noxide:0.2.0\n", "apt-get"),
         ] {
-            let text = generated(dialect, source).text;
+            let text = generated(forge, source).text;
             assert!(text.contains(expected) && !text.contains(absent), "{text}");
         }
     }
@@ -229,8 +229,8 @@ mod tests {
     fn versions_from_git_need_all_tags() {
         let files = ProjectFiles { version_from_git: true, ..ProjectFiles::default() };
         let source = SOURCES[0].parse().unwrap();
-        for dialect in [Dialect::Forgejo, Dialect::Github] {
-            assert!(render_workflow(dialect, &files, "main", &source).contains("          fetch-depth: 0 #"));
+        for forge in [Forge::Forgejo, Forge::Github] {
+            assert!(render_workflow(forge, &files, "main", &source).contains("          fetch-depth: 0 #"));
         }
     }
 }

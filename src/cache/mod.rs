@@ -18,7 +18,7 @@ pub use backends::{
 };
 pub use http::{HttpClient, HttpError, RequestBody, RetryBudget};
 pub use options::StoreOptions;
-pub(crate) use package_selection::{LockParts, NotInLockError};
+pub(crate) use package_selection::{LockFileParts, NotInLockFileError};
 pub use package_selection::{PackageSelection, SelectedPackage};
 pub use progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};
 pub use store::{Store, StoreError};

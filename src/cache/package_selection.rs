@@ -46,7 +46,7 @@ impl PackageSelection {
 
 /// Parts of a lock file to select; without any, all of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LockParts<'a> {
+pub(crate) struct LockFileParts<'a> {
     /// Packages, with their dependencies.
     pub(crate) packages: &'a [String],
     /// Dependency groups.
@@ -58,7 +58,7 @@ pub(crate) struct LockParts<'a> {
 /// A package, extra or group that a lock file does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("uv.lock has no {0}")]
-pub(crate) struct NotInLockError(String);
+pub(crate) struct NotInLockFileError(String);
 
 impl PackageSelection {
     /// Selects parts of a lock file, with all that they depend on where these markers apply.
@@ -67,9 +67,9 @@ impl PackageSelection {
     /// When the lock file lacks a part.
     pub(crate) fn from_lock_file_parts(
         lock_file: &UvLock,
-        parts: LockParts<'_>,
+        parts: LockFileParts<'_>,
         markers: &MarkerEnvironment,
-    ) -> Result<Self, NotInLockError> {
+    ) -> Result<Self, NotInLockFileError> {
         let groups = parts.groups.iter().map(|group| ClosureRoot::Group(normalize_name(group)));
         let package = |name: &String| ClosureRoot::Package { name: normalize_name(name), extras: Vec::new() };
         let mut roots: Vec<ClosureRoot> = groups.chain(parts.packages.iter().map(package)).collect();
@@ -82,7 +82,7 @@ impl PackageSelection {
         }
         let closure = lock_file.resolve_closure(&roots, markers);
         if let Some(unknown) = closure.unresolved.first() {
-            return Err(NotInLockError(unknown.to_string()));
+            return Err(NotInLockFileError(unknown.to_string()));
         }
         Ok(Self::Only(Self::packages_of_closure(&closure, &markers.python_version)))
     }

@@ -9,9 +9,9 @@ use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::last_run_data_dir;
 use crate::audit::baseline::Baseline;
-use crate::audit::dialect::Dialect;
 use crate::audit::finding::Finding;
 use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
+use crate::audit::forge::Forge;
 use crate::audit::inventory::build_inventory;
 use crate::audit::options::{AuditOptions, FailLevel, ForgeVersion, InstallSource, RuleSettings};
 use crate::audit::project::AuditProject;
@@ -49,8 +49,8 @@ pub struct AuditArgs {
     #[arg(long, conflicts_with_all = ["inventory", "fix", "diff", "write_baseline"], help_heading = "Output")]
     pub statistics: bool,
     /// Treat every file as written for this forge: github, forgejo or gitea [default: by its directory]
-    #[arg(long, value_name = "DIALECT", help_heading = "Selection")]
-    pub dialect: Option<Dialect>,
+    #[arg(long, value_name = "FORGE", help_heading = "Selection")]
+    pub forge: Option<Forge>,
     /// Assume that the runners run N jobs at once
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub runner_capacity: Option<NonZeroUsize>,
@@ -114,7 +114,7 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
         return Err(unknown_rule(name));
     }
     let flags = AuditFlags {
-        dialect: args.dialect,
+        forge: args.forge,
         runner_capacity: args.runner_capacity,
         forge_version: args.forge_version,
         pedantic: args.pedantic,

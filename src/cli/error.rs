@@ -5,7 +5,7 @@ use crate::audit::baseline::BaselineError;
 use crate::audit::job_gate::GateError;
 use crate::audit::project_files::DiscoverError;
 use crate::audit::starter_workflow::StarterWorkflowError;
-use crate::cache::{NotInLockError, StoreError};
+use crate::cache::{NotInLockFileError, StoreError};
 use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::dependencies::{ConstraintsError, UvLockError};
@@ -69,7 +69,7 @@ pub(super) enum CliError {
         hint: Option<String>,
     },
     #[error(transparent)]
-    NotInLock(#[from] NotInLockError),
+    NotInLock(#[from] NotInLockFileError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -9,8 +9,8 @@ use super::build_info::released_version;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use crate::audit::baseline::Baseline;
-use crate::audit::dialect::Dialect;
 use crate::audit::fix::FixLevel;
+use crate::audit::forge::Forge;
 use crate::audit::options::{AuditOptions, InstallSource};
 use crate::audit::project::AuditProject;
 use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
@@ -23,8 +23,8 @@ use crate::output::OutputContext;
 #[command(next_help_heading = "Workflow")]
 pub struct InitArgs {
     /// Create a workflow for github, forgejo or gitea [default: the forge whose directory exists, else forgejo]
-    #[arg(long, value_name = "DIALECT")]
-    pub dialect: Option<Dialect>,
+    #[arg(long, value_name = "FORGE")]
+    pub forge: Option<Forge>,
     /// Let the workflow install noxide from SOURCE: noxide==VERSION, URL or path of a wheel, git+URL@COMMIT, 'uses: ACTION@VERSION' or 'image: IMAGE' [default: the version of this noxide, if it is a release]
     #[arg(long, value_name = "SOURCE")]
     pub install: Option<InstallSource>,
@@ -45,7 +45,7 @@ pub struct InitArgs {
 /// When settings are invalid, it is unknown what to install noxide from, or the workflow exists or cannot be written.
 pub(super) fn run(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let root = Path::new(".");
-    let flags = AuditFlags { dialect: args.dialect, install: args.install.clone(), ..AuditFlags::default() };
+    let flags = AuditFlags { forge: args.forge, install: args.install.clone(), ..AuditFlags::default() };
     let settings = resolve_audit_settings(&flags, root)?;
     let install = settings.install.value.clone().map_or_else(|| find_own_release(root, output), Ok);
     if !args.new {
@@ -56,7 +56,7 @@ pub(super) fn run(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, C
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let workflow = StarterWorkflow::generate(root, args.dialect, &args.branch, &install?);
+    let workflow = StarterWorkflow::generate(root, args.forge, &args.branch, &install?);
     if args.dry_run {
         output.print_document(&workflow.text);
         return Ok(ExitCode::SUCCESS);

@@ -21,7 +21,7 @@ use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
-    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, UnsuccessfulSessions,
+    ExecutionInputs, PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, UnsuccessfulSessions,
     detect_capacity, execute_run, is_signal_exit, open_run_store, write_nox_report,
 };
 
@@ -180,7 +180,7 @@ pub(super) fn execute_and_report(
     let reporters =
         reporters::open_reporters(&output_options, output.open_streams(events).with_write_counter(&progress));
     let mut subscribers = Subscribers::new(recorder, reporters, &progress).context("cannot show this run")?;
-    let target = RunTarget {
+    let target = ExecutionInputs {
         host: &mut project.host,
         manifest: &project.manifest,
         run_id: &run_id,

@@ -7,14 +7,14 @@ use super::error::{LocatedValue, SettingsError, SettingsProblem};
 use super::parse::{ValueParseError, parse_choice, parse_install_source, parse_positive, parse_switch};
 use super::settings::{OsEnvLookup, Setting, SettingOrigin, SettingResolver};
 use super::settings_file::SettingsFile;
-use crate::audit::options::{AuditOptions, Dialect, ForgeVersion, InstallSource};
+use crate::audit::options::{AuditOptions, Forge, ForgeVersion, InstallSource};
 use crate::text::did_you_mean;
 
 /// Flags of an audit that override settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFlags {
-    /// `--dialect`.
-    pub dialect: Option<Dialect>,
+    /// `--forge`.
+    pub forge: Option<Forge>,
     /// `--runner-capacity`.
     pub runner_capacity: Option<NonZeroUsize>,
     /// `--forge-version`.
@@ -30,8 +30,8 @@ pub struct AuditFlags {
 /// All settings of an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditSettings {
-    /// Dialect of every file, instead of by directory.
-    pub dialect: Setting<Option<Dialect>>,
+    /// Forge of every file, instead of by directory.
+    pub forge: Setting<Option<Forge>>,
     /// Number of jobs that the runners run at once.
     pub runner_capacity: Setting<Option<NonZeroUsize>>,
     /// Version of the forge.
@@ -61,7 +61,7 @@ impl AuditSettings {
         let pedantic = flags.pedantic.then_some(true);
         let pedantic = resolve_audit_setting(&mut resolver, "pedantic", pedantic, parse_switch, table.pedantic);
         let settings = Self {
-            dialect: resolve_audit_setting(&mut resolver, "dialect", flags.dialect, parse_choice, table.dialect),
+            forge: resolve_audit_setting(&mut resolver, "forge", flags.forge, parse_choice, table.forge),
             runner_capacity: resolve_audit_setting(
                 &mut resolver,
                 "runner-capacity",
@@ -93,7 +93,7 @@ impl AuditSettings {
     /// Returns the options of the audit.
     pub(crate) fn audit_options(&self) -> AuditOptions {
         AuditOptions {
-            dialect: self.dialect.value,
+            forge: self.forge.value,
             runner_capacity: self.runner_capacity.value.map(NonZeroUsize::get),
             forge_version: self.forge_version.value,
             pedantic: self.pedantic.value,

@@ -10,10 +10,10 @@ use super::error::LocatedValue;
 use super::parse::ValueParseError;
 use super::schema::{ChoiceSchema, remove_required, schema_keys};
 use super::toml_reader::{TomlNode, TomlReader};
-use crate::audit::options::{Dialect, ForgeVersion, RuleSettings, Severity};
+use crate::audit::options::{Forge, ForgeVersion, RuleSettings, Severity};
 use crate::run::NamedChoice;
 
-impl NamedChoice for Dialect {
+impl NamedChoice for Forge {
     const CHOICES: &'static [(&'static str, Self)] =
         &[("forgejo", Self::Forgejo), ("gitea", Self::Gitea), ("github", Self::Github)];
 }
@@ -27,9 +27,9 @@ impl NamedChoice for Severity {
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "audit", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct AuditTable {
-    /// Dialect of every file, instead of by directory.
-    #[schemars(with = "ChoiceSchema<Dialect>")]
-    pub dialect: Option<LocatedValue<Dialect>>,
+    /// Forge of every file, instead of by directory.
+    #[schemars(with = "ChoiceSchema<Forge>")]
+    pub forge: Option<LocatedValue<Forge>>,
     /// Number of jobs that the project's runners run at once.
     #[schemars(with = "NonZeroUsize")]
     pub runner_capacity: Option<LocatedValue<NonZeroUsize>>,
@@ -74,7 +74,7 @@ impl AuditTable {
         let mut audit = Self::default();
         for (key, node) in table {
             match key.get_ref().as_ref() {
-                key @ "dialect" => audit.dialect = reader.read_choice(key, node),
+                key @ "forge" => audit.forge = reader.read_choice(key, node),
                 key @ "runner-capacity" => audit.runner_capacity = reader.read_positive(key, node),
                 key @ "forge-version" => audit.forge_version = reader.read_string(key, node, parse_forge_version),
                 key @ "pedantic" => audit.pedantic = reader.read_bool(key, node),

@@ -45,7 +45,7 @@ impl FromStr for SessionOutputStyle {
 #[error("unknown output style `{0}`; use one of {words}", words = SessionOutputStyle::NAMES.join(", "))]
 pub struct UnknownOutputStyle(String);
 
-/// The forge whose Actions runner reads the output, with its dialect of workflow commands.
+/// The forge whose Actions runner reads the output, which decides the workflow commands that it understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionsForge {
     /// GitHub Actions: groups, annotations, step summary.

@@ -24,5 +24,5 @@ pub(crate) use provisioner::{CacheProvisioner, ProvisionError, ProvisionInputs};
 pub use queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
 pub(crate) use session_keys::SessionKeys;
 pub(crate) use summary::SessionCacheStats;
-pub(crate) use uv::{UvCacheError, UvCacheForm, find_project_uv};
+pub(crate) use uv::{UvCacheAccess, UvCacheError, find_project_uv};
 pub use worker::{ProvisionReport, ProvisionWorker};

@@ -12,7 +12,7 @@ use super::environments::{EnvironmentCache, PublishedBytecode};
 use super::options::{CacheMode, ProvisionOptions};
 use super::packages::{RequiredPackages, has_locked_versions, key_change_reason};
 use super::queue::{FinishedSession, ProvisionResult, Provisioner};
-use super::remote::{RemoteCache, RemoteCacheError};
+use super::remote::{RemoteCacheError, RunRemoteCache};
 use super::session_keys::SessionKeys;
 use super::uv::{UvCacheError, WheelScanner, open_uv_cache};
 use crate::cache::remote::WheelChecksums;
@@ -81,7 +81,7 @@ pub(crate) struct CacheProvisioner {
     pub(super) trace_directory: Option<DirectorySpec>,
     /// Keys of the sessions added so far; loaded on first use.
     pub(super) session_keys: Option<SessionKeys>,
-    pub(super) remote: Option<RemoteCache>,
+    pub(super) remote: Option<RunRemoteCache>,
     /// The run's directory; without it sessions share no downloads.
     run_dir: Option<PathBuf>,
     pub(super) environments: EnvironmentCache,
@@ -127,7 +127,7 @@ impl CacheProvisioner {
     /// When the store, uv's cache or the remote cache cannot be opened.
     pub(crate) fn open(inputs: &ProvisionInputs<'_>) -> Result<Self, ProvisionError> {
         let manifest = inputs.manifest;
-        let remote = inputs.remote.map(|setting| RemoteCache::open(setting, &manifest.root)).transpose()?;
+        let remote = inputs.remote.map(|setting| RunRemoteCache::open(setting, &manifest.root)).transpose()?;
         let mut store = Store::open(inputs.store)?;
         // With a malformed file, nothing would be checked.
         if let Some(checksums) = WheelChecksums::load(&manifest.root).map_err(RemoteCacheError::from)? {

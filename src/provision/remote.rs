@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::packages::RequiredPackages;
 use crate::cache::remote::{
-    CacheScopes, DownloadPlan, DownloadReport, EnvironmentEntries, IncrementalUpload, PackFrame, RemoteSnapshot,
-    RemoteStore, StorePackageIndex, UploadReport, WheelChecksums, WheelChecksumsError,
+    CacheScopes, DownloadPlan, DownloadReport, EnvironmentEntries, IncrementalUpload, PackFrame, RemoteCache,
+    RemoteSnapshot, StorePackageIndex, UploadReport, WheelChecksums, WheelChecksumsError,
 };
 use crate::cache::store::{EntryId, EntryKind, EntryOrigin, VersionedKey};
 use crate::cache::{
@@ -27,8 +27,8 @@ pub(crate) enum RemoteCacheError {
 }
 
 /// A remote cache, and the downloads and uploads of a run.
-pub(super) struct RemoteCache {
-    remote: RemoteStore,
+pub(super) struct RunRemoteCache {
+    remote: RemoteCache,
     /// Its manifests, once they are loaded.
     snapshot: Option<RemoteSnapshot>,
     environments: EnvironmentEntries,
@@ -43,7 +43,7 @@ pub(super) struct RemoteCache {
     pub(super) warnings: Vec<String>,
 }
 
-impl RemoteCache {
+impl RunRemoteCache {
     /// Opens the remote cache of a setting for the project at `root`; `None` if the setting names none.
     pub(super) fn open(setting: &str, root: &Path) -> Result<Option<Self>, RemoteCacheError> {
         let variables = |name: &str| environment_variable(name);
@@ -54,7 +54,7 @@ impl RemoteCache {
         let signing_key = variables("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty());
         let backend = open_backend(setting, &variables)?;
         Ok(backend.map(|backend| Self {
-            remote: RemoteStore { backend, scopes, signing_key, checksums },
+            remote: RemoteCache { backend, scopes, signing_key, checksums },
             snapshot: None,
             environments: EnvironmentEntries::default(),
             known_packages: None,
@@ -216,7 +216,7 @@ impl RemoteCache {
 }
 
 /// Says why a run outside CI finds nothing in a remote cache that other directories have filled.
-fn explain_empty_scope(remote: &RemoteStore, snapshot: &RemoteSnapshot) -> Option<String> {
+fn explain_empty_scope(remote: &RemoteCache, snapshot: &RemoteSnapshot) -> Option<String> {
     let prefix = remote.scopes.prefix_of_directories().filter(|_| snapshot.is_empty())?;
     let others = remote.backend.list_objects(prefix).ok()?;
     others.iter().any(|object| !remote.scopes.has_key_prefix(&object.key)).then(|| {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::provisioner::CacheProvisioner;
-use super::remote::{RemoteCache, write_checksums};
+use super::remote::{RunRemoteCache, write_checksums};
 use crate::cache::remote::UploadReport;
 use crate::project::SessionName;
 use crate::record::CacheStats;
@@ -48,7 +48,7 @@ impl CacheProvisioner {
         let remote = self.remote.as_ref();
         json!({
             "version": 2,
-            "remote": remote.map(RemoteCache::title),
+            "remote": remote.map(RunRemoteCache::title),
             "downloaded": remote.map(|remote| &remote.download_report),
             "restored": self.restore_report(),
             "saved": self.save_report().saved.len(),
@@ -62,7 +62,7 @@ impl CacheProvisioner {
     }
 }
 
-fn format_download(remote: &RemoteCache) -> String {
+fn format_download(remote: &RunRemoteCache) -> String {
     let report = &remote.download_report;
     format!(
         "downloaded {} of {} packages{}, {} in {:.1} s, from {}",

@@ -41,7 +41,7 @@ pub(crate) enum UvCacheError {
 
 /// uv's cache, as far as its layout is known.
 #[derive(Debug)]
-pub(crate) enum UvCacheForm {
+pub(crate) enum UvCacheAccess {
     /// Wheels are restored and saved one by one.
     PerWheel(UvCache),
     /// The layout is unknown: the cache is restored and saved as one directory.
@@ -53,7 +53,7 @@ pub(crate) enum UvCacheForm {
     },
 }
 
-impl UvCacheForm {
+impl UvCacheAccess {
     /// Opens the cache of the project's uv, at `cache_dir` or at the path that uv reports.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl UvCacheForm {
     }
 }
 
-impl UvCacheForm {
+impl UvCacheAccess {
     /// Returns why the cache is stored as a whole, if it is.
     pub(crate) fn unknown_layout_notice(&self) -> Option<String> {
         let Self::WholeDirectory { reason, .. } = self else { return None };

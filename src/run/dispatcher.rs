@@ -108,7 +108,7 @@ pub struct Dispatcher<'a> {
     ending_signal: Option<i32>,
     stopping: bool,
     /// Whether a session was notified too late to be added.
-    misses_sessions: bool,
+    missed_notify: bool,
 }
 
 /// State of a session that outlives its attempts.
@@ -154,7 +154,7 @@ impl<'a> Dispatcher<'a> {
             last_tick: 0,
             ending_signal: None,
             stopping: false,
-            misses_sessions: false,
+            missed_notify: false,
             context,
         }
     }
@@ -189,7 +189,7 @@ impl<'a> Dispatcher<'a> {
             self.handle_tick();
         }
         self.save_remaining_environments();
-        let failed = self.misses_sessions || self.scheduler.has_failures();
+        let failed = self.missed_notify || self.scheduler.has_failures();
         let exit = match self.ending_signal {
             // As in nox, Ctrl-C in a server that then exits with 0 is its normal end.
             Some(SIGINT) if !failed => 0,

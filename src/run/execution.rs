@@ -31,7 +31,7 @@ pub(crate) fn is_signal_exit(exit_code: u8) -> bool {
 }
 
 /// The host, manifest and directory with which a run is executed.
-pub(crate) struct RunTarget<'a> {
+pub(crate) struct ExecutionInputs<'a> {
     /// The host that has loaded the noxfile.
     pub(crate) host: &'a mut Host,
     pub(crate) manifest: &'a NoxfileManifest,
@@ -83,11 +83,11 @@ pub(crate) struct RunResult {
 /// When a thread or a directory cannot be created.
 pub(crate) fn execute_run(
     prepared: PreparedRun,
-    target: RunTarget<'_>,
+    target: ExecutionInputs<'_>,
     subscriber: &mut dyn EventSubscriber,
     (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
 ) -> Result<ExecutedRun, RunStartError> {
-    let RunTarget { host, manifest, run_id, run_dir, terminal } = target;
+    let ExecutionInputs { host, manifest, run_id, run_dir, terminal } = target;
     let failed = |action| move |source| RunStartError { action, source };
     let metadata = prepared.metadata(run_id, manifest);
     let PreparedRun { options, history, plan, provisioner, tracing, mut notices, .. } = prepared;

@@ -93,7 +93,7 @@ impl SessionGraph {
         graph.add_declared_needs(&sessions);
         graph.check_acyclic(&sessions)?;
         graph.add_coverage_needs(&sessions, history);
-        graph.add_memory_needs(&sessions);
+        graph.add_variable_needs(&sessions);
         graph.add_notify_needs(&sessions);
         graph.add_locks(&sessions, options);
         graph.add_command_locks(&sessions, history);
@@ -155,7 +155,7 @@ impl SessionGraph {
     /// Orders sessions that share variables as nox runs them, if one reads what an earlier one changes.
     ///
     /// A variable that every session changes for itself orders nothing: caches and settings of their own are common.
-    fn add_memory_needs(&mut self, sessions: &[&Session]) {
+    fn add_variable_needs(&mut self, sessions: &[&Session]) {
         let has = |names: &[String], name: &String| names.contains(name);
         let writes =
             |session: &Session, name: &String| has(&session.memory.sets, name) || has(&session.memory.changes, name);

@@ -34,7 +34,7 @@ mod worker_share;
 pub(crate) use capacity::detect_capacity;
 pub(crate) use crash_recovery::open_run_store;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
-pub(crate) use execution::{RunResult, RunStartError, RunTarget, execute_run, is_signal_exit};
+pub(crate) use execution::{ExecutionInputs, RunResult, RunStartError, execute_run, is_signal_exit};
 pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};
 pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
 pub(crate) use nox_report::write_nox_report;

@@ -10,7 +10,7 @@ use super::options::NamedChoice;
 use crate::project::{CommandUse, NoxfileManifest, SeccompSetup, SessionId};
 use crate::record::Outcome;
 use crate::trace::{
-    AccessConflict, ConflictKind, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary, SeparateFiles,
+    AccessConflict, ConflictFreeFiles, ConflictKind, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary,
     SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts,
     probe_tracing, save_trace_results, trace_context,
 };
@@ -144,7 +144,7 @@ impl RunTracing {
         let preload = self.preload.as_ref().filter(|_| variable(PRELOAD_VARIABLE).is_none()).map(PreloadLibrary::path);
         let (tracer, socket) = SessionTracer::start(TraceScope::new(context), preload.is_some())?;
         let mut env = Vec::new();
-        if let (Some(preload), Some(ring)) = (preload, tracer.preload_ring_address()) {
+        if let (Some(preload), Some(ring)) = (preload, tracer.preload_ring_env_value()) {
             // Without this, programs built with AddressSanitizer refuse to run after another preloaded library.
             let asan = [Some("verify_asan_link_order=0".to_owned()), variable(ASAN_VARIABLE)].into_iter().flatten();
             env.push((PRELOAD_VARIABLE.to_owned(), preload.to_owned()));
@@ -159,7 +159,7 @@ impl RunTracing {
     /// Stores the accesses of a session whose attempt has ended; `uses` are the resources that its commands shared.
     pub(super) fn end_session(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
         let Some(tracer) = self.active.remove(&id) else { return };
-        let accesses = SessionAccesses { kept_apart: SeparateFiles::from_uses(uses), ..tracer.accesses() };
+        let accesses = SessionAccesses { conflict_free: ConflictFreeFiles::from_uses(uses), ..tracer.accesses() };
         self.finished.insert(id, accesses);
         if let Some(learning) = &mut self.learning {
             learning.tree_scan = None;

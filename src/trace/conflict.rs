@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::session_accesses::{EffectKind, PathEffect, SeparateFiles, SessionAccesses};
+use super::session_accesses::{ConflictFreeFiles, EffectKind, PathEffect, SessionAccesses};
 use super::tree_scan::{ProjectTree, is_only_scanned, is_project_directory, is_selective_listing, parent_directory};
 
 /// Kind of a conflict.
@@ -114,7 +114,7 @@ pub(crate) fn find_conflicts(
     add_listing_conflicts(&other, &one, false, tree, &mut found);
     add_address_conflicts(first, second, &mut found);
     let guarded = mutex_guarded_paths(first, second);
-    let separate: Vec<&SeparateFiles> = first.kept_apart.intersection(&second.kept_apart).collect();
+    let separate: Vec<&ConflictFreeFiles> = first.conflict_free.intersection(&second.conflict_free).collect();
     let is_separate = |path: &str| separate.iter().any(|files| files.contains(path));
     let is_conflict =
         |conflict: &AccessConflict| !is_guarded_path(&conflict.path, &guarded) && !is_separate(&conflict.path);

@@ -24,7 +24,7 @@ impl SessionTracer {
         SeccompSetup { filter: String::new(), syscall: 0, flags: Vec::new() }
     }
 
-    pub(crate) fn preload_ring_address(&self) -> Option<&str> {
+    pub(crate) fn preload_ring_env_value(&self) -> Option<&str> {
         None
     }
 

@@ -33,7 +33,7 @@ pub(crate) use race_report::{
 };
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;
-pub(crate) use session_accesses::SeparateFiles;
+pub(crate) use session_accesses::ConflictFreeFiles;
 pub use session_accesses::{EffectKind, PathEffect, SessionAccesses};
 pub(crate) use trace_cache::TraceCache;
 pub use trace_cache::{LearnedConflict, SeparationKind};

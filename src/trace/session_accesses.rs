@@ -37,13 +37,13 @@ pub struct SessionAccesses {
     pub hard_links: BTreeMap<String, String>,
     /// Resources that noxide keeps apart while their commands run: two sessions do not conflict on their files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub kept_apart: BTreeSet<SeparateFiles>,
+    pub conflict_free: BTreeSet<ConflictFreeFiles>,
 }
 
 /// Files that several sessions use without a conflict, because noxide separates the uses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum SeparateFiles {
+pub enum ConflictFreeFiles {
     /// What builds of this source tree write: they take turns.
     Build(String),
     /// This coverage data file: each session gets its own.
@@ -52,7 +52,7 @@ pub enum SeparateFiles {
     Environment(String, String),
 }
 
-impl SeparateFiles {
+impl ConflictFreeFiles {
     /// Returns the files that the uses of a session's commands keep apart.
     pub(crate) fn from_uses(uses: &[CommandUse]) -> BTreeSet<Self> {
         let separate = |found: &CommandUse| match (found.kind, found.mode) {
@@ -167,10 +167,10 @@ mod tests {
 
     #[test]
     fn files_of_builds_and_coverage_data_are_recognized() {
-        let own = SeparateFiles::Build(".".to_owned());
+        let own = ConflictFreeFiles::Build(".".to_owned());
         let (below, data) =
-            (SeparateFiles::Build("sub".to_owned()), SeparateFiles::CoverageData(".coverage".to_owned()));
-        let environment = SeparateFiles::Environment(".venv".to_owned(), String::new());
+            (ConflictFreeFiles::Build("sub".to_owned()), ConflictFreeFiles::CoverageData(".coverage".to_owned()));
+        let environment = ConflictFreeFiles::Environment(".venv".to_owned(), String::new());
         for (files, path, expected) in [
             (&own, "build/lib/a.py", true),
             (&own, "src/own.egg-info/PKG-INFO", true),

@@ -1,7 +1,7 @@
 //! Fixes of cache steps: repaired paths, keys and prefixes, and missing steps.
 
-use super::super::dialect::Dialect;
 use super::super::fix::{CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, Fix, SemanticChange, TextEdit};
+use super::super::forge::Forge;
 use super::super::job_cache::{self, JobCache, JobCacheKind, is_pip_cache_path, is_uv_cache_path};
 use super::super::job_facts::Downloads;
 use super::super::project::JobView;
@@ -238,19 +238,19 @@ fn choose_cache_action(view: &JobView) -> Option<String> {
     if view.job.steps.iter().any(by_commit) {
         return None;
     }
-    let on_same_forge = view.project.job_views().filter(|other| other.workflow.dialect == view.workflow.dialect);
+    let on_same_forge = view.project.job_views().filter(|other| other.workflow.forge == view.workflow.forge);
     let saves_and_restores = |step: &&WorkflowStep| {
         let action = step.action.as_ref().filter(|action| action.is_cache_restore() && action.subpath.is_empty());
         // GitHub's runners no longer have the Node version of older ones.
-        let oldest = if view.workflow.dialect == Dialect::Github { 5 } else { 4 };
+        let oldest = if view.workflow.forge == Forge::Github { 5 } else { 4 };
         action.is_some_and(|action| action.major_version().is_some_and(|major| major >= oldest))
     };
     let used = on_same_forge.flat_map(|view| &view.job.steps).find(saves_and_restores);
     let absolute = view.job.steps.iter().any(|step| step.action.as_ref().is_some_and(|action| action.host.is_some()));
     Some(used.and_then(|step| step.uses.as_ref()).map_or_else(
-        || match view.workflow.dialect {
-            Dialect::Forgejo if absolute => "https://data.forgejo.org/actions/cache@v4".to_owned(),
-            Dialect::Github => "actions/cache@v5".to_owned(),
+        || match view.workflow.forge {
+            Forge::Forgejo if absolute => "https://data.forgejo.org/actions/cache@v4".to_owned(),
+            Forge::Github => "actions/cache@v5".to_owned(),
             _ => "actions/cache@v4".to_owned(),
         },
         |uses| uses.value.clone(),

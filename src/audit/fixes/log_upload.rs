@@ -1,7 +1,7 @@
 //! Fix that writes session output to a log and uploads it.
 
-use super::super::dialect::Dialect;
 use super::super::fix::Fix;
+use super::super::forge::Forge;
 use super::super::project::JobView;
 use super::run_script::rewrite_script;
 use super::step_edit::{append_step, step_indent};
@@ -62,10 +62,10 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
 fn choose_upload_action(view: &JobView) -> String {
     let used = view.project.job_views().flat_map(|view| &view.job.steps).find(|step| step.is_artifact_upload());
     used.and_then(|step| step.uses.as_ref()).map_or_else(
-        || match view.workflow.dialect {
-            Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4".to_owned(),
-            Dialect::Gitea => "actions/upload-artifact@v3".to_owned(),
-            Dialect::Github => "actions/upload-artifact@v6".to_owned(),
+        || match view.workflow.forge {
+            Forge::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4".to_owned(),
+            Forge::Gitea => "actions/upload-artifact@v3".to_owned(),
+            Forge::Github => "actions/upload-artifact@v6".to_owned(),
         },
         |uses| uses.value.clone(),
     )

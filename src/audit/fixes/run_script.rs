@@ -10,7 +10,7 @@ use super::text_edit::{self, indent_at, mark_display_only, quote_scalar, unsafe_
 /// Returns the script of a step, if its words can be edited in place.
 fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
     let plain = !step.commands.iter().any(|command| command.has_heredoc) && !step.node.is_flow;
-    step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && plain)
+    step.script.as_ref().filter(|script| script.is_editable_in_place && !script.aliased && plain)
 }
 
 /// Replaces a span of a script without here-documents.
@@ -61,7 +61,7 @@ pub(crate) fn replace_script_range(
     text: &str,
     title: &str,
 ) -> Option<Fix> {
-    let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased)?;
+    let script = step.script.as_ref().filter(|script| script.is_editable_in_place && !script.aliased)?;
     let mut new = script.text.clone();
     new.get(range.start..range.end)?;
     new.replace_range(range.start..range.end, text);

@@ -17,7 +17,7 @@ pub fn build_inventory(project: &AuditProject, usual_ms: &dyn Fn(&str) -> Option
         let chains = find_chains(&jobs);
         WorkflowRow {
             path: workflow.source.path.clone(),
-            dialect: workflow.dialect.as_str(),
+            forge: workflow.forge.as_str(),
             critical_path_ms: chains.duration_ms,
             critical_path: chains.critical_path,
             longest_chain: chains.longest_chain,

@@ -36,7 +36,7 @@ impl Inventory {
     pub fn render_markdown(&self) -> String {
         let mut text = String::new();
         for workflow in &self.workflows {
-            text.push_str(&format!("### {} ({})\n\n", to_single_line(&workflow.path), workflow.dialect));
+            text.push_str(&format!("### {} ({})\n\n", to_single_line(&workflow.path), workflow.forge));
             text.push_str("| job | installs | cache | sessions | needs |\n|---|---|---|---|---|\n");
             for job in &workflow.jobs {
                 text.push_str(&render_markdown_row(job));
@@ -83,7 +83,7 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
             add_unknown(format_job_sessions(job), hides_sessions(job)),
         ]);
     }
-    let mut text = format!("{} ({})\n", to_single_line(&workflow.path), workflow.dialect);
+    let mut text = format!("{} ({})\n", to_single_line(&workflow.path), workflow.forge);
     write_table(&rows, width, &mut text);
     for (command, jobs) in count_install_commands(workflow) {
         write_hanging_indent("  installs       ", &format!("{command} ({})", pluralize(jobs, "job")), width, &mut text);

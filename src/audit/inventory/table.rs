@@ -33,8 +33,8 @@ pub struct NoxfileSessionRow {
 pub struct WorkflowRow {
     /// Path relative to the project.
     pub path: String,
-    /// The forge whose dialect it is read in.
-    pub dialect: &'static str,
+    /// The forge that it is read for.
+    pub forge: &'static str,
     /// One row per job.
     pub jobs: Vec<JobRow>,
     /// The chain of `needs` that ends last, by measured durations; empty if they are not known.

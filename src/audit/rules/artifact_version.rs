@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: &[Dialect::Forgejo, Dialect::Github],
+    forges: &[Forge::Forgejo, Forge::Github],
     bad_example: &[(
         ".github/workflows/ci.yml",
         r#"on: push
@@ -51,11 +51,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let (Some(major), Some(uses)) = (action.major_version(), &step.uses) else { continue };
             let fork = format!(
                 "{}/forgejo/{}@v4",
-                Dialect::Forgejo.default_action_host().replace("https://data", "https://code"),
+                Forge::Forgejo.default_action_host().replace("https://data", "https://code"),
                 action.name.rsplit('/').next().unwrap_or_default()
             );
-            match view.workflow.dialect {
-                Dialect::Github if major <= 3 => {
+            match view.workflow.forge {
+                Forge::Github if major <= 3 => {
                     // GitHub Enterprise Server, whose runners are self-hosted, supports only version 3.
                     let is_hosted = !view.is_self_hosted();
                     let is_compatible = is_hosted && keeps_artifacts(&view, step);
@@ -69,7 +69,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                         finding.set_confidence(Confidence::Medium).set_severity(Severity::Medium);
                     }
                 }
-                Dialect::Forgejo if major >= 4 && action.host.is_none() => {
+                Forge::Forgejo if major >= 4 && action.host.is_none() => {
                     let fix = (keeps_artifacts(&view, step) && !action.is_commit())
                         .then(|| fixes::step_edit::replace_uses(&view, step, &fork, "use Forgejo's fork"))
                         .flatten();

@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".github/workflows/ci.yml",
         r#"on: push
@@ -49,15 +49,15 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             .next()
             .and_then(|image| image.strip_prefix("node:"))
             .and_then(|tag| tag.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
-        if view.workflow.dialect != Dialect::Github && node.is_none_or(|major| major < 19) {
+        if view.workflow.forge != Forge::Github && node.is_none_or(|major| major < 19) {
             continue;
         }
         for step in view.job.steps.iter().filter(|step| step.is_cache_restore()) {
             let (Some(action), Some(uses)) = (&step.action, &step.uses) else { continue };
-            let is_retired = view.workflow.dialect == Dialect::Github && is_retired(action);
+            let is_retired = view.workflow.forge == Forge::Github && is_retired(action);
             if is_retired || action.major_version().is_some_and(|major| major <= 3) {
                 // Version 5 needs a runner with Node 24, as GitHub's own are.
-                let version = if view.workflow.dialect == Dialect::Github { "v5" } else { "v4" };
+                let version = if view.workflow.forge == Forge::Github { "v5" } else { "v4" };
                 let fix = fixes::step_edit::set_action_version(&view, step, version);
                 let message = if is_retired {
                     "GitHub has retired this version: the job fails as soon as it starts"

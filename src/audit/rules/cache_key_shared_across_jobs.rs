@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[
         (
             ".forgejo/workflows/ci.yml",

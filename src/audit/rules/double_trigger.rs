@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: [push, pull_request]

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Low,
     confidence: Confidence::Low,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
@@ -79,7 +79,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let finding = findings.report(view.source(), span, format!("the gate does not check {}", unchecked.join(", ")));
         let is_left_out = |other: &JobView| {
             let is_later = other.job.id.span.start > view.job.id.span.start;
-            let is_optional_runner = other.workflow.dialect == Dialect::Github && other.is_certainly_self_hosted();
+            let is_optional_runner = other.workflow.forge == Forge::Github && other.is_certainly_self_hosted();
             is_later || is_optional_runner || other.job.id.value.contains("coverage")
         };
         let mut missing = view

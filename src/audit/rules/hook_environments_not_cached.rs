@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[
         (
             ".github/workflows/ci.yml",
@@ -62,7 +62,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         return;
     }
     for view in project.job_views() {
-        let is_kept = view.workflow.dialect == Dialect::Github && view.is_certainly_self_hosted();
+        let is_kept = view.workflow.forge == Forge::Github && view.is_certainly_self_hosted();
         if view.workflow.kind == WorkflowFileKind::CompositeAction
             || view.workflow.triggers.is_weekly_only()
             || is_kept

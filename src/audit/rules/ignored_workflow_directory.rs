@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: &[Dialect::Forgejo],
+    forges: &[Forge::Forgejo],
     bad_example: &[
         (
             ".forgejo/workflows/ci.yml",

@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
@@ -50,7 +50,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for need in &view.job.needs {
             // GitHub ignores the case of job ids.
-            let is_same = |id: &str| view.workflow.dialect == Dialect::Github && id.eq_ignore_ascii_case(&need.value);
+            let is_same = |id: &str| view.workflow.forge == Forge::Github && id.eq_ignore_ascii_case(&need.value);
             if view.workflow.jobs.iter().any(|job| job.id.value != need.value && is_same(&job.id.value)) {
                 continue;
             }

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
@@ -82,7 +82,7 @@ fn report_lost_logs(view: &JobView, findings: &mut FindingSink) {
         }
         let finding = findings.report(view.source(), span, format!("{file} is written but not uploaded"));
         finding.set_advice("Upload the file with `if: always()`.");
-        if view.workflow.dialect == Dialect::Github && !is_redirected(view, span) {
+        if view.workflow.forge == Forge::Github && !is_redirected(view, span) {
             // The job log has the same text.
             finding.set_persona(Persona::Pedantic);
         }

@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: pull_request
@@ -45,10 +45,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let declared = workflow.root.get_entry("concurrency");
         let is_declared = declared.is_some_and(|(_, value)| cancels_superseded(value))
             || workflow.jobs.iter().all(|job| job.node.get("concurrency").is_some());
-        let is_automatic = match workflow.dialect {
-            Dialect::Forgejo => project.options.is_forge_at_least(13, 0),
-            Dialect::Gitea => project.options.forge_version.is_some() && !project.options.is_forge_at_least(1, 26),
-            Dialect::Github => false,
+        let is_automatic = match workflow.forge {
+            Forge::Forgejo => project.options.is_forge_at_least(13, 0),
+            Forge::Gitea => project.options.forge_version.is_some() && !project.options.is_forge_at_least(1, 26),
+            Forge::Github => false,
         };
         let on = &workflow.triggers;
         let runs_on_every_push =
@@ -69,7 +69,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 // Waiting may be intended.
                 Some(_) => finding.set_confidence(Confidence::Low),
             };
-            if workflow.dialect == Dialect::Forgejo {
+            if workflow.forge == Forge::Forgejo {
                 finding.set_confidence(Confidence::Low);
             }
             let mut views = project.workflow_job_views(workflow);

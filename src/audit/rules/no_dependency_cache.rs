@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: ALL_DIALECTS,
+    forges: ALL_FORGES,
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
@@ -85,10 +85,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         );
         // A cache that is not used for a week is deleted, and a self-hosted runner may keep its disk.
         let is_rarely_useful = view.workflow.triggers.is_weekly_only()
-            || (view.workflow.dialect == Dialect::Github && view.is_certainly_self_hosted());
+            || (view.workflow.forge == Forge::Github && view.is_certainly_self_hosted());
         if is_rarely_useful || installs_few_tools(&view) || sessions_install_small_tools(&view) {
             finding.set_severity(Severity::Info).set_persona(Persona::Pedantic);
-        } else if view.workflow.dialect == Dialect::Github {
+        } else if view.workflow.forge == Forge::Github {
             // Hosted runners have a fast connection to the index, self-hosted ones may keep their disk.
             finding.set_severity(Severity::Low);
         }
@@ -150,7 +150,7 @@ fn sessions_install_small_tools(view: &JobView) -> bool {
     }
     let names = requirements.iter().map(|text| crate::audit::shell::requirement_name(text));
     let tools: Vec<&str> = names.filter(|name| !matches!(*name, "nox" | "pip" | "setuptools" | "wheel")).collect();
-    view.workflow.dialect == Dialect::Github
+    view.workflow.forge == Forge::Github
         && (1..=2).contains(&tools.len())
         && tools.iter().all(|name| SMALL_TOOLS.contains(name))
 }

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Info,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: &[Dialect::Forgejo, Dialect::Gitea],
+    forges: &[Forge::Forgejo, Forge::Gitea],
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push

@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::High,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: &[Dialect::Forgejo, Dialect::Gitea],
+    forges: &[Forge::Forgejo, Forge::Gitea],
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push

@@ -189,7 +189,7 @@ mod tests {
             for text in [rule.ident.summary, rule.rationale, rule.evidence, rule.advice] {
                 assert!(text.len() >= 10 && text.ends_with(['.', '`', ')']), "{}: {text}", rule.ident.id);
             }
-            assert!(!rule.dialects.is_empty());
+            assert!(!rule.forges.is_empty());
         }
     }
 }

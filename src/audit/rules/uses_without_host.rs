@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Pedantic,
-    dialects: &[Dialect::Forgejo],
+    forges: &[Forge::Forgejo],
     bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push

@@ -37,7 +37,7 @@ pub struct StepScript {
     /// Whether it is part of an anchored or aliased node, so that no fix may edit it.
     pub aliased: bool,
     /// Whether each script line is a line of the file, so that it can be edited in place.
-    pub is_byte_exact: bool,
+    pub is_editable_in_place: bool,
     /// Offsets of each line: in the script, in the file.
     line_offsets: Vec<(usize, usize)>,
 }
@@ -60,7 +60,7 @@ impl StepScript {
             text: text.clone(),
             span: value.span,
             aliased: value.aliased,
-            is_byte_exact: exact,
+            is_editable_in_place: exact,
             line_offsets: lines,
         })
     }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(find("run: |-\n  a é b", "b"), "b");
         assert_eq!(find("x: 1\nrun: >\n  a\n  b\n", "b"), "a\n  b");
         assert_eq!(find("run: \"a \\\"b\\\" c\"", "b"), "\"a \\\"b\\\" c\"");
-        assert!(script("run: |\n  a\n").0.is_byte_exact && !script("run: >\n  a\n").0.is_byte_exact);
+        assert!(script("run: |\n  a\n").0.is_editable_in_place && !script("run: >\n  a\n").0.is_editable_in_place);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Workflow file or composite action.
 
-use super::super::dialect::Dialect;
+use super::super::forge::Forge;
 use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::job::WorkflowJob;
@@ -24,8 +24,8 @@ pub struct Workflow {
     pub source: SharedSource,
     /// Workflow or composite action.
     pub kind: WorkflowFileKind,
-    /// Forge whose dialect it is written in.
-    pub dialect: Dialect,
+    /// Forge that it is written for.
+    pub forge: Forge,
     /// Value of `name`.
     pub name: Option<SpannedText>,
     /// Events that start it.
@@ -42,7 +42,7 @@ pub struct Workflow {
 
 impl Workflow {
     /// Parses a file.
-    pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, dialect: Dialect) -> Result<Self, YamlError> {
+    pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, forge: Forge) -> Result<Self, YamlError> {
         let root = parse_document(&source.text)?;
         let jobs = match kind {
             WorkflowFileKind::Workflow => {
@@ -60,7 +60,7 @@ impl Workflow {
             name: root.get("name").and_then(SpannedText::from_node),
             source,
             kind,
-            dialect,
+            forge,
             triggers: on,
             env,
             jobs,

@@ -10,7 +10,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 use ureq::{Agent, SendBody};
 
 /// Time granted to a transfer in addition to that at the minimum rate.
-const TRANSFER_DELAY: Duration = Duration::from_secs(4);
+const BASE_TRANSFER_TIMEOUT: Duration = Duration::from_secs(4);
 /// Minimum transfer rate in bytes per second: a slower cache would save no time.
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
 /// Timeout for the response headers.
@@ -185,14 +185,14 @@ impl HttpClient {
 
     fn send_once(&self, request: &HttpRequest<'_>, remaining: Duration) -> Result<HttpResponse, AttemptError> {
         let transfer_time = |bytes: u64| Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
-        let limit = |bytes: u64| (TRANSFER_DELAY + transfer_time(bytes)).min(remaining);
+        let limit = |bytes: u64| (BASE_TRANSFER_TIMEOUT + transfer_time(bytes)).min(remaining);
         let mut builder = http::Request::builder().method(request.method).uri(request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
         let timeouts = AttemptTimeouts {
             // Not limited by `remaining`: an upload at the minimum rate is never cut off.
-            send_body: TRANSFER_DELAY + transfer_time(request.body.len()),
+            send_body: BASE_TRANSFER_TIMEOUT + transfer_time(request.body.len()),
             response: RESPONSE_TIMEOUT.min(remaining),
             receive_body: limit(request.max_response_bytes.saturating_add(request.skip_bytes)),
         };

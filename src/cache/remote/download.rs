@@ -2,7 +2,7 @@
 
 use super::manifest::PackFrame;
 use super::pack::{FrameError, FrameTrust, ImportBudget, read_frame};
-use super::snapshot::RemoteStore;
+use super::snapshot::RemoteCache;
 use crate::cache::backend::BackendError;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::store::{PublishOutcome, Store};
@@ -156,7 +156,7 @@ impl DownloadReport {
     }
 }
 
-impl RemoteStore {
+impl RemoteCache {
     /// Downloads the planned entries into the store. An entry that fails is reported and skipped; uv downloads the package.
     pub fn download(&self, plan: &DownloadPlan, store: &Store, progress: &dyn ProgressReporter) -> DownloadReport {
         let started = Instant::now();

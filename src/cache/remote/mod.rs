@@ -17,6 +17,6 @@ pub use environment_entries::EnvironmentEntries;
 pub(crate) use environment_entries::StorePackageIndex;
 pub use manifest::{ManifestSigning, PackFrame, RemoteManifest, RemoteManifestError};
 pub use scope::CacheScopes;
-pub use snapshot::{RemoteSnapshot, RemoteStore};
+pub use snapshot::{RemoteCache, RemoteSnapshot};
 pub(crate) use upload::IncrementalUpload;
 pub use upload::UploadReport;

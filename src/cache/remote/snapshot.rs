@@ -27,7 +27,7 @@ const MAX_MANIFEST_READ_BYTES: usize = 64 << 20;
 
 /// A remote cache.
 #[derive(Debug)]
-pub struct RemoteStore {
+pub struct RemoteCache {
     /// The backend.
     pub backend: Box<dyn CacheBackend>,
     /// The scopes to read and write.
@@ -55,7 +55,7 @@ pub struct RemoteSnapshot {
     pub warnings: Vec<String>,
 }
 
-impl RemoteStore {
+impl RemoteCache {
     /// Reads the manifests of every scope. Unreadable manifests are reported and skipped.
     pub fn load_snapshot(&self) -> RemoteSnapshot {
         let mut snapshot = RemoteSnapshot::default();

@@ -13,7 +13,7 @@ use super::environment_entries::EnvironmentEntries;
 use super::manifest::{CheckoutLocation, ManifestSigning, PackFrame, RemoteManifest};
 use super::pack::PackWriter;
 use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_versions};
-use super::snapshot::{RemoteSnapshot, RemoteStore, merge_manifests};
+use super::snapshot::{RemoteCache, RemoteSnapshot, merge_manifests};
 use crate::cache::backend::BackendError;
 use crate::cache::http::RequestBody;
 use crate::cache::store::{EntryId, EntryKind, Store, StoreEntry, StoreError};
@@ -74,7 +74,7 @@ pub(crate) struct IncrementalUpload {
 
 /// An upload with its source and target.
 struct Uploader<'a> {
-    remote: &'a RemoteStore,
+    remote: &'a RemoteCache,
     store: &'a Store,
     now: i64,
     upload: IncrementalUpload,
@@ -85,7 +85,7 @@ impl IncrementalUpload {
     /// Adds new entries, and uploads them once there are enough.
     pub(crate) fn add_entries(
         self,
-        remote: &RemoteStore,
+        remote: &RemoteCache,
         snapshot: &RemoteSnapshot,
         store: &Store,
         ids: &[EntryId],
@@ -120,7 +120,7 @@ impl IncrementalUpload {
     /// An error is reported as a warning.
     pub(crate) fn finish(
         self,
-        remote: &RemoteStore,
+        remote: &RemoteCache,
         snapshot: &RemoteSnapshot,
         store: &Store,
         ids: &[EntryId],
@@ -144,7 +144,7 @@ impl IncrementalUpload {
     }
 }
 
-impl RemoteStore {
+impl RemoteCache {
     /// Uploads the entries among `ids` that are in the store and not in the remote cache.
     pub fn upload(
         &self,

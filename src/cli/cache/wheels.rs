@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::{CacheRestoreArgs, CacheSaveArgs};
 use super::store_context::{open_project_store, print_damage, print_report, print_restore_plan};
-use crate::cache::{LockParts, PackageSelection};
+use crate::cache::{LockFileParts, PackageSelection};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
@@ -12,7 +12,7 @@ use crate::config::user_cache_dir;
 use crate::output::OutputContext;
 use crate::project::dependencies::UvLock;
 use crate::project::{Interpreter, default_interpreter};
-use crate::provision::UvCacheForm;
+use crate::provision::UvCacheAccess;
 
 /// Restores packages to uv's cache, and configured directories. Fails with `--require` if a package is missing.
 ///
@@ -21,7 +21,7 @@ use crate::provision::UvCacheForm;
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let selection = select_packages(args)?;
     let store = open_project_store()?;
-    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
+    let uv_cache = UvCacheAccess::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     if args.dry_run {
         let plan = uv_cache.plan_restore(&store, &selection);
@@ -42,7 +42,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
 /// When the store or uv cannot be used, or there is something new and the store is read-only.
 pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let store = open_project_store()?;
-    let uv_cache = UvCacheForm::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
+    let uv_cache = UvCacheAccess::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;
     uv_cache.unknown_layout_notice().iter().for_each(|notice| output.note(notice));
     let report = uv_cache.save(&store, &*output.transfer_progress())?;
     print_report(output, args.format, &report, || report.to_text());
@@ -60,6 +60,6 @@ fn select_packages(args: &CacheRestoreArgs) -> Result<PackageSelection, CliError
     let lock_file = UvLock::read(Path::new("uv.lock"))?;
     let python = args.interpreter.clone().unwrap_or_else(|| default_interpreter(Path::new("")));
     let markers = Interpreter::probe(&python)?.markers;
-    let parts = LockParts { packages: &args.package, groups: &args.group, extras: &args.extra };
+    let parts = LockFileParts { packages: &args.package, groups: &args.group, extras: &args.extra };
     Ok(PackageSelection::from_lock_file_parts(&lock_file, parts, &markers)?)
 }

@@ -193,7 +193,7 @@ impl Dispatcher<'_> {
         }
         if self.stopping {
             // It would have run, so the run is not complete.
-            self.misses_sessions = true;
+            self.missed_notify = true;
         } else {
             let declared = &self.context.manifest.sessions[target.0];
             let session = self.context.plan.add_session(declared, target, self.context.options, self.context.history);

@@ -136,7 +136,7 @@ impl SyscallInspector {
                 let found = self.resolve_path(&path, true);
                 self.record_existing_change(notification.pid, &found, PathChangeKind::OpenForWrite);
             }
-            TracedSyscall::ChangeOpenMode => {
+            TracedSyscall::ChangeDescriptorMode => {
                 let Some(path) = descriptor_path(notification.pid, arguments[0]) else { return };
                 let found = self.resolve_path(&path, true);
                 self.record_existing_change(notification.pid, &found, PathChangeKind::OpenForWrite);

@@ -52,7 +52,7 @@ pub(super) enum TracedSyscall {
     /// Changes a file's mode or owner.
     ChangeMode(PathArg),
     /// Changes the mode or owner of an open file.
-    ChangeOpenMode,
+    ChangeDescriptorMode,
     /// Binds a socket; address pointer and length are arguments 1 and 2.
     Bind,
     /// Connects a socket.
@@ -93,8 +93,8 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_fchmodat, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
     (FCHMODAT2, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
     (libc::SYS_fchownat, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
-    (libc::SYS_fchmod, TracedSyscall::ChangeOpenMode),
-    (libc::SYS_fchown, TracedSyscall::ChangeOpenMode),
+    (libc::SYS_fchmod, TracedSyscall::ChangeDescriptorMode),
+    (libc::SYS_fchown, TracedSyscall::ChangeDescriptorMode),
     (libc::SYS_bind, TracedSyscall::Bind),
     (libc::SYS_connect, TracedSyscall::Connect),
     (libc::SYS_open_by_handle_at, TracedSyscall::Unsupported("opens files by handles instead of paths")),

@@ -24,7 +24,7 @@ use crate::trace::{SessionAccesses, TraceError, TraceScope};
 pub(crate) struct SessionTracer {
     state: Arc<Mutex<TraceState>>,
     cookie: Option<u64>,
-    preload_ring_address: Option<String>,
+    preload_ring_env_value: Option<String>,
 }
 
 impl SessionTracer {
@@ -32,7 +32,7 @@ impl SessionTracer {
     /// session.
     ///
     /// If `uses_preload` is set, its programs load a [`PreloadLibrary`](super::PreloadLibrary) and find its ring buffer by
-    /// [`SessionTracer::preload_ring_address`].
+    /// [`SessionTracer::preload_ring_env_value`].
     ///
     /// # Errors
     /// If no socket or thread can be created.
@@ -43,11 +43,11 @@ impl SessionTracer {
         // Without shared memory, the session is traced through stopped calls only.
         let ring = if uses_preload { PreloadRing::new().ok() } else { None };
         let cookie = ring.as_ref().map(PreloadRing::cookie);
-        let preload_ring_address = ring.as_ref().map(PreloadRing::env_value);
+        let preload_ring_env_value = ring.as_ref().map(PreloadRing::env_value);
         thread::Builder::new()
             .name("trace".to_owned())
             .spawn(move || serve_session(our_socket, scope, ring, &thread_state))?;
-        Ok((Self { state: shared, cookie, preload_ring_address }, session_socket.into()))
+        Ok((Self { state: shared, cookie, preload_ring_env_value }, session_socket.into()))
     }
 
     /// Returns the data that the session needs to install the filter.
@@ -61,8 +61,8 @@ impl SessionTracer {
     }
 
     /// Returns the value of `NOXIDE_TRACE_RING` for the session's programs.
-    pub(crate) fn preload_ring_address(&self) -> Option<&str> {
-        self.preload_ring_address.as_deref()
+    pub(crate) fn preload_ring_env_value(&self) -> Option<&str> {
+        self.preload_ring_env_value.as_deref()
     }
 
     /// Returns the accesses recorded so far.
@@ -150,6 +150,6 @@ mod tests {
         let (without, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), false).unwrap();
         assert!(without.seccomp_setup().filter.len() > 800 && without.seccomp_setup().flags.len() == 2);
         assert_eq!(with.seccomp_setup().filter.len(), without.seccomp_setup().filter.len() + 5 * 16);
-        assert!(with.preload_ring_address().is_some() && without.preload_ring_address().is_none());
+        assert!(with.preload_ring_env_value().is_some() && without.preload_ring_env_value().is_none());
     }
 }

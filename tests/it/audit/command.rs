@@ -131,10 +131,10 @@ fn findings_fail_at_the_requested_severity() {
         ("audit --disable no-timeoutt", 2),
         ("audit --explain NX301", 0),
         ("audit --explain none", 2),
-        ("audit --dialect gitlab", 2),
+        ("audit --forge gitlab", 2),
         ("audit none.yml", 3),
         ("audit .forgejo/workflows/ci.yml", 0),
-        ("audit --runner-capacity 1 --forge-version 14 --dialect github", 0),
+        ("audit --runner-capacity 1 --forge-version 14 --forge github", 0),
         ("audit --forge-version new", 2),
     ] {
         assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
@@ -292,7 +292,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
 fn init_creates_a_workflow_once() {
     let settings = ("noxide.toml", "install = 'noxide==0.2.0'\n");
     let root = directory(&[("noxfile.py", "import nox\n"), (".gitea/x", ""), settings]);
-    assert!(out(&noxide(root.path(), "init --dry-run --dialect forgejo")).contains("runs-on: docker"));
+    assert!(out(&noxide(root.path(), "init --dry-run --forge forgejo")).contains("runs-on: docker"));
     assert_eq!(out(&noxide(root.path(), "init --branch trunk")), ".gitea/workflows/noxide.yml\n");
     assert!(
         fs_err::read_to_string(root.path().join(".gitea/workflows/noxide.yml")).unwrap().contains("branches: [trunk]")
@@ -314,8 +314,8 @@ fn init_writes_nothing_that_cannot_be_installed() {
     assert!(!root.path().join(".forgejo").exists());
     let moving = noxide(root.path(), "init --install git+https://forge.example/noxide@main");
     assert!(moving.status.code() == Some(2) && err(&moving).contains("must name a commit"), "{}", err(&moving));
-    for dialect in ["forgejo", "gitea", "github"] {
-        let text = out(&noxide(root.path(), &format!("init --dry-run --dialect {dialect} --install noxide==0.2.0")));
+    for forge in ["forgejo", "gitea", "github"] {
+        let text = out(&noxide(root.path(), &format!("init --dry-run --forge {forge} --install noxide==0.2.0")));
         assert!(text.contains("run: pip install -q noxide==0.2.0\n") && text.contains("run: noxide ci\n"), "{text}");
         assert!(!text.contains("cache@"), "{text}");
     }
@@ -343,7 +343,7 @@ fn audit_settings_come_from_flags_variables_and_files() {
     );
     let text = out(&noxide(root.path(), "audit --format forgejo"));
     assert!(!text.contains("NX101") && text.contains("high[NX301]") && text.contains("NX4"), "{text}");
-    say("[audit]\ndialect = 'github'\nrunner-capacity = 3\nbaseline = 'known.json'\n");
+    say("[audit]\nforge = 'github'\nrunner-capacity = 3\nbaseline = 'known.json'\n");
     let written = noxide(root.path(), "audit --write-baseline");
     assert!(written.status.success() && root.path().join("known.json").is_file(), "{}", err(&written));
     assert!(out(&noxide(root.path(), "audit")).contains("no findings"));
@@ -361,11 +361,11 @@ fn audit_settings_come_from_flags_variables_and_files() {
         let wrong = noxide(root.path(), "audit");
         assert!(wrong.status.code() == Some(2) && err(&wrong).contains(expected), "{expected}: {}", err(&wrong));
     }
-    say("[audit]\ndialect = 'github'\n");
+    say("[audit]\nforge = 'github'\n");
     let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
-    command.args(["audit", "--format", "json"]).current_dir(root.path()).env("NOXIDE_AUDIT_DIALECT", "hub");
+    command.args(["audit", "--format", "json"]).current_dir(root.path()).env("NOXIDE_AUDIT_FORGE", "hub");
     let wrong = command.finish();
-    assert!(wrong.status.code() == Some(2) && err(&wrong).contains("NOXIDE_AUDIT_DIALECT"), "{}", err(&wrong));
+    assert!(wrong.status.code() == Some(2) && err(&wrong).contains("NOXIDE_AUDIT_FORGE"), "{}", err(&wrong));
 }
 
 #[test]

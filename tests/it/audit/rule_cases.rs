@@ -1,7 +1,7 @@
 //! Single cases of rules: composite actions, cycles, absolute paths, release jobs, forge versions.
 
-use noxide::audit::dialect::Dialect;
 use noxide::audit::fix::FixLevel;
+use noxide::audit::forge::Forge;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 
@@ -89,22 +89,22 @@ fn jobs_that_publish_get_no_cache() {
 #[test]
 fn a_forge_that_cancels_superseded_runs_needs_no_concurrency() {
     let text = "on: push\njobs:\n  a: {runs-on: docker, timeout-minutes: 3, steps: [{run: nox -s x}]}\n";
-    for (dialect, version, expected) in [
-        (Dialect::Forgejo, Some("14"), false),
-        (Dialect::Forgejo, Some("11"), true),
-        (Dialect::Gitea, Some("1.25"), false),
-        (Dialect::Gitea, Some("1.26"), true),
-        (Dialect::Gitea, None, true),
-        (Dialect::Github, None, true),
+    for (forge, version, expected) in [
+        (Forge::Forgejo, Some("14"), false),
+        (Forge::Forgejo, Some("11"), true),
+        (Forge::Gitea, Some("1.25"), false),
+        (Forge::Gitea, Some("1.26"), true),
+        (Forge::Gitea, None, true),
+        (Forge::Github, None, true),
     ] {
         let root = directory(&[(FILE, text)]);
         let options = AuditOptions {
-            dialect: Some(dialect),
+            forge: Some(forge),
             forge_version: version.map(|version| version.parse().unwrap()),
             ..AuditOptions::default()
         };
         let all = run_audit(&read(root.path(), options)).findings;
-        assert_eq!(all.iter().any(|finding| finding.rule.id == "NX302"), expected, "{dialect} {version:?}");
+        assert_eq!(all.iter().any(|finding| finding.rule.id == "NX302"), expected, "{forge} {version:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use noxide::cache::remote::{CacheScopes, DownloadPlan, EnvironmentEntries, RemoteStore, WheelChecksums};
+use noxide::cache::remote::{CacheScopes, DownloadPlan, EnvironmentEntries, RemoteCache, WheelChecksums};
 use noxide::cache::{
     AccessMode, ActionsCacheV1, ActionsCacheV2, CacheBackend, DirectoryBackend, HttpClient, NoProgress,
     PackageSelection, RetryBudget, S3Backend, S3Credentials, S3Location, Store, StoreOptions,
@@ -29,9 +29,9 @@ fn scopes(reference: &str) -> CacheScopes {
     })
 }
 
-fn remote(backend: Box<dyn CacheBackend>, signing_key: Option<&str>) -> RemoteStore {
+fn remote(backend: Box<dyn CacheBackend>, signing_key: Option<&str>) -> RemoteCache {
     let signing_key = signing_key.map(str::to_owned);
-    RemoteStore { backend, scopes: scopes("refs/heads/main"), signing_key, checksums: None }
+    RemoteCache { backend, scopes: scopes("refs/heads/main"), signing_key, checksums: None }
 }
 
 fn read_objects(dir: &Path) -> Objects {
@@ -149,7 +149,7 @@ fn serve_actions_v2(objects: &Objects) -> Served {
     Served { backend: Box::new(backend), _server: Some(server), _dir: None }
 }
 
-fn remote_of(dir: &Path, key: Option<&str>) -> RemoteStore {
+fn remote_of(dir: &Path, key: Option<&str>) -> RemoteCache {
     remote(Box::new(DirectoryBackend::new(dir)), key)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use noxide::cache::remote::{
-    CacheScopes, DownloadPlan, EnvironmentEntries, RemoteManifest, RemoteStore, WheelChecksums,
+    CacheScopes, DownloadPlan, EnvironmentEntries, RemoteCache, RemoteManifest, WheelChecksums,
 };
 use noxide::cache::store::{EntryId, EntryKind};
 use noxide::cache::{
@@ -34,8 +34,8 @@ fn no_environments() -> EnvironmentEntries {
     EnvironmentEntries::default()
 }
 
-fn remote(dir: &Path, reference: &str) -> RemoteStore {
-    RemoteStore {
+fn remote(dir: &Path, reference: &str) -> RemoteCache {
+    RemoteCache {
         backend: Box::new(DirectoryBackend::new(dir)),
         scopes: scopes(reference),
         signing_key: None,
@@ -75,7 +75,7 @@ impl UploadedFixture {
 
     fn download(
         &self,
-        remote: &RemoteStore,
+        remote: &RemoteCache,
         store: &Store,
         wanted: &PackageSelection,
     ) -> noxide::cache::remote::DownloadReport {
@@ -312,7 +312,7 @@ fn uv_downloads_the_rest_when_the_server_disappears() {
     });
     let client = HttpClient::new(RetryBudget::new(std::time::Duration::from_secs(30)));
     let backend = ActionsCacheV1::new(client, &server.base, "", AccessMode::ReadWrite);
-    let remote = RemoteStore {
+    let remote = RemoteCache {
         backend: Box::new(backend),
         scopes: scopes("refs/heads/main"),
         signing_key: None,

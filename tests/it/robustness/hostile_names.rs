@@ -165,7 +165,7 @@ fn names_in_workflows_are_harmless_on_every_output() {
     fs_err::write(path.join("ci.yml"), &workflow).unwrap();
     fs_err::write(path.join("::add-path::\u{1b}[2J\n##[x]<img src=x>.yml"), &workflow).unwrap();
     for format in ["text", "github", "forgejo", "markdown", "json", "sarif"] {
-        let command = format!("audit --dialect github --pedantic --format {format}");
+        let command = format!("audit --forge github --pedantic --format {format}");
         let mut noxide = noxide_command(&project, &command);
         let ran = NoxideRun::finish(noxide.env("GITHUB_ACTIONS", "true"));
         match format {

@@ -12,7 +12,7 @@ use noxide::audit::project::AuditProject;
 use noxide::audit::project_files::ProjectFiles;
 use noxide::audit::rule_runner::run_audit;
 use noxide::audit::source::SourceFile;
-use noxide::cache::remote::{CacheScopes, DownloadPlan, PackFrame, RemoteManifest, RemoteStore};
+use noxide::cache::remote::{CacheScopes, DownloadPlan, PackFrame, RemoteCache, RemoteManifest};
 use noxide::cache::store::EntryId;
 use noxide::cache::{DirectoryBackend, NoProgress, PackageSelection, Store, StoreOptions};
 use noxide::fs::{Sha256Digest, encode_base64_url};
@@ -285,7 +285,7 @@ fn frames() {
     let pack = "pack/p-1";
     let path: PathBuf = volume.join(pack);
     fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-    let remote = RemoteStore {
+    let remote = RemoteCache {
         backend: Box::new(DirectoryBackend::new(&volume)),
         scopes: scopes(),
         signing_key: None,

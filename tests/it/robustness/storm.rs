@@ -160,8 +160,10 @@ fn start(project: &Project, round: u32) -> Child {
 fn wait_random_moment(project: &Project, random: &mut Random) {
     let (while_loading, pause) = (random.below(10) < 3, Duration::from_millis(random.below(700)));
     let since = Instant::now();
-    let has_output = || std::fs::metadata(project.outer_dir().join("out")).is_ok_and(|out| out.len() > 0);
-    while !while_loading && !has_output() && since.elapsed() < Duration::from_secs(20) {
+    // A slow load is a line of its own, so that the first output does not show that the run has started.
+    let has_started =
+        || std::fs::read_to_string(project.outer_dir().join("out")).is_ok_and(|out| out.contains("slots"));
+    while !while_loading && !has_started() && since.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(2));
     }
     std::thread::sleep(if while_loading { pause / 2 } else { pause });

@@ -1,13 +1,13 @@
-//! Workflow dialects of GitHub, Forgejo and Gitea.
+//! Forges that run Actions workflows: GitHub, Forgejo and Gitea.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Forge whose dialect a workflow is written in.
+/// Forge that a workflow is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Dialect {
+pub enum Forge {
     /// GitHub Actions.
     Github,
     /// Forgejo Actions.
@@ -16,8 +16,8 @@ pub enum Dialect {
     Gitea,
 }
 
-impl Dialect {
-    /// Returns the dialect of the directory that contains the file.
+impl Forge {
+    /// Returns the forge of the directory that contains the file.
     pub(crate) fn from_path(path: &str) -> Option<Self> {
         path.split('/').find_map(|part| match part {
             ".forgejo" => Some(Self::Forgejo),
@@ -44,25 +44,25 @@ impl Dialect {
     }
 }
 
-impl fmt::Display for Dialect {
+impl fmt::Display for Forge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-/// Error of parsing a dialect.
+/// Error of parsing a forge.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a dialect; use github, forgejo or gitea")]
-pub struct DialectError(String);
+#[error("`{0}` is not a forge; use github, forgejo or gitea")]
+pub struct ForgeError(String);
 
-impl std::str::FromStr for Dialect {
-    type Err = DialectError;
+impl std::str::FromStr for Forge {
+    type Err = ForgeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         [Self::Github, Self::Forgejo, Self::Gitea]
             .into_iter()
-            .find(|dialect| dialect.as_str() == text)
-            .ok_or_else(|| DialectError(text.to_owned()))
+            .find(|forge| forge.as_str() == text)
+            .ok_or_else(|| ForgeError(text.to_owned()))
     }
 }
 
@@ -71,15 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_decides_the_dialect() {
-        assert_eq!(Dialect::from_path(".forgejo/workflows/a.yml"), Some(Dialect::Forgejo));
-        assert_eq!(Dialect::from_path("x/.gitea/workflows/a.yml"), Some(Dialect::Gitea));
-        assert_eq!(Dialect::from_path(".github/workflows/a.yml"), Some(Dialect::Github));
-        assert_eq!(Dialect::from_path("action.yml"), None);
-        assert_eq!("gitea".parse(), Ok(Dialect::Gitea));
-        assert!("gitlab".parse::<Dialect>().unwrap_err().to_string().contains("gitlab"));
-        assert_eq!(format!("{:>8}", Dialect::Github), "  github");
-        assert_eq!(Dialect::Forgejo.default_action_host(), "https://data.forgejo.org");
-        assert_eq!(Dialect::Gitea.default_action_host(), Dialect::Github.default_action_host());
+    fn the_directory_decides_the_forge() {
+        assert_eq!(Forge::from_path(".forgejo/workflows/a.yml"), Some(Forge::Forgejo));
+        assert_eq!(Forge::from_path("x/.gitea/workflows/a.yml"), Some(Forge::Gitea));
+        assert_eq!(Forge::from_path(".github/workflows/a.yml"), Some(Forge::Github));
+        assert_eq!(Forge::from_path("action.yml"), None);
+        assert_eq!("gitea".parse(), Ok(Forge::Gitea));
+        assert!("gitlab".parse::<Forge>().unwrap_err().to_string().contains("gitlab"));
+        assert_eq!(format!("{:>8}", Forge::Github), "  github");
+        assert_eq!(Forge::Forgejo.default_action_host(), "https://data.forgejo.org");
+        assert_eq!(Forge::Gitea.default_action_host(), Forge::Github.default_action_host());
     }
 }
