@@ -167,17 +167,14 @@ pub(crate) fn kill_tagged_processes(tag: &str) {
     let deadline = Instant::now() + KILL_TIMEOUT;
     // A process in `execve` has no environment to read: one empty result is not enough.
     let mut empty_results = 0;
-    let mut killed = HashSet::new();
     loop {
         let left = tagged_pids(tag);
-        killed.retain(|process| !has_ended(*process));
-        empty_results = if left.is_empty() && killed.is_empty() { empty_results + 1 } else { 0 };
+        empty_results = if left.is_empty() { empty_results + 1 } else { 0 };
         if empty_results == 2 || Instant::now() > deadline {
             return;
         }
         for process in left {
             let _ = kill_process(process, Signal::KILL);
-            killed.insert(process);
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -226,13 +223,6 @@ fn read_process(process: Pid) -> Option<ProcessEntry> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     Some(ProcessEntry { pid: process, parent, group, zombie, stopped })
-}
-
-/// Whether a process has ended with all its threads. Without its first thread it is a zombie with no environment, while
-/// another thread may still be in a system call that changes files.
-fn has_ended(process: Pid) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).map_or(0, Iterator::count);
-    !is_alive(process) && threads <= 1
 }
 
 fn is_alive(process: Pid) -> bool {

@@ -114,3 +114,24 @@ fn every_release_of_nox_creates_it_anew() {
         }
     }
 }
+
+#[test]
+fn an_environment_whose_creation_was_interrupted_is_created() {
+    for backend in ["uv", "virtualenv", "venv"] {
+        let project = Project::new(&NOXFILE.replace("BACKEND", backend));
+        let environment = project.root().join(".nox/a");
+        fs_err::create_dir_all(environment.join("bin")).unwrap();
+        fs_err::write(environment.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55").unwrap();
+        fs_err::write(environment.join(".gitignore"), "*").unwrap();
+        let ran = run(&project, "");
+        assert_eq!(ran.code(), 0, "{backend}: {}\n{}", ran.text, project.session_log("a"));
+    }
+    // uv keeps a directory with other files, and so does noxide.
+    let project = Project::new(&NOXFILE.replace("BACKEND", "uv"));
+    let kept = project.root().join(".nox/a/thesis.txt");
+    fs_err::create_dir_all(kept.parent().unwrap()).unwrap();
+    fs_err::write(kept.with_file_name("CACHEDIR.TAG"), "").unwrap();
+    fs_err::write(&kept, "text").unwrap();
+    assert_eq!(run(&project, "").code(), 1);
+    assert!(kept.exists());
+}

@@ -29,9 +29,26 @@ def recreate_incomplete_environments(nox):
                 venv.reuse_existing = False
                 if not os.path.islink(venv.location):
                     shutil.rmtree(venv.location, ignore_errors=True)
+        elif is_interrupted_creation(venv.location):
+            import shutil
+
+            # `uv venv --clear` refuses a directory that is not an environment.
+            shutil.rmtree(venv.location, ignore_errors=True)
         return clean(venv)
 
     environment_class._clean_location = checked_clean
+
+
+# What `uv venv` and virtualenv create, before and beside `pyvenv.cfg`.
+ENVIRONMENT_ENTRIES = {".gitignore", ".lock", "CACHEDIR.TAG", "bin", "include", "lib", "lib64"}
+
+
+def is_interrupted_creation(location):
+    """Returns whether a directory is an environment whose creation was interrupted, and contains nothing else."""
+    if os.path.islink(location) or not os.path.isdir(location):
+        return False
+    entries = set(os.listdir(location))
+    return "CACHEDIR.TAG" in entries and entries <= ENVIRONMENT_ENTRIES
 
 
 def environment_defect(location):
