@@ -112,9 +112,10 @@ fn every_race_of_the_corpus_ends_as_in_nox_or_is_named() {
     assert!(cases.len() >= 25);
     let problems = Mutex::new(BTreeSet::new());
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let total = cases.len() * rounds(1, 10) as usize;
+    let total = cases.len() * rounds(1, 20) as usize;
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        // Most of the time sessions sleep: two at once leave two CPUs idle.
+        for _ in 0..4 {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
