@@ -22,4 +22,5 @@ pub(crate) use package_selection::{LockFileParts, NotInLockFileError};
 pub use package_selection::{PackageSelection, SelectedPackage};
 pub use progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};
 pub use store::{Store, StoreError};
+pub(crate) use uv::IndexAnswer;
 pub use uv::{Uv, UvCache};

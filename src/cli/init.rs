@@ -2,7 +2,6 @@
 
 use clap::Args;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::audit::{apply_fixes, resolve_audit_settings};
 use super::build_info::released_version;
@@ -14,7 +13,7 @@ use crate::audit::forge::Forge;
 use crate::audit::options::{AuditOptions, InstallSource};
 use crate::audit::project::AuditProject;
 use crate::audit::starter_workflow::{REVIEW_NOTE, StarterWorkflow};
-use crate::cache::Uv;
+use crate::cache::IndexAnswer;
 use crate::config::AuditFlags;
 use crate::output::OutputContext;
 
@@ -76,56 +75,12 @@ fn find_own_release(root: &Path, output: &OutputContext) -> Result<InstallSource
         return Err(CliError::NoInstallSource(reason));
     };
     let source = InstallSource::from_version(&version);
-    match search_index(root, &source.to_string())? {
+    match IndexAnswer::for_requirement(root, &source.to_string()).context("cannot start uv")? {
         IndexAnswer::Found => Ok(source),
         IndexAnswer::Missing => Err(CliError::NoInstallSource(format!("the package index does not have {source}"))),
         IndexAnswer::Unknown(reason) => {
             output.warn(&format!("cannot check that the package index has {source}: {reason}"));
             Ok(source)
         }
-    }
-}
-
-/// Whether a package index has a requirement.
-#[derive(Debug, PartialEq, Eq)]
-enum IndexAnswer {
-    Found,
-    Missing,
-    /// It cannot be asked.
-    Unknown(String),
-}
-
-/// Asks the index that uv uses in the project.
-fn search_index(root: &Path, requirement: &str) -> Result<IndexAnswer, CliError> {
-    let Some(uv) = Uv::find_in_path(std::env::var_os("PATH")) else {
-        return Ok(IndexAnswer::Unknown("uv is not on PATH".to_owned()));
-    };
-    let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
-    let file = directory.path().join("requirements.in");
-    fs_err::write(&file, format!("{requirement}\n")).context("cannot write a requirements file")?;
-    let mut command = Command::new(uv.path());
-    command.args(["pip", "compile", "--quiet", "--no-deps", "--refresh-package", "noxide"]).arg(&file);
-    command.env("UV_HTTP_TIMEOUT", "10").env("UV_HTTP_RETRIES", "1");
-    let result = command.current_dir(root).stdin(Stdio::null()).output().context("cannot start uv")?;
-    let errors = String::from_utf8_lossy(&result.stderr);
-    Ok(match result.status.code() {
-        Some(0) => IndexAnswer::Found,
-        // uv ends with 1 if no version matches, and with 2 if it cannot ask.
-        Some(1) if !errors.contains("network was disabled") => IndexAnswer::Missing,
-        _ => IndexAnswer::Unknown(errors.trim().lines().next().unwrap_or("uv failed").to_owned()),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_that_does_not_answer_is_no_reason_to_refuse() {
-        let root = tempfile::tempdir().unwrap();
-        let settings = "[[index]]\nurl = \"http://127.0.0.1:9/simple\"\ndefault = true\n";
-        fs_err::write(root.path().join("uv.toml"), settings).unwrap();
-        let answer = search_index(root.path(), "noxide==999").unwrap();
-        assert!(matches!(answer, IndexAnswer::Unknown(_)), "{answer:?}");
     }
 }

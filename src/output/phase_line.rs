@@ -10,7 +10,7 @@ use super::theme::TextStyle;
 
 /// A shorter phase is not shown on a terminal, where its line would only flash up.
 const TERMINAL_DELAY: Duration = Duration::from_millis(150);
-/// A shorter phase is not shown elsewhere, where its line stays.
+/// A shorter phase is not shown in a file or pipe, where its line stays.
 const PIPE_DELAY: Duration = Duration::from_secs(1);
 
 /// How soon a phase is shown.

@@ -15,7 +15,7 @@ pub(crate) fn random_u64() -> u64 {
 }
 
 /// Returns a key that sorts runs by time. A run from a clock that is more than a day ahead of the current time sorts before
-/// all others: otherwise it would remain the last run for ever.
+/// all others: otherwise it would always be the last run.
 pub(super) fn plausible_run_order(run_id: &str) -> (bool, String) {
     let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
     let is_plausible = !is_run_id(run_id) || run_id < tomorrow.strftime("%Y%m%d-%H%M%S").to_string().as_str();

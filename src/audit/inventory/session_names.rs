@@ -1,10 +1,11 @@
 //! Names of the sessions that a call of nox runs, where the files show them.
 
+use super::super::expanded_script::input_values;
 use super::super::noxfile::Noxfile;
 use super::super::project::{JobNoxCall, JobView};
 use super::super::shell::NoxCallSelection;
 use super::super::source::Span;
-use super::super::workflow::WorkflowStep;
+use super::super::workflow::{WorkflowFileKind, WorkflowStep};
 
 /// Limit of the values that one name is expanded to.
 const MAX_EXPANDED_NAMES: usize = 500;
@@ -92,6 +93,11 @@ fn first_variable(view: &JobView, step: &WorkflowStep, text: &str) -> Option<(us
         let values = match name.split_once('.')? {
             ("matrix", axis) => matrix_values(view, axis)?,
             ("env", name) => variable(name)?,
+            ("inputs", name) if view.workflow.kind == WorkflowFileKind::CompositeAction => {
+                // With several values, each job that uses the action runs other sessions.
+                let values = input_values(&view.project.workflows, view.workflow, name)?;
+                Some(values).filter(|values| values.len() == 1)?
+            }
             _ => return None,
         };
         return Some((end + 5, values));

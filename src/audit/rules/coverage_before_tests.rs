@@ -65,7 +65,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         if view.analysis.nox_calls.iter().any(|call| call.parsed.is_noxide) || has_downloaded_files(&view) {
             continue;
         }
-        // One session for each job of the matrix: the others run elsewhere.
+        // One session for each job of the matrix: the other sessions run in other jobs.
         let is_one_per_job = view.matrix_session_expression().is_some();
         let ran: Vec<(usize, &str, Span)> = (view.analysis.nox_calls.iter().enumerate())
             .flat_map(|(number, call)| call.sessions.iter().map(move |(name, span)| (number, name.as_str(), *span)))

@@ -31,7 +31,7 @@ jobs:
       - run: nox -s lint typecheck
 "#,
         ),
-        ("noxfile.py", EXAMPLE_NOXFILE),
+        ("noxfile.py", LINT_AND_TYPECHECK_NOXFILE),
     ],
     good_example: &[
         (
@@ -44,23 +44,10 @@ jobs:
       - run: noxide run -s lint typecheck
 "#,
         ),
-        ("noxfile.py", EXAMPLE_NOXFILE),
+        ("noxfile.py", LINT_AND_TYPECHECK_NOXFILE),
     ],
     check_project,
 };
-
-const EXAMPLE_NOXFILE: &str = r#"import nox
-
-@nox.session
-def lint(session):
-    session.install("ruff")
-    session.run("ruff", "check", "src")
-
-@nox.session
-def typecheck(session):
-    session.install("mypy")
-    session.run("mypy", "src")
-"#;
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| view.required_order_reason().is_none()) {

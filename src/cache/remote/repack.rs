@@ -65,7 +65,7 @@ impl RepackPlan {
 /// Returns whether a frame has been unused for more than [`MAX_UNUSED_DAYS`].
 pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
     let days = today.saturating_sub(frame.last_used_day);
-    // A day in the future is from a machine with a wrong clock; the frame would be used for ever.
+    // A day in the future is from a machine with a wrong clock; the frame would never count as unused.
     !(-1..=MAX_UNUSED_DAYS).contains(&days)
 }
 

@@ -17,7 +17,7 @@ struct RestrictedCall {
     dirs: &'static [&'static str],
 }
 
-/// Where documents from elsewhere are read: records and stores.
+/// Where untrusted documents are read: records and stores.
 const DOCUMENT_DIRS: &[&str] = &["src/cache/", "src/record/"];
 
 const RESTRICTED_CALLS: &[RestrictedCall] = &[

@@ -1,4 +1,5 @@
-//! `kill -9` of `noxide run` and `noxide ci` with caches on: the next run is right, the store is valid, nothing is elsewhere.
+//! `kill -9` of `noxide run` and `noxide ci` with caches on: the next run is right, the store is valid, and
+//! no other file was written.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;

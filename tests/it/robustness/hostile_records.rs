@@ -1,4 +1,4 @@
-//! Records, logs and events from elsewhere: impossible numbers, special files in place of documents, clocks in the future.
+//! Untrusted records, logs and events: impossible numbers, special files in place of documents, clocks in the future.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Mutated inputs: every reader of files and messages from elsewhere gets changed bytes of its seeds. None may panic or hang.
+//! Mutated inputs: every reader of untrusted files and messages gets changed bytes of its seeds. None may panic or hang.
 //!
 //! Each reader is tried for a second, for five seconds in `.ci/run`, and for `NOXIDE_FUZZ_SECONDS`. The seed is printed, and
 //! `NOXIDE_TEST_SEED` repeats it. The seeds are small files of each format, here and in tests/fixtures.
@@ -308,7 +308,7 @@ fn frames() {
         if !packed.is_empty() {
             remote.download(&DownloadPlan::new([frame]), &store, &NoProgress);
         }
-        // The digest of the tree is never right, so nothing is published, and nothing is written elsewhere.
+        // The digest of the tree is never right, so nothing is published, and nothing is written outside the store.
         assert!(store.entry_ids().is_empty());
         assert_eq!(fs_err::read_dir(directory.path()).unwrap().count(), 2);
     };

@@ -80,8 +80,8 @@ class CommandLocks:
             uses = command_uses(words, self.context({"env": env, "paths": getattr(session, "bin_paths", None)}))
         except (OSError, TypeError, ValueError, AttributeError):  # odd arguments: nox reports what is wrong with them
             return
-        # nox chooses the program and the environment of `session.install`: a `pip` elsewhere on PATH, in the environment
-        # of nox itself, is neither used nor changed. What it really runs is known when it runs.
+        # nox chooses the program and the environment of `session.install`: a `pip` on PATH that belongs to
+        # the environment of nox itself is neither used nor changed. What it really runs is known when it runs.
         uses = [use for use in uses if use.until_end and (requirements is None or use.kind == "directory")]
         self.add_facts(uses)
         self.hold(uses)
