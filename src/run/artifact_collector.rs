@@ -326,22 +326,29 @@ mod tests {
 
     #[test]
     fn a_file_that_changes_while_it_is_copied_is_reported() {
-        let tree = Tree::new(&[]);
-        let path = tree.root.path().join("grows");
-        fs_err::write(&path, vec![b'x'; 8 << 20]).unwrap();
+        // The copy is written to a pipe, so the source grows whenever a part of the copy has been read.
+        let tree = Tree::new(&["grows"]);
+        let source = tree.root.path().join("grows");
+        fs_err::write(&source, vec![b'x'; 1 << 20]).unwrap();
+        let pipe = ArtifactList::session_dir(tree.run.path(), "tests").join("files/grows");
+        fs_err::create_dir_all(pipe.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Opened for both, the pipe neither blocks on opening nor ends between two attempts.
+        let mut pipe = fs_err::OpenOptions::new().read(true).write(true).open(pipe).unwrap();
+        let mut wake: File = pipe.file().try_clone().unwrap();
         let stop = std::sync::Arc::new(AtomicBool::new(false));
-        let (stopped, growing) = (stop.clone(), path.clone());
+        let stopped = stop.clone();
         let writer = std::thread::spawn(move || {
-            let mut file = fs_err::OpenOptions::new().append(true).open(growing).unwrap();
+            let mut source = fs_err::OpenOptions::new().append(true).open(source).unwrap();
+            let mut chunk = vec![0; 64 * 1024];
             while !stopped.load(Ordering::Relaxed) {
-                file.write_all(b"more").unwrap();
+                pipe.read(&mut chunk).unwrap();
+                source.write_all(b"more").unwrap();
             }
         });
-        while fs_err::metadata(&path).unwrap().len() == 8 << 20 {
-            std::thread::yield_now();
-        }
         let (artifacts, notices) = tree.collect_list(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
+        wake.write_all(b"x").unwrap();
         writer.join().unwrap();
         assert!(
             artifacts.files[0].changed_during_copy && notices[0].contains("changed while it was copied"),

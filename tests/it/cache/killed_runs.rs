@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use noxide::cache::NoProgress;
 
 use super::fixture::{Fixture, ended};
-use crate::support::{ChildDeadline as _, Random, noxide_in, rounds};
+use crate::support::{ChildDeadline as _, Random, noxide_in, rounds_from};
 
 /// Sessions that install into environments of their own, and print what they import.
 fn noxfile(index: &str) -> String {
@@ -39,7 +39,7 @@ fn names(dir: &Path) -> BTreeSet<PathBuf> {
 #[test]
 #[allow(clippy::print_stdout)] // the seed and the number of kills
 fn the_run_after_a_killed_one_is_right() {
-    let rounds = std::env::var("NOXIDE_TEST_KILLS").map_or(rounds(4, 40), |text| text.parse().unwrap());
+    let rounds = rounds_from("NOXIDE_TEST_KILLS", 4, 20);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let seed = std::env::var("NOXIDE_TEST_SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap());
     println!("NOXIDE_TEST_SEED={seed}");

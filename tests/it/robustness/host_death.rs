@@ -90,8 +90,12 @@ fn a_stopped_host_is_abandoned() {
 fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     let project = Project::with_grace("100ms", &at_work("635.35"));
     let run = RunningNoxide::start(&project, &["-j2"]);
-    run.wait_for_file("up2");
     let host = run.wait_for_file("up").parse().unwrap();
+    // A traced process cannot start a program once noxide is dead.
+    let sleeps = |process: &String| !process.contains("trap") && process.contains("sleep 635.35");
+    run.wait_until("three sleeping processes", || {
+        (living_processes("635.35").iter().filter(|process| sleeps(process)).count() == 3).then_some(())
+    });
     run.signal(Signal::KILL);
     kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
     let result = run.finish();

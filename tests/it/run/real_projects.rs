@@ -129,20 +129,21 @@ fn environ_config_ends_the_same() {
 }
 
 #[test]
+#[ignore = "ten minutes: by hand, with `cargo test --test it real_projects -- --ignored`"]
 fn citric_ends_the_same() {
     let seen = compare("citric", "2.3.0");
     assert!(seen.statuses.len() >= 17, "{seen:?}");
 }
 
 #[test]
-#[ignore = "ten minutes: by hand, with `cargo test --test it projects -- --ignored`"]
+#[ignore = "ten minutes: by hand, with `cargo test --test it real_projects -- --ignored`"]
 fn hist_ends_the_same() {
     let seen = compare("hist", "2.12.1");
     assert!(seen.statuses.len() >= 3, "{seen:?}");
 }
 
 #[test]
-#[ignore = "ten minutes: by hand, with `cargo test --test it projects -- --ignored`"]
+#[ignore = "ten minutes: by hand, with `cargo test --test it real_projects -- --ignored`"]
 fn towncrier_ends_the_same() {
     let seen = compare("towncrier", "26.9.0");
     assert!(seen.statuses.len() >= 3, "{seen:?}");

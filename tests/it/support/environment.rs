@@ -19,6 +19,11 @@ pub(crate) fn rounds(some: u32, all: u32) -> u32 {
     if is_full_run() { all } else { some }
 }
 
+/// The rounds of a test that a variable can set, for a measurement by hand.
+pub(crate) fn rounds_from(variable: &str, some: u32, all: u32) -> u32 {
+    env::var(variable).map_or_else(|_| rounds(some, all), |text| text.parse().unwrap())
+}
+
 /// The directory of environments and downloads that later runs of the tests use again.
 pub(crate) fn shared_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))

@@ -15,7 +15,7 @@ mod terminal;
 pub(crate) use deadline::{ChildDeadline, CommandDeadline, Deadline, POLL_DEADLINE, wait_until};
 pub(crate) use dispatch::{Dispatch, EventLog, FnLauncher, finished};
 pub(crate) use environment::{
-    build_once, copy_example, nox_release_path, nox_releases, python, rounds, run_checked, shared_dir,
+    build_once, copy_example, nox_release_path, nox_releases, python, rounds, rounds_from, run_checked, shared_dir,
     test_environment, tool_path, venv,
 };
 pub(crate) use host::{HostArgs, next_message, run_host};

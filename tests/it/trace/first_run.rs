@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use noxide::record::{NeedOrigin, Outcome};
 
 use super::corpus::{directory, static_program};
-use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in, rounds, run_checked, venv};
+use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in, rounds_from, run_checked, venv};
 
 const HEAD: &str =
     "import nox, os, pathlib, subprocess, time\nnox.options.default_venv_backend = 'none'\nP = pathlib.Path\n";
@@ -112,7 +112,7 @@ fn every_race_of_the_corpus_ends_as_in_nox_or_is_named() {
     assert!(cases.len() >= 25);
     let problems = Mutex::new(BTreeSet::new());
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let total = cases.len() * rounds(1, 20) as usize;
+    let total = cases.len() * rounds_from("NOXIDE_TEST_RACES", 1, 4) as usize;
     std::thread::scope(|scope| {
         // Most of the time sessions sleep: two at once leave two CPUs idle.
         for _ in 0..4 {
