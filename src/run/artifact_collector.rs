@@ -342,7 +342,7 @@ mod tests {
             let mut source = fs_err::OpenOptions::new().append(true).open(source).unwrap();
             let mut chunk = vec![0; 64 * 1024];
             while !stopped.load(Ordering::Relaxed) {
-                pipe.read(&mut chunk).unwrap();
+                assert_ne!(pipe.read(&mut chunk).unwrap(), 0);
                 source.write_all(b"more").unwrap();
             }
         });
