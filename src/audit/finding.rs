@@ -213,3 +213,12 @@ impl Finding {
         self
     }
 }
+
+/// Findings of a rule that are left after fixing, for one reason.
+#[derive(Debug)]
+pub(crate) struct UnfixedRule<'a> {
+    /// The findings; never empty.
+    pub(crate) findings: Vec<&'a Finding>,
+    /// Why no fix was applied.
+    pub(crate) reason: &'static str,
+}

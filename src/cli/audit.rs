@@ -1,7 +1,6 @@
 //! `noxide audit`: finds and fixes problems in workflows.
 
 use clap::Args;
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -21,13 +20,10 @@ use crate::audit::rules;
 use crate::config::{AuditFlags, AuditSettings, load_settings};
 use crate::fs::write_atomic;
 use crate::output::OutputContext;
-use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, UnfixedRule, render_fix_summary};
+use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, render_fix_summary};
 use crate::project::SessionName;
 use crate::record::{CacheCost, RunStore, SessionHistory};
 use crate::text::{pluralize, to_safe_lines};
-
-/// Newest records that the costs of caches are read from.
-const MAX_COST_RECORDS: usize = 50;
 
 /// Flags of `noxide audit`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -122,7 +118,8 @@ pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, 
         install: args.install.clone(),
     };
     let settings = resolve_audit_settings(&flags, root)?;
-    let mut options = AuditOptions { cache_losses: load_cache_losses(root), ..settings.audit_options() };
+    let mut options =
+        AuditOptions { cache_losses: CacheCost::load_losses(&last_run_data_dir(root)), ..settings.audit_options() };
     for rule in args.disable.iter().filter_map(|name| rules::find_rule(name)) {
         let disabled = RuleSettings { disable: true, ..RuleSettings::default() };
         options.rules.insert(rule.ident.id.to_owned(), disabled);
@@ -150,13 +147,6 @@ pub(super) fn resolve_audit_settings(flags: &AuditFlags, root: &Path) -> Result<
 
 fn unknown_rule(name: &str) -> CliError {
     CliError::UnknownRule { name: name.to_owned(), hint: rules::suggest_rule(name) }
-}
-
-/// Returns the sessions for which restoring packages took longer than it saved, according to the records.
-fn load_cache_losses(root: &Path) -> BTreeMap<String, String> {
-    let store = RunStore::open_existing(last_run_data_dir(root));
-    let records = store.map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();
-    CacheCost::describe_losses(&records)
 }
 
 fn print_inventory(project: &AuditProject, format: FindingFormat, output: &OutputContext) {
@@ -237,32 +227,12 @@ pub(super) fn apply_fixes(
     }
     let (findings_before, findings_left) = (plan.findings_before, plan.remaining.len());
     let counts = FixCounts { files: plan.changed_files.len(), findings_before, findings_left, is_dry_run };
-    output.print_error(render_fix_summary(&fix_views(&plan), &unfixed_rules(&plan, level), counts).trim_end());
+    output.print_error(render_fix_summary(&fix_views(&plan), &plan.unfixed_rules(), counts).trim_end());
     if plan.is_incomplete {
         output
             .print_error("warning: the files are too large to apply all fixes at once; run `noxide audit --fix` again");
     }
     Ok(if is_dry_run { before } else { plan.remaining })
-}
-
-/// Returns the findings that are left, by rule and by the reason why no fix was applied.
-fn unfixed_rules(plan: &FixPlan, level: FixLevel) -> Vec<UnfixedRule<'_>> {
-    let mut rules: Vec<UnfixedRule<'_>> = Vec::new();
-    for finding in &plan.remaining {
-        let reason = match &finding.fix {
-            None => "no fix",
-            Some(fix) if !fix.is_applicable() => "a patch to review; `noxide audit` shows it",
-            Some(fix) if level == FixLevel::Safe && !fix.is_safe() => "the fix is unsafe; pass --unsafe-fixes",
-            Some(_) => "the fix was refused, or its file is a link",
-        };
-        let is_same = |known: &&mut UnfixedRule<'_>| known.findings[0].rule == finding.rule && known.reason == reason;
-        match rules.iter_mut().find(is_same) {
-            Some(known) => known.findings.push(finding),
-            None => rules.push(UnfixedRule { findings: vec![finding], reason }),
-        }
-    }
-    rules.sort_by_key(|rule| std::cmp::Reverse(rule.findings[0].severity));
-    rules
 }
 
 fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {

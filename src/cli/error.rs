@@ -6,7 +6,7 @@ use crate::audit::job_gate::GateError;
 use crate::audit::project_files::DiscoverError;
 use crate::audit::starter_workflow::StarterWorkflowError;
 use crate::cache::{NotInLockFileError, StoreError};
-use crate::config::SettingsError;
+use crate::config::{ApplyEditsError, SettingsError};
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::dependencies::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadStage, NoxError};
@@ -26,6 +26,8 @@ pub(super) enum CliError {
     /// Settings are invalid; all errors at once.
     #[error("the settings are invalid")]
     Settings(Vec<SettingsError>),
+    #[error(transparent)]
+    SettingsEdit(ApplyEditsError),
     /// The command line is contradictory or incomplete.
     #[error("{0}")]
     Usage(String),
@@ -120,6 +122,15 @@ pub(super) trait ErrorContext<T> {
 impl<T> ErrorContext<T> for io::Result<T> {
     fn context(self, context: impl Into<String>) -> Result<T, CliError> {
         self.map_err(|source| CliError::Io { context: context.into(), source })
+    }
+}
+
+impl From<ApplyEditsError> for CliError {
+    fn from(error: ApplyEditsError) -> Self {
+        match error {
+            ApplyEditsError::Invalid(errors) => Self::Settings(errors),
+            other => Self::SettingsEdit(other),
+        }
     }
 }
 

@@ -16,7 +16,6 @@ mod loaded_project;
 mod main;
 mod matrix;
 mod merge;
-mod nox_args;
 mod reference;
 mod replay;
 mod report;
@@ -38,7 +37,6 @@ pub use list::{GraphArgs, ListArgs};
 pub use main::main;
 pub use matrix::MatrixArgs;
 pub use merge::MergeArgs;
-pub use nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
 pub use reference::{CompletionsArgs, ManArgs};
 pub use replay::ReplayArgs;
 pub use report::ReportArgs;
@@ -46,3 +44,5 @@ pub use run_args::{CiArgs, CiStepArgs, ExecutionArgs, OutputArgs, RerunFilter, R
 pub use runs::{LogsArgs, RunsArgs};
 pub use shared_args::{DependencyArgs, HostArgs, LoadArgs, OutputFormat};
 pub use trace::TraceArgs;
+
+pub use crate::project::{EnvironmentArgs, NoxRunArgs, SelectionArgs};

@@ -10,12 +10,11 @@ use super::exit_code::ExitCode;
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, find_or_install_nox};
 use super::matrix::NOTHING_SELECTED;
-use super::nox_args::SelectionArgs;
 use super::run_args::{OutputArgs, RunArgs};
 use super::shared_args::{OutputFormat, open_recorded_runs};
 use crate::config::settings_root;
 use crate::output::{OutputContext, PhaseLength, Subscribers, WriteCounter, reporters, terminal_size};
-use crate::project::{GitCheckout, NoxfileManifest};
+use crate::project::{GitCheckout, NoxfileManifest, SelectionArgs};
 use crate::provision::CacheProvisioner;
 use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
@@ -62,7 +61,7 @@ pub(super) fn run_sessions(
         None => args,
     };
     let options = load_options(args);
-    let commit_thread = detect_commit(settings_root(options.noxfile));
+    let commit_thread = GitCheckout::detect_in_background(settings_root(options.noxfile));
     let mut project = LoadedProject::load(options, output)?;
     // `shard.sessions` are those of all shards: a shard that gets none of them passes.
     let selects_nothing =
@@ -89,11 +88,6 @@ pub(super) fn run_sessions(
     project.close();
     let RunResult { exit_code, run_dir, provisioner, .. } = result;
     Ok(RunCommandResult { exit_code: exit_code.into(), run_dir: Some(run_dir), provisioner })
-}
-
-/// Detects the commit on a thread, while nox loads the noxfile.
-fn detect_commit(root: PathBuf) -> JoinHandle<Option<GitCheckout>> {
-    std::thread::spawn(move || GitCheckout::detect(&root))
 }
 
 fn load_options(args: &RunArgs) -> LoadOptions<'_> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
 use super::shared_args::{DependencyArgs, HostArgs, OutputFormat, choice_parser};
 use crate::config::{JobCount, SettingsFlags, parse_count, parse_duration, parse_jobs, parse_log_name};
 use crate::output::SessionOutputStyle;
+use crate::project::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
 use crate::report::CoverageFloor;
 use crate::run::{FailFast, FlakyMode, OutputStyle, Shard};
 use crate::trace::TraceMode;

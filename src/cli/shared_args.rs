@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::error::CliError;
-use super::nox_args::SelectionArgs;
 use crate::config::{SettingsFlags, parse_duration, user_cache_dir};
 use crate::output::OutputContext;
+use crate::project::SelectionArgs;
 use crate::provision::CacheMode;
 use crate::record::{RunLookupError, RunStore, find_run_data_dir};
 use crate::run::NamedChoice;

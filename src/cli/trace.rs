@@ -9,20 +9,14 @@ use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
-use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
 use super::run::{args_to_text, execute_and_report};
 use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};
-use crate::config::{SettingsEdit, edit_settings, load_settings};
-use crate::fs::write_atomic;
+use crate::config::{SettingsEdit, apply_settings_edits, render_settings};
 use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, render_races};
-use crate::project::SessionId;
+use crate::project::{EnvironmentArgs, NoxRunArgs, SelectionArgs, SessionId};
 use crate::run::{PreparedRun, open_run_store};
-use crate::text::pluralize;
 use crate::trace::{ObservedTraces, RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
-
-/// Keys that lead to the settings in `pyproject.toml`.
-const PYPROJECT_TABLE_PATH: &[&str] = &["tool", "noxide"];
 
 /// Flags of `noxide trace`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +97,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
     let edits = settings_edits(&report);
-    let settings = edit_settings("", PYPROJECT_TABLE_PATH, &edits).unwrap_or_default();
+    let settings = render_settings(&edits);
     let view = race_report_view(&report, settings.clone());
     let text = || render_races(&view, output.stdout_theme, output.is_verbose());
     args.format.print(output, text, || report.to_json(&settings));
@@ -162,28 +156,4 @@ fn race_report_view(report: &RaceReport, settings: String) -> RaceReportView {
         }
     }
     view
-}
-
-/// Writes the advice to the project's settings and returns a message.
-fn apply_settings_edits(root: &Path, edits: &[SettingsEdit]) -> Result<String, CliError> {
-    if edits.is_empty() {
-        return Ok("no settings to write: no conflict is left to prevent".to_owned());
-    }
-    let own = root.join("noxide.toml");
-    let pyproject = root.join("pyproject.toml");
-    let (path, table_path): (&Path, &[&str]) =
-        if own.exists() || !pyproject.exists() { (&own, &[]) } else { (&pyproject, PYPROJECT_TABLE_PATH) };
-    let context = || format!("cannot edit {}", path.display());
-    let text = if path.exists() { fs_err::read_to_string(path).context(context())? } else { String::new() };
-    let edited = edit_settings(&text, table_path, edits).map_err(std::io::Error::other).context(context())?;
-    if edited == text {
-        return Ok(format!("{} has these settings already", path.display()));
-    }
-    write_atomic(path, edited.as_bytes()).context(context())?;
-    if let Err(errors) = load_settings(root) {
-        write_atomic(path, text.as_bytes()).context(context())?;
-        return Err(CliError::Settings(errors));
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("wrote {} to {name}", pluralize(edits.len(), "setting")))
 }

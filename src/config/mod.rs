@@ -22,5 +22,5 @@ pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, 
 pub use parse::{JobCount, ValueParseError};
 pub(crate) use parse::{parse_count, parse_duration, parse_jobs, parse_log_name, parse_memory};
 pub use settings::{OsEnvLookup, Setting, SettingOrigin, Settings, SettingsFlags};
-pub(crate) use settings_edit::{SettingsEdit, edit_settings};
+pub(crate) use settings_edit::{ApplyEditsError, SettingsEdit, apply_settings_edits, render_settings};
 pub use settings_file::{CacheTable, SessionTable, SettingsFile, load_settings, schema_json};

@@ -1,6 +1,17 @@
 //! Edits of a settings file that preserve its formatting.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
+
+use super::error::SettingsError;
+use super::settings_file::load_settings;
+use crate::fs::write_atomic;
+use crate::text::pluralize;
+
+/// Keys that lead to the settings in `pyproject.toml`.
+const PYPROJECT_TABLE_PATH: &[&str] = &["tool", "noxide"];
 
 /// A setting of a session to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +51,58 @@ pub(crate) enum SettingsEditError {
     NotList(String),
 }
 
+/// Why edits cannot be applied to the settings of a project.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyEditsError {
+    /// The file has a text to which the edits cannot be added.
+    #[error("cannot edit {}: {source}", path.display())]
+    Edit { path: PathBuf, source: SettingsEditError },
+    /// The file cannot be read or written.
+    #[error("cannot edit {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    /// With the edits, the settings would be invalid; the file is as it was.
+    #[error("the settings are invalid")]
+    Invalid(Vec<SettingsError>),
+}
+
+/// Returns the edits as they would be in an empty `pyproject.toml`.
+pub(crate) fn render_settings(edits: &[SettingsEdit]) -> String {
+    edit_settings("", PYPROJECT_TABLE_PATH, edits).unwrap_or_default()
+}
+
+/// Writes the edits to `noxide.toml` or `pyproject.toml` below `root` and returns a message.
+///
+/// # Errors
+/// When the file cannot be read, edited or written, or its settings would be invalid.
+pub(crate) fn apply_settings_edits(root: &Path, edits: &[SettingsEdit]) -> Result<String, ApplyEditsError> {
+    if edits.is_empty() {
+        return Ok("no settings to write: no conflict is left to prevent".to_owned());
+    }
+    let own = root.join("noxide.toml");
+    let pyproject = root.join("pyproject.toml");
+    let (path, table_path): (&Path, &[&str]) =
+        if own.exists() || !pyproject.exists() { (&own, &[]) } else { (&pyproject, PYPROJECT_TABLE_PATH) };
+    let io_error = |source| ApplyEditsError::Io { path: path.to_owned(), source };
+    let text = if path.exists() { fs_err::read_to_string(path).map_err(io_error)? } else { String::new() };
+    let edited = edit_settings(&text, table_path, edits)
+        .map_err(|source| ApplyEditsError::Edit { path: path.to_owned(), source })?;
+    if edited == text {
+        return Ok(format!("{} has these settings already", path.display()));
+    }
+    write_atomic(path, edited.as_bytes()).map_err(io_error)?;
+    if let Err(errors) = load_settings(root) {
+        write_atomic(path, text.as_bytes()).map_err(io_error)?;
+        return Err(ApplyEditsError::Invalid(errors));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("wrote {} to {name}", pluralize(edits.len(), "setting")))
+}
+
 /// Adds settings to the text of a settings file, in which the keys of `table_path` lead to the settings; existing ones stay.
 ///
 /// # Errors
 /// When the text is not TOML, or has values of another type there.
-pub(crate) fn edit_settings(
-    text: &str,
-    table_path: &[&str],
-    edits: &[SettingsEdit],
-) -> Result<String, SettingsEditError> {
+fn edit_settings(text: &str, table_path: &[&str], edits: &[SettingsEdit]) -> Result<String, SettingsEditError> {
     let mut document: DocumentMut = text.parse()?;
     for edit in edits {
         let (session, key) = match edit {

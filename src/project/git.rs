@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 /// The commit, files and cleanliness of a Git checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,11 @@ pub(crate) struct GitCheckout {
 }
 
 impl GitCheckout {
+    /// Detects the checkout on a thread of its own.
+    pub(crate) fn detect_in_background(directory: PathBuf) -> JoinHandle<Option<Self>> {
+        std::thread::spawn(move || Self::detect(&directory))
+    }
+
     /// Detects the checkout that `directory` is in; `None` without Git, without a repository, or before the first commit.
     pub(crate) fn detect(directory: &Path) -> Option<Self> {
         let commit = run_git(directory, &["rev-parse", "--verify", "--quiet", "HEAD"])?;

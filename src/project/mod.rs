@@ -8,6 +8,7 @@ mod host;
 mod interpreter;
 mod manifest;
 mod nox;
+mod nox_flags;
 pub(crate) mod path_serde;
 mod run_data_dir;
 mod session_name;
@@ -22,10 +23,9 @@ pub use host::{
 pub(crate) use interpreter::default_interpreter;
 pub use interpreter::{Interpreter, InterpreterError};
 pub use manifest::{CoverageUse, HostMode, MemoryUse, NoxfileManifest, Session, SessionId};
-pub(crate) use nox::{
-    NoxArguments, contradicted_color_variable, expand_short_flags, find_installed_nox, install_private_nox,
-};
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};
+pub(crate) use nox::{contradicted_color_variable, expand_short_flags, find_installed_nox, install_private_nox};
+pub use nox_flags::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
 pub(crate) use run_data_dir::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir, project_digest};
 pub use run_data_dir::{default_run_data_dir, run_data_dir};
 pub use session_name::SessionName;

@@ -1,12 +1,15 @@
 //! Cost of restoring packages for a session compared with the install time it saves, measured from records.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use super::history::lower_median;
-use super::{Outcome, RunRecord, SessionResult};
+use super::{Outcome, RunRecord, RunStore, SessionResult};
 use crate::project::SessionName;
 use crate::text::format_duration;
 
+/// Newest records that the costs are read from.
+const MAX_COST_RECORDS: usize = 50;
 /// Minimum number of runs of each kind.
 const MIN_RUNS: usize = 3;
 
@@ -40,6 +43,13 @@ impl CacheCost {
             )
         };
         (self.restore_ms + self.install_after_restore_ms > self.plain_install_ms).then(description)
+    }
+
+    /// Describes, by session name, the losses in the newest records of a project.
+    pub(crate) fn load_losses(run_data_dir: &Path) -> BTreeMap<String, String> {
+        let store = RunStore::open_existing(run_data_dir.to_owned());
+        let records = store.map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();
+        Self::describe_losses(&records)
     }
 
     /// Describes, by session name, the losses of the sessions in these records.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::baseline::Baseline;
-use super::super::finding::{Finding, Severity};
+use super::super::finding::{Finding, Severity, UnfixedRule};
 use super::super::project::AuditProject;
 use super::super::rule_runner::run_audit;
 use super::super::source::SharedSource;
@@ -70,6 +70,27 @@ impl FixPlan {
             diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
         };
         self.changed_files.iter().map(diff).collect()
+    }
+
+    /// Returns the findings that are left, by rule and by the reason why no fix was applied; severest first.
+    pub(crate) fn unfixed_rules(&self) -> Vec<UnfixedRule<'_>> {
+        let mut rules: Vec<UnfixedRule<'_>> = Vec::new();
+        for finding in &self.remaining {
+            let reason = match &finding.fix {
+                None => "no fix",
+                Some(fix) if !fix.is_applicable() => "a patch to review; `noxide audit` shows it",
+                Some(fix) if self.level == FixLevel::Safe && !fix.is_safe() => "the fix is unsafe; pass --unsafe-fixes",
+                Some(_) => "the fix was refused, or its file is a link",
+            };
+            let is_same =
+                |known: &&mut UnfixedRule<'_>| known.findings[0].rule == finding.rule && known.reason == reason;
+            match rules.iter_mut().find(is_same) {
+                Some(known) => known.findings.push(finding),
+                None => rules.push(UnfixedRule { findings: vec![finding], reason }),
+            }
+        }
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.findings[0].severity));
+        rules
     }
 
     /// Writes the changed files below `root`. File modes and symbolic links stay.

@@ -1,7 +1,7 @@
 //! Summary of applied fixes: per file what was fixed and what was refused, then what is left and why, then totals.
 
 use super::groups::describe_places;
-use crate::audit::finding::Finding;
+use crate::audit::finding::UnfixedRule;
 use crate::text::pluralize;
 
 /// A fix that was applied, or rejected with a reason.
@@ -14,15 +14,6 @@ pub(crate) struct FixView<'a> {
     pub(crate) title: &'a str,
     /// Why it was rejected.
     pub(crate) rejection: Option<String>,
-}
-
-/// Findings of a rule that are left, for one reason.
-#[derive(Debug)]
-pub(crate) struct UnfixedRule<'a> {
-    /// The findings; never empty.
-    pub(crate) findings: Vec<&'a Finding>,
-    /// Why no fix was applied.
-    pub(crate) reason: &'static str,
 }
 
 /// Counts of a fix run.

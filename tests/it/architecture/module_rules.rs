@@ -53,6 +53,7 @@ pub(super) const MODULE_RULES: &[ModuleRule] = &[
         name: "config",
         imports: &[
             all("text"),
+            all("fs"),
             only("run", &["options"]),
             only("provision", &["options"]),
             only("cache", &["options"]),

@@ -1,10 +1,10 @@
-//! Flags of nox with their spelling and meaning in nox, and the arguments that pass them on to nox.
+//! Flags of nox, with their spelling and meaning in nox, and the arguments that pass them on to it.
 
 use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 
-use crate::project::NoxArguments;
+use super::nox::NoxArguments;
 
 /// Flags that select sessions, shared by all subcommands that load a noxfile.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
