@@ -97,7 +97,7 @@ impl ShardPlan {
 impl Shard {
     /// Reduces the queue of a manifest to this shard. Returns the shard's part of the record, and a notice.
     ///
-    /// Plans without history, because every runner plans on its own and has another history.
+    /// Plans without history and learned conflicts, because every runner plans on its own and has others.
     ///
     /// # Errors
     /// When needs form a cycle.
@@ -106,7 +106,8 @@ impl Shard {
         manifest: &mut NoxfileManifest,
         options: &RunOptions,
     ) -> Result<(ShardMetadata, String), GraphError> {
-        let plan = ShardPlan::new(manifest, options, &SessionHistory::default(), self.count)?;
+        let options = RunOptions { learned_conflicts: Vec::new(), ..options.clone() };
+        let plan = ShardPlan::new(manifest, &options, &SessionHistory::default(), self.count)?;
         let part = plan.parts.into_iter().nth(self.index.get() - 1).unwrap_or_default();
         let sessions: Vec<_> = manifest.queue.iter().map(|id| manifest.sessions[id.0].name.clone()).collect();
         let notice = format!("shard {self}: {} of {} sessions", part.sessions.len(), sessions.len());

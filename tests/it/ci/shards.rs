@@ -48,6 +48,31 @@ fn shards_run_each_session_once_and_keep_together_what_belongs_together() {
     assert_eq!(all, want);
 }
 
+/// Every runner has its own learned conflicts: those of one must not move a session from one shard to another.
+#[test]
+fn learned_conflicts_do_not_change_the_shards() {
+    let project = Project::new(
+        "import nox, pathlib\nnox.options.default_venv_backend = 'none'\n\
+         @nox.session\ndef writes(session): pathlib.Path('data.txt').write_text('x')\n\
+         @nox.session\ndef reads(session): pathlib.Path('data.txt').exists()\n",
+    );
+    let shards = || {
+        ["1/2", "2/2"].map(|shard| {
+            let ran = project.noxide(&["run", "--shard", shard, "--dry-run", "--format", "json"]);
+            assert_eq!(ran.exit, Some(0), "{ran:?}");
+            let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+            let sessions = plan["sessions"].as_array().unwrap();
+            sessions.iter().map(|session| session["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let before = shards();
+    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(project.noxide(&["run", "-j1"]).exit, Some(0));
+    let graph = project.noxide(&["graph"]).stdout;
+    assert!(graph.contains("data.txt"), "the conflict is learned: {graph}");
+    assert_eq!(shards(), before);
+}
+
 #[test]
 fn a_shard_with_nothing_to_do_passes_and_says_so() {
     let project = project();
