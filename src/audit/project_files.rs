@@ -90,6 +90,9 @@ fn collect_yaml_sources(
         entries.sort_by_key(fs_err::DirEntry::path);
         for entry in entries {
             let path = entry.path();
+            if path.is_symlink() && !is_inside(&path, root) {
+                continue;
+            }
             let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
             if (path.is_dir() && levels > 0) || (path.is_file() && is_yaml) {
                 collect_yaml_sources(root, &path, levels.saturating_sub(1), sources)?;
@@ -104,6 +107,15 @@ fn collect_yaml_sources(
         sources.push(SourceFile::new(relative.join("/"), String::from_utf8_lossy(&bytes).into_owned()));
     }
     Ok(())
+}
+
+/// Returns whether a link leads to something inside the project.
+fn is_inside(path: &Path, root: &Path) -> bool {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    match (fs_err::canonicalize(path), fs_err::canonicalize(root)) {
+        (Ok(path), Ok(root)) => path.starts_with(root),
+        _ => false,
+    }
 }
 
 /// Collects facts about the project's other files.
@@ -124,14 +136,14 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     let documentation = ["conf.py", "doc/conf.py", "docs/conf.py", "source/conf.py", "mkdocs.yml"];
     let is_package = ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(has);
     let hooks = [".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml"].into_iter().find(|name| has(name));
-    let hooks = hooks.and_then(|name| fs_err::read_to_string(root.join(name)).ok()).unwrap_or_default();
+    let hooks = hooks.and_then(|name| read_project_text(&root.join(name)).ok()).unwrap_or_default();
     ProjectFiles {
         has_remote_hooks: hooks.lines().any(is_remote_hook),
         paths: None,
         is_documentation: !is_package && documentation.into_iter().any(has),
         version_from_git: version_plugins.iter().any(|name| build_files.contains(name)),
         requires_uv_version: has_required_uv(&build_files)
-            || fs_err::read_to_string(root.join("uv.toml")).is_ok_and(|text| text.contains("required-version")),
+            || read_project_text(&root.join("uv.toml")).is_ok_and(|text| text.contains("required-version")),
         lock_file: lock.map(str::to_owned),
         has_pyproject: has("pyproject.toml"),
         requirements_files: requirements,

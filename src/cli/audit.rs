@@ -221,7 +221,7 @@ pub(super) fn apply_fixes(
     let before = if is_dry_run { known.clone().remove_known(run_audit(&project).findings).0 } else { Vec::new() };
     let plan = plan_fixes(project, level, known);
     if is_dry_run {
-        output.print_diff(&plan.unified_diff());
+        output.print_untrusted(&plan.unified_diff());
     } else {
         plan.write(root).context("cannot write the fixes")?;
     }

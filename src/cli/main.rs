@@ -13,6 +13,7 @@ use super::{
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::OutputContext;
 use crate::project::hide_credentials;
+use crate::run::process::SecretRedactor;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
@@ -34,7 +35,8 @@ pub fn main() -> std::process::ExitCode {
     let should_color = |is_terminal: bool, term: Option<&str>| color.should_color(is_terminal, term);
     let output = OutputContext::detect(&should_color, cli.global.verbose, cli.global.quiet);
     let exit_code = run_command(&cli, &output).unwrap_or_else(|error| {
-        output.print_diagnostics(&error.diagnostics(), cli.global.wants_json);
+        let redactor = SecretRedactor::from_environment([], &[]);
+        output.print_diagnostics(&error.diagnostics(), cli.global.wants_json, &|text| redactor.redact_text(text));
         error.exit_code()
     });
     exit_code.code().into()

@@ -11,6 +11,7 @@ use super::shared_args::{OutputFormat, last_run_data_dir};
 use crate::output::OutputContext;
 use crate::record::{MergePlan, RunLookupError, RunRecord, RunStore, find_runs_below, new_run_id};
 use crate::report::{CombinedCoverage, CoverageFloor, combine_coverage, write_junit_report};
+use crate::run::process::SecretRedactor;
 use crate::text::{format_duration, pluralize};
 
 /// Flags of `noxide merge`.
@@ -100,7 +101,9 @@ fn write_merged_run(
     };
     plan.write(&directories, &directory).context("cannot write the merged run")?;
     if let Some(path) = &args.junit {
-        let skipped = write_junit_report(path, &plan.record, &directory).context("cannot write the JUnit report")?;
+        let redactor = SecretRedactor::from_environment([], &[]);
+        let written = write_junit_report(path, &plan.record, &directory, &|text| redactor.redact_text(text));
+        let skipped = written.context("cannot write the JUnit report")?;
         skipped.iter().for_each(|warning| output.warn(warning));
     }
     if args.format == OutputFormat::Json {

@@ -69,7 +69,7 @@ pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode,
         (None, Some(store)) if is_html => Some(store.path().join("report.html")),
         _ => None,
     };
-    write_report(target.as_deref(), &text, output)?;
+    write_report(args, target.as_deref(), &text, output)?;
     if let Some(page) = target.filter(|_| args.open) {
         open_page(&page).context("cannot open the page")?;
     }
@@ -89,14 +89,18 @@ fn write_comparison(
         let message = "--compare cannot be written as perfetto; use --format text, markdown or json";
         return Err(CliError::Usage(message.to_owned()));
     };
-    write_report(args.output.as_deref(), &text, output)?;
+    write_report(args, args.output.as_deref(), &text, output)?;
     Ok(ExitCode::from_check(args.check && comparison.has_slowdown()))
 }
 
 /// Writes a report to a file and prints its path, or to standard output.
-fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Result<(), CliError> {
+fn write_report(args: &ReportArgs, target: Option<&Path>, text: &str, output: &OutputContext) -> Result<(), CliError> {
     let Some(path) = target.filter(|path| *path != Path::new("-")) else {
-        output.print_document(text);
+        // Text and Markdown contain ends of logs; JSON has escapes.
+        match args.format {
+            ReportFormat::Text | ReportFormat::Markdown => output.print_untrusted(text),
+            _ => output.print_document(text),
+        }
         return Ok(());
     };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -235,7 +235,7 @@ fn write_reports(
         warnings.extend(written.err().map(|error| format!("cannot write nox's report: {error}")));
     }
     if let Some(path) = &args.junit {
-        match write_junit_report(path, record, &result.run_dir) {
+        match write_junit_report(path, record, &result.run_dir, &|text| result.redactor.redact_text(text)) {
             Ok(skipped) => warnings.extend(skipped),
             Err(error) => {
                 are_written = false;

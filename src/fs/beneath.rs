@@ -78,6 +78,29 @@ impl RootDir {
         opened.is_ok()
     }
 
+    /// Returns whether anything is at `path`, a link included.
+    ///
+    /// # Errors
+    /// If a parent is a link, `path` leads out of the directory, or looking fails.
+    pub(crate) fn exists(&self, path: &Path) -> io::Result<bool> {
+        let found = self
+            .open_parent(path, false)
+            .and_then(|(parent, name)| Ok(statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?));
+        match found {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates a directory, and the parents of `path`; an existing one is left alone.
+    ///
+    /// # Errors
+    /// If it or a parent is a link, `path` leads out of the directory, or creating fails.
+    pub(crate) fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.open_parent(&path.join("x"), true).map(drop)
+    }
+
     /// Creates a file for writing, and the parents of `path`; an existing file or link is replaced.
     ///
     /// # Errors

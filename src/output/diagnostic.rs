@@ -48,6 +48,15 @@ pub(crate) struct DiagnosticFrame {
 }
 
 impl Diagnostic {
+    /// Applies a function to all texts but those of source files.
+    pub(super) fn map_texts(mut self, map: &dyn Fn(&str) -> String) -> Self {
+        let frames = self.traceback.iter_mut().map(|frame| &mut frame.code);
+        for text in self.causes.iter_mut().chain(&mut self.help).chain(frames).chain([&mut self.message]) {
+            *text = map(text);
+        }
+        self
+    }
+
     /// Creates a diagnostic with a message.
     pub fn new(message: impl Into<String>) -> Self {
         Self {

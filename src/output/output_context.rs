@@ -78,8 +78,8 @@ impl OutputContext {
         print_stdout(&to_safe_lines(text));
     }
 
-    /// Prints a diff to standard output: unchanged, so that it can be applied, or safe to read by a runner.
-    pub(crate) fn print_diff(&self, text: &str) {
+    /// Prints text of files or logs to standard output: unchanged, or safe to read by a runner.
+    pub(crate) fn print_untrusted(&self, text: &str) {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
         print_stdout(&if forge.is_some() { to_safe_lines(text) } else { text.to_owned() });
     }
@@ -91,6 +91,12 @@ impl OutputContext {
             return print_stdout(&break_json_commands(text));
         }
         print_stdout(text);
+    }
+
+    /// Returns a guard that prevents a runner, if there is one, from reading lines of logs as commands.
+    pub(super) fn command_guard(&self) -> CommandGuard {
+        let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
+        CommandGuard::new(forge.map(|_| format!("noxide-{:016x}", random_u64())))
     }
 
     /// Prints a document to standard output.
@@ -138,8 +144,7 @@ impl OutputContext {
         if self.is_quiet() || text.is_empty() {
             return;
         }
-        let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
-        let mut guard = CommandGuard::new(forge.map(|_| format!("noxide-{:016x}", random_u64())));
+        let mut guard = self.command_guard();
         let mut writer = BestEffortWriter::new(Box::new(std::io::stderr()));
         for line in text.lines() {
             let line = sanitize_line(line.as_bytes(), self.stderr_theme.color);
@@ -148,10 +153,13 @@ impl OutputContext {
         guard.resume_commands(&mut writer).and_then(|()| writer.flush()).ok();
     }
 
-    /// Prints errors: as text to standard error, or as a document to standard output.
-    pub(crate) fn print_diagnostics(&self, diagnostics: &[Diagnostic], json: bool) {
+    /// Prints errors: as text to standard error, or as a document to standard output. `redact` masks secrets: an exception
+    /// of a noxfile may contain arguments of commands.
+    pub(crate) fn print_diagnostics(&self, diagnostics: &[Diagnostic], json: bool, redact: &dyn Fn(&str) -> String) {
+        let diagnostics: Vec<Diagnostic> =
+            diagnostics.iter().cloned().map(|diagnostic| diagnostic.map_texts(redact)).collect();
         if json {
-            return self.print_json(&errors_document(diagnostics));
+            return self.print_json(&errors_document(&diagnostics));
         }
         let width = terminal_size().map(|(columns, _)| usize::from(columns));
         let texts: Vec<String> =

@@ -10,11 +10,12 @@ use console::{Alignment, measure_text_width, pad_str};
 use super::options::SessionOutputStyle;
 use super::reporters::open_reporters;
 use super::theme::TextStyle;
+use super::workflow_command::AllowedCommands;
 use super::{BestEffortWriter, OutputContext, OutputTheme};
 use crate::project::SessionName;
 use crate::record::log_reader::{LineSplitter, read_log_range};
-use crate::record::{EventKind, Outcome, RunEvent, read_events};
-use crate::text::{did_you_mean, format_size, sanitize_line};
+use crate::record::{EventKind, Outcome, RunEvent, random_u64, read_events};
+use crate::text::{did_you_mean, format_size, sanitize_line, to_single_line};
 
 /// How often a log that is followed is read again.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
@@ -143,20 +144,27 @@ impl OutputContext {
     pub(crate) fn print_logs(&self, logs: &RecordedLogs, sessions: &[&SessionName]) -> io::Result<()> {
         let theme = self.stdout_theme;
         let mut writer = BestEffortWriter::new(Box::new(io::stdout()));
+        // The logs may be those of another runner.
+        let mut guard = self.command_guard();
         for session in sessions {
             let attempt = logs.last_attempt(session);
             if sessions.len() > 1 || attempt.is_none() {
                 let dashes = theme.style_text(TextStyle::Dim, &theme.pick_glyph("─", "-").repeat(2));
                 let outcome =
                     attempt.map_or_else(|| "did not start".to_owned(), |one| outcome_cell(one.outcome, theme));
-                writer.write_line(&format!("{dashes} {session}: {}", outcome.trim_end()))?;
+                guard.resume_commands(&mut writer)?;
+                writer.write_line(&format!("{dashes} {}: {}", to_single_line(session.as_str()), outcome.trim_end()))?;
             }
             let Some(attempt) = attempt else { continue };
             let mut splitter = LineSplitter::default();
-            let mut print = |line: &[u8]| writer.write_line(&sanitize_line(line, theme.color));
+            let mut print = |line: &[u8]| {
+                let line = sanitize_line(line, theme.color);
+                guard.write_output_line(&mut writer, &line, AllowedCommands::MasksOnly)
+            };
             read_log_range(&attempt.path, 0, u64::MAX, &mut |chunk| splitter.push(chunk, &mut print))?;
             splitter.finish(&mut print)?;
         }
+        guard.resume_commands(&mut writer)?;
         writer.flush()
     }
 
@@ -172,8 +180,9 @@ impl OutputContext {
         is_active: &dyn Fn() -> bool,
     ) -> io::Result<()> {
         let style = if sessions.len() == 1 { SessionOutputStyle::Stream } else { SessionOutputStyle::Labelled };
-        let mut options = self.output_options(Some(style), false, "");
-        (options.is_interactive, options.actions, options.step_summary) = (false, None, None);
+        let stop_token = format!("noxide-{:016x}", random_u64());
+        let mut options = self.output_options(Some(style), false, &stop_token);
+        (options.is_interactive, options.step_summary) = (false, None);
         let mut reporters = open_reporters(&options, self.open_streams(None));
         let mut unfinished: BTreeSet<&SessionName> = sessions.iter().copied().collect();
         let mut tail = EventTail::open(&logs.run_dir.join("events.jsonl"))?;

@@ -125,12 +125,16 @@ impl EventKind {
             Self::SessionFinished(result) => {
                 let cache = result.cache.iter_mut().map(|cache| &mut cache.miss_reason);
                 let attempts = result.attempts.iter_mut().map(|attempt| &mut attempt.reason);
-                attempts.chain(cache).chain([&mut result.reason]).collect()
+                let uses = result.shared.iter_mut().flat_map(|shared| &mut shared.uses);
+                let uses = uses.flat_map(|used| [&mut used.target, &mut used.key, &mut used.command]);
+                attempts.chain(cache).chain(uses).chain([&mut result.reason]).collect()
             }
             Self::Notice { text } => vec![text],
-            Self::RunStarted(_)
-            | Self::SessionAdded { .. }
-            | Self::SessionRestoring { .. }
+            Self::RunStarted(metadata) => {
+                metadata.sessions.iter_mut().map(|session| &mut session.description).collect()
+            }
+            Self::SessionAdded { session, .. } => vec![&mut session.description],
+            Self::SessionRestoring { .. }
             | Self::SessionStarted { .. }
             | Self::OutputGrew { .. }
             | Self::RunInterrupted { .. }

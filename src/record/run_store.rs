@@ -114,7 +114,9 @@ impl RunStore {
         // A damaged import must not prevent a run.
         let imported = ImportedRuns::read(&self.path).unwrap_or_default();
         let mut records = self.newest_records(SessionHistory::MAX_RUNS);
-        records.extend(self.restored_record_paths().iter().filter_map(|path| RunRecord::read(path).ok()));
+        let restored = self.restored_record_paths();
+        records
+            .extend(restored.iter().rev().take(SessionHistory::MAX_RUNS).filter_map(|path| RunRecord::read(path).ok()));
         // Identifiers begin with the time.
         records.sort_by_cached_key(|record| std::cmp::Reverse(plausible_run_order(&record.run_id)));
         records.dedup_by(|one, other| one.run_id == other.run_id);

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
@@ -13,6 +13,12 @@ use super::slipcover::{CoverageError, SlipcoverCoverage};
 use crate::fs::write_atomic;
 use crate::record::{is_run_data_dir, may_contain_coverage};
 use crate::text::pluralize;
+
+/// Address space of coverage.py, in bytes: data of another runner is not trusted.
+const MAX_COVERAGE_MEMORY: u64 = 4 << 30;
+
+/// CPU time of coverage.py, in seconds: a constant part, and the part for each MiB of data.
+const MAX_COVERAGE_SECONDS: (u64, u64) = (60, 20);
 
 /// Largest data file of slipcover that is read.
 const MAX_SLIPCOVER_BYTES: u64 = 256 * 1024 * 1024;
@@ -206,8 +212,11 @@ fn combine_with_coverage_py(
     let path = target.join(".coverage");
     // `combine` would add to the output of an earlier merge.
     let _ = fs_err::remove_file(&path);
+    let bytes: u64 =
+        databases.iter().filter_map(|path| fs_err::metadata(path).ok()).map(|metadata| metadata.len()).sum();
+    let seconds = MAX_COVERAGE_SECONDS.0 + MAX_COVERAGE_SECONDS.1 * (bytes >> 20);
     let run = |arguments: &[&OsStr]| {
-        let output = Command::new(&program).args(arguments).output();
+        let output = run_limited(Command::new(&program).args(arguments), seconds);
         output.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
     };
     let text = |output: &Output| {
@@ -236,6 +245,21 @@ fn combine_with_coverage_py(
     Ok(Some(CombinedCoverage { tool: "coverage.py", percent, files: databases.len(), path }))
 }
 
+/// Runs coverage.py with limits of memory and of CPU time, in seconds.
+fn run_limited(command: &mut Command, seconds: u64) -> io::Result<Output> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    #[cfg(all(target_os = "linux", not(noxide_portable)))]
+    {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = |value: u64| Rlimit { current: Some(value), maximum: Some(value) };
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        // Without the limits it runs all the same.
+        let _ = prlimit(pid, Resource::As, limit(MAX_COVERAGE_MEMORY));
+        let _ = prlimit(pid, Resource::Cpu, limit(seconds));
+    }
+    child.wait_with_output()
+}
+
 /// Finds the project's own coverage.py: in the active environment, `.venv`, a session's environment, or on PATH.
 fn find_coverage_py() -> Option<PathBuf> {
     let program = |environment: &Path| environment.join("bin/coverage");
@@ -249,4 +273,16 @@ fn find_coverage_py() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     candidates.extend(std::env::split_paths(&path).map(|dir| dir.join("coverage")));
     candidates.into_iter().find(|candidate| candidate.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(all(target_os = "linux", not(noxide_portable)))]
+    #[test]
+    fn a_program_that_does_not_end_is_stopped() {
+        let output = run_limited(Command::new("sh").args(["-c", "while :; do :; done"]), 1).unwrap();
+        assert!(std::os::unix::process::ExitStatusExt::signal(&output.status).is_some(), "{output:?}");
+    }
 }

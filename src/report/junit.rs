@@ -24,12 +24,18 @@ pub struct JunitReport {
     pub skipped_files: Vec<String>,
 }
 
-/// Writes the JUnit report of a run, and returns a warning for each JUnit file of its artifacts that was skipped.
+/// Writes the JUnit report of a run, and returns a warning for each JUnit file of its artifacts that was skipped. `redact`
+/// masks secrets in these files; logs and records have none.
 ///
 /// # Errors
 /// When the file or its directory cannot be written.
-pub(crate) fn write_junit_report(path: &Path, record: &RunRecord, run_dir: &Path) -> std::io::Result<Vec<String>> {
-    let report = build_junit_report(record, run_dir);
+pub(crate) fn write_junit_report(
+    path: &Path,
+    record: &RunRecord,
+    run_dir: &Path,
+    redact: &dyn Fn(&str) -> String,
+) -> std::io::Result<Vec<String>> {
+    let report = build_junit_report(record, run_dir, redact);
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs_err::create_dir_all(parent)?;
     }
@@ -38,7 +44,7 @@ pub(crate) fn write_junit_report(path: &Path, record: &RunRecord, run_dir: &Path
 }
 
 /// Builds the report of a run; `run_dir` contains its logs and artifacts.
-pub fn build_junit_report(record: &RunRecord, run_dir: &Path) -> JunitReport {
+pub fn build_junit_report(record: &RunRecord, run_dir: &Path, redact: &dyn Fn(&str) -> String) -> JunitReport {
     let mut report = Report::new("noxide");
     report.timestamp = record.started_at.parse().ok();
     report.set_time(Duration::from_millis(record.wall_ms));
@@ -48,7 +54,7 @@ pub fn build_junit_report(record: &RunRecord, run_dir: &Path) -> JunitReport {
     suite.add_properties(suite_properties(record));
     suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, run_dir)));
     report.add_test_suite(suite);
-    let (merged, skipped_files) = merge_artifact_suites(run_dir);
+    let (merged, skipped_files) = merge_artifact_suites(run_dir, redact);
     let mut merged_xml = Vec::new();
     for suites in merged {
         report.tests += suites.tests;
@@ -176,14 +182,14 @@ fn sanitize_xml_text(text: &str) -> XmlString {
 }
 
 /// Merges the suites of all collected JUnit files; also returns the skipped files.
-fn merge_artifact_suites(run_dir: &Path) -> (Vec<RewrittenSuites>, Vec<String>) {
+fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Vec<RewrittenSuites>, Vec<String>) {
     let (mut merged, mut skipped_files) = (Vec::new(), Vec::new());
     for (session_dir, artifacts) in ArtifactList::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
             let path = session_dir.strip_prefix(run_dir).unwrap_or(&session_dir).join("files").join(&file.path);
             let opened = RootDir::open(run_dir).and_then(|run| run.open_file(&path));
-            match rewrite_suite_file(opened, &artifacts.session) {
+            match rewrite_suite_file(opened, &artifacts.session, redact) {
                 Ok(suites) => merged.extend(suites),
                 Err(reason) => skipped_files.push(format!(
                     "{} of {} is not in the JUnit report: {reason}",

@@ -55,13 +55,15 @@ impl JunitFileError {
     }
 }
 
-/// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name.
+/// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name; `redact`
+/// masks secrets in texts and values of attributes.
 ///
 /// # Errors
 /// The reason why the file cannot be rewritten.
 pub(super) fn rewrite_suite_file(
     file: io::Result<File>,
     session: &str,
+    redact: &dyn Fn(&str) -> String,
 ) -> Result<Option<RewrittenSuites>, JunitFileError> {
     let file = file?;
     let size = file.metadata()?.len();
@@ -77,6 +79,8 @@ pub(super) fn rewrite_suite_file(
     }
     SuiteRewriter {
         session,
+        redact,
+        text: String::new(),
         open_depth: 0,
         root: None,
         suite_depth: None,
@@ -95,6 +99,9 @@ enum JunitRoot {
 
 struct SuiteRewriter<'a> {
     session: &'a str,
+    redact: &'a dyn Fn(&str) -> String,
+    /// Text between two tags, of which references are separate events.
+    text: String,
     /// Number of open elements.
     open_depth: usize,
     root: Option<JunitRoot>,
@@ -108,7 +115,11 @@ impl SuiteRewriter<'_> {
     fn rewrite_text(mut self, text: &str) -> Result<Option<RewrittenSuites>, JunitFileError> {
         let mut reader = Reader::from_str(text);
         loop {
-            match reader.read_event().map_err(JunitFileError::invalid)? {
+            let event = reader.read_event().map_err(JunitFileError::invalid)?;
+            if matches!(event, Event::Start(_) | Event::Empty(_) | Event::End(_)) {
+                self.write_text()?;
+            }
+            match event {
                 Event::Start(start) => {
                     if !self.open_element(&start, false)? {
                         return Ok(None);
@@ -126,11 +137,10 @@ impl SuiteRewriter<'_> {
                     if self.open_depth == 0 && !text.trim().is_empty() {
                         return Err(JunitFileError::invalid("text outside of its root"));
                     }
-                    // `]]>` must be escaped in text.
-                    self.write_in_suite(Event::Text(BytesText::new(&text)))?;
+                    self.text.push_str(&text);
                 }
-                Event::CData(data) => self.write_in_suite(Event::CData(data))?,
-                Event::GeneralRef(reference) => self.write_reference(&reference)?,
+                Event::CData(data) => self.text.push_str(&data.decode().map_err(JunitFileError::invalid)?),
+                Event::GeneralRef(reference) => self.add_reference(&reference)?,
                 Event::DocType(_) => return Err(JunitFileError::DocumentType),
                 Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => break,
@@ -201,7 +211,7 @@ impl SuiteRewriter<'_> {
             } else {
                 value.into_owned()
             };
-            push_escaped_attribute(&mut element, &key, &value)?;
+            push_escaped_attribute(&mut element, &key, &(self.redact)(&value))?;
         }
         if top && !named {
             push_escaped_attribute(&mut element, "name", self.session)?;
@@ -218,14 +228,39 @@ impl SuiteRewriter<'_> {
         Ok(())
     }
 
-    fn write_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), JunitFileError> {
+    fn add_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), JunitFileError> {
         let unknown = || JunitFileError::invalid("it refers to an unknown entity");
         let name = reference.decode().map_err(JunitFileError::invalid)?;
-        let known = match reference.resolve_char_ref().map_err(|_| unknown())? {
-            Some(character) => is_xml_char(character),
-            None => ["lt", "gt", "amp", "quot", "apos"].contains(&name.as_ref()),
+        let character = match reference.resolve_char_ref().map_err(|_| unknown())? {
+            Some(character) => Some(character).filter(|character| is_xml_char(*character)),
+            None => match name.as_ref() {
+                "lt" => Some('<'),
+                "gt" => Some('>'),
+                "amp" => Some('&'),
+                "quot" => Some('"'),
+                "apos" => Some('\''),
+                _ => None,
+            },
         };
-        if known { self.write_in_suite(Event::GeneralRef(BytesRef::new(name))) } else { Err(unknown()) }
+        self.text.push(character.ok_or_else(unknown)?);
+        Ok(())
+    }
+
+    /// Writes the text since the last tag, escaped.
+    fn write_text(&mut self) -> Result<(), JunitFileError> {
+        let text = std::mem::take(&mut self.text);
+        if text.is_empty() {
+            return Ok(());
+        }
+        // A line end that was a reference would be normalized if it were not one again.
+        let text = (self.redact)(&text);
+        let mut parts = text.split('\r');
+        self.write_in_suite(Event::Text(BytesText::new(parts.next().unwrap_or_default())))?;
+        for part in parts {
+            self.write_in_suite(Event::GeneralRef(BytesRef::new("#13")))?;
+            self.write_in_suite(Event::Text(BytesText::new(part)))?;
+        }
+        Ok(())
     }
 
     /// Writes an event inside a suite.
@@ -288,7 +323,7 @@ mod tests {
     fn read(content: &[u8]) -> Result<Option<RewrittenSuites>, JunitFileError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), content).unwrap();
-        rewrite_suite_file(File::open(file.path()), "tests-3.12")
+        rewrite_suite_file(File::open(file.path()), "tests-3.12", &|text| text.replace("s3cr<t", "***"))
     }
 
     #[test]
@@ -301,6 +336,15 @@ mod tests {
         let rewritten = read(xml.as_bytes()).unwrap().unwrap();
         assert_eq!((rewritten.tests, rewritten.failures, rewritten.errors, rewritten.skipped), (4, 1, 1, 1));
         insta::assert_snapshot!(String::from_utf8(rewritten.xml).unwrap());
+    }
+
+    #[test]
+    fn secrets_are_masked_in_texts_and_attributes() {
+        let xml =
+            b"<testsuite name='s3cr&lt;t'><testcase name='a s3cr&#60;t'><failure message='s3cr&lt;t'>b s3cr&lt;t c\
+                    <![CDATA[ s3cr<t]]></failure></testcase></testsuite>";
+        let rewritten = String::from_utf8(read(xml).unwrap().unwrap().xml).unwrap();
+        assert!(!rewritten.contains("s3cr") && rewritten.matches("***").count() == 5, "{rewritten}");
     }
 
     #[test]
@@ -350,9 +394,14 @@ mod tests {
             let error = read(content).unwrap_err().to_string();
             assert!(error.contains(reason), "{}: {error}", String::from_utf8_lossy(content));
         }
-        assert!(rewrite_suite_file(File::open("/nonexistent"), "a").is_err());
+        assert!(rewrite_suite_file(File::open("/nonexistent"), "a", &str::to_owned).is_err());
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(rewrite_suite_file(File::open(large.path()), "a").unwrap_err().to_string().contains("too large"));
+        assert!(
+            rewrite_suite_file(File::open(large.path()), "a", &str::to_owned)
+                .unwrap_err()
+                .to_string()
+                .contains("too large")
+        );
     }
 }

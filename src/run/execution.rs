@@ -62,6 +62,7 @@ pub(crate) struct ExecutedRun {
     options: RunOptions,
     history: SessionHistory,
     run_dir: PathBuf,
+    redactor: SecretRedactor,
 }
 
 /// The result of a run.
@@ -75,6 +76,8 @@ pub(crate) struct RunResult {
     pub(crate) nox_results: NoxResults,
     /// The provisioner of the run; `None` after a signal.
     pub(crate) provisioner: Option<CacheProvisioner>,
+    /// Masks the secrets of the run.
+    pub(crate) redactor: SecretRedactor,
 }
 
 /// Executes a prepared run until all its sessions are finished and their processes have exited.
@@ -93,6 +96,8 @@ pub(crate) fn execute_run(
     let PreparedRun { options, history, plan, provisioner, tracing, mut notices, .. } = prepared;
     let tag = RunTag::for_run(run_dir).map_err(failed("cannot record this run"))?;
     let host_pid = host.pid();
+    let redactor = run_redactor(&plan, &options);
+    let tracing = tracing.with_redactor(redactor.clone());
     let mut launcher = HostLauncher::new(host, tracing, sender.clone())
         .map_err(failed("cannot read from the process that loaded the noxfile"))?;
     if let Some(directory) = &options.log_directory {
@@ -102,7 +107,6 @@ pub(crate) fn execute_run(
     notices.extend(missing);
     let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(run_dir), sender.clone()));
     let worker = worker.transpose().map_err(failed("cannot start the thread that restores and saves packages"))?;
-    let redactor = run_redactor(&plan, &options);
     notices.extend(plan.sessions.iter().filter(|session| redactor.has_secret(session.spec.name.as_str())).map(|session| {
         // The notice is redacted like every other.
         format!(
@@ -133,7 +137,16 @@ pub(crate) fn execute_run(
     // The host can exit while the record is written.
     host.request_exit();
     resources.clean_up();
-    Ok(ExecutedRun { exit_code, tracing, nox_results, worker, options, history, run_dir: run_dir.to_path_buf() })
+    Ok(ExecutedRun {
+        exit_code,
+        tracing,
+        nox_results,
+        worker,
+        options,
+        history,
+        run_dir: run_dir.to_path_buf(),
+        redactor,
+    })
 }
 
 impl ExecutedRun {
@@ -158,9 +171,9 @@ impl ExecutedRun {
             }
             warnings.extend(provisioner.take_warnings());
         }
-        let Self { exit_code, tracing, nox_results, run_dir, .. } = self;
+        let Self { exit_code, tracing, nox_results, run_dir, redactor, .. } = self;
         let accesses = tracing.into_accesses();
-        (RunResult { exit_code, run_dir, accesses, nox_results, provisioner }, warnings)
+        (RunResult { exit_code, run_dir, accesses, nox_results, provisioner, redactor }, warnings)
     }
 }
 

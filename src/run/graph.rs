@@ -228,6 +228,10 @@ impl SessionGraph {
         let index = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
         for conflict in conflicts {
             let (Some(first), Some(second)) = (index(&conflict.first), index(&conflict.second)) else { continue };
+            // The results of traces may come from a cache, which may be hostile or of another order of sessions.
+            if first == second || (conflict.separation == SeparationKind::Order && first > second) {
+                continue;
+            }
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
             let exclusive = [one, other].iter().any(|node| node.options.exclusive == Some(true));
             let already_separate = exclusive || one.locks.conflict_with(&other.locks).is_some();

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::launcher::{LaunchRequest, OrderConflict, RaceConflict};
 use super::options::NamedChoice;
 use crate::project::{CommandUse, NoxfileManifest, SeccompSetup, SessionId};
 use crate::record::Outcome;
+use crate::run::process::SecretRedactor;
 use crate::trace::{
     AccessConflict, ConflictFreeFiles, ConflictKind, ConflictWriter, GitTreeFacts, ObservedTraces, PreloadLibrary,
     SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope, TraceTiming, find_conflicts,
@@ -29,6 +31,9 @@ pub struct RunTracing {
     preload: Option<PreloadLibrary>,
     active: BTreeMap<SessionId, SessionTracer>,
     finished: BTreeMap<SessionId, SessionAccesses>,
+    /// When the last attempt of each finished session ended.
+    ends: BTreeMap<SessionId, Instant>,
+    redactor: SecretRedactor,
     /// How a run learns from its traces; `None` if its sessions run one after another, or none is traced.
     learning: Option<TraceLearning>,
 }
@@ -126,6 +131,11 @@ impl RunTracing {
         (Self { learning: Some(learning), ..tracing }, notices)
     }
 
+    /// Masks these secrets in the accesses: paths may contain arguments of commands.
+    pub(super) fn with_redactor(self, redactor: SecretRedactor) -> Self {
+        Self { redactor, ..self }
+    }
+
     /// Starts to trace a session; returns `None` for one that is not traced.
     pub(super) fn begin_session(&mut self, request: &LaunchRequest) -> io::Result<Option<TracedLaunch>> {
         if !self.sessions.contains(&request.id) {
@@ -159,8 +169,12 @@ impl RunTracing {
     /// Stores the accesses of a session whose attempt has ended; `uses` are the resources that its commands shared.
     pub(super) fn end_session(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
         let Some(tracer) = self.active.remove(&id) else { return };
-        let accesses = SessionAccesses { conflict_free: ConflictFreeFiles::from_uses(uses), ..tracer.accesses() };
-        self.finished.insert(id, accesses);
+        let mut accesses = SessionAccesses { conflict_free: ConflictFreeFiles::from_uses(uses), ..tracer.accesses() };
+        if self.ends.insert(id, Instant::now()).is_some() {
+            // An earlier attempt may have accessed a path before this one did.
+            accesses.first_accesses.clear();
+        }
+        self.finished.insert(id, redact_accesses(accesses, &self.redactor));
         if let Some(learning) = &mut self.learning {
             learning.tree_scan = None;
             if outcome == Outcome::Passed {
@@ -216,7 +230,10 @@ impl RunTracing {
             |id: &SessionId| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
         let (first, second) = (accesses(&earlier)?, accesses(&later)?);
         let conflicts = scan.with_tree(|tree| find_conflicts(first, second, tree, TraceTiming::Overlapping));
-        let found = OrderConflict::from_conflicts(&conflicts);
+        let is_out_of_order = |conflict: &&AccessConflict| {
+            !self.ends.get(&earlier).is_some_and(|end| second.accesses_only_after(&conflict.path, *end))
+        };
+        let found = OrderConflict::from_conflicts(conflicts.iter().filter(is_out_of_order));
         // Whether a listing matters shows once the later session has run after the earlier one.
         let certain = conflicts.into_iter().filter(|conflict| conflict.kind != ConflictKind::ListCreate);
         let certain: Vec<AccessConflict> = certain.collect();
@@ -241,6 +258,41 @@ impl RunTracing {
     }
 }
 
+/// Masks the secrets in paths. They are the same in the accesses of each session, so that conflicts remain.
+fn redact_accesses(accesses: SessionAccesses, redactor: &SecretRedactor) -> SessionAccesses {
+    let mut document = match serde_json::to_value(&accesses) {
+        Ok(document) if redactor.has_secrets() => document,
+        _ => return accesses,
+    };
+    if !redact_strings(&mut document, redactor) {
+        return accesses;
+    }
+    let reason = || "its accesses contain secrets that cannot be masked".to_owned();
+    serde_json::from_value(document).unwrap_or_else(|_| SessionAccesses::for_untraced(reason()))
+}
+
+/// Masks the secrets in the strings and keys of a document; returns whether there were any.
+fn redact_strings(document: &mut serde_json::Value, redactor: &SecretRedactor) -> bool {
+    match document {
+        serde_json::Value::String(text) if redactor.has_secret(text) => {
+            *text = redactor.redact_text(text);
+            true
+        }
+        serde_json::Value::Array(items) => {
+            items.iter_mut().fold(false, |found, item| redact_strings(item, redactor) | found)
+        }
+        serde_json::Value::Object(fields) => {
+            let mut found = false;
+            for (name, mut value) in std::mem::take(fields) {
+                found |= redact_strings(&mut value, redactor) | redactor.has_secret(&name);
+                fields.insert(redactor.redact_text(&name), value);
+            }
+            found
+        }
+        _ => false,
+    }
+}
+
 impl TraceLearning {
     /// Loads the accesses that the last trace of a session recorded.
     fn load_known(&mut self, id: SessionId) {
@@ -254,9 +306,9 @@ impl TraceLearning {
 
 impl OrderConflict {
     /// Summarizes the conflicts of two sessions by whom they may have affected; `None` without conflicts.
-    fn from_conflicts(conflicts: &[AccessConflict]) -> Option<Self> {
+    fn from_conflicts<'a>(conflicts: impl Iterator<Item = &'a AccessConflict> + Clone) -> Option<Self> {
         let affecting = |writer: ConflictWriter| {
-            conflicts.iter().find(|conflict| conflict.writer == writer || conflict.both_change())
+            conflicts.clone().find(|conflict| conflict.writer == writer || conflict.both_change())
         };
         let to_later = affecting(ConflictWriter::First).map(|conflict| RaceConflict {
             path: conflict.path.clone(),
@@ -268,7 +320,7 @@ impl OrderConflict {
             action: conflict.first.clone(),
             other_action: conflict.second.clone(),
         });
-        let reads_output = conflicts.iter().any(|conflict| conflict.second_reads_output);
+        let reads_output = conflicts.clone().any(|conflict| conflict.second_reads_output);
         (to_later.is_some() || to_earlier.is_some()).then_some(Self { to_later, to_earlier, reads_output })
     }
 }

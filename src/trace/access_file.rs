@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::session_accesses::SessionAccesses;
-use crate::fs::{create_parent_dir, write_atomic};
+use crate::fs::{MAX_DOCUMENT_BYTES, create_parent_dir, read_regular_file, write_atomic};
 use crate::project::SessionName;
 
 /// Version of the file format.
@@ -54,7 +54,7 @@ impl AccessFile {
     /// If the file is missing, invalid, or of another version.
     pub(crate) fn read(path: &Path) -> Result<Self, AccessFileError> {
         let shown = path.display().to_string();
-        let file: Self = serde_json::from_slice(&fs_err::read(path)?)
+        let file: Self = serde_json::from_slice(&read_regular_file(path, MAX_DOCUMENT_BYTES)?)
             .map_err(|error| AccessFileError::InvalidContent(shown.clone(), error))?;
         if file.version == FORMAT_VERSION {
             Ok(file)

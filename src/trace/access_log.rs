@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::path_state::PathState;
 use super::scope::TraceScope;
@@ -16,6 +17,8 @@ const MAX_PATHS: usize = 100_000;
 #[derive(Debug)]
 pub(super) struct AccessLog {
     pub(super) scope: TraceScope,
+    /// The time before which the accesses that are recorded now did not happen.
+    pub(super) time: Instant,
     paths: HashMap<PathBuf, PathAccess>,
     listed_directories: HashSet<PathBuf>,
     /// Ports and sockets the session bound.
@@ -31,8 +34,9 @@ pub(super) struct AccessLog {
 }
 
 /// Accesses of one path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PathAccess {
+    first: Instant,
     read: bool,
     /// Whether the content was read, not only the metadata.
     reads_content: bool,
@@ -55,6 +59,7 @@ impl AccessLog {
     pub(super) fn new(scope: TraceScope) -> Self {
         Self {
             scope,
+            time: Instant::now(),
             paths: HashMap::new(),
             listed_directories: HashSet::new(),
             bound: BTreeSet::new(),
@@ -90,7 +95,7 @@ impl AccessLog {
             self.mark_incomplete("it accesses too many paths");
             return None;
         }
-        Some(self.paths.entry(path.to_path_buf()).or_default())
+        Some(self.paths.entry(path.to_path_buf()).or_insert_with(|| PathAccess::new(self.time)))
     }
 
     /// Records that a file was read or executed.
@@ -197,6 +202,7 @@ impl AccessLog {
             if entry.absent {
                 all.absent.insert(shown.clone());
             }
+            all.first_accesses.insert(shown.clone(), entry.first);
             if read && !entry.reads_content && entry.change.is_none() {
                 all.stat_only.insert(shown.clone());
             }
@@ -220,6 +226,10 @@ pub(super) enum PathChangeKind {
 }
 
 impl PathAccess {
+    fn new(first: Instant) -> Self {
+        Self { first, read: false, reads_content: false, absent: false, change: None, file_id: None }
+    }
+
     fn record_file_id(&mut self, metadata: Option<&Metadata>) {
         if let Some(metadata) = metadata.filter(|metadata| metadata.is_file() && metadata.nlink() > 1) {
             self.file_id = Some((metadata.dev(), metadata.ino()));

@@ -1,6 +1,7 @@
 //! Accesses of one session, as sets of paths.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct SessionAccesses {
     /// Resources that noxide keeps apart while their commands run: two sessions do not conflict on their files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub conflict_free: BTreeSet<ConflictFreeFiles>,
+    /// The time before which it did not access a path; only known in the run that traced it.
+    #[serde(skip)]
+    pub first_accesses: BTreeMap<String, Instant>,
 }
 
 /// Files that several sessions use without a conflict, because noxide separates the uses.
@@ -153,6 +157,11 @@ impl SessionAccesses {
     /// Returns whether the trace saw every access.
     pub(crate) fn is_complete(&self) -> bool {
         self.incomplete_reasons.is_empty()
+    }
+
+    /// Returns whether it accessed a path only after this time, such as the end of another session.
+    pub(crate) fn accesses_only_after(&self, path: &str, time: Instant) -> bool {
+        self.first_accesses.get(path).is_some_and(|first| *first > time)
     }
 
     /// Returns the accesses of a session that could not be traced.

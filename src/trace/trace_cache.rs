@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access_file::{AccessFile, AccessFileError};
 use super::session_accesses::SessionAccesses;
-use crate::fs::write_atomic;
+use crate::fs::{MAX_DOCUMENT_BYTES, read_regular_file, write_atomic};
 use crate::project::{NoxfileManifest, Session, SessionName};
 
 /// Format version of `conflicts.json`.
@@ -51,7 +51,7 @@ pub(crate) struct TraceCache {
 impl TraceCache {
     /// Loads the cache of a run data directory; empty if the file is missing, unreadable or of another version.
     pub(crate) fn load(run_data_dir: &Path) -> Self {
-        let read = fs_err::read(cache_file_path(run_data_dir)).ok();
+        let read = read_regular_file(&cache_file_path(run_data_dir), MAX_DOCUMENT_BYTES).ok();
         let known: Option<Self> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         known.filter(|known| known.version == FORMAT_VERSION).unwrap_or_default()
     }

@@ -1,8 +1,9 @@
 //! Noxfile model: sessions, installs, commands and options, each with its span in the file.
 
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 
@@ -386,10 +387,35 @@ impl NoxfileSession {
 }
 
 fn parse_noxfile(text: &str) -> Option<NoxfileModel> {
-    PYTHON_COMMANDS.iter().find_map(|python| run_reader_script(python, text))
+    for python in PYTHON_COMMANDS {
+        match run_reader_script(python, text) {
+            // Another interpreter may know the syntax, but would reach the limits too.
+            ReaderResult::Unreadable => {}
+            ReaderResult::Stopped => return None,
+            ReaderResult::Read(model) => return Some(*model),
+        }
+    }
+    None
 }
 
-fn run_reader_script(python: &str, text: &str) -> Option<NoxfileModel> {
+/// How reading a noxfile ended.
+enum ReaderResult {
+    /// The interpreter does not exist, or cannot parse the file.
+    Unreadable,
+    /// A signal ended it: the file is too large or too complex.
+    Stopped,
+    Read(Box<NoxfileModel>),
+}
+
+fn run_reader_script(python: &str, text: &str) -> ReaderResult {
+    let Some(output) = reader_output(python, text) else { return ReaderResult::Unreadable };
+    if output.status.signal().is_some() {
+        return ReaderResult::Stopped;
+    }
+    serde_json::from_slice(&output.stdout).map_or(ReaderResult::Unreadable, |model| ReaderResult::Read(Box::new(model)))
+}
+
+fn reader_output(python: &str, text: &str) -> Option<Output> {
     let mut child = Command::new(python)
         .args(["-I", "-S", "-c", READER_SCRIPT])
         .stdin(Stdio::piped())
@@ -401,8 +427,8 @@ fn run_reader_script(python: &str, text: &str) -> Option<NoxfileModel> {
     let written = stdin.write_all(text.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().ok()?;
-    written.ok()?;
-    serde_json::from_slice(&output.stdout).ok()
+    // Writing fails if a limit ended it before it had read everything.
+    (written.is_ok() || output.status.signal().is_some()).then_some(output)
 }
 
 #[cfg(test)]
@@ -471,7 +497,7 @@ pub(in super::super) mod tests {
         assert!(Noxfile::read(directory.path(), "noxfile.py").is_none());
         fs_err::write(directory.path().join("noxfile.py"), "def (").unwrap();
         assert!(Noxfile::read(directory.path(), "noxfile.py").is_none());
-        assert!(run_reader_script("no-such-python", "").is_none());
+        assert!(matches!(run_reader_script("no-such-python", ""), ReaderResult::Unreadable));
         fs_err::write(directory.path().join("noxfile.py"), " ".repeat(3 << 20)).unwrap();
         assert!(Noxfile::read(directory.path(), "noxfile.py").is_none());
         let uv = noxfile("import nox\n@nox.session(venv_backend='uv', reuse_venv=True)\ndef a(session): pass\n");

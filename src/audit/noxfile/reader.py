@@ -4,6 +4,17 @@ import ast
 import json
 import sys
 
+# Functions that call each other often would be followed for ever.
+MAX_CPU_SECONDS = 5
+MAX_MEMORY = 2 << 30
+try:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+except (ImportError, ValueError, OSError):
+    pass
+
 SOURCE = sys.stdin.buffer.read()
 TREE = ast.parse(SOURCE)
 CONSTANTS = {}

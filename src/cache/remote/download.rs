@@ -244,6 +244,9 @@ impl RemoteCache {
         (store, budget): (&Store, &ImportBudget),
     ) -> Result<PublishOutcome, DownloadError> {
         let id = frame.entry_id().ok_or(DownloadError::InvalidId)?;
+        if let Some(limit) = id.max_bytes().filter(|limit| frame.uncompressed_length > 2 * limit) {
+            return Err(DownloadError::TooLarge(limit));
+        }
         let from = SeekFrom::Start(frame.offset - start);
         bytes.seek(from)?;
         let mut hasher = blake3::Hasher::new();

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
-use crate::fs::{FileLinker, FileStat, LockedTempDir, blake3_hex, walk_tree};
+use crate::fs::{FileLinker, FileStat, LockedTempDir, RootDir, blake3_hex, walk_tree};
 
+use super::damage::Damage;
 use super::entry::StoreEntry;
-use super::entry_id::{EntryId, EntryKind, VersionedKey};
+use super::entry_id::{EntryId, EntryKind, HISTORY_PREFIX, TRACE_PREFIX, VersionedKey};
 use super::restore::{RestoreError, RestoredEntry, verify_stored_file};
 use super::restore_plan::CacheMiss;
 use super::save::{SaveError, SaveFailure, SavedEntry};
@@ -34,6 +35,8 @@ pub(crate) struct DirectorySpec {
     path: PathBuf,
     /// Name prefixes of the top-level paths to include; empty for all.
     top_level_prefixes: &'static [&'static str],
+    /// Whether the directory may contain links.
+    may_have_links: bool,
 }
 
 impl DirectorySpec {
@@ -48,6 +51,7 @@ impl DirectorySpec {
             name: path.display().to_string(),
             path,
             top_level_prefixes: &[],
+            may_have_links: true,
         }
     }
 
@@ -62,6 +66,7 @@ impl DirectorySpec {
             name,
             path,
             top_level_prefixes: &["wheels-", "archive-", "sdists-"],
+            may_have_links: true,
         }
     }
 
@@ -71,25 +76,35 @@ impl DirectorySpec {
         let short = |digest: &str| digest.get(..16).unwrap_or(digest).to_owned();
         let fallback_prefix = format!("pip-{}-", short(pythons));
         let (key, name) = (format!("{fallback_prefix}{}", short(installs)), "pip's cache".to_owned());
-        Self { kind: EntryKind::Directory, key, fallback_prefix, name, path, top_level_prefixes: &["http", "wheels"] }
+        let (kind, top_level_prefixes) = (EntryKind::Directory, &["http", "wheels"][..]);
+        Self { kind, key, fallback_prefix, name, path, top_level_prefixes, may_have_links: false }
     }
 
     /// Describes the records of past runs of these sessions of a project.
     pub(crate) fn for_run_history(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
-        let key = format!("history-{}-{}", short(project), short(&sessions.join("\n")));
+        let key = format!("{HISTORY_PREFIX}{}-{}", short(project), short(&sessions.join("\n")));
         let name = "session timing history".to_owned();
-        Self { kind: EntryKind::Directory, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
+        Self {
+            kind: EntryKind::Directory,
+            key,
+            fallback_prefix: String::new(),
+            name,
+            path,
+            top_level_prefixes: &[],
+            may_have_links: false,
+        }
     }
 
     /// Describes the results of traces of these sessions of a project. If there are none for these sessions, the newest
     /// of other sessions of the project are used.
     pub(crate) fn for_trace_results(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
-        let fallback_prefix = format!("trace-{}-", short(project));
+        let fallback_prefix = format!("{TRACE_PREFIX}{}-", short(project));
         let key = format!("{fallback_prefix}{}", short(&sessions.join("\n")));
         let (kind, name) = (EntryKind::Directory, "results of traces".to_owned());
-        Self { kind, key, fallback_prefix, name, path, top_level_prefixes: &["conflicts.json", "sessions"] }
+        let top_level_prefixes = &["conflicts.json", "sessions"][..];
+        Self { kind, key, fallback_prefix, name, path, top_level_prefixes, may_have_links: false }
     }
 
     /// Returns the key of its versions in the store.
@@ -209,30 +224,39 @@ fn is_directory_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> 
     matched == listed.len()
 }
 
-/// Moves each missing file into place with a rename, and returns the number and total size of the files.
+/// Moves each missing file into place with a rename, and returns the number and total size of the files. Links that are
+/// below the directory already are not followed: an entry must not write through a link of another one.
 fn restore_missing_files(entry: &StoreEntry, spec: &DirectorySpec) -> Result<(u64, u64), RestoreError> {
+    let limit = entry.id.max_bytes().unwrap_or(u64::MAX);
+    if entry.listing.total_bytes() > limit {
+        let damage = Damage::TooLarge { limit, unit: "bytes" };
+        return Err(RestoreError::Damaged { entry: entry.id.clone(), path: String::new(), damage });
+    }
     fs_err::create_dir_all(&spec.path)?;
     let parent = spec.path.parent().unwrap_or(&spec.path);
     LockedTempDir::remove_stale(parent);
     let workspace = LockedTempDir::create_in(parent)?;
     let linker = spec.file_linker();
+    let root = RootDir::open(&spec.path)?;
     let (tree, staged) = (entry.tree_path(), workspace.path().join("new"));
     let (mut files, mut bytes) = (0, 0);
-    for node in &entry.listing.nodes {
-        let target = spec.path.join(&node.path);
-        if FileStat::from_path(&target).is_ok() {
+    for node in entry.listing.nodes.iter().filter(|node| spec.should_include(Path::new(&node.path))) {
+        let target = Path::new(&node.path);
+        if root.exists(target)? {
             continue;
         }
-        let directory =
-            if node.kind == TreeNodeKind::EmptyDirectory { Some(target.as_path()) } else { target.parent() };
-        if let Some(directory) = directory {
-            fs_err::create_dir_all(directory)?;
-        }
         match &node.kind {
-            TreeNodeKind::EmptyDirectory => {}
+            TreeNodeKind::EmptyDirectory => root.create_dir(target)?,
+            TreeNodeKind::Symlink { .. } if !spec.may_have_links => {
+                return Err(RestoreError::Damaged {
+                    entry: entry.id.clone(),
+                    path: node.path.clone(),
+                    damage: Damage::FileTypeMismatch,
+                });
+            }
             TreeNodeKind::Symlink { target: link_target } => {
                 std::os::unix::fs::symlink(link_target, &staged)?;
-                std::fs::rename(&staged, &target)?;
+                root.rename_from(&staged, target)?;
             }
             TreeNodeKind::File { size, .. } => {
                 let source = tree.join(&node.path);
@@ -242,7 +266,7 @@ fn restore_missing_files(entry: &StoreEntry, spec: &DirectorySpec) -> Result<(u6
                     damage,
                 })?;
                 linker.link_file(&source, &staged)?;
-                std::fs::rename(&staged, &target)?;
+                root.rename_from(&staged, target)?;
                 (files, bytes) = (files + 1, bytes + size);
             }
         }

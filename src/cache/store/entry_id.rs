@@ -5,7 +5,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::Sha256Digest;
+use crate::fs::{MAX_DOCUMENT_BYTES, Sha256Digest};
+
+/// Beginning of the IDs of records of past runs.
+pub(super) const HISTORY_PREFIX: &str = "history-";
+/// Beginning of the IDs of results of traces.
+pub(super) const TRACE_PREFIX: &str = "trace-";
 
 /// What an entry contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +67,15 @@ pub struct EntryId {
 }
 
 impl EntryId {
+    /// Returns the size limit of its files together, in bytes, if it is lower than that of the store: of records and results of
+    /// traces, which are read by noxide.
+    pub(crate) fn max_bytes(&self) -> Option<u64> {
+        let is_document = |prefix: &&str| self.id.starts_with(prefix);
+        let is_read_by_noxide =
+            self.kind == EntryKind::Directory && [HISTORY_PREFIX, TRACE_PREFIX].iter().any(is_document);
+        is_read_by_noxide.then_some(MAX_DOCUMENT_BYTES)
+    }
+
     /// Creates an ID if `id` consists of 3 to 200 letters, digits, `.`, `_`, `-`, `+` and `!` and does not begin with a dot.
     pub fn new(kind: EntryKind, id: impl Into<String>) -> Option<Self> {
         let id = id.into();

@@ -106,6 +106,11 @@ impl SecretRedactor {
         out
     }
 
+    /// Returns whether there is anything to mask.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.matcher.is_some()
+    }
+
     /// Returns whether a text contains a secret.
     pub(crate) fn has_secret(&self, text: &str) -> bool {
         self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(text))

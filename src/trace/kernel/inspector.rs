@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::path_resolver::{PathResolver, ResolvedPath};
 use super::preload_ring::{PreloadEvent, PreloadRing};
@@ -37,6 +38,7 @@ pub(super) struct SyscallInspector {
     path_buffer: Vec<u8>,
     /// Accesses recorded by the preload library in the session's programs.
     preload_ring: Option<PreloadRing>,
+    last_drain: Instant,
     /// Ports that were already in use before the session ran; queried lazily, since the query takes 14 ms.
     pub(super) preexisting_ports: OnceCell<HashSet<u16>>,
 }
@@ -50,6 +52,7 @@ impl SyscallInspector {
             seen_accesses: HashSet::new(),
             path_buffer: Vec::new(),
             preload_ring,
+            last_drain: Instant::now(),
             preexisting_ports: OnceCell::new(),
         }
     }
@@ -62,7 +65,11 @@ impl SyscallInspector {
 
     /// Processes the events recorded since the last call: all of them precede the next stopped call.
     fn drain_preload_ring(&mut self) {
+        let now = Instant::now();
+        let last_drain = std::mem::replace(&mut self.last_drain, now);
         let Some(mut ring) = self.preload_ring.take() else { return };
+        // Whatever was recorded before the last drain was read then.
+        self.access_log.time = last_drain;
         let mut text = std::mem::take(&mut self.path_buffer);
         while let Some(event) = ring.next_event(&mut text) {
             self.access_log.call_count += 1;
@@ -86,6 +93,7 @@ impl SyscallInspector {
     /// Inspects a call before it continues.
     pub(super) fn inspect_call(&mut self, notification: &SeccompNotification) {
         self.drain_preload_ring();
+        self.access_log.time = self.last_drain;
         self.access_log.call_count += 1;
         let number = notification.data.nr.cast_unsigned();
         if notification.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {

@@ -167,6 +167,15 @@ fn directories_of_the_settings_are_cached() {
     std::fs::remove_dir_all(&tool).unwrap();
     run(&["restore"]);
     assert!(tool.join("empty").is_dir() && tool.join("node").is_symlink());
+    // A link that is there, of the user or of another entry, is not followed.
+    std::fs::remove_dir_all(&tool).unwrap();
+    let outside = fixture.project.outer_dir().join("outside");
+    fs_err::create_dir_all(&outside).unwrap();
+    fs_err::create_dir_all(&tool).unwrap();
+    std::os::unix::fs::symlink(&outside, tool.join("bin")).unwrap();
+    let out = run(&["restore"]);
+    assert!(out.contains("bin is not a directory"), "{out}");
+    assert_eq!(fs_err::read_dir(&outside).unwrap().count(), 0, "a file was written through the link");
     let id = fixture.store().entry_ids().into_iter().find(|id| id.to_string().starts_with("directory/")).unwrap();
     let kept = fixture.store().open_entry(&id).unwrap().unwrap().tree_path().join("bin/node");
     fs_err::write(kept, "harm").unwrap();

@@ -45,6 +45,9 @@ def decide(files, change, editable):
         def write(contents):
             for name, text in contents.items():
                 os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
+                if text.startswith("-> "):
+                    os.symlink(text[3:], os.path.join(root, name))
+                    continue
                 with open(os.path.join(root, name), "w") as file:
                     file.write(text)
 
@@ -65,11 +68,18 @@ def cases():
         yield name + ": a new package", files, {"other/__init__.py": ""}, "installs", "installs"
         yield name + ": a source", files, {"own_x/__init__.py": "A = 1"}, "skips", "installs"
         yield name + ": package data", files, {"own_x/data.txt": "e"}, "skips", "installs"
+        hidden = dict(files, **{"own_x/.cfg": "1", "own_x/.template/a": "1"})
+        yield name + ": a hidden file of a package", hidden, {"own_x/.cfg": "2"}, "skips", "installs"
+        yield name + ": a hidden directory of a package", hidden, {"own_x/.template/a": "2"}, "skips", "installs"
         yield name + ": the readme", files, {"README.md": "y"}, "installs", "installs"
         yield name + ": the license", files, {"LICENSE": "y"}, "installs", "installs"
         yield name + ": another license", files, {"COPYING.txt": "y"}, "installs", "installs"
         yield name + ": metadata", files, {"pyproject.toml": text + "#\n"}, "installs", "installs"
         yield name + ": own settings", files, {"setup.py": ""}, "never skips", "never skips"
+    linked = dict(FILES, **{"pyproject.toml": BACKENDS["hatchling"], "data.txt": "1", "own_x/data": "-> ../data.txt"})
+    yield "a link to a file", linked, {"data.txt": "2"}, "skips", "installs"
+    linked = dict(FILES, **{"pyproject.toml": BACKENDS["hatchling"], "shared/a.txt": "1", "own_x/shared": "-> ../shared"})
+    yield "a link to a directory", linked, {}, "skips", "never skips"
     src = {"pyproject.toml": SRC, "README.md": "", "src/a/__init__.py": ""}
     yield "src: a new package", src, {"src/b/__init__.py": ""}, "installs", "installs"
     yield "src: a stray directory", src, {"notes/x.txt": ""}, "skips", "installs"
@@ -100,4 +110,16 @@ for case_name, case_files, case_change, if_editable, otherwise in cases():
         decided = decide(case_files, case_change, is_editable)
         if decided != expected:
             print("%s (editable: %s): %s, expected: %s" % (case_name, is_editable, decided, expected))
+with tempfile.TemporaryDirectory() as directory:
+    for content, is_certain in (("six==1.16\n", True), ("six==${VERSION}\n", False)):
+        requirements = os.path.join(directory, "requirements.txt")
+        with open(requirements, "w") as file:
+            file.write(content)
+        try:
+            SCOPE["file_facts"](requirements, [])
+            decided = True
+        except SCOPE["UncertainInstall"]:
+            decided = False
+        if decided != is_certain:
+            print("%r: %s, expected: %s" % (content, decided, is_certain))
 print("%d cases" % count)

@@ -151,7 +151,7 @@ fn a_session_of_a_killed_noxide_is_reported_as_unfinished() {
     let mut record: noxide::record::RunRecord =
         serde_json::from_slice(&fs_err::read(fixture.join("record.json")).unwrap()).unwrap();
     record.sessions[0].result = None;
-    let junit = noxide::report::build_junit_report(&record, &fixture);
+    let junit = noxide::report::build_junit_report(&record, &fixture, &str::to_owned);
     let xml = String::from_utf8(junit.xml).unwrap();
     assert!(
         xml.contains("<error message=\"noxide was killed before the session ended\" type=\"unfinished\"/>"),

@@ -125,7 +125,7 @@ fn records() {
     try_reader("record", &[fixture("run-2/record.json")], &mut |bytes| {
         fs_err::write(&path, bytes).unwrap();
         if let Ok(record) = RunRecord::read(&path) {
-            let _ = build_junit_report(&record, directory.path());
+            let _ = build_junit_report(&record, directory.path(), &str::to_owned);
         }
     });
 }
@@ -159,7 +159,7 @@ fn junit_files() {
         .to_vec();
     try_reader("junit", &[seed], &mut |bytes| {
         fs_err::write(artifacts.join("files/j.xml"), bytes).unwrap();
-        let xml = build_junit_report(&record, directory.path()).xml;
+        let xml = build_junit_report(&record, directory.path(), &str::to_owned).xml;
         // Whatever is merged, the report is well-formed.
         let text = String::from_utf8(xml).unwrap();
         let mut reader = quick_xml::NsReader::from_str(&text);

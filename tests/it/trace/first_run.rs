@@ -149,6 +149,29 @@ fn sessions_that_do_not_race_run_once() {
     }
 }
 
+/// A session that overlaps with an earlier one, but uses their common file only after the end of that one, ran in order.
+#[test]
+fn sessions_that_use_a_file_one_after_the_other_run_once() {
+    let noxfile = |one: &str, two: &str| {
+        format!(
+            "import nox, pathlib, time\n@nox.session(venv_backend='none')\ndef one(session):\n    time.sleep({one})\n    \
+             pathlib.Path('report.xml').write_text('one')\n@nox.session(venv_backend='none')\ndef two(session):\n    {two}\n    \
+             pathlib.Path('report.xml').write_text('two')\n"
+        )
+    };
+    let wait_for_one =
+        "while not list(pathlib.Path().glob('.nox/.noxide/runs/*/logs/*one*')): time.sleep(0.05)\n    time.sleep(3)";
+    for (noxfile, attempts) in [(noxfile("0.2", wait_for_one), 1), (noxfile("3", "time.sleep(0.1)"), 2)] {
+        let project = Project::new(&noxfile);
+        let ran = project.noxide(&["run", "-j2"]);
+        assert_eq!((ran.exit, ran.session("two").attempts.len()), (Some(0), attempts), "{}", ran.text);
+        assert_eq!(fs_err::read_to_string(project.root().join("report.xml")).unwrap(), "two");
+        let ran = project.noxide(&["run", "-j2"]);
+        let (one, two) = (ran.times("one"), ran.times("two"));
+        assert!(one.1 <= two.0 || two.1 <= one.0, "the second run keeps them apart: {}", ran.text);
+    }
+}
+
 #[test]
 fn a_listing_that_does_not_matter_separates_no_sessions() {
     let project = Project::new(&overtaken(&directory().join("clean_selective_listing.py")));

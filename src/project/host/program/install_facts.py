@@ -139,6 +139,8 @@ def file_facts(path, seen):
     with open(path, "rb") as file:
         data = file.read()
     facts = [digest(data)]
+    if re.search(rb"\$\{[A-Z0-9_]+\}", data):
+        raise UncertainInstall  # pip replaces variables by their values
     for line in data.decode("utf-8", "replace").splitlines():
         line = line.split(" #")[0].strip()
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", line)

@@ -149,10 +149,17 @@ def tree_facts(root, top_files):
     for directory, directories, files in os.walk(root):
         is_top = directory == root
         directories[:] = sorted(name for name in directories if not is_output_directory(os.path.join(directory, name), is_top))
+        if any(os.path.islink(os.path.join(directory, name)) and (not is_top or name.isidentifier())
+               for name in directories):
+            raise UncertainInstall  # what is behind it may be part of the build
         for name in sorted(files):
             path = os.path.join(directory, name)
-            if (name.startswith(".") and name != ".gitignore") or name == "uv.lock" or os.path.islink(path):
+            if is_top and (name.startswith(".") and name != ".gitignore" or name == "uv.lock"):
                 continue
+            if not os.path.isfile(path):
+                if is_top:
+                    continue
+                raise UncertainInstall  # a dangling link, a pipe
             if is_top and top_files is not None and name not in top_files:
                 continue
             size += os.path.getsize(path)
@@ -165,7 +172,10 @@ def tree_facts(root, top_files):
 def is_output_directory(path, top):
     """Whether a directory contains build results and not sources."""
     name = os.path.basename(path)
-    if name.startswith(".") or name in ("__pycache__", "node_modules") or name.endswith(".egg-info"):
+    if name in (".git", ".hg", "__pycache__") or name.endswith(".egg-info"):
+        return True
+    # Packages contain directories of any name.
+    if top and (name.startswith(".") or name == "node_modules"):
         return True
     has = lambda file: os.path.exists(os.path.join(path, file))  # noqa: E731
     return has("pyvenv.cfg") or (top and name in OUTPUT_DIRECTORIES and not has("__init__.py"))

@@ -1,0 +1,78 @@
+//! Secrets of the environment: in no record, event, trace, report or error, however a session used them.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+
+use crate::support::{NoxideRun, Project, noxide_command};
+
+const TOKEN: &str = "Zq7SECRETvalueZq7";
+
+/// A session that passes the token to a command and looks for a file of that name, and one that writes it to a report.
+const SESSIONS: &str = r#"
+@nox.session(venv_backend="none")
+def measure(session):
+    """Measure coverage."""
+    token = os.environ["MY_TOKEN"]
+    session.run("coverage", "run", "app.py", "--api-token", token, external=True)
+    pathlib.Path("deploy-" + token).exists()
+
+@nox.session(venv_backend="none")
+def report(session):
+    token = os.environ["MY_TOKEN"]
+    pathlib.Path("build").mkdir(exist_ok=True)
+    pathlib.Path("build/j.xml").write_text(
+        f"<testsuite name='s {token}'><testcase name='{token}'><failure message='m {token}'>t {token}"
+        f"<![CDATA[{token}]]></failure></testcase></testsuite>"
+    )
+"#;
+
+/// Returns the files below a directory that contain the token, or whose path does, apart from copies of artifacts.
+fn files_with_token(directory: &Path) -> Vec<String> {
+    let entries = walkdir::WalkDir::new(directory).into_iter().map(Result::unwrap);
+    let files = entries.filter(|entry| entry.file_type().is_file()).map(|entry| entry.path().to_owned());
+    let has_token = |path: &Path| {
+        let content = fs_err::read(path).unwrap();
+        path.to_string_lossy().contains(TOKEN) || content.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes())
+    };
+    let found = files.filter(|path| !path.to_string_lossy().contains("/files/build/") && has_token(path));
+    found.map(|path| path.display().to_string()).collect()
+}
+
+#[test]
+fn secrets_are_in_no_record_trace_or_report() {
+    let project = Project::with_sessions(SESSIONS);
+    project.write("app.py", "print('done')\n");
+    project.write("noxide.toml", "[sessions.report]\nartifacts = ['build/*.xml']\n");
+    let out = project.outer_dir().join("out");
+    fs_err::create_dir_all(&out).unwrap();
+    let file = |name: &str| out.join(name).display().to_string();
+    let flags = format!(
+        "run -j2 --trace always --junit {} --events {} --report {}",
+        file("junit.xml"),
+        file("events.jsonl"),
+        file("report.json")
+    );
+    let mut command = noxide_command(&project, &flags);
+    let ran = NoxideRun::finish(command.env("MY_TOKEN", TOKEN));
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    assert!(!ran.text.contains(TOKEN), "{}", ran.text);
+    let uses = &ran.session("measure").shared.as_ref().unwrap().uses;
+    assert!(uses.iter().any(|found| found.command.contains("--api-token ***")), "{uses:?}");
+    let trace = fs_err::read_dir(project.root().join(".nox/.noxide/trace/sessions")).unwrap();
+    let traces: String = trace.map(|entry| fs_err::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    assert!(traces.contains("deploy-***"), "the path is in the trace");
+    let junit = fs_err::read_to_string(out.join("junit.xml")).unwrap();
+    assert_eq!(junit.matches("***").count(), 5, "{junit}");
+    assert_eq!(files_with_token(&project.root().join(".nox")), [""; 0]);
+    assert_eq!(files_with_token(&out), [""; 0]);
+}
+
+#[test]
+fn secrets_are_not_in_errors_of_the_noxfile() {
+    let project = Project::with_sessions("raise RuntimeError('boom ' + os.environ['MY_TOKEN'])\n");
+    for command in ["run", "list", "graph", "matrix --shards 2", "cache key"] {
+        let mut command = noxide_command(&project, command);
+        let ran = NoxideRun::finish(command.env("MY_TOKEN", TOKEN));
+        assert!(ran.text.contains("boom ***") && !ran.text.contains(TOKEN), "{}", ran.text);
+    }
+}
