@@ -82,6 +82,7 @@ impl Store {
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let root = options.dir.clone().ok_or(StoreError::NoLocation)?;
         let root = options.signer.as_ref().map_or(root.clone(), |signer| root.join(format!("signed-{signer}")));
+        let root = if options.has_checksums { root.join("with-sums") } else { root };
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
         if root.exists() && may_belong_to_others(&root) {
             return Err(StoreError::NotOwned(root));
