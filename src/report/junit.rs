@@ -1,5 +1,6 @@
 //! JUnit report of a run: each session is a test case, each JUnit file of its own tests is merged as a suite.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use quick_junit::{
 use super::junit_suites::{RewrittenSuites, rewrite_suite_file};
 use crate::fs::{RootDir, write_atomic};
 use crate::record::{ArtifactList, AttemptResult, Outcome, RecordedSession, RunRecord};
+
+/// Bytes of merged JUnit files after which no further file is added.
+const MAX_MERGED_BYTES: usize = 256 << 20;
 
 /// Bytes of a failed session's log to include.
 const MAX_LOG_TAIL: u64 = 32 * 1024;
@@ -183,14 +187,30 @@ fn sanitize_xml_text(text: &str) -> XmlString {
 
 /// Merges the suites of all collected JUnit files; also returns the skipped files.
 fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Vec<RewrittenSuites>, Vec<String>) {
-    let (mut merged, mut skipped_files) = (Vec::new(), Vec::new());
+    let (mut merged, mut skipped_files) = (Vec::<RewrittenSuites>::new(), Vec::new());
+    // The list may come from another runner.
+    let (mut seen, mut bytes) = (BTreeSet::new(), 0);
     for (session_dir, artifacts) in ArtifactList::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
             let path = session_dir.strip_prefix(run_dir).unwrap_or(&session_dir).join("files").join(&file.path);
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            if bytes > MAX_MERGED_BYTES {
+                skipped_files.push(format!(
+                    "{} of {} and later files are not in the JUnit report: it would be too large",
+                    file.path.display(),
+                    artifacts.session
+                ));
+                return (merged, skipped_files);
+            }
             let opened = RootDir::open(run_dir).and_then(|run| run.open_file(&path));
             match rewrite_suite_file(opened, &artifacts.session, redact) {
-                Ok(suites) => merged.extend(suites),
+                Ok(suites) => {
+                    bytes += suites.as_ref().map_or(0, |suites| suites.xml.len());
+                    merged.extend(suites);
+                }
                 Err(reason) => skipped_files.push(format!(
                     "{} of {} is not in the JUnit report: {reason}",
                     file.path.display(),

@@ -86,6 +86,10 @@ impl DownloadPlan {
 
 /// Maximum size of one request in bytes.
 const MAX_REQUEST_BYTES: u64 = 8 << 20;
+/// Size of an entry from which its compression is checked, in bytes.
+const MAX_UNCHECKED_BYTES: u64 = 16 << 20;
+/// How many times larger than its compressed data an entry may be; wheels are up to about 20 times.
+const MAX_COMPRESSION_RATIO: u64 = 500;
 /// Segments are kept in memory up to this size, and longer ones in a file, until they are checked.
 const MAX_MEMORY_BYTES: usize = 32 << 20;
 
@@ -125,6 +129,9 @@ pub(super) enum DownloadError {
     /// The frame is larger than an entry may be; the limit in bytes.
     #[error("it has more than {0} bytes, the largest size of an entry")]
     TooLarge(u64),
+    /// Uncompressed, it is far larger than packages are, or all entries together are larger than the store may be.
+    #[error("with {0} bytes it is larger than the store may become, or far larger than its data in the remote cache")]
+    TooManyBytes(u64),
     /// The frame was changed or corrupted.
     #[error("its digest differs from the manifest")]
     DigestMismatch,
@@ -163,7 +170,7 @@ impl RemoteCache {
         let total =
             WorkAmount { entries: plan.frames().count() as u64, bytes: plan.total_bytes(), ..WorkAmount::default() };
         progress.start_phase(CachePhase::Restore, total);
-        let (report, budget) = (Mutex::new(DownloadReport::default()), ImportBudget::default());
+        let (report, budget) = (Mutex::new(DownloadReport::default()), ImportBudget::new(store.options().max_size));
         parallel_map(&plan.segments, |segment| {
             let (bytes, results) = self.download_segment(segment, store, &budget);
             progress.advance(WorkAmount { entries: results.len() as u64, bytes, ..WorkAmount::default() });
@@ -247,6 +254,11 @@ impl RemoteCache {
         if let Some(limit) = id.max_bytes().filter(|limit| frame.uncompressed_length > 2 * limit) {
             return Err(DownloadError::TooLarge(limit));
         }
+        if has_implausible_size(frame.uncompressed_length, frame.length)
+            || !budget.try_use_bytes(frame.uncompressed_length)
+        {
+            return Err(DownloadError::TooManyBytes(frame.uncompressed_length));
+        }
         let from = SeekFrom::Start(frame.offset - start);
         bytes.seek(from)?;
         let mut hasher = blake3::Hasher::new();
@@ -271,8 +283,21 @@ pub(super) fn is_frame_intact(frame: &PackFrame, bytes: &[u8]) -> bool {
     copied.is_ok() && hasher.finalize().to_hex().as_str() == frame.frame_digest
 }
 
+/// Returns whether an entry is far larger than its compressed data, as no package is.
+fn has_implausible_size(uncompressed: u64, compressed: u64) -> bool {
+    uncompressed > MAX_UNCHECKED_BYTES && uncompressed / MAX_COMPRESSION_RATIO > compressed
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_entry_of_zeros_has_an_implausible_size() {
+        assert!(has_implausible_size(200_000_000, 9_000) && has_implausible_size(16_000_000_000, 1_000_000));
+        assert!(!has_implausible_size(200_000_000, 10_000_000) && !has_implausible_size(10_000_000, 100));
+        let budget = ImportBudget::new(100);
+        assert!(budget.try_use_bytes(60) && !budget.try_use_bytes(60) && budget.try_use_bytes(40));
+    }
+
     use super::*;
     use proptest::prelude::*;
 

@@ -13,7 +13,7 @@ use pep440_rs::Version;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// First bytes of the content of every frame; the digit is the version.
 const FRAME_MAGIC: &[u8; 5] = b"nxe2\n";
@@ -30,20 +30,28 @@ const MAX_UV_FILE_BYTES: u64 = 16 << 20;
 /// Maximum total size of uv's own files in a frame, in bytes.
 const MAX_UV_FILES_BYTES: u64 = 64 << 20;
 
-/// What one download may still import. Frames are small if they contain nothing but names, so each counts its items.
+/// What one download may still import. Frames are small if they contain nothing but names or zeros, so each counts its items
+/// and its bytes.
 #[derive(Debug)]
-pub(super) struct ImportBudget(AtomicUsize);
-
-impl Default for ImportBudget {
-    fn default() -> Self {
-        Self(AtomicUsize::new(MAX_DOWNLOAD_ITEMS))
-    }
+pub(super) struct ImportBudget {
+    items: AtomicUsize,
+    bytes: AtomicU64,
 }
 
 impl ImportBudget {
+    /// Creates a budget of this many bytes.
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { items: AtomicUsize::new(MAX_DOWNLOAD_ITEMS), bytes: AtomicU64::new(max_bytes) }
+    }
+
+    /// Returns whether this many uncompressed bytes may still be imported, and counts them.
+    pub(super) fn try_use_bytes(&self, bytes: u64) -> bool {
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
     /// Returns whether this many items may still be imported, and counts them.
     fn try_use(&self, items: usize) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items)).is_ok()
+        self.items.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items)).is_ok()
     }
 }
 

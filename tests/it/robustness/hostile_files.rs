@@ -186,3 +186,24 @@ fn names_and_shared_resources_of_a_record_have_limits() {
     let ran = report(&many);
     assert!(ran.exit == Some(2) && ran.text.contains("shared.uses have 10001 items"), "{}", ran.text);
 }
+
+#[test]
+fn a_junit_file_that_is_listed_often_is_merged_once() {
+    let project = Project::with_sessions(
+        "@nox.session(venv_backend='none')\ndef one(session):\n    \
+         pathlib.Path('a.xml').write_text(\"<testsuite name='s'><testcase name='a'/></testsuite>\")\n",
+    );
+    project.write("noxide.toml", "[sessions.one]\nartifacts = ['*.xml']\n");
+    assert_eq!(project.noxide(&["run"]).exit, Some(0));
+    let lists = walkdir::WalkDir::new(project.newest_run_dir()).into_iter().map(Result::unwrap);
+    let list = lists.map(|entry| entry.path().to_owned()).find(|path| path.ends_with("artifacts.json")).unwrap();
+    let mut document: serde_json::Value = serde_json::from_slice(&fs_err::read(&list).unwrap()).unwrap();
+    let files = document["files"].as_array_mut().unwrap();
+    files.extend(vec![files[0].clone(); 999]);
+    fs_err::write(&list, document.to_string()).unwrap();
+    let (target, junit) = (project.outer_dir().join("merged"), project.outer_dir().join("junit.xml"));
+    let [target, report] = [&target, &junit].map(|path| path.to_str().unwrap());
+    let ran = project.noxide(&["merge", ".nox/.noxide", "--dir", target, "--junit", report]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    assert_eq!(fs_err::read_to_string(junit).unwrap().matches("<testcase name=\"a\"").count(), 1);
+}
