@@ -112,7 +112,7 @@ fn write_merged_run(
         document["missing_sessions"] = json!(plan.missing_sessions);
         document["missing_shards"] = json!(plan.missing_shards);
     } else {
-        output.replay_run(&id, &directory, None, false).context("cannot print the merged run")?;
+        output.replay_run(&directory, None, false).context("cannot print the merged run")?;
         let (runs, wall) = (pluralize(records.len(), "run"), format_duration(plan.record.wall_ms));
         output.print(&format!("merged {runs} into {}: {wall}\n", directory.display()));
     }

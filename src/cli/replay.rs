@@ -34,7 +34,7 @@ pub(super) fn run(args: &ReplayArgs, output: &OutputContext) -> Result<ExitCode,
     let run_dir = store.run_dir(&run);
     let is_json = args.format == OutputFormat::Json;
     let replayed = output
-        .replay_run(&run, &run_dir, args.output.map(Into::into), is_json)
+        .replay_run(&run_dir, args.output.map(Into::into), is_json)
         .context(format!("cannot replay run {run}"))?;
     if let Some(line) = replayed.damaged_line {
         output.warn(&format!("run {run} is shown up to line {line} of its events.jsonl, which is damaged"));

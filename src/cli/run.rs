@@ -16,7 +16,7 @@ use crate::config::settings_root;
 use crate::output::{OutputContext, PhaseLength, Subscribers, WriteCounter, reporters, terminal_size};
 use crate::project::{GitCheckout, NoxfileManifest, SelectionArgs};
 use crate::provision::CacheProvisioner;
-use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
+use crate::record::{RunLookupError, RunRecord, RunStore};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
@@ -163,8 +163,7 @@ pub(super) fn execute_and_report(
     let is_json = args.format == OutputFormat::Json;
     let (sender, messages) = mpsc::channel();
     let events = args.events.as_deref().map(create_events_file).transpose()?;
-    let stop_token = format!("noxide-{:016x}", random_u64());
-    let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, &stop_token);
+    let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, true);
     let keyboard = output_options.is_interactive.then(Keyboard::from_stdin).flatten();
     // Before the run is created, so that from now on a signal ends the run with a record.
     project.signals.forward_signals(forward_signals(sender.clone()), keyboard.clone());

@@ -85,6 +85,8 @@ pub struct ActionsContext {
     pub forge: ActionsForge,
     /// Token that ends a `::stop-commands::` section; sessions must not be able to guess it.
     pub stop_token: String,
+    /// Whether the sessions run now and here; commands in the logs of others never reach the runner.
+    pub is_live: bool,
 }
 
 /// Options of all output of a run.

@@ -96,7 +96,7 @@ impl OutputContext {
     /// Returns a guard that prevents a runner, if there is one, from reading lines of logs as commands.
     pub(super) fn command_guard(&self) -> CommandGuard {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
-        CommandGuard::new(forge.map(|_| format!("noxide-{:016x}", random_u64())))
+        CommandGuard::new(forge.map(|_| random_stop_token()))
     }
 
     /// Prints a document to standard output.
@@ -188,13 +188,8 @@ impl OutputContext {
         file.write_all(format!("\n{list}").as_bytes())
     }
 
-    /// Returns the output options of a run; `stop_token` ends log sections that a forge must not read as commands.
-    pub(crate) fn output_options(
-        &self,
-        style: Option<SessionOutputStyle>,
-        json: bool,
-        stop_token: &str,
-    ) -> OutputOptions {
+    /// Returns the output options of a run that goes on (`is_live`) or was recorded, perhaps by another runner.
+    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, is_live: bool) -> OutputOptions {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
         let is_ci = forge.is_some() || is_ci();
         let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
@@ -204,7 +199,7 @@ impl OutputContext {
             is_interactive: is_terminal && !is_dumb && !is_ci,
             theme: if json { self.stderr_theme } else { self.stdout_theme },
             is_ci,
-            actions: forge.map(|forge| ActionsContext { forge, stop_token: stop_token.to_owned() }),
+            actions: forge.map(|forge| ActionsContext { forge, stop_token: random_stop_token(), is_live }),
             verbose: self.verbose,
             quiet: self.quiet,
             json,
@@ -218,6 +213,11 @@ impl OutputContext {
             if self.uses_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
         OutputStreams { stdout, stderr: Box::new(std::io::stderr()), terminal_size: terminal_size_query(), events }
     }
+}
+
+/// Returns a token that no session can know.
+fn random_stop_token() -> String {
+    format!("noxide-{:016x}{:016x}", random_u64(), random_u64())
 }
 
 fn step_summary_path() -> Option<PathBuf> {

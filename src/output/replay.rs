@@ -16,13 +16,12 @@ impl OutputContext {
     /// When the events cannot be read.
     pub(crate) fn replay_run(
         &self,
-        run: &str,
         run_dir: &Path,
         style: Option<SessionOutputStyle>,
         json: bool,
     ) -> io::Result<ReplaySummary> {
         let events = open_run_file(&run_dir.join("events.jsonl"))?;
-        let mut options = self.output_options(style, json, run);
+        let mut options = self.output_options(style, json, false);
         // A board would only flash by.
         options.is_interactive = false;
         let mut reporters = open_reporters(&options, self.open_streams(None));

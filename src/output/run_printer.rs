@@ -66,15 +66,19 @@ impl RunPrinter {
         self.writer.write_line(command)
     }
 
+    /// Returns which commands of a log may reach the runner: none of a recorded run, which may be that of another runner.
+    fn allowed_commands(&self, allowed: AllowedCommands) -> AllowedCommands {
+        let is_recorded = self.options.actions.as_ref().is_some_and(|actions| !actions.is_live);
+        if is_recorded { AllowedCommands::None } else { allowed }
+    }
+
     /// Prints a line of a session's output.
     pub(crate) fn print_output_line(&mut self, prefix: &str, line: &[u8]) -> io::Result<()> {
         let text = sanitize_line(line, self.options.theme.color);
         self.has_printed_logs = true;
-        if prefix.is_empty()
-            || self.options.actions.is_some()
-                && workflow_command::is_allowed_command(&text, AllowedCommands::AnnotationsAndMasks)
-        {
-            return self.command_guard.write_output_line(&mut self.writer, &text, AllowedCommands::AnnotationsAndMasks);
+        let allowed = self.allowed_commands(AllowedCommands::AnnotationsAndMasks);
+        if prefix.is_empty() || self.options.actions.is_some() && workflow_command::is_allowed_command(&text, allowed) {
+            return self.command_guard.write_output_line(&mut self.writer, &text, allowed);
         }
         // Behind a prefix only the older spelling is a command.
         let line = format!("{prefix}{text}");
@@ -271,6 +275,7 @@ impl RunPrinter {
         };
         let allowed =
             if self.has_printed_logs { AllowedCommands::MasksOnly } else { AllowedCommands::AnnotationsAndMasks };
+        let allowed = self.allowed_commands(allowed);
         let omitted = match tail.omitted {
             OmittedLog::Nothing => None,
             OmittedLog::Lines(count) => Some(pluralize(count, "line")),

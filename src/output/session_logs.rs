@@ -14,7 +14,7 @@ use super::workflow_command::AllowedCommands;
 use super::{BestEffortWriter, OutputContext, OutputTheme};
 use crate::project::SessionName;
 use crate::record::log_reader::{LineSplitter, read_log_range};
-use crate::record::{EventKind, Outcome, RunEvent, random_u64, read_events};
+use crate::record::{EventKind, Outcome, RunEvent, read_events};
 use crate::text::{did_you_mean, format_size, sanitize_line, to_single_line};
 
 /// How often a log that is followed is read again.
@@ -159,7 +159,7 @@ impl OutputContext {
             let mut splitter = LineSplitter::default();
             let mut print = |line: &[u8]| {
                 let line = sanitize_line(line, theme.color);
-                guard.write_output_line(&mut writer, &line, AllowedCommands::MasksOnly)
+                guard.write_output_line(&mut writer, &line, AllowedCommands::None)
             };
             read_log_range(&attempt.path, 0, u64::MAX, &mut |chunk| splitter.push(chunk, &mut print))?;
             splitter.finish(&mut print)?;
@@ -180,8 +180,7 @@ impl OutputContext {
         is_active: &dyn Fn() -> bool,
     ) -> io::Result<()> {
         let style = if sessions.len() == 1 { SessionOutputStyle::Stream } else { SessionOutputStyle::Labelled };
-        let stop_token = format!("noxide-{:016x}", random_u64());
-        let mut options = self.output_options(Some(style), false, &stop_token);
+        let mut options = self.output_options(Some(style), false, false);
         (options.is_interactive, options.step_summary) = (false, None);
         let mut reporters = open_reporters(&options, self.open_streams(None));
         let mut unfinished: BTreeSet<&SessionName> = sessions.iter().copied().collect();

@@ -42,6 +42,8 @@ pub(crate) enum AllowedCommands {
     AnnotationsAndMasks,
     /// Only masks: the annotations were printed before.
     MasksOnly,
+    /// None: the log may be that of another runner, and a mask changes what this one prints and hands on.
+    None,
 }
 
 /// Returns whether a line is a harmless command: it annotates a line or masks a secret and changes nothing else.
@@ -51,7 +53,7 @@ pub(crate) fn is_allowed_command(line: &str, allowed: AllowedCommands) -> bool {
     };
     let name = command.split(' ').next().unwrap_or_default().to_ascii_lowercase();
     match name.as_str() {
-        "add-mask" => true,
+        "add-mask" => allowed != AllowedCommands::None,
         "error" | "warning" | "notice" => allowed == AllowedCommands::AnnotationsAndMasks,
         _ => false,
     }

@@ -13,6 +13,12 @@ use super::run_store::RunStore;
 use crate::fs::{FileLock, RootDir};
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir};
 
+/// Maximum number of runs that are read at once.
+const MAX_RUNS: usize = 1_000;
+
+/// Maximum size of the records that are read at once, in bytes.
+const MAX_RECORD_BYTES: u64 = 256 << 20;
+
 /// Depth to which directories of artifacts are searched for runs.
 const MAX_SEARCH_DEPTH: usize = 8;
 
@@ -141,7 +147,22 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
             }
         }
     }
+    check_size(&found)?;
     found.into_iter().map(|run| Ok((run.clone(), read_downloaded_record(&run)?))).collect()
+}
+
+/// Fails if there are too many runs, or their records are too large together: all are held in memory.
+fn check_size(runs: &[PathBuf]) -> io::Result<()> {
+    let size = |run: &PathBuf| {
+        let record = run.join("record.json").symlink_metadata();
+        record.or_else(|_| run.join("events.jsonl").symlink_metadata()).map_or(0, |file| file.len())
+    };
+    let bytes = runs.iter().map(size).fold(0, u64::saturating_add);
+    if runs.len() > MAX_RUNS || bytes > MAX_RECORD_BYTES {
+        let message = format!("there are {} runs with records of {bytes} bytes together", runs.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(())
 }
 
 /// Reads the record of a run directory that may come from another machine.

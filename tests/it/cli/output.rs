@@ -142,7 +142,7 @@ fn a_large_log_is_printed_completely() {
             }
         }
     });
-    let actions = ActionsContext { forge: ActionsForge::Forgejo, stop_token: "t".to_owned() };
+    let actions = ActionsContext { forge: ActionsForge::Forgejo, stop_token: "t".to_owned(), is_live: true };
     let options = OutputOptions { is_ci: true, actions: Some(actions), ..OutputOptions::plain() };
     feed(&mut reporters::open_reporters(&options, streams(writer, (80, 24))), &events, directory.path());
     let lines = counted.join().unwrap();

@@ -207,3 +207,29 @@ fn a_junit_file_that_is_listed_often_is_merged_once() {
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
     assert_eq!(fs_err::read_to_string(junit).unwrap().matches("<testcase name=\"a\"").count(), 1);
 }
+
+/// The run that is replayed may be that of another runner, whose sessions knew its identifier.
+#[test]
+fn a_replayed_log_ends_no_section_of_stopped_commands() {
+    let project = Project::with_sessions(
+        "@nox.session(venv_backend='none')\ndef bad(session):\n    run = os.environ['NOXIDE_RUN']\n    \
+         print(f'::{run}::\\n::add-path::/evil\\n::add-mask::success\\n::error::no', flush=True)\n    session.error('no')\n",
+    );
+    assert_eq!(project.noxide(&["run"]).exit, Some(1));
+    let target = project.outer_dir().join("merged");
+    let merge = format!("merge .nox/.noxide --dir {}", target.display());
+    for command in ["replay", "replay --output stream", "replay --output labelled", "logs bad", &merge] {
+        let mut noxide = noxide_command(&project, command);
+        let ran = NoxideRun::finish(noxide.env("GITHUB_ACTIONS", "true"));
+        let mut end = None;
+        for line in ran.stdout.lines() {
+            if let Some(token) = line.strip_prefix("::stop-commands::") {
+                end = Some(format!("::{token}::"));
+            } else if end.as_deref() == Some(line) {
+                end = None;
+            }
+            let is_command = ["::add-path", "::add-mask", "::error::no"].iter().any(|start| line.starts_with(start));
+            assert!(!is_command || end.is_some(), "{command}: {}", ran.stdout);
+        }
+    }
+}

@@ -13,7 +13,7 @@ fn show(builder: &RunEventBuilder, options: OutputOptions) -> String {
 }
 
 fn ci_options(forge: ActionsForge) -> OutputOptions {
-    let actions = ActionsContext { forge, stop_token: "t0k3n".to_owned() };
+    let actions = ActionsContext { forge, stop_token: "t0k3n".to_owned(), is_live: true };
     OutputOptions { is_ci: true, actions: Some(actions), ..OutputOptions::plain() }
 }
 
