@@ -13,6 +13,7 @@ pub mod job_cache;
 pub(crate) mod job_facts;
 pub(crate) mod job_gate;
 pub(crate) mod job_installers;
+pub(crate) mod job_requirements;
 pub mod noxfile;
 pub mod options;
 pub mod project;
