@@ -93,3 +93,106 @@ fn a_cache_step_is_offered_only_with_a_complete_key() {
     let unclear = matrix.replace("nox -s ${{", "nox -s x ${{");
     assert_eq!(key(&unclear, &list), None);
 }
+
+#[test]
+fn keys_of_download_caches_and_caches_beside_setup_uv_matter_little() {
+    let noxfile = "import nox\n@nox.session\ndef lint(session):\n    session.install('flake8')\n@nox.session\ndef types(session):\n    session.install('mypy==1.18.2')\n";
+    let cache = |path: &str, more: &str, session: &str| {
+        job(
+            "push",
+            &format!(
+                "      - uses: actions/cache@v5\n        with:\n          path: {path}\n          key: k-${{{{ runner.os }}}}-py3.13-${{{{ hashFiles('pyproject.toml') }}}}\n{more}      - run: nox -s {session}\n"
+            ),
+        )
+    };
+    let restore = "          restore-keys: k-\n";
+    for (path, more, session, expected) in [
+        ("~/.cache/pip", "", "types", "medium"),
+        ("~/.cache/pip", restore, "types", "low"),
+        ("~/.cache/pip", "", "lint", "pedantic"),
+        (".nox", "", "lint", "medium"),
+    ] {
+        check("NX108", expected, &[(FILE, &cache(path, more, session)), ("noxfile.py", noxfile)]);
+    }
+    // setup-uv already holds what uv downloads.
+    let pip = |setup: &str| {
+        job(
+            "push",
+            &format!(
+                "      - uses: actions/setup-python@v6\n        with: {{python-version: '3.13', cache: pip}}\n{setup}      - run: uvx nox -db uv -s lint\n"
+            ),
+        )
+    };
+    let project = ("pyproject.toml", "[project]\nname = 'x'\n");
+    let setup = "      - uses: astral-sh/setup-uv@v7\n";
+    let without = format!("{setup}        with: {{enable-cache: false}}\n");
+    for (setup, expected) in [(setup, "pedantic"), (&*without, "medium")] {
+        check("NX114", expected, &[(FILE, &pip(setup)), ("noxfile.py", noxfile), project]);
+    }
+    // Before the checkout, a tool that no file of the project determines loses little.
+    for (command, expected) in [("uv tool install tox", "low"), ("uv sync", "high")] {
+        let text = job("push", &format!("      - run: {command}\n"));
+        check(
+            "NX104",
+            expected,
+            &[(FILE, &text.replace("    steps:\n", "    steps:\n      - uses: astral-sh/setup-uv@v7\n"))],
+        );
+    }
+}
+
+#[test]
+fn environments_of_conda_and_of_unknown_noxfiles_bring_their_own_python() {
+    let text = |key: &str| {
+        job(
+            "push",
+            &format!(
+                "      - uses: actions/cache@v5\n        with: {{path: .nox, key: \"n-${{{{ hashFiles({key}) }}}}\"}}\n      - run: nox -s tests\n"
+            ),
+        )
+    };
+    let noxfile = |backend: &str| {
+        format!("import nox\n@nox.session(venv_backend='{backend}')\ndef tests(session):\n    session.run('pytest')\n")
+    };
+    let plain = text("'noxfile.py'");
+    check("NX109", "low", &[(FILE, &plain), ("noxfile.py", &noxfile("virtualenv"))]);
+    check("NX109", "silent", &[(FILE, &plain), ("noxfile.py", &noxfile("mamba"))]);
+    check("NX109", "silent", &[(FILE, &plain)]);
+    check("NX109", "silent", &[(FILE, &text("'locks/py312-linux.lock'")), ("noxfile.py", &noxfile("virtualenv"))]);
+    check("NX109", "low", &[(FILE, &text("'pyproject.toml'")), ("noxfile.py", &noxfile("virtualenv"))]);
+}
+
+#[test]
+fn pull_requests_and_documentation_are_no_releases() {
+    let release = |more: &str, last: &str| {
+        job(
+            "workflow_dispatch",
+            &format!("      - uses: actions/setup-python@v6\n        with: {{cache: pip}}\n      - run: pip install build\n      - run: git push origin bump\n{last}"),
+        )
+        .replace("    steps", &format!("{more}    steps"))
+    };
+    let environment = "    environment: release\n";
+    check("NX118", "low", &[(FILE, &release(environment, "      - run: twine upload dist/*\n"))]);
+    check("NX118", "low", &[(FILE, &release(environment, ""))]);
+    check("NX118", "silent", &[(FILE, &release(environment, "      - run: gh pr create --fill\n"))]);
+    let pages = job(
+        "{push: {branches: [main]}}",
+        "      - uses: actions/setup-python@v6\n        with: {cache: pip}\n      - run: pip install sphinx\n      - uses: actions/deploy-pages@v4\n",
+    );
+    check("NX118", "pedantic", &[(FILE, &pages)]);
+}
+
+#[test]
+fn hooks_of_a_generated_project_are_not_those_of_this_one() {
+    let hooks = (
+        ".pre-commit-config.yaml",
+        "repos:\n  - repo: https://forge.example/ruff\n    rev: v1\n    hooks: [{id: ruff}]\n",
+    );
+    let noxfile = |more: &str| {
+        format!(
+            "import nox\n@nox.session\ndef lint(session):\n    session.install('pre-commit')\n{more}    session.run('pre-commit', 'run', '-a')\n"
+        )
+    };
+    let text = job("push", "      - run: nox -s lint\n");
+    check("NX124", "low", &[(FILE, &text), ("noxfile.py", &noxfile("")), hooks]);
+    check("NX124", "silent", &[(FILE, &text), ("noxfile.py", &noxfile("    session.chdir('out')\n")), hooks]);
+}
