@@ -196,3 +196,135 @@ fn hooks_of_a_generated_project_are_not_those_of_this_one() {
     check("NX124", "low", &[(FILE, &text), ("noxfile.py", &noxfile("")), hooks]);
     check("NX124", "silent", &[(FILE, &text), ("noxfile.py", &noxfile("    session.chdir('out')\n")), hooks]);
 }
+
+#[test]
+fn a_quick_linter_is_little_to_wait_for() {
+    let noxfile = "import nox\n@nox.session\ndef types(session):\n    session.run('mypy')\n@nox.session\ndef more_types(session):\n    session.run('pyright')\n@nox.session\ndef unused(session):\n    session.run('deptry', 'src')\n";
+    for (sessions, expected) in [("types more_types", "medium"), ("types unused", "low")] {
+        let text = job("push", &format!("      - run: nox -s {sessions}\n"));
+        check("NX201", expected, &[(FILE, &text), ("noxfile.py", noxfile)]);
+    }
+}
+
+#[test]
+fn a_gate_that_most_jobs_wait_for_is_deliberate() {
+    let one = |id: &str, more: &str| {
+        format!("  {id}:\n    runs-on: ubuntu-latest\n{more}    steps:\n      - run: nox -s {id}\n")
+    };
+    let needs = "    needs: hooks\n";
+    let head = format!("on: push\njobs:\n{}", one("hooks", ""));
+    let common = format!("{head}{}{}{}", one("docs", needs), one("types", needs), one("tests", needs));
+    check("NX202", "pedantic", &[(FILE, &common)]);
+    let single = format!("{head}{}{}{}", one("docs", needs), one("types", ""), one("tests", ""));
+    check("NX202", "low", &[(FILE, &single)]);
+    let matrix = "    needs: docs\n    strategy: {matrix: {p: [1, 2]}}\n";
+    let staged = format!("{head}{}{}{}", one("docs", needs), one("types", ""), one("tests", matrix));
+    check("NX202", "pedantic", &[(FILE, &staged)]);
+}
+
+#[test]
+fn a_readme_alone_and_workflows_that_read_it_need_no_path_filter() {
+    let noxfile = "import nox\n@nox.session\ndef tests(session):\n    session.run('pytest')\n@nox.session\ndef manifest(session):\n    session.run('check-manifest')\n@nox.session\ndef metadata(session):\n    session.run('python', 'setup.py', 'check', '-m', '-r', '-s')\n";
+    let text = |sessions: &str| job("push", &format!("      - run: nox -s {sessions}\n"));
+    let guide = ("docs/guide.md", "# Guide\n");
+    let readme = ("README.md", "# Readme\n");
+    check("NX209", "info", &[(FILE, &text("tests")), ("noxfile.py", noxfile), guide, readme]);
+    check("NX209", "silent", &[(FILE, &text("tests")), ("noxfile.py", noxfile), readme, ("AGENTS.md", "Be kind.\n")]);
+    for session in ["manifest", "metadata"] {
+        check("NX209", "silent", &[(FILE, &text(session)), ("noxfile.py", noxfile), guide]);
+    }
+    let publish = "  upload:\n    runs-on: ubuntu-latest\n    needs: a\n    steps:\n      - uses: pypa/gh-action-pypi-publish@v1\n";
+    check("NX209", "silent", &[(FILE, &format!("{}{publish}", text("tests"))), ("noxfile.py", noxfile), guide]);
+    let tagged = publish.replace("    needs: a\n", "    needs: a\n    if: startsWith(github.ref, 'refs/tags/')\n");
+    check("NX209", "info", &[(FILE, &format!("{}{tagged}", text("tests"))), ("noxfile.py", noxfile), guide]);
+    // The patch filters pushes alone, and keeps what the build reads.
+    let both = text("tests").replace("on: push", "on:\n  push:\n    branches: [main]\n  pull_request:");
+    let setup = ("setup.py", "text = open('README.md').read() + open('HISTORY.md').read()\n");
+    let root = directory(&[(FILE, &both), ("noxfile.py", noxfile), guide, readme, ("HISTORY.md", "# 1\n"), setup]);
+    let all = find(root.path(), true);
+    let fix = all.iter().find(|finding| finding.rule.id == "NX209").unwrap().fix.as_ref().unwrap();
+    let edit: Vec<&str> = fix.edits.iter().map(|edit| edit.text.as_str()).collect();
+    assert!(
+        matches!(edit.as_slice(), [text] if text.contains("\"HISTORY.md\"") && text.contains("\"README*\"")),
+        "{edit:?}"
+    );
+}
+
+#[test]
+fn sessions_of_a_matrix_value_are_those_between_its_commas() {
+    let noxfile = "import nox\n@nox.session\ndef pep8(session):\n    session.run('ruff', 'check', '.')\n    session.run('ruff', 'format', '--check', '.')\n@nox.session\ndef style(session):\n    session.run('ruff', 'format', '--check', '.')\n@nox.session\ndef types(session):\n    session.run('mypy')\n@nox.session\ndef packaging(session):\n    session.run('python', '-m', 'readme_renderer', 'README.rst')\n";
+    let text = |value: &str| {
+        job("push", "      - run: nox\n        env: {NOXSESSION: \"${{ matrix.s }}\"}\n")
+            .replace("    steps", &format!("    strategy: {{matrix: {{s: {value}}}}}\n    steps"))
+    };
+    let files =
+        |value: &str| [(FILE, text(value)), ("noxfile.py", noxfile.to_owned()), ("docs/a.md", "# A\n".to_owned())];
+    let check_value = |id: &str, expected: &str, value: &str| {
+        let files = files(value);
+        check(id, expected, &files.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>());
+    };
+    check_value("NX201", "low", "['pep8,types']");
+    check_value("NX201", "low", "['pep8, types', packaging]");
+    check_value("NX201", "silent", "[pep8, types]");
+    check_value("NX211", "medium", "['pep8,style']");
+    check_value("NX211", "silent", "['pep8,types', style]");
+    check_value("NX209", "silent", "['pep8,packaging']");
+    check_value("NX209", "info", "['pep8,types']");
+    let words = job("push", "      - run: nox -s ${{ matrix.s }}\n")
+        .replace("    steps", "    strategy: {matrix: {s: ['pep8 style', types]}}\n    steps");
+    check("NX211", "medium", &[(FILE, &words), ("noxfile.py", noxfile)]);
+}
+
+#[test]
+fn coverage_is_compared_across_a_matrix_and_files_with_the_same_events() {
+    let noxfile = "import nox\n@nox.session\ndef tests(session):\n    session.run('pytest', 'tests')\n@nox.session\ndef coverage(session):\n    session.run('coverage', 'run', '-m', 'pytest', 'tests')\n";
+    let matrix = |strategy: &str, name: &str| {
+        job("push", &format!("      - run: nox -s ${{{{ {name} }}}}\n"))
+            .replace("    steps", &format!("    strategy: {{matrix: {strategy}}}\n    steps"))
+    };
+    for text in [
+        matrix("{s: [tests, coverage]}", "matrix.s"),
+        matrix("{s: [tests, coverage], os: [a, b]}", "matrix.s"),
+        matrix("{include: [{s: tests}, {s: coverage}]}", "matrix.s"),
+    ] {
+        check("NX205", "medium", &[(FILE, &text), ("noxfile.py", noxfile)]);
+    }
+    for text in [
+        matrix("{include: [{s: tests, python: '3.9'}, {s: coverage, python: '3.13'}]}", "matrix.s"),
+        matrix("{s: '${{ fromJSON(needs.x.outputs.y) }}'}", "matrix.s"),
+        matrix("{s: [tests, coverage]}", "matrix.s").replace("      - run", "      - if: matrix.s == 'x'\n        run"),
+        matrix("{s: [tests, coverage]}", "matrix.s").replace("}}\n", "}} -- -k fast\n"),
+    ] {
+        check("NX205", "silent", &[(FILE, &text), ("noxfile.py", noxfile)]);
+    }
+    let one = |on: &str, name: &str| job(on, &format!("      - run: nox -s {name}\n"));
+    for (on, expected) in [("push", "medium"), ("{schedule: [{cron: '0 0 * * *'}]}", "silent")] {
+        let files = [(FILE, &*one("push", "tests")), (".github/workflows/cov.yml", &*one(on, "coverage"))];
+        check("NX205", expected, &[files[0], files[1], ("noxfile.py", noxfile)]);
+    }
+}
+
+#[test]
+fn a_gate_accepts_what_only_a_failure_skips() {
+    let text = |condition: &str| {
+        format!(
+            "on: push\njobs:\n  format:\n    runs-on: ubuntu-latest\n    steps: [{{run: make}}]\n  tests:\n    needs: format\n    if: {condition}\n    runs-on: ubuntu-latest\n    steps: [{{run: make}}]\n  gate:\n    needs: [format, tests]\n    if: always()\n    runs-on: ubuntu-latest\n    steps:\n      - uses: re-actors/alls-green@release/v1\n        with:\n          jobs: ${{{{ toJSON(needs) }}}}\n"
+        )
+    };
+    check("NX213", "silent", &[(FILE, &text("needs.format.result == 'success'"))]);
+    check("NX213", "silent", &[(FILE, &text("${{ always() && needs.format.result == 'success' }}"))]);
+    check("NX213", "high", &[(FILE, &text("needs.format.outputs.changed == 'success'"))]);
+    check("NX213", "high", &[(FILE, &text("needs.format.result == 'success' && github.event_name == 'push'"))]);
+}
+
+#[test]
+fn jobs_named_after_unfinished_software_may_fail() {
+    let text = |id: &str, comment: &str| {
+        format!(
+            "on: push\njobs:\n  lint:\n    runs-on: ubuntu-latest\n    steps: [{{run: make}}]\n{comment}  {id}:\n    runs-on: ubuntu-latest\n    steps: [{{run: make}}]\n  gate:\n    needs: [lint]\n    if: always()\n    runs-on: ubuntu-latest\n    steps:\n      - uses: re-actors/alls-green@release/v1\n        with:\n          jobs: ${{{{ toJSON(needs) }}}}\n"
+        )
+    };
+    check("NX214", "low", &[(FILE, &text("types", ""))]);
+    check("NX214", "pedantic", &[(FILE, &text("free-threading", ""))]);
+    check("NX214", "pedantic", &[(FILE, &text("types", "  # Experimental: may fail.\n"))]);
+}
