@@ -328,3 +328,64 @@ fn jobs_named_after_unfinished_software_may_fail() {
     check("NX214", "pedantic", &[(FILE, &text("free-threading", ""))]);
     check("NX214", "pedantic", &[(FILE, &text("types", "  # Experimental: may fail.\n"))]);
 }
+
+#[test]
+fn a_job_that_pushes_commits_is_not_to_be_cancelled() {
+    let text = |command: &str| job("pull_request", &format!("      - run: nox -s generate\n      - run: {command}\n"));
+    check("NX302", "low", &[(FILE, &text("git status"))]);
+    check("NX302", "silent", &[(FILE, &text("git push"))]);
+}
+
+#[test]
+fn a_report_of_combined_data_is_not_missing_after_a_failure() {
+    let text = |download: &str, run: &str| {
+        job(
+            "push",
+            &format!(
+                "{download}      - run: {run}\n      - uses: actions/upload-artifact@v6\n        with: {{name: html, path: htmlcov}}\n"
+            ),
+        )
+    };
+    let download = "      - uses: actions/download-artifact@v7\n";
+    check("NX304", "medium", &[(FILE, &text("", "tox -e py313"))]);
+    check("NX304", "medium", &[(FILE, &text(download, "tox -e py313"))]);
+    check("NX304", "silent", &[(FILE, &text(download, "tox -e coverage"))]);
+}
+
+#[test]
+fn artifacts_of_a_matrix_are_not_downloaded_by_a_newer_version_alone() {
+    let text = |matrix: &str| {
+        format!(
+            "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n{matrix}    steps:\n      - uses: actions/upload-artifact@v3\n        with: {{name: data, path: out}}\n  b:\n    needs: a\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/download-artifact@v3\n        with: {{name: data}}\n"
+        )
+    };
+    let fixes = |text: &str| {
+        let root = directory(&[(FILE, text)]);
+        let all = find(root.path(), true);
+        let found = all.iter().filter(|finding| finding.rule.id == "NX305");
+        found.map(|finding| finding.fix.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(fixes(&text("")), [true, true]);
+    assert_eq!(fixes(&text("    strategy: {matrix: {p: [1, 2]}}\n")), [false, false]);
+}
+
+#[test]
+fn groups_made_by_format_are_unique_too() {
+    let text = |group: &str| {
+        format!(
+            "on: [push, pull_request]\nconcurrency:\n  group: \"{group}\"\n  cancel-in-progress: true\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: nox -s a\n"
+        )
+    };
+    for group in [
+        "${{ format('{0}-{1}', github.workflow, github.sha) }}",
+        "x-${{ format('{0}', github.run_id) }}",
+        "${{ github.event.pull_request.head.sha }}",
+    ] {
+        check("NX309", "medium", &[(FILE, &text(group))]);
+    }
+    for group in
+        ["${{ format('{0}-{1}', github.workflow, github.ref) }}", "${{ format('{0}', github.head_ref || github.sha) }}"]
+    {
+        check("NX309", "silent", &[(FILE, &text(group))]);
+    }
+}
