@@ -389,3 +389,62 @@ fn groups_made_by_format_are_unique_too() {
         check("NX309", "silent", &[(FILE, &text(group))]);
     }
 }
+
+#[test]
+fn a_uv_that_floats_on_purpose_is_not_unpinned() {
+    let text = |comment: &str, version: &str| {
+        format!(
+            "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{comment}      - uses: astral-sh/setup-uv@v7\n      - run: uvx nox\n  b:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: astral-sh/setup-uv@v7\n        with: {{version: \"{version}\"}}\n"
+        )
+    };
+    check("NX402", "low", &[(FILE, &text("", "0.9.1"))]);
+    check("NX402", "low", &[(FILE, &text("      # Restores packages.\n", "0.9.1"))]);
+    check("NX402", "silent", &[(FILE, &text("      # Always the latest uv, on purpose.\n", "0.9.1"))]);
+    check("NX402", "pedantic", &[(FILE, &text("", "${{ env.UV_RELEASE }}"))]);
+    let defined = text("", "${{ env.UV_RELEASE }}").replace("jobs:", "env: {UV_RELEASE: '0.9.1'}\njobs:");
+    check("NX402", "low", &[(FILE, &defined)]);
+    let scheduled = text("", "0.9.1").replace("on: push", "on: {schedule: [{cron: '0 0 * * *'}]}");
+    check("NX402", "pedantic", &[(FILE, &scheduled)]);
+}
+
+#[test]
+fn sessions_that_need_pip_or_setuptools_keep_virtualenv() {
+    let noxfile = |body: &str| {
+        format!(
+            "import nox\n@nox.session\ndef tests(session):\n    session.install('pytest')\n    session.run('pytest')\n@nox.session\ndef other(session):\n{body}"
+        )
+    };
+    let text = job("push", "      - run: pip install nox\n      - run: nox -s tests\n");
+    let run = |text: &str, body: &str, expected: &str| {
+        let lists = [("limits.txt", "nox==2022.11.21\n"), ("new.txt", "nox==2026.10.20\n")];
+        check("NX404", expected, &[(FILE, text), ("noxfile.py", &noxfile(body)), lists[0], lists[1]]);
+    };
+    let plain = "    session.install('ruff')\n";
+    run(&text, plain, "low");
+    run(&text, "    session.install('x', '--implementation', 'py')\n", "silent");
+    run(&text, "    session.install('--platform=any', 'x')\n", "silent");
+    run(&text, "    session.run('python', 'setup.py', 'check')\n", "silent");
+    run(&text, "    session.install('setuptools')\n    session.run('python', 'setup.py', 'check')\n", "low");
+    let python = |version: &str| {
+        text.replace("    steps", &format!("    strategy: {{matrix: {{python: ['{version}', '3.13']}}}}\n    steps"))
+    };
+    run(&python("3.7"), plain, "silent");
+    run(&python("3.8"), plain, "low");
+    for option in ["-c limits.txt", "--constraint=limits.txt"] {
+        run(&text.replace("install nox", &format!("install {option} nox")), plain, "silent");
+    }
+    run(&text.replace("install nox", "install -c new.txt nox"), plain, "low");
+}
+
+#[test]
+fn an_empty_context_that_only_keeps_a_cache_from_being_saved_is_medium() {
+    let text = |step: &str| {
+        format!(
+            "on: push\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    outputs: {{x: y}}\n    steps: [{{run: make}}]\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{step}"
+        )
+    };
+    let cache =
+        "      - uses: astral-sh/setup-uv@v7\n        with:\n          save-cache: ${{ needs.plan.outputs.x }}\n";
+    check("NX415", "medium", &[(FILE, &text(cache))]);
+    check("NX415", "high", &[(FILE, &text("      - run: make ${{ needs.plan.outputs.x }}\n"))]);
+}
