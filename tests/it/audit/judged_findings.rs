@@ -448,3 +448,79 @@ fn an_empty_context_that_only_keeps_a_cache_from_being_saved_is_medium() {
     check("NX415", "medium", &[(FILE, &text(cache))]);
     check("NX415", "high", &[(FILE, &text("      - run: make ${{ needs.plan.outputs.x }}\n"))]);
 }
+
+#[test]
+fn packages_in_variables_of_a_session_are_known() {
+    let text = job(
+        "push",
+        "      - uses: actions/cache@v5\n        with:\n          path: .nox\n          key: k-py3.13-${{ hashFiles('setup.py') }}\n      - run: nox -s lint\n",
+    );
+    for (body, expected) in [
+        ("    names = ['ruff']\n    session.install(*names)\n", "medium"),
+        ("    names = ('ruff', 'isort')\n    session.install(*names)\n", "medium"),
+        ("    name = 'ruff'\n    session.install(name)\n", "medium"),
+        ("    names = find()\n    session.install(*names)\n", "silent"),
+        ("    names = ['ruff']\n    names.append(find())\n    session.install(*names)\n", "silent"),
+        ("    name = 'ruff'\n    if x:\n        name = find()\n    session.install(name)\n", "silent"),
+    ] {
+        let noxfile = format!("import nox\n@nox.session\ndef lint(session):\n{body}");
+        check("NX108", expected, &[(FILE, &text), ("noxfile.py", &noxfile)]);
+    }
+}
+
+#[test]
+fn a_key_in_two_workflows_is_one_key() {
+    let noxfile = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n@nox.session\ndef docs(session):\n    session.install('mkdocs')\n";
+    let text = |path: &str, key: &str, session: &str| {
+        job(
+            "push",
+            &format!(
+                "      - uses: actions/cache@v5\n        with:\n          path: {path}\n          key: {key}\n      - run: nox -s {session}\n"
+            ),
+        )
+    };
+    let pip = "~/.cache/pip";
+    for (path, key, session, expected) in [
+        (pip, "pip-${{ runner.os }}", "docs", "medium"),
+        (pip, "pip-${{ runner.os }}", "lint", "silent"),
+        ("~/.cache/uv", "pip-${{ runner.os }}", "docs", "silent"),
+        (pip, "other-${{ runner.os }}", "docs", "silent"),
+    ] {
+        let first = text(pip, "pip-${{ runner.os }}", "lint");
+        let second = text(path, key, session);
+        check("NX116", expected, &[(FILE, &first), (".github/workflows/docs.yml", &second), ("noxfile.py", noxfile)]);
+    }
+    for key in ["${{ github.workflow }}-pip", "${{ env.NAME }}-pip"] {
+        let (first, second) = (text(pip, key, "lint"), text(pip, key, "docs"));
+        check("NX116", "silent", &[(FILE, &first), (".github/workflows/docs.yml", &second), ("noxfile.py", noxfile)]);
+    }
+}
+
+#[test]
+fn labels_in_a_mapping_and_options_before_a_subcommand_are_read() {
+    let text = |runner: &str| {
+        job("push", "      - uses: astral-sh/setup-uv@v7\n      - run: uvx nox -s a\n").replace("ubuntu-latest", runner)
+    };
+    for (runner, expected) in [
+        ("{labels: [self-hosted, linux]}", "high"),
+        ("{group: big, labels: self-hosted}", "high"),
+        ("{labels: ubuntu-latest}", "silent"),
+        ("{group: big}", "low"),
+    ] {
+        check("NX102", expected, &[(FILE, &text(runner))]);
+    }
+    let prune = |command: &str| {
+        job(
+            "push",
+            &format!(
+                "      - uses: actions/cache@v5\n        with: {{path: ~/.cache/uv, key: k}}\n      - run: {command}\n"
+            ),
+        )
+    };
+    for command in ["uv -q cache prune --ci", "uv --cache-dir /tmp/x --no-progress cache prune --ci"] {
+        check("NX123", "low", &[(FILE, &prune(command))]);
+    }
+    for command in ["uv -q cache prune", "uv cache clean --ci", "uv run cache prune --ci"] {
+        check("NX123", "silent", &[(FILE, &prune(command))]);
+    }
+}
