@@ -20,6 +20,7 @@ pub mod project;
 pub mod project_files;
 pub(crate) mod rule;
 pub mod rule_docs;
+pub(crate) mod rule_precision;
 pub mod rule_runner;
 pub(crate) mod rules;
 pub mod shell;
