@@ -356,15 +356,29 @@ fn uv_cache_dir(view: &JobView) -> Option<String> {
 }
 
 /// Returns the name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.
+/// A job whose packages are not all written out shares none, and a job with the cache of another action has no such key.
 fn cache_group_name(view: &JobView) -> String {
     if let Some(session) = view.matrix_session_expression() {
         return session;
     }
     let packages = view.installed_packages();
-    let first = view.project.workflow_job_views(view.workflow).find(|other| {
-        packages.as_ref().is_some_and(|names| !names.is_empty()) && other.installed_packages() == packages
-    });
+    let is_known = packages.as_ref().is_some_and(|names| !names.is_empty()) && has_written_installs(view);
+    let has_action_cache = |other: &JobView| {
+        let mut caches = other.analysis.caches.iter();
+        caches.any(|cache| cache.kind != JobCacheKind::ActionsCache)
+    };
+    let mut others = view.project.workflow_job_views(view.workflow).filter(|other| !has_action_cache(other));
+    let first = others.find(|other| is_known && other.installed_packages() == packages);
     first.map_or_else(|| view.job.id.value.clone(), |other| other.job.id.value.clone())
+}
+
+/// Whether no install of the job's sessions has a computed argument.
+fn has_written_installs(view: &JobView) -> bool {
+    let is_computed = |word: &String| word.starts_with('<') || (word.starts_with('*') && !word.ends_with(".posargs"));
+    view.session_names().iter().filter_map(|name| view.noxfile_session(name)).all(|session| {
+        let mut installs = session.actions.iter().filter(|action| action.method.ends_with("install"));
+        installs.all(|action| !action.args.iter().any(is_computed))
+    })
 }
 
 /// Returns the job's Python version, as an expression or a number.

@@ -95,6 +95,27 @@ fn a_cache_step_is_offered_only_with_a_complete_key() {
 }
 
 #[test]
+fn a_key_is_named_after_another_job_only_if_both_share_it() {
+    let keys = |body: &str, first_job: &str| {
+        let noxfile = format!("import nox\n@nox.session\ndef docs(session):\n{body}");
+        let steps = "      - run: pip install nox\n      - run: nox -s docs\n";
+        let second =
+            format!("  b:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v6\n{steps}");
+        let text = job("push", &format!("{first_job}{steps}{second}"));
+        let root = directory(&[(FILE, &text), ("noxfile.py", &noxfile)]);
+        let all = find(root.path(), true);
+        let fixes = all.iter().filter(|finding| finding.rule.id == "NX101").filter_map(|finding| finding.fix.as_ref());
+        let texts = fixes.map(|fix| fix.edits[0].text.split("key: pip-").nth(1).unwrap()[..1].to_owned());
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    let written = "    session.install('sphinx')\n";
+    assert_eq!(keys(written, ""), "a a");
+    assert_eq!(keys("    session.install('sphinx', *find_names())\n", ""), "a b");
+    let setup = "      - uses: actions/setup-python@v6\n        with: {cache: pip}\n";
+    assert_eq!(keys(written, setup), "b");
+}
+
+#[test]
 fn keys_of_download_caches_and_caches_beside_setup_uv_matter_little() {
     let noxfile = "import nox\n@nox.session\ndef lint(session):\n    session.install('flake8')\n@nox.session\ndef types(session):\n    session.install('mypy==1.18.2')\n";
     let cache = |path: &str, more: &str, session: &str| {
