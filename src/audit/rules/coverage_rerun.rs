@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::prelude::*;
 use crate::audit::noxfile::{measured_test_runner, repeats_tests};
 use crate::audit::project::JobNoxCall;
+use crate::audit::shell::NoxCallSelection;
 use crate::audit::workflow::Workflow;
 
 pub(super) static RULE: Rule = Rule {
@@ -90,27 +91,41 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let others = others.flat_map(|other| project.workflow_job_views(other)).filter(is_unconditional);
         let all: Vec<JobView> = own.iter().copied().chain(others).collect();
         for view in &own {
-            for (name, rerun_span) in plain_sessions(view) {
-                report_rerun(view, (name, rerun_span), &all, findings);
+            for session in plain_sessions(view) {
+                report_rerun(view, &session, &all, findings);
             }
         }
     }
 }
 
-fn report_rerun(view: &JobView, (name, rerun_span): (&str, Span), all: &[JobView], findings: &mut FindingSink) {
+/// A session that a job runs without arguments.
+#[derive(Clone)]
+struct PlainSession<'a> {
+    name: &'a str,
+    span: Span,
+    /// Path in the matrix (`x.y` of `matrix.x.y`) that selects it, if the matrix does.
+    path: Option<String>,
+}
+
+fn report_rerun(view: &JobView, rerun: &PlainSession, all: &[JobView], findings: &mut FindingSink) {
+    let name = rerun.name;
     let Some(coverage) = view.noxfile_session(name) else { return };
     let Some(runner) = measured_test_runner(coverage) else { return };
     let first = all.iter().find_map(|other| {
-        let mut sessions = plain_sessions(other).into_iter();
-        let repeated =
-            |name: &str| other.noxfile_session(name).is_some_and(|tests| repeats_tests(tests, coverage, &runner));
-        sessions.find(|(session, _)| repeated(session)).map(|(session, span)| (other, session, span))
+        let is_same_job = other.workflow.index == view.workflow.index && other.job.id.value == view.job.id.value;
+        let is_repeated = |session: &PlainSession| {
+            let tests = other.noxfile_session(session.name);
+            tests.is_some_and(|tests| repeats_tests(tests, coverage, &runner))
+                && (!is_same_job || runs_in_equal_jobs(view, rerun, session))
+        };
+        let found = plain_sessions(other).into_iter().find(is_repeated);
+        found.map(|session| (other, session.name, session.span))
     });
     let Some((other, session, span)) = first else { return };
     let message = format!("`{name}` runs the tests of `{session}` again to measure coverage");
-    let finding = findings.report(view.source(), rerun_span, message);
+    let finding = findings.report(view.source(), rerun.span, message);
     // In a loop both names can have the same span.
-    if other.source() != view.source() || span != rerun_span {
+    if other.source() != view.source() || span != rerun.span {
         finding.add_related(other.source(), span, "the tests already run here");
     }
     if let (Some(noxfile), Some(first)) = (&view.project.noxfile, other.noxfile_session(session)) {
@@ -120,34 +135,52 @@ fn report_rerun(view: &JobView, (name, rerun_span): (&str, Span), all: &[JobView
 }
 
 /// Returns the sessions that the job, or one job of its matrix, runs in every run, without arguments.
-fn plain_sessions<'a>(view: &JobView<'a>) -> Vec<(&'a str, Span)> {
+fn plain_sessions<'a>(view: &JobView<'a>) -> Vec<PlainSession<'a>> {
     let is_unconditional = |index: usize| view.step(index).is_some_and(|step: &WorkflowStep| step.condition.is_none());
-    let has_literal_matrix = has_every_combination(view);
-    let is_known = |call: &JobNoxCall| {
+    let has_literal_matrix = view.job.matrix.as_ref().is_some_and(|matrix| matrix.entries.is_some());
+    let mut found = Vec::new();
+    let calls = view.analysis.nox_calls.iter();
+    for call in calls.filter(|call| call.parsed.posargs.is_empty() && is_unconditional(call.step_index)) {
+        let path = selecting_path(view, call).filter(|_| has_literal_matrix);
         let is_literal = call.sessions.iter().all(|(name, _)| !name.contains('$'));
-        !call.is_from_matrix || (has_literal_matrix && is_literal && call.alternative.is_none())
-    };
-    let calls = view
-        .analysis
-        .nox_calls
-        .iter()
-        .filter(|call| call.parsed.posargs.is_empty() && is_known(call) && is_unconditional(call.step_index));
-    calls.flat_map(|call| call.sessions.iter().map(|(name, span)| (name.as_str(), *span))).collect()
+        if !call.is_from_matrix || (path.is_some() && is_literal) {
+            let path = path.filter(|_| call.is_from_matrix);
+            found.extend(call.sessions.iter().map(|(name, span)| PlainSession {
+                name,
+                span: *span,
+                path: path.clone(),
+            }));
+        }
+    }
+    found
 }
 
-/// Whether the matrix runs each chosen session with the same other values: all combinations of its values are jobs.
-fn has_every_combination(view: &JobView) -> bool {
-    let Some(entries) = view.job.matrix.as_ref().and_then(|matrix| matrix.entries.as_ref()) else { return false };
-    let Some(expression) = view.matrix_session_expression() else { return false };
-    let path = expression.trim_start_matches("${{ matrix.").trim_end_matches(" }}");
-    let count_values = |is_session: bool| {
-        let texts = entries.iter().map(|entry| {
-            let pairs = entry.iter().filter(|(name, _)| (name == path) == is_session);
-            let mut pairs: Vec<String> = pairs.map(|(name, text)| format!("{name}={}", text.value)).collect();
-            pairs.sort();
-            pairs.join(",")
-        });
-        texts.collect::<BTreeSet<String>>().len()
+/// Returns the path in the matrix that alone selects the sessions of a call.
+fn selecting_path(view: &JobView, call: &JobNoxCall) -> Option<String> {
+    let written = match &call.parsed.selection {
+        NoxCallSelection::Names(words) => words.first().filter(|_| words.len() == 1)?.text.as_str(),
+        NoxCallSelection::Default => {
+            let variable = view.workflow.resolve_variable(view.job, view.step(call.step_index), "NOXSESSION")?;
+            variable.value.as_str()
+        }
+        _ => return None,
     };
-    entries.len() == count_values(true) * count_values(false)
+    let expression = written.trim().strip_prefix("${{")?.strip_suffix("}}")?;
+    expression.trim().strip_prefix("matrix.").map(str::to_owned)
+}
+
+/// Whether each job of the matrix that runs the second session is like one that runs the first: all other values are equal.
+fn runs_in_equal_jobs(view: &JobView, rerun: &PlainSession, tests: &PlainSession) -> bool {
+    // A session that the matrix does not select runs in all its jobs.
+    let (Some(path), Some(_)) = (&rerun.path, &tests.path) else { return true };
+    let Some(entries) = view.job.matrix.as_ref().and_then(|matrix| matrix.entries.as_ref()) else { return false };
+    let other_values = |session: &str| -> Vec<BTreeSet<(String, String)>> {
+        let selects = |text: &str| text.split([',', ' ']).any(|name| name.trim() == session);
+        let selected =
+            entries.iter().filter(|entry| entry.iter().any(|(name, text)| name == path && selects(&text.value)));
+        let pairs = selected.map(|entry| entry.iter().filter(|(name, _)| name != path));
+        pairs.map(|pairs| pairs.map(|(name, text)| (name.clone(), text.value.clone())).collect()).collect()
+    };
+    let (reruns, first) = (other_values(rerun.name), other_values(tests.name));
+    rerun.path == tests.path && !reruns.is_empty() && reruns.iter().all(|values| first.contains(values))
 }

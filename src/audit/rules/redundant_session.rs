@@ -100,11 +100,24 @@ fn certain_sessions<'a>(view: &JobView<'a>) -> Vec<(&'a JobNoxCall, &'a str, Spa
 }
 
 /// Whether a call runs its sessions in every job of the matrix, without conditions, arguments, options or variables.
+/// Options of nox that do not change what a session runs.
+const QUIET_OPTIONS: [&str; 6] = [
+    "-v",
+    "--verbose",
+    "--error-on-missing-interpreters",
+    "--error-on-external-run",
+    "--non-interactive",
+    "--forcecolor",
+];
+
 pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
     let Some(step) = view.step(call.step_index) else { return false };
     let provided = call.alternative.as_ref().map(|alternative| &alternative.command);
     let Some(command) = provided.or_else(|| step.commands.get(call.command_index)) else { return false };
-    let is_option = |word: &str| word.starts_with('-') && !matches!(word, "-s" | "-e" | "--session" | "--sessions");
+    let is_option = |word: &str| {
+        let is_name = matches!(word, "-s" | "-e" | "--session" | "--sessions");
+        word.starts_with('-') && !is_name && !QUIET_OPTIONS.contains(&word)
+    };
     let mut options = command.words.iter().skip_while(|word| word.span.start <= call.parsed.program_span.start);
     step.condition.is_none()
         && !command.is_conditional

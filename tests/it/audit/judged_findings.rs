@@ -289,6 +289,10 @@ fn sessions_of_a_matrix_value_are_those_between_its_commas() {
     check_value("NX201", "silent", "[pep8, types]");
     check_value("NX211", "medium", "['pep8,style']");
     check_value("NX211", "silent", "['pep8,types', style]");
+    for (option, expected) in [("-v", "medium"), ("-R", "silent")] {
+        let text = text("['pep8,style']").replace("run: nox\n", &format!("run: nox {option}\n"));
+        check("NX211", expected, &[(FILE, &text), ("noxfile.py", noxfile)]);
+    }
     check_value("NX209", "silent", "['pep8,packaging']");
     check_value("NX209", "info", "['pep8,types']");
     let words = job("push", "      - run: nox -s ${{ matrix.s }}\n")
@@ -307,6 +311,7 @@ fn coverage_is_compared_across_a_matrix_and_files_with_the_same_events() {
         matrix("{s: [tests, coverage]}", "matrix.s"),
         matrix("{s: [tests, coverage], os: [a, b]}", "matrix.s"),
         matrix("{include: [{s: tests}, {s: coverage}]}", "matrix.s"),
+        matrix("{p: [{v: '3.9', s: tests}, {v: '3.13', s: tests}, {v: '3.13', s: coverage}]}", "matrix.p.s"),
     ] {
         check("NX205", "medium", &[(FILE, &text), ("noxfile.py", noxfile)]);
     }
