@@ -100,7 +100,7 @@ pub(super) fn input_values(all: &[Workflow], workflow: &Workflow, name: &str) ->
 }
 
 /// Whether `uses` names a file of the repository, with or without a version.
-fn is_local_file(uses: &str, path: &str) -> bool {
+pub(super) fn is_local_file(uses: &str, path: &str) -> bool {
     let file = uses.split('@').next().unwrap_or(uses);
     file.strip_prefix("./").or_else(|| file.strip_prefix("$/")).is_some_and(|file| file == path)
 }

@@ -1,10 +1,11 @@
 //! Facts of a job that decide whether a finding is certain and whether a fix is harmless: publishing, system, installs.
 
+use super::expanded_script::is_local_file;
 use super::forge::Forge;
 use super::noxfile::Noxfile;
 use super::project::JobView;
 use super::shell::PackageInstaller;
-use super::workflow::WorkflowJob;
+use super::workflow::{Workflow, WorkflowJob, WorkflowTriggers};
 
 /// Tools whose download caches a job fills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,44 @@ impl JobView<'_> {
         let runs_for_releases = on.has_filter("push", "tags") || self.source().slice(on.span).contains("release");
         let is_named = is_publishing(&file) || is_publishing(&id);
         self.feeds_release() || runs_for_releases || is_named || may_write || uploads_distributions
+    }
+
+    /// Whether the job, or one after it, writes to another place: it has a deployment environment, pushes commits, or its
+    /// ID or the workflow that it calls is named after a deployment.
+    pub(crate) fn may_deploy(&self) -> bool {
+        let pushes = |job: &WorkflowJob| {
+            let mut commands = job.steps.iter().flat_map(|step| &step.commands);
+            commands.any(|command| command.program_name() == "git" && command.has_word("push"))
+        };
+        let deploys = |job: &WorkflowJob| {
+            let called = job.uses.as_ref().map_or("", |uses| uses.value.as_str());
+            let has_word = |text: &str| PUBLISHING_WORDS.iter().any(|word| text.to_lowercase().contains(word));
+            job.node.get("environment").is_some() || has_word(called) || has_word(&job.id.value) || pushes(job)
+        };
+        deploys(self.job) || self.dependents().into_iter().any(deploys)
+    }
+
+    /// Returns the triggers that start the job: those of its workflow, or, of a reusable workflow, those of the project's
+    /// workflows that call it. Empty if none calls it.
+    pub(crate) fn starting_triggers(&self) -> Vec<&WorkflowTriggers> {
+        let mut found = Vec::new();
+        let mut pending = vec![self.workflow];
+        let mut seen: Vec<usize> = Vec::new();
+        while let Some(workflow) = pending.pop() {
+            if seen.contains(&workflow.index) {
+                continue;
+            }
+            seen.push(workflow.index);
+            if !workflow.triggers.is_reusable_only() {
+                found.push(&workflow.triggers);
+            }
+            let calls = |other: &&Workflow| {
+                let mut uses = other.jobs.iter().filter_map(|job| job.uses.as_ref());
+                uses.any(|uses| is_local_file(&uses.value, &workflow.source.path))
+            };
+            pending.extend(self.project.workflows.iter().filter(calls));
+        }
+        found
     }
 
     /// Returns the jobs that need this one, directly or through others.

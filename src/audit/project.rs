@@ -183,6 +183,11 @@ impl AuditProject {
                     if is_provided {
                         continue;
                     }
+                    let listed = self.listed_calls(workflow, job, step, index, &nox);
+                    if !listed.is_empty() {
+                        analysis.nox_calls.extend(listed);
+                        continue;
+                    }
                     let sessions = self.resolve_sessions(workflow, job, step, command, &nox);
                     analysis.nox_calls.push(JobNoxCall {
                         is_from_matrix: is_selected_by_expression(workflow, job, step, command, &nox),
@@ -234,6 +239,39 @@ impl AuditProject {
             }
         }
         calls
+    }
+
+    /// Returns the calls that a command makes in the jobs of a matrix whose values, in `NOXSESSION`, list several sessions;
+    /// none for any other command.
+    fn listed_calls(
+        &self,
+        workflow: &Workflow,
+        job: &WorkflowJob,
+        step: &WorkflowStep,
+        command_index: usize,
+        call: &NoxCall,
+    ) -> Vec<JobNoxCall> {
+        let find_calls = || {
+            let command = step.commands.get(command_index).filter(|_| call.selection == NoxCallSelection::Default)?;
+            let variable = workflow.resolve_variable(job, Some(step), "NOXSESSION")?;
+            let axis = variable.value.trim().strip_prefix("${{")?.strip_suffix("}}")?.trim().strip_prefix("matrix.")?;
+            let values = job.matrix.as_ref()?.axis_values(axis);
+            values.iter().any(|value| value.contains(',')).then_some(())?;
+            let calls = values.iter().enumerate().map(|(text_index, value)| {
+                let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+                JobNoxCall {
+                    step_index: step.index,
+                    command_index: PROVIDED_COMMAND,
+                    sessions: names.map(|name| (name.to_owned(), variable.span)).collect(),
+                    parsed: call.clone(),
+                    is_from_matrix: true,
+                    alternative: Some(MatrixAlternative { text_index, command: command.clone() }),
+                    span: step.file_span(command.span),
+                }
+            });
+            Some(calls.collect())
+        };
+        find_calls().unwrap_or_default()
     }
 
     /// Returns the names of the sessions that a call runs, each with the span that selects it.
@@ -412,6 +450,7 @@ impl<'a> JobView<'a> {
         for job_install in &self.analysis.installs {
             let named = job_install.install.packages.iter().map(|word| word.text.clone());
             all.extend(named.filter(|word| !word.contains("nox") && !word.starts_with("uv")));
+            all.extend(job_install.install.requirement_files.iter().map(|file| format!("-r {file}")));
         }
         all.sort();
         all.dedup();

@@ -1,6 +1,7 @@
 //! Rule documentation, generated from the rules: the page of one rule (`--explain`) and docs/rules.md (`--rules`).
 
 use super::rule::{ExampleFiles, Rule};
+use super::rule_precision::describe_precision;
 use super::rules::all_rules;
 
 /// Renders the page of one rule as Markdown, with a heading of the given depth.
@@ -20,6 +21,9 @@ pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
         rule.evidence,
         rule.advice,
     );
+    if let Some(measured) = describe_precision(rule.ident.id) {
+        text.push_str(&format!("\n**Measured.** {measured}\n"));
+    }
     text.push_str(&render_example("Reported", rule.bad_example));
     text.push_str(&render_example("Not reported", rule.good_example));
     text
@@ -94,8 +98,10 @@ The first digit of a rule's number is its family:
 
 *Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; what was
 observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
-parcelbook, is modeled on. *Not reported* shows a workflow without a finding of this rule; other rules may still report
-it.
+parcelbook, is modeled on. *Measured* is how many of a rule's findings that are shown by default were true, with a fitting
+severity and advice, for both of two readers who judged them independently. The rules were corrected by the same verdicts
+and the verdicts on what they no longer report left out, so other repositories may show a lower share. *Not reported*
+shows a workflow without a finding of this rule; other rules may still report it.
 
 | rule | name | severity | reported | summary |
 |---|---|---|---|---|
@@ -114,6 +120,8 @@ mod tests {
         {
             assert!(text.contains(part), "{part}");
         }
+        assert!(render_rule_page(find_rule("NX302").unwrap(), 1).contains("**Measured.** "));
+        assert!(!text.contains("**Measured.**"));
         assert!(render_rule_page(find_rule("NX108").unwrap(), 1).contains("```python"));
         assert!(render_rules_document().contains("| [NX101](#nx101-no-dependency-cache) |"));
     }

@@ -4,6 +4,7 @@ use super::super::fix::{CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, Fix, Sema
 use super::super::forge::Forge;
 use super::super::job_cache::{self, JobCache, JobCacheKind, is_pip_cache_path, is_uv_cache_path};
 use super::super::job_facts::Downloads;
+use super::super::noxfile::NoxfileSession;
 use super::super::project::JobView;
 use super::super::workflow::{SpannedText, WorkflowStep};
 use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
@@ -156,9 +157,20 @@ pub(crate) fn add_restore_keys(view: &JobView, cache: &JobCache) -> Option<Fix> 
 }
 
 /// Adds a cache step before the first install. Returns `None` if the job may publish, may run on a system other than
-/// Linux, or downloads with tools whose cache directory is unknown.
+/// Linux, or downloads with tools whose cache directory is unknown; if the project is not at the default place of the
+/// checkout; or if the matrix chooses sessions in a way that the key would not contain.
 pub(crate) fn add_cache_step(view: &JobView) -> Option<Fix> {
     let before = first_install_step(view).filter(|_| !view.may_publish() && view.runs_on_linux())?;
+    let is_moved = |step: &WorkflowStep| {
+        step.uses_action("actions/checkout")
+            && ["path", "repository"].iter().any(|name| step.input_value(name).is_some())
+    };
+    if view.job.steps.iter().any(is_moved)
+        || (view.matrix_session_expression().is_none() && has_different_entries(view))
+        || view.downloads().is_some_and(|downloads| installs_nox_with_uv(view) && !downloads.uv)
+    {
+        return None;
+    }
     let inputs = recommend_cache_inputs(view)?;
     let dash_indent = step_indent(view)?;
     let uses = choose_cache_action(view)?;
@@ -179,6 +191,20 @@ pub(crate) fn add_cache_step(view: &JobView) -> Option<Fix> {
         quote_scalar(&format!("{}\n", inputs.restore_key)),
     );
     insert_step(view, before, &lines, &value, "restore a cache before the first install")
+}
+
+/// Whether the jobs of the matrix may install different packages: it chooses sessions that are unknown or differ.
+fn has_different_entries(view: &JobView) -> bool {
+    let chosen = view.analysis.nox_calls.iter().filter(|call| call.is_from_matrix);
+    let sessions = chosen.flat_map(|call| &call.sessions).map(|(name, _)| view.noxfile_session(name));
+    let packages: Vec<_> = sessions.map(|session| session.map(NoxfileSession::installed_packages)).collect();
+    packages.iter().any(Option::is_none) || packages.windows(2).any(|pair| pair[0] != pair[1])
+}
+
+/// Whether the job installs nox together with uv, so that sessions may use it.
+fn installs_nox_with_uv(view: &JobView) -> bool {
+    let mut packages = view.analysis.installs.iter().flat_map(|job_install| &job_install.install.packages);
+    packages.any(|word| word.text.starts_with("nox[uv"))
 }
 
 /// Returns the first step that installs packages, directly or through nox; `None` if it is not after the checkout.
@@ -279,7 +305,10 @@ fn recommend_cache_inputs(view: &JobView) -> Option<CacheStepInputs> {
     if pip {
         paths.push("~/.cache/pip".to_owned());
     }
-    let files: Vec<String> = dependency_files(view).iter().map(|file| format!("'{file}'")).collect();
+    let mut files = dependency_files(view);
+    let named = named_requirement_files(view)?;
+    files.extend(named.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
+    let files: Vec<String> = files.iter().map(|file| format!("'{file}'")).collect();
     if paths.is_empty() || files.is_empty() {
         return None;
     }
@@ -293,6 +322,18 @@ fn recommend_cache_inputs(view: &JobView) -> Option<CacheStepInputs> {
     }
     let key = format!("{prefix}${{{{ hashFiles({}) }}}}", files.join(", "));
     Some(CacheStepInputs { paths, key, restore_key: prefix })
+}
+
+/// Returns the requirements files that commands and sessions of the job install; `None` if one is not a file of the project.
+fn named_requirement_files(view: &JobView) -> Option<Vec<String>> {
+    let in_job = view.analysis.installs.iter().flat_map(|job_install| job_install.install.requirement_files.clone());
+    let sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
+    let in_sessions = sessions.flat_map(|session| session.requirement_files()).map(str::to_owned);
+    let mut files: Vec<String> =
+        in_job.chain(in_sessions).map(|file| file.trim_start_matches("./").to_owned()).collect();
+    files.sort();
+    files.dedup();
+    files.iter().all(|file| view.project.root.join(file).is_file()).then_some(files)
 }
 
 /// Returns the project's files that decide what is installed.
@@ -315,16 +356,29 @@ fn uv_cache_dir(view: &JobView) -> Option<String> {
 }
 
 /// Returns the name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.
+/// A job whose packages are not all written out shares none, and a job with the cache of another action has no such key.
 fn cache_group_name(view: &JobView) -> String {
     if let Some(session) = view.matrix_session_expression() {
         return session;
     }
     let packages = view.installed_packages();
-    let first = view
-        .project
-        .workflow_job_views(view.workflow)
-        .find(|other| packages.is_some() && other.installed_packages() == packages);
+    let is_known = packages.as_ref().is_some_and(|names| !names.is_empty()) && has_written_installs(view);
+    let has_action_cache = |other: &JobView| {
+        let mut caches = other.analysis.caches.iter();
+        caches.any(|cache| cache.kind != JobCacheKind::ActionsCache)
+    };
+    let mut others = view.project.workflow_job_views(view.workflow).filter(|other| !has_action_cache(other));
+    let first = others.find(|other| is_known && other.installed_packages() == packages);
     first.map_or_else(|| view.job.id.value.clone(), |other| other.job.id.value.clone())
+}
+
+/// Whether no install of the job's sessions has a computed argument.
+fn has_written_installs(view: &JobView) -> bool {
+    let is_computed = |word: &String| word.starts_with('<') || (word.starts_with('*') && !word.ends_with(".posargs"));
+    view.session_names().iter().filter_map(|name| view.noxfile_session(name)).all(|session| {
+        let mut installs = session.actions.iter().filter(|action| action.method.ends_with("install"));
+        installs.all(|action| !action.args.iter().any(is_computed))
+    })
 }
 
 /// Returns the job's Python version, as an expression or a number.

@@ -1,9 +1,10 @@
 //! Fixes of a workflow's top-level keys: `concurrency` and path filters.
 
-use super::super::fix::{Applicability, Fix, SemanticChange, TextEdit};
+use super::super::fix::{Applicability, Fix, SemanticChange};
 use super::super::project::AuditProject;
 use super::super::workflow::{Workflow, WorkflowJob};
 use super::text_edit::{append_mapping_entry, indent_at, insert_lines_after};
+use crate::fs::read_project_text;
 
 /// Group of the runs of one pull request; every other run has a group of its own, and is never cancelled.
 const PULL_REQUEST_GROUP: &str = "${{ github.workflow }}-${{ github.event.pull_request.number || github.run_id }}";
@@ -43,9 +44,9 @@ pub(crate) fn add_concurrency(workflow: &Workflow) -> Option<Fix> {
     })
 }
 
-/// Adds a path filter that excludes documentation, except files that a session reads. A patch to review: where a job is
+/// Adds a path filter to pushes that excludes documentation, except files that a session or the build reads. A patch to review: where a job is
 /// a required check, a run that is filtered out blocks the merge.
-pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow, events: &[&str]) -> Option<Fix> {
+pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow) -> Option<Fix> {
     project.noxfile.as_ref()?;
     let source = &workflow.source;
     let (on_key, on) = workflow.root.get_entry("on")?;
@@ -65,35 +66,52 @@ pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow, event
     if project.files.has_pyproject {
         patterns.push("README*");
     }
-    let list = format!("[{}]", patterns.iter().map(|pattern| format!("\"{pattern}\"")).collect::<Vec<_>>().join(", "));
-    let mut edits: Vec<TextEdit> = Vec::new();
-    let mut changes = Vec::new();
-    for event in events {
-        let (key, node) = on.get_entry(event)?;
-        let has_tag_filter = ["tags", "tags-ignore"].iter().any(|key| node.get(key).is_some());
-        if on.is_flow || on.aliased || node.aliased || has_tag_filter {
-            return None;
-        }
-        let path = || vec!["on".into(), (*event).into()];
-        if node.is_null() {
-            let indent = indent_at(source, key.span.start);
-            let step = indent.len().saturating_sub(indent_at(source, on_key.span.start).len()).max(2);
-            edits.push(insert_lines_after(
-                source,
-                key.span.end,
-                &[format!("{indent}{}paths: {list}", " ".repeat(step))],
-            ));
-            changes.push(SemanticChange::Set(vec!["on".into()], (*event).to_owned(), format!("{{paths: {list}}}")));
-        } else {
-            edits.push(append_mapping_entry(source, node, "paths", &list)?);
-            changes.push(SemanticChange::Set(path(), "paths".to_owned(), list.clone()));
-        }
+    let named = documents_read_by_build(project);
+    patterns.extend(named.iter().map(String::as_str).filter(|name| !name.starts_with("README")));
+    if !named.is_empty() && !project.files.has_pyproject {
+        patterns.push("README*");
     }
+    let list = format!("[{}]", patterns.iter().map(|pattern| format!("\"{pattern}\"")).collect::<Vec<_>>().join(", "));
+    let (key, node) = on.get_entry("push")?;
+    let has_tag_filter = ["tags", "tags-ignore"].iter().any(|key| node.get(key).is_some());
+    if on.is_flow || on.aliased || node.aliased || has_tag_filter {
+        return None;
+    }
+    let (edit, change) = if node.is_null() {
+        let indent = indent_at(source, key.span.start);
+        let step = indent.len().saturating_sub(indent_at(source, on_key.span.start).len()).max(2);
+        let line = format!("{indent}{}paths: {list}", " ".repeat(step));
+        let value = format!("{{paths: {list}}}");
+        (
+            insert_lines_after(source, key.span.end, &[line]),
+            SemanticChange::Set(vec!["on".into()], "push".to_owned(), value),
+        )
+    } else {
+        let path = vec!["on".into(), "push".into()];
+        (append_mapping_entry(source, node, "paths", &list)?, SemanticChange::Set(path, "paths".to_owned(), list))
+    };
     Some(Fix {
         title: "skip changes to files that no session reads".to_owned(),
         applicability: Applicability::DisplayOnly,
         source: source.clone(),
-        edits,
-        changes,
+        edits: vec![edit],
+        changes: vec![change],
     })
+}
+
+/// Returns the documents that the files of the build name, such as a changelog that becomes a part of the description.
+fn documents_read_by_build(project: &AuditProject) -> Vec<String> {
+    let files = ["pyproject.toml", "setup.cfg", "setup.py"].map(|name| read_project_text(&project.root.join(name)));
+    let text: String = files.into_iter().flatten().collect();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    let words = text.split(|c: char| !is_name(c));
+    let is_document = |word: &&str| {
+        let stem = word.strip_suffix(".md").or_else(|| word.strip_suffix(".rst"));
+        stem.is_some_and(|stem| !stem.is_empty() && !stem.contains("..") && !stem.starts_with('/'))
+            && project.root.join(word).is_file()
+    };
+    let mut names: Vec<String> = words.filter(is_document).map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
 }

@@ -60,6 +60,45 @@ const QUIET_METHODS: [&str; 5] = ["log", "debug", "warn", "error", "skip"];
 const INSTALL_METHODS: [&str; 3] = ["install", "conda_install", "poetry.install"];
 const COVERAGE_TOOLS: [&str; 2] = ["coverage", "slipcover"];
 
+/// Commands that finish within seconds in most projects.
+const QUICK_PROGRAMS: [&str; 22] = [
+    "actionlint",
+    "black",
+    "check-manifest",
+    "codespell",
+    "darglint",
+    "deptry",
+    "doc8",
+    "docformatter",
+    "flake8",
+    "interrogate",
+    "isort",
+    "lint-imports",
+    "pip",
+    "pydocstyle",
+    "pyroma",
+    "radon",
+    "reuse",
+    "rstcheck",
+    "ruff",
+    "typos",
+    "vulture",
+    "yamllint",
+];
+
+/// Whether a session runs a command that may take long.
+pub(crate) fn runs_long(session: &NoxfileSession) -> bool {
+    session.run_actions().any(|run| {
+        let words: Vec<&str> = run.args.iter().map(String::as_str).collect();
+        let program = match words.as_slice() {
+            ["python" | "python3", "-m", module, ..] => module,
+            [program, ..] => program,
+            [] => return false,
+        };
+        !QUICK_PROGRAMS.contains(program)
+    })
+}
+
 /// Returns what a session changes when it gets these arguments; `None` if its commands do not tell.
 pub(crate) fn session_effect(session: &NoxfileSession, posargs: &[String]) -> Option<SessionEffect> {
     let is_harmless = |name: &String| {

@@ -65,14 +65,41 @@ def find_calls(body):
     return sorted(calls, key=lambda node: (node.lineno, node.col_offset))
 
 
+def local_values(function):
+    """Return the literal lists and texts of variables that a function assigns once, at its top level, and never changes."""
+    values, uses = {}, {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            uses[node.id] = uses.get(node.id, 0) + 1
+        # A method or an item may change it.
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.value, ast.Name):
+            uses[node.value.id] = uses.get(node.value.id, 0) + 2
+    for statement in function.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if len(targets) == 1 and isinstance(targets[0], ast.Name) and uses.get(targets[0].id) == 1:
+            items = statement.value.elts if isinstance(statement.value, (ast.List, ast.Tuple)) else [statement.value]
+            if all(isinstance(item, ast.Constant) and isinstance(item.value, str) for item in items):
+                values[targets[0].id] = [item.value for item in items], isinstance(statement.value, ast.Constant)
+    return values
+
+
+def argument_texts(argument, values):
+    """Return the texts of an argument of an install: those of a variable of the function, where it is known."""
+    is_unpacked = isinstance(argument, ast.Starred)
+    items, is_text = values.get(dotted_name(argument.value if is_unpacked else argument), ([], None))
+    return items if items and is_unpacked != is_text else [literal_text(argument)]
+
+
 def session_actions(function, parameter, seen):
     """Yield the session methods that a function calls; follow functions of the noxfile that receive the session."""
+    values = local_values(function)
     for call in find_calls(function.body):
         name = dotted_name(call.func)
         if name.startswith(parameter + "."):
+            known = values if name.endswith("install") else {}
             yield {
                 "method": name[len(parameter) + 1 :],
-                "args": [literal_text(argument) for argument in call.args],
+                "args": [text for argument in call.args for text in argument_texts(argument, known)],
                 "success_codes": [literal_text(code) for code in getattr(find_keyword(call, "success_codes"), "elts", [])],
             }
         elif name in FUNCTIONS and name not in seen:

@@ -83,10 +83,16 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// Whether version 4 stores the same artifacts: no two uploads have one name, and no uploaded file is hidden.
+/// Whether version 4 stores the same artifacts: no two uploads have one name, and no uploaded file is hidden. A download
+/// keeps working if every upload of the workflow does: with one artifact for each job of a matrix it needs `pattern` and
+/// `merge-multiple`.
 fn keeps_artifacts(view: &JobView, step: &WorkflowStep) -> bool {
     if !step.is_artifact_upload() {
-        return true;
+        let mut views = view.project.workflow_job_views(view.workflow);
+        return views.all(|other| {
+            let mut uploads = other.job.steps.iter().filter(|step| step.is_artifact_upload());
+            uploads.all(|upload| keeps_artifacts(&other, upload))
+        });
     }
     let name = step.input_value("name").map_or("artifact", |text| text.value.as_str());
     let path = step.input_value("path").map_or("", |text| text.value.as_str());

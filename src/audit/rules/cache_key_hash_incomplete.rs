@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache key hashes only some of the files that decide what is installed.",
     },
     rationale: "`session.install(\"ruff\")` is in the noxfile, version ranges are in pyproject.toml, exact versions in the lock file. After a change in a file that is not hashed, the old entry is still an exact hit.",
-    evidence: "Reported in seven issues. With ruff 0.15.0 in the lock file nox installed 0.17.6: sessions do not read uv.lock, so a key made of the lock file alone is incomplete too. Reported for keys of `actions/cache` that hash only files which list packages (pyproject.toml, setup.py, setup.cfg, requirements and lock files), if sessions of the job install packages that the noxfile names, or if the job or its sessions install from a lock or requirements file that is not hashed.",
+    evidence: "Reported in seven issues. With ruff 0.15.0 in the lock file nox installed 0.17.6: sessions do not read uv.lock, so a key made of the lock file alone is incomplete too. Reported for keys of `actions/cache` that hash only files which list packages (pyproject.toml, setup.py, setup.cfg, requirements and lock files), if sessions of the job install packages that the noxfile names, or if the job or its sessions install from a lock or requirements file that is not hashed. Low severity for a cache of downloads with `restore-keys`, where a wrong hit costs little; low and pedantic if the noxfile alone is not hashed and the packages that it names have no versions, or are installed with `--no-cache-dir`.",
     advice: "Hash all files that name what the job installs: the lock file, pyproject.toml, requirements files and noxfile.py.",
     severity: Severity::Medium,
     confidence: Confidence::High,
@@ -82,9 +82,17 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 continue;
             }
             missing.dedup();
+            let misses_noxfile_only = missing.len() == 1 && missing.iter().all(|file| file == "noxfile.py");
             let message = format!("the key hashes {} but not {}", files.join(", "), missing.join(" and "));
             let finding = findings.report(view.source(), key.span, message);
             // The fix does not know the requirements files.
+            if cache.has_only_downloads() {
+                if misses_noxfile_only && names_no_versions(&view) {
+                    finding.set_severity(Severity::Low).set_persona(Persona::Pedantic);
+                } else if !cache.restore_keys.is_empty() {
+                    finding.set_severity(Severity::Low);
+                }
+            }
             finding.fix = (!has_lists).then(|| fixes::cache_step::repair_cache_step(&view, cache)).flatten();
         }
     }
@@ -115,6 +123,18 @@ fn installs_named_packages(view: &JobView) -> bool {
 }
 
 /// Whether the job or one of its sessions installs what the lock file lists.
+/// Whether a change of the noxfile would hardly change the downloads: its packages have no versions, or bypass the cache.
+fn names_no_versions(view: &JobView) -> bool {
+    let sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
+    let mut installs = sessions.flat_map(|session| &session.actions).filter(|action| action.method == "install");
+    installs.all(|action| {
+        let bypasses = action.args.iter().any(|word| word == "--no-cache-dir");
+        let has_version = |word: &str| word.contains(['=', '<', '>', '~', '@']) && !word.starts_with(['<', '-']);
+        // Extras stand for any number of packages.
+        bypasses || !action.args.iter().any(|word| has_version(word) || word.starts_with(".["))
+    })
+}
+
 fn reads_lock_file(view: &JobView) -> bool {
     let in_job = view.analysis.installs.iter().any(|job_install| {
         let install = &job_install.install;

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "Cache entries are immutable: the first job to finish decides the content, and the hits of the other jobs contain only part of their packages, forever.",
     evidence: "On the example project (parcelbook), the entry that `lint` saves first holds 22 of 207 archives, 11 % of those that the other jobs need.",
-    advice: "Use a different key for each set of packages; jobs that install the same packages share one.",
+    advice: "Use a different key for each set of packages; jobs that install the same packages share one. Compared are the jobs of all workflows of the project, since caches belong to the repository.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -72,7 +72,8 @@ jobs:
 type SharedKeyGroup<'a> = Vec<(JobView<'a>, &'a JobCache, Vec<String>)>;
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
-    let mut groups: std::collections::BTreeMap<(&str, &str), SharedKeyGroup> = std::collections::BTreeMap::new();
+    let mut groups: std::collections::BTreeMap<(String, &str, Vec<&str>), SharedKeyGroup> =
+        std::collections::BTreeMap::new();
     for view in project.job_views() {
         for cache in view.analysis.caches.iter().filter(|cache| cache.has_only_downloads()) {
             let Some(key) = &cache.key else { continue };
@@ -80,7 +81,11 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if jobs > 1 && !key.value.contains("matrix.") {
                 report_shared_key(&view, cache, key, jobs, findings);
             } else if let Some(set) = view.installed_packages().filter(|_| !view.analysis.nox_calls.is_empty()) {
-                groups.entry((view.source().path.as_str(), key.value.as_str())).or_default().push((view, cache, set));
+                let paths = cache.paths.iter().map(|path| path.value.as_str()).collect();
+                groups
+                    .entry((key_scope(&view, &key.value), key.value.as_str(), paths))
+                    .or_default()
+                    .push((view, cache, set));
             }
         }
     }
@@ -95,6 +100,16 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Returns the directory of the workflows in which a key has one value, or the file if its expressions differ by workflow.
+fn key_scope(view: &JobView, key: &str) -> String {
+    let path = view.source().path.as_str();
+    let differs = ["env.", "inputs.", "steps.", "needs.", "github.workflow", "github.event", "github.ref"];
+    let is_same = view.workflow.kind == WorkflowFileKind::Workflow && !differs.iter().any(|part| key.contains(part));
+    let scope = if is_same { path.rsplit_once('/').map_or("", |(directory, _)| directory) } else { path };
+    // The name of the job makes keys of equal text different.
+    if key.contains("github.job") { format!("{path}#{}", view.job.id.value) } else { scope.to_owned() }
 }
 
 fn report_shared_key(view: &JobView, cache: &JobCache, key: &SpannedText, jobs: usize, findings: &mut FindingSink) {

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A cache saves a directory that the job does not use.",
     },
     rationale: "The restored files are never read and the downloaded files never saved: the cache costs time and saves none.",
-    evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit on runners without containers, because the path is part of the cache version. Severity medium if the cached downloads are those of another tool than the one that installs the packages of the job (pip, uv or pdm), which is reported only if every command and action of the job tells what it installs. `cache` of `setup-python` without a file to hash fails the step.",
+    evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit on runners without containers, because the path is part of the cache version. Severity medium if the cached downloads are those of another tool than the one that installs the packages of the job (pip, uv or pdm), which is reported only if every command and action of the job tells what it installs; low and pedantic where the cache of setup-uv already holds those downloads. `cache` of `setup-python` without a file to hash fails the step.",
     advice: "Cache the directory that UV_CACHE_DIR names, or set UV_CACHE_DIR to the cached directory.",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -129,8 +129,16 @@ fn check_downloader(view: &JobView, cache: &JobCache, findings: &mut FindingSink
     let (used, cached) = (used.as_str(), cached.as_str());
     let message = format!("{what} stores what {cached} downloads, but {used} downloads the packages of this job");
     let finding = findings.report(view.source(), span, message);
-    let advice = format!("Cache the download directory of {used} instead.");
-    finding.set_severity(Severity::Medium).set_confidence(Confidence::Medium).set_advice(advice);
+    let is_cached = used == "uv" && view.analysis.caches.iter().any(JobCache::caches_uv_downloads);
+    let (severity, advice) = if is_cached {
+        (Severity::Low, format!("Remove this cache: another one of the job holds the downloads of {used}."))
+    } else {
+        (Severity::Medium, format!("Cache the download directory of {used} instead."))
+    };
+    finding.set_severity(severity).set_confidence(Confidence::Medium).set_advice(advice);
+    if is_cached {
+        finding.set_persona(Persona::Pedantic);
+    }
 }
 
 /// Reports a cache of `setup-python` for whose key there is no file: the step fails.

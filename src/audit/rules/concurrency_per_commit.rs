@@ -56,7 +56,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let Some(concurrency) = node.get("concurrency") else { continue };
             let cancels = concurrency.get("cancel-in-progress").and_then(|node| node.as_str()) == Some("true");
             let Some(group) = concurrency.get("group").filter(|_| cancels) else { continue };
-            if let Some(context) = group.as_str().and_then(commit_context) {
+            // Without a pull request, its context is empty.
+            let is_set = |context: &&str| !context.contains("pull_request") || on.runs_on_pull_request();
+            if let Some(context) = group.as_str().and_then(commit_context).filter(is_set) {
                 let message = format!("every push has a group of its own (`{context}`): nothing is ever cancelled");
                 findings.report(&workflow.source, group.span, message);
             }
@@ -64,13 +66,21 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
+/// Contexts that no two runs of a branch or pull request share.
+const COMMIT_CONTEXTS: [&str; 4] =
+    ["github.sha", "github.run_id", "github.run_number", "github.event.pull_request.head.sha"];
+
 /// Returns the context that makes a group unique to a commit or run: an expression of a group that is nothing else.
 fn commit_context(group: &str) -> Option<&str> {
     let mut rest = group;
     while let Some((_, after)) = rest.split_once("${{") {
         let (inside, after) = after.split_once("}}")?;
         let name = inside.trim();
-        if matches!(name, "github.sha" | "github.run_id" | "github.run_number") {
+        // Every argument of `format` that its text mentions is a part of the result.
+        let arguments = name.strip_prefix("format(").and_then(|rest| rest.strip_suffix(')'));
+        let mut parts =
+            arguments.filter(|text| !text.contains(['(', '|', '&'])).unwrap_or(name).split(',').map(str::trim);
+        if let Some(name) = parts.find(|name| COMMIT_CONTEXTS.contains(name)) {
             return Some(name);
         }
         rest = after;

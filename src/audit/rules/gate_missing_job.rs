@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX214", name: "gate-missing-job", summary: "The gate job does not need every job." },
     rationale: "A job that the gate does not check can fail without blocking the merge.",
-    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`. Pedantic if every missing job is defined below the gate job in the file, runs on a self-hosted GitHub runner, or has `coverage` in its ID: such a job is usually left out on purpose.",
+    evidence: "Observed: `docs` is missing from the gate; one issue requests all jobs in `needs`. Pedantic if every missing job is defined below the gate job in the file, runs on a self-hosted GitHub runner, or has in its ID or name, or in a comment above it, a word such as `coverage`, `nightly`, `beta`, `prerelease`, `experimental` or `free-threaded`: such a job is usually left out on purpose.",
     advice: "Add the job to `needs` and check the result of every needed job; if it is left out on purpose, name it in a comment at `needs`.",
     severity: Severity::Low,
     confidence: Confidence::Low,
@@ -80,7 +80,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let is_left_out = |other: &JobView| {
             let is_later = other.job.id.span.start > view.job.id.span.start;
             let is_optional_runner = other.workflow.forge == Forge::Github && other.is_certainly_self_hosted();
-            is_later || is_optional_runner || other.job.id.value.contains("coverage")
+            is_later || is_optional_runner || is_named_optional(other)
         };
         let mut missing = view
             .project
@@ -116,4 +116,32 @@ fn can_block(gate: &JobView, other: &JobView) -> bool {
         && !other.is_release()
         && !is_explained
         && !["report", "preview", "benchmark"].iter().any(|word| job.id.value.contains(word))
+}
+
+/// Words of jobs whose failure is usually meant not to block a merge.
+const OPTIONAL_WORDS: [&str; 14] = [
+    "coverage",
+    "nightly",
+    "beta",
+    "alpha",
+    "prerelease",
+    "pre-release",
+    "experimental",
+    "optional",
+    "unstable",
+    "upstream",
+    "free-thread",
+    "freethread",
+    "free_thread",
+    "canary",
+];
+
+/// Whether the ID or name of a job, or a comment directly above it, says that it is optional.
+fn is_named_optional(view: &JobView) -> bool {
+    let source = view.source();
+    let first = source.line_index(view.job.id.span.start);
+    let above = (0..first).rev().map(|line| source.line_text(line).trim()).take_while(|line| line.starts_with('#'));
+    let name = view.job.node.get("name").and_then(|node| node.as_str()).unwrap_or_default();
+    let mut texts = above.chain([name, view.job.id.value.as_str()]).map(str::to_lowercase);
+    texts.any(|text| OPTIONAL_WORDS.iter().any(|word| text.contains(word)))
 }

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job runs pre-commit or prek without caching the environments of its hooks.",
     },
     rationale: "Each run clones the repository of every hook and builds its environment again. In a lint job that takes longer than the hooks themselves, and a cache of packages does not help: pre-commit creates its own environments.",
-    evidence: "42 of 75 sampled noxfiles run pre-commit or prek. Reported only if the configuration names hooks of other repositories. Not reported on self-hosted runners, which may keep their disk, in jobs that may publish, in runs once a week or less often, or where an action may restore the cache.",
+    evidence: "42 of 75 sampled noxfiles run pre-commit or prek. Reported only if the configuration names hooks of other repositories. Not reported on self-hosted runners, which may keep their disk, in jobs that may publish, in runs once a week or less often, in sessions that change the directory (the hooks may be those of another project), or where an action may restore the cache.",
     advice: "Cache `~/.cache/pre-commit` (prek: `~/.cache/prek`) with a key that contains the platform, the Python version and `hashFiles('.pre-commit-config.yaml')`. `pre-commit/action` and `j178/prek-action` do that.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -95,7 +95,11 @@ fn find_hook_run<'a>(view: &JobView<'a>) -> Option<(Span, &'static str, Option<&
                 continue;
             }
             for (name, span) in &call.sessions {
-                let session = view.noxfile_session(name).filter(|session| session.is_straight_line);
+                let changes_directory = |session: &crate::audit::noxfile::NoxfileSession| {
+                    session.actions.iter().any(|action| matches!(action.method.as_str(), "chdir" | "cd"))
+                };
+                let session = view.noxfile_session(name);
+                let session = session.filter(|session| session.is_straight_line && !changes_directory(session));
                 let tool = session.and_then(|session| {
                     session
                         .run_actions()

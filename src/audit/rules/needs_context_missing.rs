@@ -63,7 +63,8 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| view.workflow.kind == WorkflowFileKind::Workflow) {
         let mut reported: Vec<String> = Vec::new();
-        let mut visit = |text: &str, is_condition: bool, span: Span| {
+        let mut visit = |text: &str, key: Option<&str>, span: Span| {
+            let is_condition = key == Some("if");
             for name in needs_references(text, is_condition) {
                 let is_needed = view.job.needs.iter().any(|need| need.value.eq_ignore_ascii_case(&name));
                 if is_needed || reported.contains(&name) {
@@ -76,21 +77,36 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 } else {
                     format!("there is no job `{name}`: `needs.{name}` is empty here")
                 };
-                findings.report(view.source(), span, message);
+                let finding = findings.report(view.source(), span, message);
+                if key.is_some_and(|key| CACHE_INPUTS.contains(&key)) {
+                    finding.set_severity(Severity::Medium);
+                }
                 reported.push(name);
             }
         };
-        visit_scalars(&view.job.node, false, &mut visit);
+        visit_scalars(&view.job.node, None, &mut visit);
     }
 }
 
-/// Calls a function with each scalar of a node, and whether it is the value of an `if`.
-fn visit_scalars(node: &YamlNode, is_condition: bool, visit: &mut impl FnMut(&str, bool, Span)) {
+/// Inputs of actions that decide whether a cache is restored or saved.
+const CACHE_INPUTS: [&str; 8] = [
+    "save-cache",
+    "save-if",
+    "enable-cache",
+    "restore-cache",
+    "cache",
+    "lookup-only",
+    "save-always",
+    "cache-on-failure",
+];
+
+/// Calls a function with each scalar of a node, and the key that it is the value of.
+fn visit_scalars(node: &YamlNode, key: Option<&str>, visit: &mut impl FnMut(&str, Option<&str>, Span)) {
     match &node.kind {
-        YamlKind::Scalar(text, _) => visit(text, is_condition, node.span),
-        YamlKind::Seq(items) => items.iter().for_each(|item| visit_scalars(item, false, visit)),
+        YamlKind::Scalar(text, _) => visit(text, key, node.span),
+        YamlKind::Seq(items) => items.iter().for_each(|item| visit_scalars(item, None, visit)),
         YamlKind::Map(entries) => {
-            entries.iter().for_each(|(key, value)| visit_scalars(value, key.as_str() == Some("if"), visit));
+            entries.iter().for_each(|(key, value)| visit_scalars(value, key.as_str(), visit));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! NX202: A job needs other jobs but uses nothing from them.
 
 use super::prelude::*;
+use crate::audit::workflow::WorkflowJob;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -9,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job needs other jobs but uses nothing from them.",
     },
     rationale: "The wait extends the critical path of every run.",
-    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate: pedantic for a job with a matrix, where it saves most.",
+    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate: pedantic where the job, or one after it, has a matrix, where it saves most, and where most other jobs of the workflow wait for the same job.",
     advice: "Remove the `needs`, unless the wait saves runner time when a cheap check fails; in that case, add an ignore comment.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
@@ -86,8 +87,28 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let finding = findings.report(view.source(), span, message);
         finding.set_fix(fix);
         // A failure of the cheap job saves the time of every job of the matrix.
-        if job.matrix.is_some() {
+        let gates_matrix = job.matrix.is_some() || view.dependents().iter().any(|job| job.matrix.is_some());
+        if gates_matrix || names.iter().all(|name| is_common_gate(&view, name)) {
             finding.set_persona(Persona::Pedantic);
         }
     }
+}
+
+/// Whether most other jobs wait for a job, and not only this one.
+fn is_common_gate(view: &JobView, name: &str) -> bool {
+    let waits = |job: &&WorkflowJob| {
+        let mut pending: Vec<&str> = job.needs.iter().map(|need| need.value.as_str()).collect();
+        let mut seen: Vec<&str> = Vec::new();
+        while let Some(need) = pending.pop() {
+            if !seen.contains(&need) {
+                seen.push(need);
+                let needed = view.workflow.find_job(need);
+                pending.extend(needed.iter().flat_map(|job| job.needs.iter().map(|need| need.value.as_str())));
+            }
+        }
+        seen.contains(&name)
+    };
+    let others = view.workflow.jobs.iter().filter(|job| job.id.value != name);
+    let waiting = others.clone().filter(waits).count();
+    waiting > 2 && waiting * 3 >= others.count() * 2
 }

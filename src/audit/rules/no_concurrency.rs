@@ -6,7 +6,7 @@ use crate::audit::yaml::YamlNode;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
     rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
-    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; also where `concurrency` waits (`cancel-in-progress: false`) or its group contains `github.sha` or the number of the run; pedantic where they run no session, or wait in a workflow that may publish; not where the group is a constant. Not reported where a label starts a run that looks at the label: another label would cancel it.",
+    evidence: "12 of 28 cancelled runs of a real pipeline had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs automatically since its releases of October 2025: with `--forge-version 14`, this rule reports nothing there. Reported for workflows that run on pull requests or on pushes to any branch; also where `concurrency` waits (`cancel-in-progress: false`) or its group contains `github.sha` or the number of the run; pedantic where they run no session, or wait in a workflow that may publish; not where the group is a constant. Not reported where a label starts a run that looks at the label: another label would cancel it; or where the job that runs sessions pushes commits: cancelling it loses them.",
     advice: "Add `concurrency` with `cancel-in-progress` and a group for each pull request or branch. Releases, deployments and scheduled runs need groups of their own, and a reusable workflow must not have the group of the one that calls it: it would wait for itself.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
@@ -54,7 +54,15 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let runs_on_every_push =
             on.has_event("push") && !["branches", "tags", "tags-ignore"].iter().any(|key| on.has_filter("push", key));
         let runs_for_labels = on.has_activity("pull_request", "labeled") && looks_at_label(&workflow.source.text);
-        if !is_declared && !is_automatic && !runs_for_labels && (on.has_event("pull_request") || runs_on_every_push) {
+        let pushes_commits = project
+            .workflow_job_views(workflow)
+            .any(|view| !view.analysis.nox_calls.is_empty() && commits_and_pushes(&view));
+        if !is_declared
+            && !is_automatic
+            && !runs_for_labels
+            && !pushes_commits
+            && (on.has_event("pull_request") || runs_on_every_push)
+        {
             let message = match declared {
                 Some((_, value)) if has_unique_group(value) => {
                     "every run has its own group, so that a newer run does not cancel the older one"
@@ -99,6 +107,15 @@ fn has_unique_group(concurrency: &YamlNode) -> bool {
             .any(|part| text.contains(part))
     };
     is_unique(group) && !group.contains("||") && !group.contains("&&")
+}
+
+/// Whether the job commits and pushes something.
+fn commits_and_pushes(view: &JobView) -> bool {
+    view.job.steps.iter().any(|step| {
+        step.uses_action("stefanzweifel/git-auto-commit-action")
+            || step.uses_action("EndBug/add-and-commit")
+            || step.commands.iter().any(|command| command.program_name() == "git" && command.has_word("push"))
+    })
 }
 
 /// Whether the text of a workflow reads which label a pull request was given.

@@ -1,6 +1,7 @@
 //! NX101: A job installs Python packages without caching them.
 
 use super::prelude::*;
+use crate::audit::project::JobNoxCall;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -9,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job installs Python packages without caching them.",
     },
     rationale: "Every run downloads and unpacks the same packages again.",
-    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. Not reported in jobs that may publish (by their commands, names, permissions or triggers), or that build what another job publishes; low severity on GitHub, whose hosted runners have a fast connection to the index; pedantic where a job only installs a few small tools, runs only once a week or less often, or runs on a self-hosted runner of GitHub, which may keep its caches. Not reported where the installs bypass the cache (`--no-cache-dir`, `UV_NO_CACHE`). The eleven sessions of the example project (parcelbook) take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
+    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. Not reported in jobs that may publish (by their commands, names, permissions or triggers), or that build what another job publishes; low severity on GitHub, whose hosted runners have a fast connection to the index. Pedantic where a job asks only for a few packages (requirements files, groups, extras and the project's dependencies counted), runs only once a week or less often, or runs on a self-hosted runner of GitHub, which may keep its caches; on GitHub also where only pull requests start the job (their caches are not shared), where anyone can start it with the permissions of the repository, where it deploys, where conda, MSYS2 or Cygwin provide packages, or where another cache holds a part of them. Not reported where the installs bypass the cache (`--no-cache-dir`, also in sessions; `PIP_NO_CACHE_DIR`, `UV_NO_CACHE`). The eleven sessions of the example project (parcelbook) take 114.8 s with an empty uv cache and 58.3 s with a filled one.",
     advice: "Restore a cache of the downloads of uv or pip before the first install, with a key made of the lock file, the noxfile, the Python version and the platform. Measure it: where the index is fast, restoring can take longer than downloading.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
@@ -72,7 +73,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             .installs
             .iter()
             .find(|job_install| is_relevant(&job_install.install.packages) && !job_install.install.is_project_only);
-        let (span, installer) = match (first, view.analysis.nox_calls.first()) {
+        let installing_call = view.analysis.nox_calls.iter().find(|call| installs_packages(&view, call));
+        let (span, installer) = match (first, installing_call) {
             (Some(job_install), _) => (job_install.span, job_install.install.installer.as_str()),
             (None, Some(call)) => (call.span, "nox"),
             (None, None) => continue,
@@ -83,10 +85,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             span,
             format!("job `{id}` installs Python packages with {installer} and caches none of them"),
         );
-        // A cache that is not used for a week is deleted, and a self-hosted runner may keep its disk.
-        let is_rarely_useful = view.workflow.triggers.is_weekly_only()
-            || (view.workflow.forge == Forge::Github && view.is_certainly_self_hosted());
-        if is_rarely_useful || installs_few_tools(&view) || sessions_install_small_tools(&view) {
+        if is_rarely_useful(&view) {
             finding.set_severity(Severity::Info).set_persona(Persona::Pedantic);
         } else if view.workflow.forge == Forge::Github {
             // Hosted runners have a fast connection to the index, self-hosted ones may keep their disk.
@@ -96,15 +95,24 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// Whether the installs use no cache on purpose: by a flag of each, or a variable for all.
+/// Whether a call of nox lets its sessions install packages.
+fn installs_packages(view: &JobView, call: &JobNoxCall) -> bool {
+    let command = view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));
+    !command.is_some_and(|command| command.has_word("--no-install"))
+}
+
+/// Whether the installs use no cache on purpose: by a flag of each, by a flag in a session, or by a variable for all.
 fn bypasses_cache(view: &JobView) -> bool {
     let is_set = |name: &str| {
+        let is_on = |text: &&str| !matches!(*text, "" | "0" | "false");
         let mut values = view.job.steps.iter().filter_map(|step| {
             let variable =
                 || view.workflow.resolve_variable(view.job, Some(step), name).map(|text| text.value.as_str());
-            variable().filter(|value| !matches!(*value, "" | "0" | "false"))
+            variable().filter(is_on)
         });
-        values.next().is_some()
+        let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
+        let in_noxfile = || noxfile.and_then(|noxfile| noxfile.find_env_assignment(name));
+        values.next().is_some() || in_noxfile().is_some_and(|variable| is_on(&variable.value.as_str()))
     };
     let by_flag = view.analysis.nox_calls.is_empty()
         && view.job.steps.iter().flat_map(|step| &step.commands).any(|command| {
@@ -112,47 +120,134 @@ fn bypasses_cache(view: &JobView) -> bool {
             has(&["install", "sync"])
                 && ((has(&["pip", "pip3"]) && has(&["--no-cache-dir"])) || (has(&["uv"]) && has(&["--no-cache"])))
         });
-    by_flag || is_set("PIP_NO_CACHE_DIR") || is_set("UV_NO_CACHE")
+    let mut sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
+    let in_session = sessions.any(|session| {
+        let mut words = session.actions.iter().flat_map(|action| &action.args);
+        words.any(|word| matches!(word.as_str(), "--no-cache-dir" | "--no-cache"))
+    });
+    by_flag || in_session || is_set("PIP_NO_CACHE_DIR") || is_set("UV_NO_CACHE")
 }
 
-/// Tools of one small package, or a few.
-const SMALL_TOOLS: [&str; 10] = [
-    "ruff",
-    "coverage",
-    "twine",
-    "build",
-    "codespell",
-    "isort",
-    "cargo-xwin",
-    "validate-pyproject",
-    "check-manifest",
-    "uv",
-];
+/// Whether a cache would rarely be restored, would hold little, or would be a risk.
+fn is_rarely_useful(view: &JobView) -> bool {
+    let triggers = view.starting_triggers();
+    // A cache that is not used for a week is deleted.
+    if !triggers.is_empty() && triggers.iter().all(|on| on.is_weekly_only()) {
+        return true;
+    }
+    if installs_few_tools(view) {
+        return true;
+    }
+    if view.workflow.forge != Forge::Github {
+        return false;
+    }
+    // On GitHub, a run of a pull request sees only its own caches and those of the default branch.
+    let is_shared = triggers.is_empty() || triggers.iter().any(|on| on.fills_shared_cache());
+    let is_untrusted = !triggers.is_empty() && triggers.iter().all(|on| on.has_untrusted_events_only());
+    !is_shared
+        || is_untrusted
+        || view.is_certainly_self_hosted()
+        || view.may_deploy()
+        || has_other_source(view)
+        || asks_for_few_packages(view)
+}
 
-/// Whether the sessions and commands of a job on GitHub, where the index is fast, install one or two small tools.
-fn sessions_install_small_tools(view: &JobView) -> bool {
-    let mut requirements: Vec<&str> = Vec::new();
-    for job_install in &view.analysis.installs {
-        if job_install.install.packages.is_empty() {
-            return false;
-        }
-        requirements.extend(job_install.install.packages.iter().map(|word| word.text.as_str()));
-    }
-    for name in view.session_names() {
-        let Some(session) = view.noxfile_session(name) else { return false };
-        for action in &session.actions {
-            match action.method.as_str() {
-                "install" if !action.args.is_empty() => requirements.extend(action.args.iter().map(String::as_str)),
-                "run" | "run_always" | "run_install" | "log" | "warn" | "chdir" | "cd" => {}
-                _ => return false,
-            }
-        }
-    }
-    let names = requirements.iter().map(|text| crate::audit::shell::requirement_name(text));
-    let tools: Vec<&str> = names.filter(|name| !matches!(*name, "nox" | "pip" | "setuptools" | "wheel")).collect();
-    view.workflow.forge == Forge::Github
-        && (1..=2).contains(&tools.len())
-        && tools.iter().all(|name| SMALL_TOOLS.contains(name))
+/// Whether packages come from another source, or a part of them from another cache: conda, MSYS2, Cygwin, saved wheels or
+/// containers.
+fn has_other_source(view: &JobView) -> bool {
+    let action_has = |parts: &[&str]| {
+        let mut actions = view.job.steps.iter().filter_map(|step| step.action.as_ref());
+        actions.any(|action| parts.iter().any(|part| action.name.to_lowercase().contains(part)))
+    };
+    let caches_environment = view
+        .job
+        .steps
+        .iter()
+        .any(|step| step.input_value("cache-environment").or(step.input_value("cache-downloads")).is_some());
+    let holds_part = |path: &SpannedText| {
+        ["wheel", "dist", ".whl", ".tar", "docker", "container", "site-packages"]
+            .iter()
+            .any(|part| path.value.contains(part))
+    };
+    let is_project = |text: &str| text.starts_with('.');
+    let installs_project_only = !view.analysis.installs.is_empty()
+        && view.analysis.nox_calls.is_empty()
+        && view.analysis.installs.iter().all(|job_install| {
+            let install = &job_install.install;
+            install.requirement_files.is_empty()
+                && !install.packages.is_empty()
+                && install.packages.iter().all(|word| is_project(&word.text))
+        });
+    action_has(&["setup-msys2", "cygwin"])
+        || caches_environment
+        || (installs_project_only && action_has(&["conda", "mamba", "pixi"]))
+        || view.analysis.caches.iter().flat_map(|cache| &cache.paths).any(holds_part)
+}
+
+/// Packages that start sessions or build the project: every job has them.
+const COMMON_TOOLS: [&str; 13] = [
+    "nox",
+    "tox",
+    "uv",
+    "pip",
+    "setuptools",
+    "wheel",
+    "virtualenv",
+    "build",
+    "hatchling",
+    "flit-core",
+    "nox-uv",
+    "tomli",
+    "typing-extensions",
+];
+/// Parts of the names of packages that are large, or have large dependencies.
+const LARGE_PACKAGES: [&str; 36] = [
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "polars",
+    "torch",
+    "tensorflow",
+    "jax",
+    "sklearn",
+    "scikit-learn",
+    "matplotlib",
+    "sphinx",
+    "furo",
+    "mkdocs",
+    "jupyter",
+    "notebook",
+    "ipykernel",
+    "nbconvert",
+    "grpc",
+    "protobuf",
+    "google-cloud",
+    "boto",
+    "aiohttp",
+    "django",
+    "ansible",
+    "poetry",
+    "dvc",
+    "ziglang",
+    "cargo-zigbuild",
+    "sqlalchemy",
+    "pytype",
+    "awkward",
+    "uproot",
+    "hypothesis",
+    "playwright",
+    "moto",
+];
+/// Number of packages up to which downloading takes about as long as restoring a cache.
+const FEW_PACKAGES: usize = 9;
+
+/// Whether the job asks only for a few packages, none of which is known to be large.
+fn asks_for_few_packages(view: &JobView) -> bool {
+    let Some(names) = view.requested_packages() else { return false };
+    let names: Vec<&String> = names.iter().filter(|name| !COMMON_TOOLS.contains(&name.as_str())).collect();
+    let is_large = |name: &&String| LARGE_PACKAGES.iter().any(|part| name.contains(part));
+    names.len() <= FEW_PACKAGES && !names.iter().any(is_large)
 }
 
 /// Whether the job installs a few named tools and nothing else: no session, no project, no list of requirements.

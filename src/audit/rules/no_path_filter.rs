@@ -1,7 +1,7 @@
 //! NX209: Changes to documentation alone run every session.
 
 use super::prelude::*;
-use crate::audit::workflow::Workflow;
+use crate::audit::workflow::{Workflow, WorkflowJob};
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -10,8 +10,8 @@ pub(super) static RULE: Rule = Rule {
         summary: "Changes to documentation alone run every session.",
     },
     rationale: "The whole pipeline runs for files that no session reads.",
-    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is only a patch to review. Not reported where a session of the workflow reads documentation (builds it, runs its notebooks, checks all files with pre-commit), where the project is nothing but documentation, where only pull requests start the workflow, or where the workflow looks at the changed files itself.",
-    advice: "Add a `paths` filter that excludes files no session reads. Where a job gates pull requests, filter only pushes: a required check must report.",
+    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is only a patch to review. Not reported where a session of the workflow reads documentation (builds it, runs its notebooks, checks it or all files), where the README is the only documentation or the project is nothing else, where only pull requests start the workflow, where a job publishes each commit of a branch, or where the workflow looks at the changed files itself. Only pushes count: a check that is required for pull requests must report. The patch keeps files that the build of the package reads.",
+    advice: "Add a `paths` filter that excludes files no session reads. Where checks are required for pull requests, filter only pushes: a required check must report.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -45,31 +45,24 @@ jobs:
 };
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    let mut has_more_than_readme = None;
     for workflow in &project.workflows {
         let on = &workflow.triggers;
-        let is_filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.has_filter(event, key));
-        let push_is_unfiltered = on.runs_on_branch_push() && !is_filtered("push");
-        // A required check must report: where a job gates pull requests, only pushes are filtered.
-        let is_gated = workflow.jobs.iter().any(|job| !job.needs.is_empty() && job.runs_after_failure());
-        let pull_request_is_unfiltered = on.has_event("pull_request") && !is_filtered("pull_request") && !is_gated;
+        let is_filtered = ["paths", "paths-ignore"].iter().any(|key| on.has_filter("push", key));
         let runs_nox = project.workflow_job_views(workflow).any(|view| !view.analysis.nox_calls.is_empty());
-        // Jobs that only pull requests start are there to gate them.
-        if !on.has_event("push") || project.files.is_documentation {
-            continue;
-        }
-        if (push_is_unfiltered || pull_request_is_unfiltered)
+        // Jobs that pull requests start gate them, and a required check must report.
+        if on.runs_on_branch_push()
+            && !is_filtered
             && runs_nox
+            && !project.files.is_documentation
             && !reads_documentation(project, workflow)
             && !filters_inside(workflow)
+            && !workflow.jobs.iter().any(publishes_commits)
+            && *has_more_than_readme.get_or_insert_with(|| has_more_than_readme_files(&project.root))
         {
-            let events: Vec<&str> = [("push", push_is_unfiltered), ("pull_request", pull_request_is_unfiltered)]
-                .iter()
-                .filter(|(_, is_unfiltered)| *is_unfiltered)
-                .map(|(event, _)| *event)
-                .collect();
             let finding =
                 findings.report(&workflow.source, on.key_span, "a change to documentation alone runs every session");
-            finding.fix = fixes::workflow_keys::add_path_filter(project, workflow, &events);
+            finding.fix = fixes::workflow_keys::add_path_filter(project, workflow);
         }
     }
 }
@@ -97,13 +90,30 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
         "pre-commit",
         "pre_commit",
         "prek",
+        "check-manifest",
+        "rstcheck",
+        "proselint",
+        "codespell",
+        "typos",
     ];
-    let is_documentation = |text: &str| tools.iter().any(|tool| text.to_lowercase().contains(tool));
+    let is_documentation = |text: &str| {
+        let text = text.to_lowercase();
+        tools.iter().any(|tool| text.contains(tool)) || text == "vale"
+    };
+    let renders_readme = |words: &[String]| {
+        let has = |word: &str| words.iter().any(|known| known == word);
+        has("setup.py")
+            && has("check")
+            && words.iter().any(|word| {
+                word.starts_with("-r") || word.starts_with("--restructured") || word.contains("-rms") || word == "-s"
+            })
+    };
     project.workflow_job_views(workflow).any(|view| {
         let names_docs = |name: &String| is_documentation(name) || name.contains('$');
         let runs_tool = |name: &String| {
             view.noxfile_session(name).is_some_and(|session| {
-                session.run_actions().any(|run| run.args.iter().any(|word| is_documentation(word)))
+                let mut runs = session.run_actions();
+                runs.any(|run| renders_readme(&run.args) || run.args.iter().any(|word| is_documentation(word)))
             })
         };
         let in_scripts = || {
@@ -140,4 +150,28 @@ fn filters_inside(workflow: &Workflow) -> bool {
     ["paths-filter", "changed-files", "changed_files", "git diff", "should_run", "has_changes", "changed-path"]
         .iter()
         .any(|part| text.contains(part))
+}
+
+/// Whether a job publishes what a commit of a branch contains: it is not limited to tags or releases.
+fn publishes_commits(job: &WorkflowJob) -> bool {
+    let condition = job.condition.as_ref().map_or("", |text| text.value.as_str());
+    let is_limited = |text: &str| ["tag", "release", "ref_type"].iter().any(|word| text.contains(word));
+    let mut uploads = job.steps.iter().filter(|step| step.uses_action("pypa/gh-action-pypi-publish"));
+    !is_limited(condition) && uploads.any(|step| !step.condition.as_ref().is_some_and(|text| is_limited(&text.value)))
+}
+
+/// Whether the project has documentation besides its README and files for tools; also true if it has too many files, or
+/// none that is known.
+fn has_more_than_readme_files(root: &std::path::Path) -> bool {
+    let Some(paths) = crate::audit::project_files::list_file_paths(root) else { return true };
+    let is_documentation = |path: &&String| {
+        let path = path.to_lowercase();
+        [".md", ".rst", ".ipynb", ".adoc"].iter().any(|end| path.ends_with(end)) && !path.starts_with(".git")
+    };
+    let is_other = |path: &String| {
+        let name = path.rsplit('/').next().unwrap_or_default().to_lowercase();
+        !["readme", "agents.", "claude.", "gemini.", "license", "copying"].iter().any(|start| name.starts_with(start))
+    };
+    let documents: Vec<&String> = paths.iter().filter(is_documentation).collect();
+    documents.is_empty() || documents.iter().any(|path| is_other(path))
 }

@@ -1,6 +1,7 @@
 //! NX404: Sessions create their environments with virtualenv and pip.
 
 use super::prelude::*;
+use crate::audit::shell::requirement_name;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -9,8 +10,8 @@ pub(super) static RULE: Rule = Rule {
         summary: "Sessions create their environments with virtualenv and pip.",
     },
     rationale: "uv creates an environment and fills it with links from its cache in a fraction of the time.",
-    evidence: "43 % of sampled repositories do not select uv. Reported once for a project, and only for sessions that install packages and do not call pip, virtualenv or conda themselves. Not reported where the noxfile selects a backend, uses nox-poetry or passes pip-only options to `session.install`, or where the installed nox is older than 2024.3.",
-    advice: "Use `nox -db uv`, `NOX_DEFAULT_VENV_BACKEND=uv`, or `nox.options.default_venv_backend = \"uv|virtualenv\"` in the noxfile.",
+    evidence: "43 % of sampled repositories do not select uv. Reported once for a project, and only for sessions that install packages and do not call pip, virtualenv or conda themselves. Not reported where the noxfile selects a backend, uses nox-poetry, passes pip-only options to `session.install`, or runs `setup.py` in a session that does not install setuptools; where the installed nox (also by a constraints file) is older than 2024.3; or where a job runs Python 3.7 or older, for which uv cannot be installed.",
+    advice: "Install uv (`nox[uv]` or `setup-uv`), and use `nox -db uv`, `NOX_DEFAULT_VENV_BACKEND=uv`, or `nox.options.default_venv_backend = \"uv|virtualenv\"` in the noxfile. A cache of pip's downloads, such as `cache: pip`, must become one of uv's.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -63,7 +64,11 @@ def lint(session):
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let Some(noxfile) = project.noxfile.as_ref().filter(|noxfile| !noxfile.has_uv_backend()) else { return };
-    if noxfile.has_default_backend() || PIP_ONLY.iter().any(|part| noxfile.source.text.contains(part)) {
+    if noxfile.has_default_backend()
+        || PIP_ONLY.iter().any(|part| noxfile.source.text.contains(part))
+        || noxfile.sessions().iter().any(needs_pip)
+        || project.job_views().any(|view| runs_old_python(&view))
+    {
         return;
     }
     let mut calls: Vec<(JobView, Span)> = Vec::new();
@@ -85,7 +90,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let finding = findings.report(view.source(), *span, "these sessions use virtualenv and pip instead of uv");
     if noxfile.sessions().iter().any(calls_missing_tool) {
         finding.set_advice(
-            "Use `nox -db uv` in these calls. Do not set the backend in the noxfile or for the whole workflow: other sessions call pip, virtualenv or conda, which environments of uv lack.",
+            "Install uv (`nox[uv]` or `setup-uv`), and use `nox -db uv` in these calls. Do not set the backend in the noxfile or for the whole workflow: other sessions call pip, virtualenv or conda, which environments of uv lack.",
         );
     }
     for (other, span) in others {
@@ -103,6 +108,37 @@ const PIP_ONLY: [&str; 7] = [
     "--root-user-action",
     "--ignore-installed",
 ];
+
+/// Whether a session passes options to an install that uv does not have, or runs `setup.py` with the setuptools that only
+/// virtualenv installs unasked.
+fn needs_pip(session: &crate::audit::noxfile::NoxfileSession) -> bool {
+    let mut installs = session.actions.iter().filter(|action| action.method == "install");
+    let is_pip_only = |word: &String| {
+        let option = word.trim_start_matches("<f'").split('=').next().unwrap_or_default();
+        matches!(option, "--platform" | "--abi" | "--implementation")
+    };
+    let installs_setuptools = session.installed_packages().iter().any(|word| requirement_name(word) == "setuptools");
+    let mut runs = session.run_actions();
+    let runs_setup = runs.any(|run| matches!(run.args.as_slice(), [python, script, ..] if python.starts_with("python") && script == "setup.py"));
+    installs.any(|action| action.args.iter().any(is_pip_only)) || (runs_setup && !installs_setuptools)
+}
+
+/// Whether a job that runs nox chooses a Python for which uv cannot be installed.
+fn runs_old_python(view: &JobView) -> bool {
+    let is_old = |text: &str| {
+        let version = text.trim_start_matches("pypy").trim_start_matches(['-', 'v', '@']);
+        ["2.7", "3.5", "3.6", "3.7"].iter().any(|old| version == *old || version.starts_with(&format!("{old}.")))
+    };
+    let inputs = view
+        .job
+        .steps
+        .iter()
+        .filter_map(|step| step.input_value("python-version").or(step.input_value("python-versions")));
+    let in_steps = inputs.flat_map(|text| text.value.split([',', '\n', ' '])).any(|text| is_old(text.trim()));
+    let mut axes = view.job.matrix.iter().flat_map(|matrix| &matrix.axes);
+    let in_matrix = axes.any(|(name, values)| name.contains("py") && values.iter().any(|value| is_old(value)));
+    !view.analysis.nox_calls.is_empty() && (in_steps || in_matrix)
+}
 
 /// Whether the step runs in another directory, whose noxfile is another one.
 fn runs_in_other_directory(view: &JobView, step: Option<&WorkflowStep>) -> bool {
@@ -129,8 +165,24 @@ fn has_old_nox(view: &JobView) -> bool {
         let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (2024, 3)
     };
+    let is_constrained = || {
+        let commands =
+            view.job.steps.iter().flat_map(|step| &step.commands).filter(|command| command.has_word("install"));
+        let options = commands.flat_map(|command| command.words.windows(2));
+        let separate =
+            options.filter(|pair| matches!(pair[0].text.as_str(), "-c" | "--constraint")).map(|pair| &pair[1].text);
+        let words = view.job.steps.iter().flat_map(|step| &step.commands).flat_map(|command| &command.words);
+        let joined = words.filter_map(|word| word.text.strip_prefix("--constraint="));
+        let steps = view.job.steps.iter();
+        let variables = steps.filter_map(|step| view.workflow.resolve_variable(view.job, Some(step), "PIP_CONSTRAINT"));
+        let files = separate.map(String::as_str).chain(joined).chain(variables.map(|text| text.value.as_str()));
+        let mut texts =
+            files.map(|file| crate::fs::read_project_text(&view.project.root.join(file)).unwrap_or_default());
+        texts.any(|text| text.lines().any(|line| line.trim().strip_prefix("nox==").is_some_and(is_old)))
+    };
     let mut packages = view.analysis.installs.iter().filter_map(|found| found.install.find_package("nox"));
     packages.any(|word| word.text.split_once("==").is_some_and(|(_, version)| is_old(version)))
+        || is_constrained()
         || view.project.files.locked_versions.get("nox").is_some_and(|version| is_old(version))
 }
 

@@ -76,14 +76,18 @@ def security(session):
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for (call, name, span) in certain_sessions(&view) {
-            let Some(larger) = find_containing_session(&view, name) else { continue };
+            let Some(larger) = find_containing_session(&view, call, name) else { continue };
             let message = format!("`{name}` runs only commands that `{larger}` runs in the same job");
             let finding = findings.report(view.source(), span, message);
             if let (Some(noxfile), Some(session)) = (&project.noxfile, view.noxfile_session(name)) {
                 let label = format!("`{larger}` runs all of these commands");
                 finding.add_related(&noxfile.source, noxfile.session_span(session), label);
             }
-            finding.fix = fixes::run_script::remove_session(&view, call, name, span);
+            finding.fix = call
+                .alternative
+                .is_none()
+                .then(|| fixes::run_script::remove_session(&view, call, name, span))
+                .flatten();
         }
     }
 }
@@ -96,10 +100,24 @@ fn certain_sessions<'a>(view: &JobView<'a>) -> Vec<(&'a JobNoxCall, &'a str, Spa
 }
 
 /// Whether a call runs its sessions in every job of the matrix, without conditions, arguments, options or variables.
+/// Options of nox that do not change what a session runs.
+const QUIET_OPTIONS: [&str; 6] = [
+    "-v",
+    "--verbose",
+    "--error-on-missing-interpreters",
+    "--error-on-external-run",
+    "--non-interactive",
+    "--forcecolor",
+];
+
 pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
     let Some(step) = view.step(call.step_index) else { return false };
-    let Some(command) = step.commands.get(call.command_index) else { return false };
-    let is_option = |word: &str| word.starts_with('-') && !matches!(word, "-s" | "-e" | "--session" | "--sessions");
+    let provided = call.alternative.as_ref().map(|alternative| &alternative.command);
+    let Some(command) = provided.or_else(|| step.commands.get(call.command_index)) else { return false };
+    let is_option = |word: &str| {
+        let is_name = matches!(word, "-s" | "-e" | "--session" | "--sessions");
+        word.starts_with('-') && !is_name && !QUIET_OPTIONS.contains(&word)
+    };
     let mut options = command.words.iter().skip_while(|word| word.span.start <= call.parsed.program_span.start);
     step.condition.is_none()
         && !command.is_conditional
@@ -108,13 +126,19 @@ pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
         && matches!(command.preceding_operator, ControlOperator::Sequence | ControlOperator::And)
         && !options.any(|word| is_option(&word.text))
         && call.sessions.iter().all(|(name, _)| !name.contains('$'))
-        && !call.is_from_matrix
+        && (!call.is_from_matrix || call.alternative.is_some())
 }
 
 /// Returns the session that runs all commands of this one, and more, in the same job.
-pub(super) fn find_containing_session<'a>(view: &JobView<'a>, name: &str) -> Option<&'a str> {
+/// Returns another session that certainly runs in the same jobs as a call and contains one of its sessions.
+pub(super) fn find_containing_session<'a>(view: &JobView<'a>, call: &JobNoxCall, name: &str) -> Option<&'a str> {
     let session = view.noxfile_session(name).filter(|session| session.name == name)?;
-    let others = certain_sessions(view).into_iter().map(|(_, other, _)| other);
+    // The matrix gives each of its jobs one of the calls.
+    let text =
+        |call: &JobNoxCall| call.alternative.as_ref().map(|alternative| (call.step_index, alternative.text_index));
+    let is_in_same_job = |other: &JobNoxCall| text(other).is_none() || text(other) == text(call);
+    let others =
+        certain_sessions(view).into_iter().filter(|(other, ..)| is_in_same_job(other)).map(|(_, other, _)| other);
     let mut others = others.filter(|other| view.noxfile_session(other).is_some_and(|known| known.name == *other));
     others.find(|other| view.noxfile_session(other).is_some_and(|larger| contains_session(larger, session)))
 }

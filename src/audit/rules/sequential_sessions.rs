@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::prelude::*;
-use crate::audit::noxfile::{SessionEffect, session_effect};
+use crate::audit::noxfile::{SessionEffect, runs_long, session_effect};
 use crate::audit::project::JobNoxCall;
 use crate::audit::shell::NoxCallSelection;
 
@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The job takes as long as the sum of its sessions instead of the longest one, and a failure hides the sessions after it.",
     evidence: "18 % of sampled nox jobs, in 37 % of repositories; a manual review found about two thirds of them independent.",
-    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the patch is a matrix instead. Reported for sessions whose commands are known not to interfere: linters and type checkers, and one session each that runs tests, builds documentation or builds distributions. Commands that the matrix provides (`run: ${{ matrix.task.run }}`) are read if its values are literal.",
+    advice: "Run them in parallel with one command: `noxide run -s …`. If `--runner-capacity` is large enough for all other jobs and one job per session at once, the patch is a matrix instead. Reported for sessions whose commands are known not to interfere: linters and type checkers, and one session each that runs tests, builds documentation or builds distributions. Low severity where fewer than two of them run for long: a linter takes seconds beside a type checker. Commands that the matrix provides (`run: ${{ matrix.task.run }}`) are read if its values are literal.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -82,6 +82,10 @@ fn report_group(view: &JobView, calls: &[&JobNoxCall], findings: &mut FindingSin
     for (name, span) in others.iter().filter(|(_, span)| span != first) {
         finding.add_related(view.source(), *span, format!("`{name}` waits for the sessions before it"));
     }
+    let long = independent.iter().filter(|(name, _)| view.noxfile_session(name).is_some_and(runs_long)).count();
+    if long < 2 {
+        finding.set_severity(Severity::Low);
+    }
     // Of a session that is not known to be independent, the place in the order may matter.
     let is_written = view.analysis.nox_calls.iter().all(|call| call.alternative.is_none());
     if independent.len() == all && is_written {
@@ -108,7 +112,7 @@ fn find_independent_sessions<'a>(view: &JobView<'a>, calls: &[&'a JobNoxCall]) -
                 continue;
             };
             let is_repeated = effect != SessionEffect::ReadOnly && effects.contains(&effect);
-            let contained = super::redundant_session::find_containing_session(view, name).is_some();
+            let contained = super::redundant_session::find_containing_session(view, call, name).is_some();
             if !is_repeated && !contained && !found.iter().any(|(known, _)| known == name) {
                 found.push((name, *span));
                 effects.push(effect);

@@ -62,7 +62,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if let Some(patterns) = parse_patterns(&globs.value)
                 && !paths.iter().any(|path| matches_any(&patterns, path))
             {
-                let message = format!("no file matches `{}`: the cache key never changes", globs.value.trim());
+                let lines = globs.value.lines().map(str::trim).filter(|line| !line.is_empty());
+                let lines: Vec<String> = lines.map(|line| format!("`{line}`")).collect();
+                let message = format!("no file matches {}: the cache key never changes", lines.join(" or "));
                 findings.report(view.source(), globs.span, message);
             }
         }

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX402", name: "unpinned-uv", summary: "uv is installed without a pinned version." },
     rationale: "The resolver and the cache layout can change at any time; `setup-uv` without a version also queries the network for the latest one.",
-    evidence: "Observed: `pip install uv nox` in nightly, 0.8.0 in all other jobs. 64 % of sampled repositories with setup-uv set no version. Pedantic unless the same command or another step or job pins something. Not reported for setup-uv where the project has a `required-version` of uv, which the action reads.",
+    evidence: "Observed: `pip install uv nox` in nightly, 0.8.0 in all other jobs. 64 % of sampled repositories with setup-uv set no version. Pedantic unless the same command or another step or job pins something, and in workflows that only a schedule starts. Not reported for setup-uv where a comment beside such a step says that the version floats. Not reported for setup-uv where the project has a `required-version` of uv, which the action reads.",
     advice: "Pin it: `uv==…`, or set `version:` of setup-uv.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -37,14 +37,20 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     report_unpinned_installs(project, findings, "uv");
     let is_setup = |step: &&WorkflowStep| step.uses_action("astral-sh/setup-uv");
-    let all_steps = || project.job_views().flat_map(|view| &view.job.steps);
-    let is_pinned_elsewhere = all_steps().filter(is_setup).any(has_pinned_version)
-        || project.job_views().any(|view| {
-            let packages = view.analysis.installs.iter().flat_map(|job_install| &job_install.install.packages);
-            packages.into_iter().any(|word| word.text.starts_with("uv=="))
-        });
+    let is_pinned =
+        |view: &JobView, step: &WorkflowStep| has_pinned_version(step) && !is_undefined_variable(view, step);
+    let is_pinned_elsewhere =
+        project.job_views().any(|view| view.job.steps.iter().filter(is_setup).any(|step| is_pinned(&view, step)))
+            || project.job_views().any(|view| {
+                let packages = view.analysis.installs.iter().flat_map(|job_install| &job_install.install.packages);
+                packages.into_iter().any(|word| word.text.starts_with("uv=="))
+            });
+    let is_deliberate = project
+        .job_views()
+        .any(|view| view.job.steps.iter().filter(is_setup).any(|step| is_said_to_float(&view, step)));
     for view in project.job_views() {
-        for step in view.job.steps.iter().filter(is_setup) {
+        let only_scheduled = view.workflow.triggers.is_scheduled_only();
+        for step in view.job.steps.iter().filter(is_setup).filter(|_| !is_deliberate) {
             // Without `version`, the action reads the version that the project requires.
             let is_required = step.input_value("version").is_none() && project.files.requires_uv_version;
             if let (false, false, Some(uses)) = (has_pinned_version(step), is_required, &step.uses) {
@@ -60,7 +66,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 });
                 let finding = findings.report(view.source(), uses.span, "`setup-uv` installs the latest uv");
                 finding.set_fix(fix);
-                if !is_pinned_elsewhere {
+                if !is_pinned_elsewhere || only_scheduled {
                     finding.set_persona(Persona::Pedantic);
                 }
             }
@@ -78,6 +84,26 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Whether a comment directly above a step or in it says that the version of uv floats on purpose.
+fn is_said_to_float(view: &JobView, step: &WorkflowStep) -> bool {
+    let source = view.source();
+    let (first, last) = (source.line_index(step.span.start), source.line_index(step.span.end));
+    let is_comment = |line: usize| source.line_text(line).trim_start().starts_with('#');
+    let above = (0..first).rev().take_while(|line| is_comment(*line));
+    let comments = above.chain(first..=last).filter_map(|line| source.line_text(line).split_once('#'));
+    let text = comments.map(|(_, comment)| comment.to_lowercase()).collect::<Vec<_>>().join(" ");
+    ["float", "latest", "unpinned", "not pinned"].iter().any(|word| text.contains(word))
+}
+
+/// Whether the version is a variable that the workflow does not define, and so empty: the latest.
+fn is_undefined_variable(view: &JobView, step: &WorkflowStep) -> bool {
+    let value = step.input_value("version").map_or("", |text| text.value.trim());
+    let name = value.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
+    let name = name.and_then(|name| name.strip_prefix("env."));
+    let sets_variables = view.source().text.contains("GITHUB_ENV");
+    name.is_some_and(|name| !sets_variables && view.workflow.resolve_variable(view.job, Some(step), name).is_none())
 }
 
 /// Whether a step of setup-uv chooses a version.

@@ -1,6 +1,7 @@
 //! NX123: `uv cache prune --ci` removes all downloaded wheels before the cache is saved.
 
 use super::prelude::*;
+use crate::audit::shell::ShellCommand;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -45,11 +46,7 @@ jobs:
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| view.analysis.caches.iter().any(JobCache::caches_uv_downloads)) {
         for step in &view.job.steps {
-            for command in step
-                .commands
-                .iter()
-                .filter(|command| command.starts_with(&["uv", "cache", "prune"]) && command.has_word("--ci"))
-            {
+            for command in step.commands.iter().filter(|command| prunes_cache(command) && command.has_word("--ci")) {
                 findings.report(
                     view.source(),
                     step.file_span(command.span),
@@ -59,3 +56,20 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         }
     }
 }
+
+/// Whether a command is `uv cache prune`, with any options before the subcommand.
+fn prunes_cache(command: &ShellCommand) -> bool {
+    let mut words = command.words.iter().skip(1).map(|word| word.text.as_str()).peekable();
+    let mut subcommands = Vec::new();
+    while let Some(word) = words.next() {
+        if VALUE_OPTIONS.contains(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            subcommands.push(word);
+        }
+    }
+    command.program_name() == "uv" && subcommands.starts_with(&["cache", "prune"])
+}
+
+/// Global options of uv that take a value.
+const VALUE_OPTIONS: [&str; 5] = ["--cache-dir", "--color", "--config-file", "--directory", "--project"];

@@ -65,14 +65,6 @@ impl ShellCommand {
         text.rsplit('/').next().unwrap_or(text)
     }
 
-    /// Whether it starts with these words; the program is compared without its directory.
-    pub(crate) fn starts_with(&self, words: &[&str]) -> bool {
-        let Some((program, rest)) = words.split_first() else { return true };
-        self.program_name() == *program
-            && self.words.len() > rest.len()
-            && self.words.iter().skip(1).zip(rest).all(|(word, expected)| word.text == *expected)
-    }
-
     pub(crate) fn has_word(&self, text: &str) -> bool {
         self.words.iter().any(|word| word.text == text)
     }

@@ -2,7 +2,7 @@
 
 use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
-use super::downloads::is_python;
+use super::downloads::{is_python, requirement_name};
 
 /// Sessions selected by a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
 }
 
 fn is_nox_requirement(word: &str) -> bool {
-    word == "nox" || word.starts_with("nox==") || word.starts_with("nox@")
+    requirement_name(word) == "nox"
 }
 
 /// Returns a session name, or the values of the loop if the name is its variable.
@@ -219,6 +219,8 @@ mod tests {
             ("pipx run nox==1", true),
             ("uv run nox", true),
             ("uv tool run nox", false),
+            ("pipx run nox[uv] -s lint", false),
+            ("uvx 'nox[uv]==1' -s lint", true),
         ] {
             assert_eq!(call(script).unwrap().launcher.unwrap().pinned, pinned, "{script}");
         }

@@ -172,11 +172,7 @@ mod tests {
     #[test]
     fn programs_are_compared_without_their_directory() {
         let all = parse_script("/usr/bin/pip install x");
-        assert!(
-            all[0].starts_with(&["pip", "install"])
-                && all[0].starts_with(&[])
-                && !all[0].starts_with(&["pip", "install", "x", "y"])
-        );
+        assert_eq!(all[0].program_name(), "pip");
         assert!(all[0].has_word("x") && !all[0].has_word("y"));
     }
 }

@@ -57,7 +57,10 @@ impl WorkflowJob {
         let steps = node.get("steps").map(YamlNode::items).unwrap_or_default();
         Some(Self {
             id: SpannedText::from_node(key)?,
-            runs_on: list("runs-on"),
+            runs_on: node.get("runs-on").and_then(|node| node.get("labels")).map_or_else(
+                || list("runs-on"),
+                |labels| labels.one_or_many().into_iter().filter_map(SpannedText::from_node).collect(),
+            ),
             container,
             needs: list("needs"),
             condition: text("if"),
@@ -88,13 +91,18 @@ impl WorkflowJob {
                 let name = node.get("name").unwrap_or(node).as_str();
                 name.is_some_and(|name| ["pypi", "release", "publish"].iter().any(|word| name.contains(word)))
             })
-            || self.steps.iter().any(|step| {
-                PUBLISHING_ACTIONS.iter().any(|action| step.uses_action(action))
-                    || step.commands.iter().any(|command| {
-                        let line = command.command_line();
-                        PUBLISHING_COMMANDS.iter().any(|start| line.contains(start))
-                    })
-            })
+            || self.publishes_by_steps()
+    }
+
+    /// Whether a step publishes something.
+    pub(crate) fn publishes_by_steps(&self) -> bool {
+        self.steps.iter().any(|step| {
+            PUBLISHING_ACTIONS.iter().any(|action| step.uses_action(action))
+                || step.commands.iter().any(|command| {
+                    let line = command.command_line();
+                    PUBLISHING_COMMANDS.iter().any(|start| line.contains(start))
+                })
+        })
     }
 
     /// Whether all its labels are, or may be by an expression, those of GitHub-hosted runners.

@@ -98,6 +98,34 @@ impl WorkflowTriggers {
             && self.events.iter().all(|(name, ..)| matches!(name.as_str(), "schedule" | "workflow_dispatch"))
     }
 
+    /// Whether runs of branches fill a cache that other runs can restore: a push to a branch starts the workflow, or a
+    /// schedule. `$default-branch` is replaced only in templates: as a name of a branch it matches none.
+    pub(crate) fn fills_shared_cache(&self) -> bool {
+        let nodes = self.events.iter().filter(|(name, ..)| name == "push").filter_map(|(.., node)| node.as_ref());
+        let patterns: Vec<&YamlNode> =
+            nodes.filter_map(|node| node.get("branches")).flat_map(YamlNode::one_or_many).collect();
+        let matches_nothing =
+            !patterns.is_empty() && patterns.iter().all(|node| node.as_str().is_some_and(|text| text.starts_with("$")));
+        (self.runs_on_branch_push() && !matches_nothing) || self.has_event("schedule")
+    }
+
+    /// Whether only a schedule starts the workflow, or a user by hand.
+    pub(crate) fn is_scheduled_only(&self) -> bool {
+        self.has_event("schedule")
+            && self.events.iter().all(|(name, ..)| matches!(name.as_str(), "schedule" | "workflow_dispatch"))
+    }
+
+    /// Whether every event, besides manual runs, gives the workflow the permissions of the repository although anyone can
+    /// cause it.
+    pub(crate) fn has_untrusted_events_only(&self) -> bool {
+        let is_manual = |name: &str| name == "workflow_dispatch";
+        let is_untrusted = |name: &str| {
+            matches!(name, "pull_request_target" | "workflow_run" | "issues" | "issue_comment" | "discussion")
+        };
+        self.events.iter().any(|(name, ..)| !is_manual(name))
+            && self.events.iter().all(|(name, ..)| is_manual(name) || is_untrusted(name))
+    }
+
     /// Whether the `types` of an event name this activity.
     pub(crate) fn has_activity(&self, event: &str, activity: &str) -> bool {
         let nodes = self.events.iter().filter(|(name, ..)| name == event).filter_map(|(.., node)| node.as_ref());
@@ -151,6 +179,23 @@ mod tests {
         assert!(on("on: workflow_call").is_reusable_only());
         let t = on("on:\n  push:\n    paths: [x]\n");
         assert!(t.has_filter("push", "paths") && !t.has_filter("pull_request", "paths"));
+    }
+
+    #[test]
+    fn shared_caches_need_runs_of_branches() {
+        for text in ["on: push", "on: {push: {branches: [main]}}", "on: {schedule: [{cron: '0 0 * * *'}]}"] {
+            assert!(on(text).fills_shared_cache(), "{text}");
+        }
+        for text in [
+            "on: pull_request",
+            "on: {push: {branches: [$default-branch]}, pull_request: }",
+            "on: {push: {tags: ['v*']}}",
+        ] {
+            assert!(!on(text).fills_shared_cache(), "{text}");
+        }
+        assert!(on("on: [issues, workflow_dispatch, pull_request_target]").has_untrusted_events_only());
+        assert!(!on("on: [push, pull_request_target]").has_untrusted_events_only());
+        assert!(!on("on: workflow_dispatch").has_untrusted_events_only());
     }
 
     #[test]

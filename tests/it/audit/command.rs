@@ -10,7 +10,7 @@ use crate::support::CommandDeadline as _;
 
 const SMALL: &str = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install uv==0.8.0 nox . # why\n      - run: nox -s lint tests\n";
 
-const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n@nox.session\ndef lint(session):\n    session.run('ruff', 'check')\n@nox.session\ndef tests(session):\n    session.run('pytest')\n";
+const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n@nox.session\ndef lint(session):\n    session.run('mypy')\n@nox.session\ndef tests(session):\n    session.run('pytest')\n";
 
 fn noxide(root: &Path, words: &str) -> Output {
     let words = words.split_whitespace();

@@ -10,10 +10,12 @@ const TOOLS: [usize; 10] = [23, 56, 88, 121, 156, 191, 223, 264, 289, 322];
 /// The table of the example's README: mistake, rule, file, lines.
 fn intentional_findings() -> Vec<(&'static str, &'static str, &'static str, Vec<usize>)> {
     let after = |lines: [usize; 9], by: usize| lines.iter().map(|line| line + by).collect::<Vec<_>>();
+    // The job at 291 installs packages without versions: there the finding is pedantic.
+    let incomplete: Vec<usize> = after(CACHED, 3).into_iter().filter(|line| *line != 294).collect();
     let shared: Vec<usize> = after(CACHED, 3).into_iter().filter(|line| *line != 126).collect();
     vec![
         ("W1", "NX113", "ci.yml", CACHED.to_vec()),
-        ("W2", "NX108", "ci.yml", after(CACHED, 3)),
+        ("W2", "NX108", "ci.yml", incomplete),
         ("W3", "NX110", "ci.yml", after(CACHED, 3)),
         ("W4", "NX111", "ci.yml", after(CACHED, 4)),
         ("W5", "NX114", "ci.yml", after(CACHED, 2)),

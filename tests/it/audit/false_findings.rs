@@ -337,16 +337,19 @@ fn caches_that_gain_little_are_pedantic() {
     let tools = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    session.run('ruff', 'check')\n@nox.session\ndef tests(session):\n    session.install('.')\n    session.run('pytest')\n";
     let reported =
         |text: &str, pedantic: bool| ids(&[(FILE, text), ("noxfile.py", tools)], pedantic).contains(&"NX101");
-    let run = |name: &str| job(&format!("      - run: pip install nox\n      - run: nox -s {name}\n"));
+    let run = |name: &str| {
+        let text = job(&format!("      - run: pip install nox\n      - run: nox -s {name}\n"));
+        text.replace("on: pull_request", "on: push")
+    };
     assert!(reported(&run("tests"), false));
     for text in [
         run("lint"),
         run("tests").replace("runs-on: ubuntu-latest", "runs-on: [self-hosted, linux]"),
-        run("tests").replace("on: pull_request", "on: {schedule: [{cron: '0 0 * * 0'}], workflow_dispatch: }"),
+        run("tests").replace("on: push", "on: {schedule: [{cron: '0 0 * * 0'}], workflow_dispatch: }"),
     ] {
         assert!(!reported(&text, false) && reported(&text, true), "{text}");
     }
-    let daily = run("tests").replace("on: pull_request", "on: {schedule: [{cron: '0 0 * * *'}]}");
+    let daily = run("tests").replace("on: push", "on: {schedule: [{cron: '0 0 * * *'}]}");
     assert!(reported(&daily, false));
 }
 
@@ -464,7 +467,11 @@ fn choices_of_maintainers_are_pedantic() {
     assert!(!regular("NX401", &install("nox")) && pedantic("NX401", &install("nox")));
     assert!(regular("NX401", &install("uv==0.8.0 nox")));
     let tools = job("      - run: pip install build twine\n      - run: python -m build\n");
-    assert!(!regular("NX101", &tools) && pedantic("NX101", &tools) && regular("NX101", &install("nox")));
+    assert!(
+        !regular("NX101", &tools)
+            && pedantic("NX101", &tools)
+            && regular("NX101", &install("nox").replace("on: pull_request", "on: push"))
+    );
     let release = "on: {release: {types: [published]}}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: pip install -r r.txt\n";
     assert!(!pedantic("NX101", release) && !pedantic("NX302", release));
     for on in

@@ -26,7 +26,7 @@ fn fixes_of_the_example_leave_every_session_and_patches_are_only_shown() {
     let applied: std::collections::BTreeSet<&str> = plan.applied.iter().map(|applied| applied.rule_id).collect();
     assert_eq!(
         applied.into_iter().collect::<Vec<_>>().join(" "),
-        "NX101 NX108 NX113 NX114 NX202 NX301 NX302 NX304 NX306 NX307 NX402"
+        "NX101 NX108 NX110 NX113 NX114 NX202 NX301 NX302 NX304 NX306 NX307 NX402"
     );
     let ci = fs_err::read_to_string(root.path().join(FILE)).unwrap();
     for part in [
@@ -382,7 +382,7 @@ fn path_filters_are_added_to_each_form_of_a_trigger() {
     for (on, expected) in [
         ("on:\n  push:\n    branches: [main]\n", format!("    branches: [main]\n    {list}\n")),
         ("on:\n  push: {branches: [main]}\n", format!("{{branches: [main], {list}}}")),
-        ("on:\n  push:\n  pull_request:\n", format!("  push:\n    {list}\n  pull_request:\n    {list}\n")),
+        ("on:\n  push:\n  pull_request:\n", format!("  push:\n    {list}\n  pull_request:\nconcurrency")),
         ("on: [push]\n", "on: [push]\n".to_owned()),
         ("on:\n  push:\n    branches: [main]\n    tags: [v*]\n", "tags: [v*]\nconcurrency".to_owned()),
     ] {

@@ -136,7 +136,7 @@ fn a_cache_is_added_only_for_the_tools_of_the_job_on_linux() {
             "on: push\njobs:\n  a:\n    runs-on: {runner}\n    timeout-minutes: 3\n    steps:\n      - uses: actions/checkout@v4\n{steps}"
         )
     };
-    let nox = "      - run: pip install nox==1\n      - run: nox -s a\n";
+    let nox = "      - run: pip install nox==1 sphinx\n      - run: nox -s a\n";
     let uv = NOXFILE.replace("import nox\n", "import nox\nnox.options.default_venv_backend = 'uv'\n");
     let path = |text: &str, noxfile: Option<&str>| {
         let mut files = vec![(".github/workflows/ci.yml", text), ("pyproject.toml", "")];
@@ -152,7 +152,7 @@ fn a_cache_is_added_only_for_the_tools_of_the_job_on_linux() {
     let ubuntu = "ubuntu-latest";
     assert_eq!(path(&job(ubuntu, nox), Some(NOXFILE)), "~/.cache/pip");
     assert_eq!(path(&job(ubuntu, nox), Some(&uv)), "~/.cache/uv ~/.cache/pip");
-    assert_eq!(path(&job(ubuntu, "      - run: uvx nox -s a\n"), Some(&uv)), "~/.cache/uv");
+    assert_eq!(path(&job(ubuntu, "      - run: uv pip install sphinx && uvx nox -s a\n"), Some(&uv)), "~/.cache/uv");
     assert_eq!(path(&job(ubuntu, nox), None), "", "sessions of an unknown backend");
     for runner in ["windows-latest", "macos-latest", "self-hosted", "${{ matrix.os }}"] {
         assert_eq!(path(&job(runner, nox), Some(NOXFILE)), "", "{runner}");

@@ -532,7 +532,7 @@ fn environments_of_several_pythons_have_high_severity() {
             "      - uses: actions/setup-python@v6\n        with: {{python-version: '{version}'}}\n      - uses: actions/cache@v5\n        with: {{path: .nox, key: \"{key}-${{{{ hashFiles('noxfile.py') }}}}\"}}\n      - run: nox -s tests\n"
         ))
     };
-    assert_eq!(severity("NX109", &[(FILE, &text("python-venv", "3.13"))]), Some("low"));
+    assert_eq!(severity("NX109", &[(FILE, &text("python-venv", "3.13")), ("noxfile.py", NOXFILE)]), Some("low"));
     assert_eq!(severity("NX109", &[(FILE, &text("venv-${{ matrix.python }}", "3.13"))]), None);
     let matrix = text("venv", "${{ matrix.v }}")
         .replace("    steps:", "    strategy: {matrix: {v: ['3.12', '3.13']}}\n    steps:");

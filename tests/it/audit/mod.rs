@@ -10,6 +10,7 @@ mod fixes;
 mod generated;
 mod harmless_fixes;
 mod inventory;
+mod judged_findings;
 mod malformed_files;
 mod matrix_fixes;
 mod missed_findings;
