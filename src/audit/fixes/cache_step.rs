@@ -296,6 +296,10 @@ struct CacheStepInputs {
 /// Returns the recommended cache inputs of a job; `None` if it downloads with tools whose cache directory is unknown, or
 /// no file says what it installs.
 fn recommend_cache_inputs(view: &JobView) -> Option<CacheStepInputs> {
+    // Such a run may execute code of a pull request, and its cache is restored on the default branch.
+    if view.workflow.triggers.has_untrusted_event() {
+        return None;
+    }
     let Downloads { uv, pip } = view.downloads()?;
     // Not `.nox`: environments contain absolute paths and break in another workspace.
     let mut paths = Vec::new();

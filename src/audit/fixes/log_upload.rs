@@ -7,9 +7,13 @@ use super::run_script::rewrite_script;
 use super::step_edit::{append_step, step_indent};
 use super::text_edit::{quote_scalar, unsafe_fix};
 
-/// Writes the output of a job's sessions to a file and uploads it, even after a failure.
+/// Writes the output of a job's sessions to a file and uploads it, even after a failure. Returns `None` for a workflow with
+/// secrets: the runner masks them in its log, but not in files.
 pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
     let [call] = view.analysis.nox_calls.as_slice() else { return None };
+    if has_secrets(&view.source().text) {
+        return None;
+    }
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;
     super::run_script::has_bash(view, step).then_some(())?;
@@ -69,4 +73,10 @@ fn choose_upload_action(view: &JobView) -> String {
         },
         |uses| uses.value.clone(),
     )
+}
+
+/// Whether a workflow uses a secret other than the token of the run.
+fn has_secrets(text: &str) -> bool {
+    let text = text.replace("secrets.GITHUB_TOKEN", "").replace("secrets.FORGEJO_TOKEN", "");
+    text.contains("secrets.") || text.contains("secrets[") || text.contains("secrets: inherit")
 }

@@ -119,11 +119,14 @@ impl WorkflowTriggers {
     /// cause it.
     pub(crate) fn has_untrusted_events_only(&self) -> bool {
         let is_manual = |name: &str| name == "workflow_dispatch";
-        let is_untrusted = |name: &str| {
-            matches!(name, "pull_request_target" | "workflow_run" | "issues" | "issue_comment" | "discussion")
-        };
         self.events.iter().any(|(name, ..)| !is_manual(name))
-            && self.events.iter().all(|(name, ..)| is_manual(name) || is_untrusted(name))
+            && self.events.iter().all(|(name, ..)| is_manual(name) || is_untrusted_event(name))
+    }
+
+    /// Whether an event gives the workflow the permissions of the repository although anyone can cause it. What such a run
+    /// saves in a cache is restored on the default branch.
+    pub(crate) fn has_untrusted_event(&self) -> bool {
+        self.events.iter().any(|(name, ..)| is_untrusted_event(name))
     }
 
     /// Whether the `types` of an event name this activity.
@@ -157,6 +160,10 @@ pub(crate) fn is_tag_only(condition: Option<&str>) -> bool {
         let text = text.replace('"', "'");
         !text.contains('!') && (text.contains("'refs/tags") || text.contains("ref_type == 'tag'"))
     })
+}
+
+fn is_untrusted_event(name: &str) -> bool {
+    matches!(name, "pull_request_target" | "workflow_run" | "issues" | "issue_comment" | "discussion")
 }
 
 #[cfg(test)]

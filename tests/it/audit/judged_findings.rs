@@ -550,3 +550,24 @@ fn labels_in_a_mapping_and_options_before_a_subcommand_are_read() {
         check("NX123", "silent", &[(FILE, &prune(command))]);
     }
 }
+
+/// A fix must not give away secrets, nor let a pull request write what the default branch restores.
+#[test]
+fn fixes_of_jobs_with_secrets_or_untrusted_events_are_not_offered() {
+    let has_fix = |id: &str, path: &str, text: &str| {
+        let noxfile = "import nox\n@nox.session\ndef docs(session):\n    session.install('sphinx', 'furo', 'numpy')\n    session.run('sphinx-build', 'docs', 'out')\n";
+        let root = directory(&[(path, text), ("noxfile.py", noxfile)]);
+        find(root.path(), true).iter().any(|finding| finding.rule.id == id && finding.fix.is_some())
+    };
+    let forgejo = ".forgejo/workflows/ci.yml";
+    let log = |more: &str| {
+        format!("on: push\njobs:\n  a:\n    runs-on: docker\n{more}    steps:\n      - run: nox -s docs\n")
+    };
+    assert!(has_fix("NX307", forgejo, &log("")));
+    assert!(!has_fix("NX307", forgejo, &log("    env: {TOKEN: \"${{ secrets.API_TOKEN }}\"}\n")));
+    let cache = |on: &str| job(on, "      - run: pip install nox\n      - run: nox -s docs\n");
+    assert!(has_fix("NX101", FILE, &cache("[push, pull_request]")));
+    for on in ["[push, pull_request_target]", "[push, workflow_run]", "[push, issue_comment]"] {
+        assert!(!has_fix("NX101", FILE, &cache(on)), "{on}");
+    }
+}
