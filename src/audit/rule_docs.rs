@@ -92,8 +92,8 @@ The first digit of a rule's number is its family:
 | NX3 | reliability: timeouts, superseded runs, logs and artifacts, hidden failures |
 | NX4 | setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects |
 
-*Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; what was
-observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
+*Evidence* is what was measured or observed, and what the rule reports or does not report because of it. \"Sampled\" counts
+are from public repositories that use nox; what was observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
 parcelbook, is modeled on. *Not reported* shows a workflow without a finding of this rule; other rules may still report
 it.
 

@@ -13,7 +13,7 @@ use super::number_limits::find_invalid_number;
 use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
 
 /// Version of the record that is written and read.
-pub(crate) const RECORD_VERSION: u32 = 2;
+pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// Maximum number of sessions, attempts and notices of a run.
 const MAX_ITEMS: usize = 50_000;
@@ -31,7 +31,7 @@ pub struct RunRecord {
     pub wall_ms: u64,
     /// Exit code of noxide; `None` if noxide itself was killed.
     pub exit_code: Option<u8>,
-    /// Cause of an early end: a signal name, `fail-fast`, `host`, or `killed`.
+    /// Cause of an early end: a signal name, `fail-fast`, `host-died`, or `killed`.
     pub interrupt_cause: Option<String>,
     /// Root directory of the project.
     #[serde(serialize_with = "super::event::serialize_lossy_path")]
@@ -138,7 +138,7 @@ impl RunRecord {
         }
     }
 
-    /// Finds a list with more items than a run can have, or an attempt that cannot be.
+    /// Finds a list with more items than a run can have, or an impossible attempt.
     fn find_excess(&self) -> Option<String> {
         let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
         let counts = [

@@ -103,7 +103,7 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
         let names_docs = |name: &String| is_documentation(name) || name.contains('$');
         let runs_tool = |name: &String| {
             view.noxfile_session(name).is_some_and(|session| {
-                session.run_actions().any(|run| run.args.iter().any(|word| is_documentation(word)))
+                session.run_calls().any(|run| run.args.iter().any(|word| is_documentation(word)))
             })
         };
         let in_scripts = || {

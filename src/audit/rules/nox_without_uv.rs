@@ -137,7 +137,7 @@ fn has_old_nox(view: &JobView) -> bool {
 /// Whether a session calls a tool that environments of uv lack.
 fn calls_missing_tool(session: &crate::audit::noxfile::NoxfileSession) -> bool {
     let is_missing = |word: &String| matches!(word.as_str(), "pip" | "virtualenv" | "ensurepip" | "conda" | "mamba");
-    session.run_actions().any(|run| run.args.iter().take(3).any(is_missing))
+    session.run_calls().any(|run| run.args.iter().take(3).any(is_missing))
 }
 
 /// Whether a session would run with uv: it selects no backend itself, and does not call pip or virtualenv, which
