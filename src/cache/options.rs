@@ -21,6 +21,9 @@ pub struct StoreOptions {
     /// Identifier of the signing key of the remote cache, if there is one: its runs have a store of their own below `dir`, so
     /// that nothing from a run without the key is used or uploaded.
     pub signer: Option<String>,
+    /// Whether the project has a `noxide.sums`: its runs have a store of their own below `dir`, so that nothing is used that a
+    /// run without the file restored from a remote cache, or made of it.
+    pub has_checksums: bool,
 }
 
 impl StoreOptions {
@@ -50,6 +53,7 @@ impl Default for StoreOptions {
             directories: Vec::new(),
             bytecode: false,
             signer: None,
+            has_checksums: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::provision::CacheProvisioner;
 use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
+use crate::run::process::SecretRedactor;
 use crate::text::{pluralize, to_single_line};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, Cli
 /// Uploads new packages, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
 fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -> Result<Vec<String>, CliError> {
     provisioner.finish_upload();
+    // A server may repeat a request in its error message.
+    let redactor = SecretRedactor::from_environment([], &[]);
     let mut lines = provisioner.summary_lines();
     if args.ci.write_sums {
         match provisioner.write_checksums() {
@@ -59,9 +62,9 @@ fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -
             Err(error) => lines.push(format!("warning: noxide.sums cannot be written: {error}")),
         }
     }
-    let text = format!("{:#}\n", provisioner.to_json());
+    let text = redactor.redact_text(&format!("{:#}\n", provisioner.to_json()));
     write_atomic(&dir.join("cache.json"), text.as_bytes()).context("cannot write cache.json")?;
-    Ok(lines.into_iter().map(|line| format!("cache: {line}")).collect())
+    Ok(lines.into_iter().map(|line| redactor.redact_text(&format!("cache: {line}"))).collect())
 }
 
 /// Combines coverage data and compares it with `--fail-under`. Returns an exit code and lines of the summary.

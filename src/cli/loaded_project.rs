@@ -144,7 +144,8 @@ impl ProjectParts {
             color: output.stdout_theme.color,
             will_run_sessions: load.will_run,
             load_timeout: settings.run_options().load_timeout,
-            cache_directory: user_cache_dir(),
+            // Code that a run without the signing key compiled is not executed with it.
+            cache_directory: user_cache_dir().filter(|_| signing_key().is_none()),
         })?;
         drop(phase);
         let redactor = SecretRedactor::from_environment([], &settings.run_options().secret_patterns);
@@ -191,9 +192,12 @@ pub(super) fn find_or_install_nox(
 /// Returns the options of the store from settings, environment and defaults.
 pub(super) fn resolve_store_options(settings: &Settings) -> StoreOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let signing_key = environment_variable("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty());
     StoreOptions {
-        signer: signing_key.map(|key| StoreOptions::signer_id(&key)),
+        signer: signing_key().map(|key| StoreOptions::signer_id(&key)),
         ..settings.store_options(user_cache_dir().map(|directory| directory.join("store")), home.as_deref(), is_ci())
     }
+}
+
+fn signing_key() -> Option<String> {
+    environment_variable("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty())
 }

@@ -6,11 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path` so that a reader sees either the old content or the new one.
 ///
-/// The bytes are written to a temporary file in the same directory, synced, and renamed to `path`.
+/// The bytes are written to a temporary file in the same directory, synced, and renamed to `path`. A device or a pipe, such
+/// as `/dev/null`, is written to and not replaced.
 ///
 /// # Errors
 /// An I/O error that names the path. The old content is then unchanged and no temporary file remains.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let is_special = |metadata: std::fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    if std::fs::metadata(path).is_ok_and(is_special) {
+        let written = std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes));
+        return written
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())));
+    }
     // Other users may read records and settings, as far as the umask allows, so use the mode of an ordinary file, not 0600.
     write_with_permissions(path, bytes, std::os::unix::fs::PermissionsExt::from_mode(0o644), false)
 }
@@ -56,23 +63,23 @@ pub(crate) fn create_parent_dir(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs_err::create_dir_all)
 }
 
-/// Creates a directory and its parents, none of them writable by everyone, whatever the umask is.
+/// Creates a directory and its parents, none of them writable by other users, whatever the umask is.
 ///
 /// # Errors
 /// If a directory cannot be created.
 pub(crate) fn create_dirs(path: &Path) -> io::Result<()> {
-    let created = std::fs::DirBuilder::new().recursive(true).mode(0o775).create(path);
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
     created.map_err(|error| io::Error::new(error.kind(), format!("cannot create {}: {error}", path.display())))
 }
 
-/// Writes a new file that not everyone can write to, whatever the umask is.
+/// Writes a new file that no other user can write to, whatever the umask is.
 ///
 /// # Errors
 /// If it exists or cannot be written.
 pub(crate) fn write_new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let written =
-        options.write(true).create_new(true).mode(0o664).open(path).and_then(|mut file| file.write_all(bytes));
+        options.write(true).create_new(true).mode(0o644).open(path).and_then(|mut file| file.write_all(bytes));
     written.map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())))
 }
 
@@ -108,6 +115,22 @@ mod tests {
         assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
         assert!(fs_err::symlink_metadata(&link).unwrap().is_symlink());
         assert!(replace_content(&directory.path().join("none"), b"x").is_err());
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("null");
+        fs_err::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        write_atomic(&link, b"text").unwrap();
+        assert!(fs_err::symlink_metadata(&link).unwrap().is_symlink());
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+        let mut reader = fs_err::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        write_atomic(&pipe, b"text").unwrap();
+        let mut text = [0; 4];
+        io::Read::read_exact(&mut reader, &mut text).unwrap();
+        assert_eq!(&text, b"text");
     }
 
     #[test]

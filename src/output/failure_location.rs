@@ -15,6 +15,12 @@ pub(crate) struct FailureLocation {
     pub(crate) message: String,
 }
 
+/// Bytes of a line in which a location is looked for: some programs print megabytes on one line.
+const MAX_LINE_BYTES: usize = 4_096;
+
+/// Numbers after a colon in one line that are tried as line numbers.
+const MAX_CANDIDATES: usize = 8;
+
 /// Finds locations in lines of plain text. `resolve_path` maps a path as written to the path relative to the project's
 /// root, or `None` if it is not a file of the project.
 pub(crate) fn find_failure_locations(
@@ -50,9 +56,10 @@ fn parse_path_line(
     let line = lines[index].as_str();
     let trimmed = line.trim_start();
     let body = ["--> ", "Location: "].iter().find_map(|prefix| trimmed.strip_prefix(prefix)).unwrap_or(trimmed);
-    for (colon, _) in body.match_indices(':') {
-        let (path, rest) = (&body[..colon], &body[colon + 1..]);
-        let Some((number, rest)) = parse_number(rest) else { continue };
+    let body = &body[..body.floor_char_boundary(MAX_LINE_BYTES)];
+    let places = body.match_indices(':').filter_map(|(colon, _)| Some((colon, parse_number(&body[colon + 1..])?)));
+    for (colon, (number, rest)) in places.take(MAX_CANDIDATES) {
+        let path = &body[..colon];
         let Some(file) = path.contains(['.', '/']).then(|| resolve_path(path)).flatten() else { continue };
         let (column, rest) = match rest.strip_prefix(':').and_then(parse_number) {
             Some((column, rest)) => (Some(column), rest),

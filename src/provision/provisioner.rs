@@ -139,9 +139,10 @@ impl CacheProvisioner {
     pub(crate) fn open(inputs: &ProvisionInputs<'_>) -> Result<Self, ProvisionError> {
         let manifest = inputs.manifest;
         let remote = inputs.remote.map(|setting| RunRemoteCache::open(setting, &manifest.root)).transpose()?;
-        let mut store = Store::open(inputs.store)?;
         // With a malformed file, nothing would be checked.
-        if let Some(checksums) = WheelChecksums::load(&manifest.root).map_err(RemoteCacheError::from)? {
+        let checksums = WheelChecksums::load(&manifest.root).map_err(RemoteCacheError::from)?;
+        let mut store = Store::open(&StoreOptions { has_checksums: checksums.is_some(), ..inputs.store.clone() })?;
+        if let Some(checksums) = checksums {
             store = store.with_expected_trees(checksums.tree_digests());
         }
         let uses_uv = manifest.sessions.iter().any(|session| session.backend == "uv");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{MAX_DOCUMENT_BYTES, may_belong_to_others, read_regular_file, write_atomic};
+use crate::fs::{MAX_DOCUMENT_BYTES, create_dirs, may_belong_to_others, read_regular_file, write_atomic};
 use crate::project::{default_run_data_dir, path_serde, project_digest};
 
 /// Version of the files.
@@ -56,7 +56,7 @@ pub(crate) fn remember_run_data_dir(root: &Path, run_data_dir: &Path, user_cache
         };
     }
     let directory = locations_dir(user_cache_dir);
-    fs_err::create_dir_all(&directory)?;
+    create_dirs(&directory)?;
     for entry in fs_err::read_dir(&directory)?.flatten() {
         if RunDataLocation::read(&entry.path()).is_some_and(|location| !location.root.exists()) {
             // If this fails, the next run tries again.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::event::RunEvent;
+use super::recorder::{RUN_LOCK, read_events};
 use super::run_id::plausible_run_order;
-use super::run_record::RunRecord;
+use super::run_record::{Machine, RunRecord};
 use super::run_store::RunStore;
-use crate::fs::RootDir;
+use crate::fs::{FileLock, RootDir};
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir};
 
 /// Depth to which directories of artifacts are searched for runs.
@@ -119,8 +120,11 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
         let unreadable = |source| RunLookupError::UnreadableDirectory { dir: dir.clone(), source };
         std::fs::read_dir(dir).map_err(unreadable)?;
         let walk = WalkDir::new(dir).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
-        let records = walk.filter_entry(may_contain_runs).flatten().filter(|entry| entry.file_name() == "record.json");
+        // A run without a record was killed, unless noxide still runs it.
+        let is_run = |entry: &DirEntry| entry.file_name() == "record.json" || entry.file_name() == "events.jsonl";
+        let records = walk.filter_entry(may_contain_runs).flatten().filter(is_run);
         let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();
+        runs.retain(|run| run.join("record.json").symlink_metadata().is_ok() || !is_active_run(run));
         runs.sort();
         runs.dedup();
         let is_newest = |run: &&PathBuf| {
@@ -146,12 +150,34 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
 /// When the record or a log is not a regular file in the directory: a link could lead to any file of this machine.
 fn read_downloaded_record(run_dir: &Path) -> io::Result<RunRecord> {
     let path = run_dir.join("record.json");
+    if path.symlink_metadata().is_err() {
+        return read_killed_run(run_dir);
+    }
     if !path.symlink_metadata()?.is_file() {
         return Err(io::Error::other(format!("{} is not a regular file", path.display())));
     }
     let record = RunRecord::read(&path)?;
     check_logs(&record, run_dir)?;
     Ok(record)
+}
+
+/// Computes the record of a run whose noxide was killed before it wrote one.
+fn read_killed_run(run_dir: &Path) -> io::Result<RunRecord> {
+    let path = run_dir.join("events.jsonl");
+    if !path.symlink_metadata()?.is_file() {
+        return Err(io::Error::other(format!("{} is not a regular file", path.display())));
+    }
+    let events = read_events(&path)?;
+    let without_events = || io::Error::other(format!("{} has no event of a run", path.display()));
+    let record = RunRecord::from_events(&events, Machine::detect()).ok_or_else(without_events)?;
+    check_logs(&record, run_dir)?;
+    Ok(record)
+}
+
+/// Returns whether noxide still runs a run.
+fn is_active_run(run_dir: &Path) -> bool {
+    let lock = run_dir.join(RUN_LOCK);
+    lock.is_file() && matches!(FileLock::try_acquire(&lock), Ok(None))
 }
 
 /// Fails if a log that an event names is neither missing nor a regular file in the run directory.

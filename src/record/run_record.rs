@@ -17,6 +17,10 @@ pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// Maximum number of sessions, attempts and notices of a run.
 const MAX_ITEMS: usize = 50_000;
+/// Maximum number of resources that the commands of all sessions together shared: each is compared with the others.
+const MAX_SHARED_USES: usize = 10_000;
+/// Maximum length of names and paths, in bytes.
+const MAX_NAME_BYTES: usize = 4_096;
 
 /// A run as stored in `record.json`. Times are milliseconds since the start of the run unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,9 +150,21 @@ impl RunRecord {
             ("attempts", results.map(|result| result.attempts.len()).sum()),
             ("shard.sessions", self.shard.as_ref().map_or(0, |shard| shard.sessions.len())),
             ("notices", self.notices.len()),
+            ("needs", self.sessions.iter().map(|session| session.spec.needs.len()).sum()),
         ];
         if let Some((field, count)) = counts.into_iter().find(|(_, count)| *count > MAX_ITEMS) {
             return Some(format!("{field} has {count} items, more than {MAX_ITEMS}"));
+        }
+        let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
+        let uses: usize =
+            results.filter_map(|result| result.resources.as_ref()).map(|resources| resources.uses.len()).sum();
+        if uses > MAX_SHARED_USES {
+            return Some(format!("shared.uses have {uses} items, more than {MAX_SHARED_USES}"));
+        }
+        let names = self.sessions.iter().map(|session| session.spec.name.as_str().len());
+        let texts = names.chain([self.root.as_os_str().len(), self.run_id.len()]);
+        if let Some(length) = texts.max().filter(|length| *length > MAX_NAME_BYTES) {
+            return Some(format!("a name has {length} bytes, more than {MAX_NAME_BYTES}"));
         }
         if let Some(shard) = self.shard.as_ref().filter(|shard| !(1..=shard.count).contains(&shard.index)) {
             return Some(format!("shard.index is {}, but shard.count is {}", shard.index, shard.count));

@@ -10,7 +10,7 @@ use super::recorder::{RUN_LOCK, STAGING_PREFIX, read_events, write_record};
 use super::run_id::{is_run_id, plausible_run_order};
 use super::run_record::{Machine, RunRecord};
 use super::temp_dir::remove_run_temp_dir;
-use crate::fs::{FileLock, RootDir, write_atomic};
+use crate::fs::{FileLock, RootDir, create_dirs, write_atomic};
 use crate::project::{NoxfileManifest, RUN_DATA_DIR};
 use crate::text::to_single_line;
 
@@ -45,7 +45,7 @@ impl RunStore {
     pub fn open(path: PathBuf) -> io::Result<Self> {
         refuse_links(&path)?;
         let runs = path.join("runs");
-        fs_err::create_dir_all(&runs)?;
+        create_dirs(&runs)?;
         // An existing directory may be read-only.
         let write_error =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot write to {}: {error}", runs.display()));

@@ -189,8 +189,7 @@ fn find_coverage_files(dirs: &[PathBuf], target: &Path) -> Vec<PathBuf> {
 
 /// Returns whether a document mentions files below a directory.
 fn has_paths_below(bytes: &[u8], root: &Path) -> bool {
-    let root = format!("\"{}/", root.display());
-    bytes.windows(root.len()).any(|part| part == root.as_bytes())
+    String::from_utf8_lossy(bytes).contains(&format!("\"{}/", root.display()))
 }
 
 /// Returns whether a file is an SQLite database, the format of coverage.py's data.

@@ -38,13 +38,14 @@ impl TextTable {
             let cells = rows.iter().chain([&headings]).map(|row| measure_text_width(&cell(row, column)));
             cells.max().unwrap_or(0)
         };
+        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let mut text = String::new();
         for row in std::iter::once(&headings).chain(&rows) {
             let padded: Vec<String> = shown
                 .iter()
                 .map(|column| {
                     let alignment = if self.columns[*column].1 { Alignment::Right } else { Alignment::Left };
-                    pad_str(&cell(row, *column), width(*column), alignment, None).into_owned()
+                    pad_str(&cell(row, *column), widths[*column], alignment, None).into_owned()
                 })
                 .collect();
             text.push_str(padded.join("  ").trim_end());

@@ -173,6 +173,7 @@ impl ExecutedRun {
         }
         let Self { exit_code, tracing, nox_results, run_dir, redactor, .. } = self;
         let accesses = tracing.into_accesses();
+        let warnings = warnings.iter().map(|warning| redactor.redact_text(warning)).collect();
         (RunResult { exit_code, run_dir, accesses, nox_results, provisioner, redactor }, warnings)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access_file::{AccessFile, AccessFileError};
 use super::session_accesses::SessionAccesses;
-use crate::fs::{MAX_DOCUMENT_BYTES, read_regular_file, write_atomic};
+use crate::fs::{MAX_DOCUMENT_BYTES, create_dirs, read_regular_file, write_atomic};
 use crate::project::{NoxfileManifest, Session, SessionName};
 
 /// Format version of `conflicts.json`.
@@ -62,7 +62,7 @@ impl TraceCache {
     /// If the file cannot be written.
     pub(crate) fn save(&mut self, run_data_dir: &Path) -> Result<(), AccessFileError> {
         self.version = FORMAT_VERSION;
-        fs_err::create_dir_all(run_data_dir.join("trace"))?;
+        create_dirs(&run_data_dir.join("trace"))?;
         let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from)?;
         text.push(b'\n');
         Ok(write_atomic(&cache_file_path(run_data_dir), &text)?)

@@ -127,9 +127,6 @@ impl StagedEntry<'_> {
                     directories.insert(text.clone());
                     return Ok(());
                 }
-                if let Some(parent) = path.parent().and_then(Path::to_str) {
-                    directories.remove(parent);
-                }
                 if stat.is_symlink() {
                     let target = std::fs::read_link(from.join(&path)).map_err(Damage::from)?;
                     let target = target.to_str().ok_or(Damage::InvalidPath)?;
@@ -153,8 +150,16 @@ impl StagedEntry<'_> {
             };
             import().map_err(|damage| self.damage_at(&path.to_string_lossy(), damage))?;
         }
-        let parents: HashSet<&str> =
-            directories.iter().filter_map(|path| path.rsplit_once('/')).map(|(parent, _)| parent).collect();
+        let mut parents: HashSet<String> = HashSet::new();
+        for path in directories.iter().map(String::as_str).chain(self.nodes.iter().map(|node| node.path.as_str())) {
+            let mut path = path;
+            while let Some((parent, _)) = path.rsplit_once('/') {
+                if !parents.insert(parent.to_owned()) {
+                    break;
+                }
+                path = parent;
+            }
+        }
         for directory in directories.iter().filter(|directory| !parents.contains(directory.as_str())) {
             self.nodes.push(TreeNode { path: directory.clone(), kind: TreeNodeKind::EmptyDirectory });
         }

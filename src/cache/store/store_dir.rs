@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cache::options::StoreOptions;
-use crate::fs::{DirLock, LockedTempDir, MAX_DOCUMENT_BYTES, create_dirs, read_regular_file, write_atomic};
+use crate::fs::{
+    DirLock, LockedTempDir, MAX_DOCUMENT_BYTES, create_dirs, may_belong_to_others, read_regular_file, write_atomic,
+};
 
 use super::damage::Damage;
 use super::entry::{EntryMeta, EntryOrigin, StoreEntry};
@@ -43,6 +45,12 @@ pub enum StoreError {
         /// The version of the store.
         found_version: u32,
     },
+    /// The directory, or one above it, is in a directory in which everyone can create files, and belongs to another user.
+    #[error(
+        "the store at {} may belong to another user; set NOXIDE_CACHE_DIR to a directory of your own",
+        .0.display()
+    )]
+    NotOwned(PathBuf),
     /// The store is not writable.
     #[error("the store at {} is read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -74,7 +82,11 @@ impl Store {
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let root = options.dir.clone().ok_or(StoreError::NoLocation)?;
         let root = options.signer.as_ref().map_or(root.clone(), |signer| root.join(format!("signed-{signer}")));
+        let root = if options.has_checksums { root.join("with-sums") } else { root };
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
+        if root.exists() && may_belong_to_others(&root) {
+            return Err(StoreError::NotOwned(root));
+        }
         let path = root.join("store.json");
         let writable = match read_regular_file(&path, MAX_DOCUMENT_BYTES) {
             Ok(text) => {

@@ -21,7 +21,8 @@ const REPORT_VERSION: u32 = 2;
 pub(super) fn load_store_options() -> Result<StoreOptions, CliError> {
     let file = load_settings(Path::new(".")).map_err(CliError::Settings)?;
     let settings = Settings::resolve(&SettingsFlags::default(), &|name| std::env::var_os(name), file);
-    Ok(resolve_store_options(&settings.map_err(CliError::Settings)?))
+    let options = resolve_store_options(&settings.map_err(CliError::Settings)?);
+    Ok(StoreOptions { has_checksums: Path::new("noxide.sums").exists(), ..options })
 }
 
 /// Opens the configured store.

@@ -54,6 +54,8 @@ enum MarkerProblem {
     Missing(&'static str),
     #[error("expected an operator, found `{0}`")]
     NotAnOperator(String),
+    #[error("more than {MAX_DEPTH} nested parentheses")]
+    TooDeep,
     #[error("`{0}` is not a marker variable")]
     UnknownVariable(String),
 }
@@ -106,7 +108,7 @@ impl FromStr for Marker {
     fn from_str(text: &str) -> Result<Self, MarkerError> {
         let fail = |problem| MarkerError { marker: text.to_owned(), problem };
         let tokens = tokenize(text).map_err(fail)?;
-        let mut parser = MarkerParser { tokens: &tokens, position: 0 };
+        let mut parser = MarkerParser { tokens: &tokens, position: 0, depth: 0 };
         let expression = parser.parse_or().map_err(fail)?;
         if let Some(token) = parser.tokens.get(parser.position) {
             return Err(fail(MarkerProblem::Unexpected(token.as_str().to_owned())));
@@ -278,7 +280,12 @@ fn tokenize(text: &str) -> Result<Vec<MarkerToken>, MarkerProblem> {
 struct MarkerParser<'a> {
     tokens: &'a [MarkerToken],
     position: usize,
+    /// Number of open parentheses.
+    depth: usize,
 }
+
+/// Maximum number of nested parentheses.
+const MAX_DEPTH: usize = 100;
 
 impl MarkerParser<'_> {
     fn next_token(&mut self) -> Option<&MarkerToken> {
@@ -311,7 +318,12 @@ impl MarkerParser<'_> {
     fn parse_term(&mut self) -> Result<MarkerExpr, MarkerProblem> {
         if self.tokens.get(self.position) == Some(&MarkerToken::OpenParen) {
             self.position += 1;
+            self.depth += 1;
+            if self.depth > MAX_DEPTH {
+                return Err(MarkerProblem::TooDeep);
+            }
             let expression = self.parse_or()?;
+            self.depth -= 1;
             return if self.next_token() == Some(&MarkerToken::CloseParen) {
                 Ok(expression)
             } else {

@@ -14,24 +14,33 @@ def read_exactly(size):
             raise SystemExit('noxide is gone')
         data += chunk
     return data
+def is_own(status):
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 def program(boot):
-    # Compiling takes 9 ms: use the code that another run compiled, if its checksum is right.
+    # Compiling takes 9 ms: use the code that another run compiled, if its checksum is right and no other user can have
+    # written it.
     import _imp, marshal, sys
     cached = boot.get('code_cache') and '%s-%x' % (boot['code_cache'], sys.hexversion)
     try:
+        directory = os.path.dirname(cached)
         with open(cached, 'rb') as file:
+            found = [os.fstat(file.fileno()), os.lstat(directory), os.stat(os.path.dirname(directory))]
             data = file.read()
-        if data[:8] == _imp.source_hash(0, data[8:]):
+        if all(map(is_own, found)) and data[:8] == _imp.source_hash(0, data[8:]):
             return marshal.loads(data[8:])
     except Exception:
         pass
     code = compile(boot['program'], '<noxide host>', 'exec')
     try:
         data = marshal.dumps(code)
-        os.makedirs(os.path.dirname(cached), exist_ok=True)
-        with open('%s.%d' % (cached, os.getpid()), 'xb') as file:
-            file.write(_imp.source_hash(0, data) + data)
-        os.rename('%s.%d' % (cached, os.getpid()), cached)
+        umask = os.umask(0o077)
+        try:
+            os.makedirs(os.path.dirname(cached), exist_ok=True)
+            with open('%s.%d' % (cached, os.getpid()), 'xb') as file:
+                file.write(_imp.source_hash(0, data) + data)
+            os.rename('%s.%d' % (cached, os.getpid()), cached)
+        finally:
+            os.umask(umask)
     except Exception:
         pass
     return code

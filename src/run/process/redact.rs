@@ -148,14 +148,20 @@ fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
     if let Ok(text) = std::str::from_utf8(secret) {
         let json = serde_json::to_string(text).unwrap_or_default();
         forms.extend(json.get(1..json.len().saturating_sub(1)).map(str::to_owned));
-        forms.push(text.replace('\'', r#"'"'"'"#));
-        forms.push(text.replace('\\', r"\\").replace('\'', r"\'"));
+        forms.extend(json_forms(text));
+        forms.extend(shell_forms(text));
+        forms.extend(python_forms(text));
+        forms.extend(xml_forms(text));
         for set in [URL_UNRESERVED, URL_PATH] {
             let encoded = utf8_percent_encode(text, set).to_string();
-            forms.push(encoded.replace("%20", "+"));
-            forms.push(encoded);
+            for form in [lower_case_escapes(&encoded), encoded] {
+                forms.push(form.replace("%20", "+"));
+                forms.push(form);
+            }
         }
     }
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    forms.extend([hex.to_uppercase(), hex]);
     for skipped in 0..3 {
         // Three bytes become four characters; what is next to the value changes only the groups at its ends.
         let groups = &secret[skipped..];
@@ -166,6 +172,84 @@ fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     forms.into_iter().map(String::into_bytes).filter(|form| form != secret).collect()
+}
+
+/// Returns a value as JSON libraries print it: only ASCII (Python, PHP), without `<`, `>` and `&` (Go), with `\/` (PHP), and
+/// each once more in a JSON string.
+fn json_forms(text: &str) -> Vec<String> {
+    let escape = |is_escaped: &dyn Fn(char) -> bool| -> String {
+        let json = serde_json::to_string(text).unwrap_or_default();
+        let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
+        inner.chars().map(|c| if is_escaped(c) { unicode_escape(c) } else { c.to_string() }).collect()
+    };
+    let is_markup = |c: char| matches!(c, '<' | '>' | '&');
+    let mut forms = vec![escape(&|_| false), escape(&|c| !c.is_ascii()), escape(&is_markup)];
+    forms.push(escape(&|c| !c.is_ascii() || is_markup(c)));
+    forms.push(forms[1].replace('/', r"\/"));
+    let nested: Vec<String> = forms.iter().map(|form| form.replace('\\', r"\\").replace('"', "\\\"")).collect();
+    forms.extend(nested);
+    forms
+}
+
+/// Returns the escapes of a character in UTF-16, such as `\u00e4`.
+fn unicode_escape(character: char) -> String {
+    character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+/// Returns a value as shells quote it: `'"'"'` (Python's shlex), `'\''` (`set -x`), and backslashes (`printf %q`).
+fn shell_forms(text: &str) -> Vec<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=".contains(c) || !c.is_ascii();
+    let quoted = text.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("\\{c}") }).collect();
+    vec![text.replace('\'', r#"'"'"'"#), text.replace('\'', r"'\''"), quoted]
+}
+
+/// Returns a value as Python's `repr` and `ascii` print it, and as `repr` prints its bytes.
+fn python_forms(text: &str) -> Vec<String> {
+    let quoted = text.replace('\\', r"\\").replace('\'', r"\'");
+    let ascii = |text: &str| -> String {
+        let escape = |c: char| match u32::from(c) {
+            code @ 0x80..0x100 => format!("\\x{code:02x}"),
+            code @ 0x100..0x1_0000 => format!("\\u{code:04x}"),
+            code @ 0x1_0000.. => format!("\\U{code:08x}"),
+            _ => c.to_string(),
+        };
+        text.chars().map(escape).collect()
+    };
+    let bytes = |text: &str| -> String {
+        let escape = |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\x{byte:02x}") };
+        text.bytes().map(escape).collect()
+    };
+    // Without a single quote in it, or with one and no double quote, nothing but backslashes is escaped.
+    let backslashes = text.replace('\\', r"\\");
+    let texts = [&quoted, &backslashes];
+    let mut forms: Vec<String> = texts.iter().flat_map(|text| [ascii(text), bytes(text)]).collect();
+    forms.extend([quoted.clone(), backslashes]);
+    forms
+}
+
+/// Returns a value as XML and HTML have it in text and in attributes.
+fn xml_forms(text: &str) -> Vec<String> {
+    let markup = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let attribute = markup.replace('"', "&quot;");
+    let quoted = ["&#x27;", "&#39;", "&apos;"].map(|quote| attribute.replace('\'', quote));
+    [markup, attribute].into_iter().chain(quoted).collect()
+}
+
+/// Returns percent escapes with hexadecimal digits in lower case.
+fn lower_case_escapes(text: &str) -> String {
+    let mut rest = 0;
+    let lower = |c: char| match (c, rest) {
+        ('%', _) => {
+            rest = 2;
+            c
+        }
+        (c, 1..) => {
+            rest -= 1;
+            c.to_ascii_lowercase()
+        }
+        _ => c,
+    };
+    text.chars().map(lower).collect()
 }
 
 /// Whether the name of a variable suggests a credential, and its value can be one.
@@ -261,6 +345,24 @@ mod tests {
         assert_eq!(masked("x=s3cr%2Ft%20%27va%22lue-%C3%A9&y s3cr/t+%27va%22lue-%C3%A9"), "x=***&y ***");
         assert_eq!(masked(r#"'s3cr/t '"'"'va"lue-é'"#), "'***'");
         assert_eq!(masked(r#"'s3cr/t \'va"lue-é'"#), "'***'");
+        // As Python, Go and PHP write JSON; `set -x` and `%q`; lower-case URLs; bytes; XML; hexadecimal.
+        let odd = SecretRedactor::new([("A_TOKEN".to_owned(), "pä<&>\\ss'w/\"örd".to_owned())], &[]);
+        for text in [
+            r#"p\u00e4<&>\\ss'w/\"\u00f6rd"#,
+            r#"pä\u003c\u0026\u003e\\ss'w/\"örd"#,
+            r#"p\u00e4<&>\\ss'w\/\"\u00f6rd"#,
+            r#"pä<&>\\\\ss'w/\\\"örd"#,
+            r#"pä<&>\ss'\''w/"örd"#,
+            r#"pä\<\&\>\\ss\'w/\"örd"#,
+            "p%c3%a4%3c%26%3e%5css%27w%2f%22%c3%b6rd",
+            r#"p\xc3\xa4<&>\\ss\'w/"\xc3\xb6rd"#,
+            r#"p\xe4<&>\\ss\'w/"\xf6rd"#,
+            "pä&lt;&amp;&gt;\\ss'w/\"örd",
+            "pä&lt;&amp;&gt;\\ss&#x27;w/&quot;örd",
+            "70c3a43c263e5c737327772f22c3b67264",
+        ] {
+            assert_eq!(odd.redact_text(text), "***", "{text}");
+        }
         // Base64 of `user:`, `use:` and `us:` before the value: a few characters at its ends remain.
         for before in ["user:", "use:", "us:", ""] {
             let text = encode_base64_url(format!("{before}s3cr/t 'va\"lue-é\n").as_bytes());

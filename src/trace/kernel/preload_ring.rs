@@ -14,7 +14,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use tempfile::TempDir;
 
 use super::shared_memory::SharedMemory;
-use crate::fs::write_atomic;
+use crate::fs::{create_dirs, write_atomic};
 
 /// The library; empty if none could be built.
 const LIBRARY_BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/preload.so"));
@@ -153,7 +153,7 @@ impl PreloadLibrary {
         if LIBRARY_BYTES.is_empty() {
             return None;
         }
-        fs_err::create_dir_all(directory).ok()?;
+        create_dirs(directory).ok()?;
         let directory = fs_err::canonicalize(directory).ok()?;
         if is_preload_path(&directory) {
             return Self::write_to_directory(&directory, None);

@@ -1,8 +1,10 @@
 //! Hostile files of a project, a cache or another runner: every command ends, and no runner reads a log as commands.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use crate::support::{NoxideRun, Project, noxide_command};
+use rustix::process::Signal;
+
+use crate::support::{NoxideRun, Project, RunningNoxide, noxide_command, python, run_checked};
 
 const TWO: &str = "@nox.session(venv_backend='none')\ndef one(session): pass\n\
                    @nox.session(venv_backend='none')\ndef two(session): pass\n";
@@ -96,4 +98,91 @@ fn init_writes_through_no_link_out_of_the_project() {
     assert!(ran.exit == Some(3) && ran.text.contains("leads out of the project"), "{}", ran.text);
     let files = walkdir::WalkDir::new(&outside).into_iter().map(Result::unwrap);
     assert_eq!(files.filter(|entry| entry.file_type().is_file()).count(), 0);
+}
+
+/// Compiled code of the host in a cache that another user can write to.
+#[test]
+fn code_that_another_user_could_have_written_is_not_executed() {
+    let project = Project::with_sessions(TWO);
+    let cache = project.outer_dir().join("cache");
+    let list = |umask: &str| {
+        let noxide = noxide_command(&project, "list");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("umask {umask}; exec \"$0\" list"), env!("CARGO_BIN_EXE_noxide")]);
+        for (name, value) in noxide.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let ran = NoxideRun::finish(shell.current_dir(project.root()).env("NOXIDE_CACHE_DIR", &cache));
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    };
+    let mode = |path: &std::path::Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
+    list("000");
+    let code = fs_err::read_dir(cache.join("host")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!([&cache, &cache.join("host"), &code].map(|path| mode(path) & 0o022), [0; 3], "the umask is 000");
+    // Valid code with a valid checksum, as another user could write it.
+    let marker = project.outer_dir().join("executed");
+    let script = "import _imp, marshal, sys; data = marshal.dumps(compile('open(%r, \"w\")' % sys.argv[2], 'x', 'exec')); \
+                  open(sys.argv[1], 'wb').write(_imp.source_hash(0, data) + data)";
+    run_checked(std::process::Command::new(python()).args(["-c", script]).arg(&code).arg(&marker));
+    for path in [&cache, &cache.join("host"), &code] {
+        let before = fs_err::metadata(path).unwrap().permissions();
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode(path) | 0o020)).unwrap();
+        let hostile = fs_err::read(&code).unwrap();
+        list("022");
+        assert!(!marker.exists(), "{}", path.display());
+        fs_err::write(&code, hostile).unwrap();
+        fs_err::set_permissions(path, before).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_run_is_not_merged_as_the_run_before_it() {
+    let project = Project::with_sessions(
+        "@nox.session(venv_backend='none')\ndef one(session):\n    if os.path.exists('wait'):\n        \
+         pathlib.Path('up').write_text('x')\n        time.sleep(60)\n",
+    );
+    assert_eq!(project.noxide(&["run"]).exit, Some(0));
+    project.write("wait", "");
+    let run = RunningNoxide::start(&project, &[]);
+    run.wait_for_file("up");
+    let target = project.outer_dir().join("merged");
+    let merge = || project.noxide(&["merge", ".nox/.noxide", "--dir", target.to_str().unwrap()]);
+    let merged = merge();
+    assert_eq!(merged.exit, Some(0), "noxide still runs the newest one: {}", merged.text);
+    run.signal(Signal::KILL);
+    run.finish();
+    let merged = merge();
+    assert_eq!(merged.exit, Some(1), "{}", merged.text);
+    // The next run ends what is left of it.
+    fs_err::remove_file(project.root().join("wait")).unwrap();
+    assert_eq!(project.noxide(&["run"]).exit, Some(0));
+}
+
+#[test]
+fn names_and_shared_resources_of_a_record_have_limits() {
+    let project = Project::with_sessions(TWO);
+    assert_eq!(project.noxide(&["run"]).exit, Some(0));
+    let run = project.newest_run_dir();
+    let record: serde_json::Value = serde_json::from_slice(&fs_err::read(run.join("record.json")).unwrap()).unwrap();
+    let path = project.outer_dir().join("record.json");
+    let report = |document: &serde_json::Value| {
+        fs_err::write(&path, document.to_string()).unwrap();
+        project.noxide(&["report", path.to_str().unwrap(), "--format", "text"])
+    };
+    assert_eq!(report(&record).exit, Some(0));
+    let mut long = record.clone();
+    long["root"] = "x".repeat(5_000).into();
+    let ran = report(&long);
+    assert!(ran.exit == Some(2) && ran.text.contains("a name has 5000 bytes"), "{}", ran.text);
+    let mut many = record;
+    let used = serde_json::json!({
+        "kind": "port", "target": "1", "mode": "exclusive", "key": "", "until_end": false, "command": "x"
+    });
+    let uses: Vec<_> = (0..10_001).map(|_| used.clone()).collect();
+    many["sessions"][0]["result"]["shared"] = serde_json::json!({ "definition": "x", "uses": uses });
+    let ran = report(&many);
+    assert!(ran.exit == Some(2) && ran.text.contains("shared.uses have 10001 items"), "{}", ran.text);
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::support::{NoxideRun, Project, noxide_command};
+use crate::support::{HttpResponse, HttpServer, NoxideRun, Project, noxide_command};
 
 const TOKEN: &str = "Zq7SECRETvalueZq7";
 
@@ -65,6 +65,25 @@ fn secrets_are_in_no_record_trace_or_report() {
     assert_eq!(junit.matches("***").count(), 5, "{junit}");
     assert_eq!(files_with_token(&project.root().join(".nox")), [""; 0]);
     assert_eq!(files_with_token(&out), [""; 0]);
+}
+
+/// A server that repeats the request in its error message, as debug servers do.
+#[test]
+fn credentials_in_answers_of_a_server_are_masked() {
+    let project = Project::new("import nox\n@nox.session(venv_backend='uv')\ndef one(session): pass\n");
+    let server = HttpServer::new(|request| {
+        let token = request.headers.get("authorization").cloned().unwrap_or_default();
+        HttpResponse::new(401, format!("bad token: {token}"))
+    });
+    let base = format!("{}/", server.base);
+    let mut import = noxide_command(&project, &format!("history import {base}runs"));
+    let ran = NoxideRun::finish(import.env("NOXIDE_FORGE_TOKEN", TOKEN));
+    assert!(ran.text.contains("bad token") && !ran.text.contains(TOKEN), "{}", ran.text);
+    let mut ci = noxide_command(&project, "ci --cache auto");
+    let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "a/b"), ("ACTIONS_RUNTIME_TOKEN", TOKEN)];
+    let ran = NoxideRun::finish(ci.envs(variables).env("ACTIONS_CACHE_URL", base));
+    assert!(ran.text.contains("bad token") && !ran.text.contains(TOKEN), "{}", ran.text);
+    assert_eq!(files_with_token(&project.root().join("noxide-ci")), [""; 0]);
 }
 
 #[test]

@@ -146,8 +146,10 @@ def file_facts(path, seen):
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", line)
         if include:
             facts.append(file_facts(os.path.join(os.path.dirname(path), include.group(1)), seen + [path]))
-        elif line.startswith(("-e", "--editable", ".", "/", "file:", "git+")) or "://" in line and " @ " in line:
+        elif line.startswith(("-e", "--editable", ".", "git+")) or " @ " in line:
             raise UncertainInstall
+        elif "/" in line.split(";")[0] and not line.startswith(("-", "#")):
+            raise UncertainInstall  # a file, a directory or a URL
     return facts
 
 
