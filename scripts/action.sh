@@ -37,13 +37,13 @@ find_or_install() {
     elif [ -z "$install" ]; then
         install=$(own_release)
     fi
-    # Of one Python, by which the environment is made.
+    # The key contains the Python that creates the environment.
     python=$(command -v python3 || true)
     key=$(printf '%s %s' "$install" "$python $("${python:-true}" --version)" | cksum | tr ' ' '-')
     case $install in
     "$NOXIDE_ACTION_PATH") kept= ;;                   # another commit may lie at the same path
     *==* | *://*) kept=${RUNNER_TOOL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}/noxide-action ;;
-    *) kept= ;;                                       # not one certain version
+    *) kept= ;;                                       # the version is not fixed, so nothing is kept
     esac
     if [ -z "$kept" ] || ! mkdir -p "$kept" 2>/dev/null; then
         kept=$(mktemp -d "${RUNNER_TEMP:-/tmp}/noxide-action.XXXXXX")

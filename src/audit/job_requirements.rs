@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::noxfile::SessionAction;
+use super::noxfile::SessionCall;
 use super::project::JobView;
 use super::shell::requirement_name;
 use crate::fs::read_project_text;
@@ -62,7 +62,7 @@ impl JobView<'_> {
     }
 }
 
-fn add_action(root: &Path, action: &SessionAction, names: &mut BTreeSet<String>) -> Option<()> {
+fn add_action(root: &Path, action: &SessionCall, names: &mut BTreeSet<String>) -> Option<()> {
     let words: Vec<&str> = action.args.iter().map(String::as_str).collect();
     match action.method.as_str() {
         "install" => add_arguments(root, &words, names),

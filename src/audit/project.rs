@@ -483,7 +483,7 @@ impl<'a> JobView<'a> {
     pub(crate) fn required_order_reason(&self) -> Option<String> {
         for name in self.session_names() {
             let Some(session) = self.noxfile_session(name) else { continue };
-            for run in session.run_actions() {
+            for run in session.run_calls() {
                 let line = run.args.join(" ");
                 if line.contains("--cov-append") || (line.contains("coverage") && line.contains("--append")) {
                     return Some(format!("`{name}` appends to the coverage data of an earlier session"));

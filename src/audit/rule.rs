@@ -18,7 +18,7 @@ pub(crate) struct Rule {
     pub(crate) ident: RuleIdent,
     /// Why the problem matters.
     pub(crate) rationale: &'static str,
-    /// Measurements and observations behind the rule.
+    /// What was measured or observed, and what the rule reports and does not report because of it.
     pub(crate) evidence: &'static str,
     /// How to resolve a finding, unless the finding has its own advice.
     pub(crate) advice: &'static str,

@@ -96,8 +96,8 @@ The first digit of a rule's number is its family:
 | NX3 | reliability: timeouts, superseded runs, logs and artifacts, hidden failures |
 | NX4 | setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects |
 
-*Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; what was
-observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
+*Evidence* is what was measured or observed, and what the rule reports or does not report because of it. \"Sampled\" counts
+are from public repositories that use nox; what was observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
 parcelbook, is modeled on. *Measured* is how many of a rule's findings that are shown by default were true, with a fitting
 severity and advice, for both of two readers who judged them independently. The rules were corrected by the same verdicts
 and the verdicts on what they no longer report left out, so other repositories may show a lower share. *Not reported*

@@ -1,4 +1,4 @@
-//! The dependency cache: wheels, environments and bytecode in a local store and in remote caches.
+//! The package cache: wheels, environments and bytecode in a local store and in remote caches.
 
 mod backend;
 mod backends;

@@ -84,7 +84,7 @@ pub enum CliCommand {
     Init(super::InitArgs),
     /// Run a CI job: restore caches, run sessions, save caches, collect logs, set the exit code
     Ci(Box<CiArgs>),
-    /// Manage the dependency cache
+    /// Manage the package cache
     Cache(super::CacheArgs),
     /// Print a job matrix with one shard of the sessions for each runner
     Matrix(super::MatrixArgs),
@@ -94,7 +94,7 @@ pub enum CliCommand {
     Gate(super::GateArgs),
     /// Print the JSON schema of the settings
     Schema,
-    /// Print a completion script for bash, zsh or fish
+    /// Print a completion script for bash, zsh, fish, elvish or powershell
     Completions(super::CompletionsArgs),
     /// Write manual pages
     Man(super::ManArgs),
@@ -195,7 +195,7 @@ fn add_advice(mut error: clap::Error) -> clap::Error {
             "pass nox's flags to `noxide run`, as in `noxide run -s tests`".to_owned()
         }
         (ErrorKind::InvalidSubcommand, _, "clean") => {
-            "`noxide cache clean` empties the dependency cache; to remove environments and past runs, delete `.nox`"
+            "`noxide cache clean` empties the package cache; to remove environments and past runs, delete `.nox`"
                 .to_owned()
         }
         (ErrorKind::InvalidSubcommand, _, name) if lacks_command => {

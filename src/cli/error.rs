@@ -172,13 +172,13 @@ impl CliError {
             Self::Host(HostError::Load(failure)) if failure.selects_nothing() => ExitCode::NOTHING_SELECTED,
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Selection => ExitCode::USAGE,
-                LoadStage::Nox | LoadStage::Noxfile => ExitCode::ENVIRONMENT,
+                LoadStage::Nox | LoadStage::Noxfile => ExitCode::UNAVAILABLE,
             },
             Self::Workflows(DiscoverError::NoWorkflows(_)) => ExitCode::NOTHING_SELECTED,
             Self::BenchCommand(_) => ExitCode::FAILURE,
             Self::Interrupted { signal, .. } => ExitCode::from_signal(*signal),
             // What noxide needs cannot be used.
-            _ => ExitCode::ENVIRONMENT,
+            _ => ExitCode::UNAVAILABLE,
         }
     }
 

@@ -21,7 +21,7 @@ const MEANINGS: [(ExitCode, &str, &str); 5] = [
         "the command line or the settings are wrong, including an unknown session, run or rule",
     ),
     (
-        ExitCode::ENVIRONMENT,
+        ExitCode::UNAVAILABLE,
         "nox, uv, the noxfile, a file or a server cannot be used",
         "something that noxide needs cannot be used: no nox or uv, a noxfile that does not load (its traceback is printed, reduced to \
          your own frames), a kernel without tracing, or a file or server that cannot be read or written",
@@ -37,7 +37,7 @@ impl ExitCode {
     /// The command line or the settings are wrong.
     pub(super) const USAGE: Self = Self(2);
     /// nox, the noxfile, the kernel or the file system cannot be used.
-    pub(super) const ENVIRONMENT: Self = Self(3);
+    pub(super) const UNAVAILABLE: Self = Self(3);
     /// There is no session to run or no workflow to audit.
     pub(super) const NOTHING_SELECTED: Self = Self(4);
 

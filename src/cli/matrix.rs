@@ -9,7 +9,7 @@ use super::exit_code::ExitCode;
 use super::list::load_for_listing;
 use super::shared_args::{LoadArgs, OutputFormat};
 use crate::output::{MatrixEntry, OutputContext, render_matrix_json, render_matrix_yaml};
-use crate::project::SessionId;
+use crate::project::ManifestIndex;
 use crate::record::RunStore;
 use crate::run::{ShardPart, ShardPlan};
 use crate::text::break_json_commands;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
     }
     let history = RunStore::load_project_history(&project.manifest);
     let plan = ShardPlan::new(&project.manifest, &project.options, &history, args.shards)?;
-    let name = |id: &SessionId| project.manifest.sessions[id.0].name.clone();
+    let name = |id: &ManifestIndex| project.manifest.sessions[id.0].name.clone();
     let parts: Vec<&ShardPart> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();
     let has_history = |part: &ShardPart| part.sessions.iter().all(|id| history.usual_stats(&name(id)).is_some());
     let entries: Vec<MatrixEntry> = parts

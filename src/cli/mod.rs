@@ -42,7 +42,7 @@ pub use replay::ReplayArgs;
 pub use report::ReportArgs;
 pub use run_args::{CiArgs, CiStepArgs, ExecutionArgs, OutputArgs, RerunFilter, RunArgs};
 pub use runs::{LogsArgs, RunsArgs};
-pub use shared_args::{DependencyArgs, HostArgs, LoadArgs, OutputFormat};
+pub use shared_args::{DependencyArgs, HostArgs, LoadArgs, LockFileArgs, OutputFormat};
 pub use trace::TraceArgs;
 
 pub use crate::project::{EnvironmentArgs, NoxRunArgs, SelectionArgs};

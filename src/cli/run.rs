@@ -53,11 +53,11 @@ pub(super) fn run_sessions(
     }
     let narrowed = if args.rerun.is_some() { Some(narrow_to_unsuccessful(args)?) } else { None };
     let args = match &narrowed {
-        Some(Err(message)) => {
+        Some(RerunSelection::Nothing(message)) => {
             output.print_error(message);
             return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
         }
-        Some(Ok(narrowed)) => narrowed,
+        Some(RerunSelection::Sessions(narrowed)) => narrowed,
         None => args,
     };
     let options = load_options(args);
@@ -113,20 +113,29 @@ fn print_usage(session: &OsStr, args: &RunArgs, output: &OutputContext) -> Resul
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Returns arguments that select, of the sessions that `args` select, those that did not pass in the last run; or a
-/// message if there are none.
-fn narrow_to_unsuccessful(args: &RunArgs) -> Result<Result<RunArgs, String>, CliError> {
+/// What `--rerun` selects.
+enum RerunSelection {
+    /// Arguments that select the sessions that did not pass.
+    Sessions(Box<RunArgs>),
+    /// There are none, as this message says.
+    Nothing(String),
+}
+
+/// Narrows the sessions that `args` select to those that did not pass in the last run.
+fn narrow_to_unsuccessful(args: &RunArgs) -> Result<RerunSelection, CliError> {
     let root = settings_root(args.selection.noxfile.as_deref().map(Path::new));
     let selected = args.selection.selected_names();
     let found = UnsuccessfulSessions::from_last_run(&open_recorded_runs(&root)?, selected.as_deref());
     let UnsuccessfulSessions { run_id, names } = found.ok_or(RunLookupError::NoRuns { dir: root })?;
     if names.is_empty() {
         let which = if selected.is_some() { "every selected session" } else { "every session" };
-        return Ok(Err(format!("nothing to rerun: in run {run_id}, {which} passed or was skipped")));
+        return Ok(RerunSelection::Nothing(format!(
+            "nothing to rerun: in run {run_id}, {which} passed or was skipped"
+        )));
     }
     let mut narrowed = args.clone();
     (narrowed.selection.sessions, narrowed.selection.names) = (Some(names), Vec::new());
-    Ok(Ok(narrowed))
+    Ok(RerunSelection::Sessions(Box::new(narrowed)))
 }
 
 fn prepare_run(
@@ -189,7 +198,7 @@ pub(super) fn execute_and_report(
         let (warnings, are_written) = write_reports(args, &project.manifest, &result, record);
         subscribers.warnings.extend(warnings);
         if !are_written && result.exit_code == ExitCode::SUCCESS.code() {
-            result.exit_code = ExitCode::ENVIRONMENT.code();
+            result.exit_code = ExitCode::UNAVAILABLE.code();
         }
     }
     project.signals.finish_run(result.exit_code);

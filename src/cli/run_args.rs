@@ -96,7 +96,7 @@ impl RunArgs {
             log_name: self.output.log_name.clone(),
             nox: self.host.nox.clone(),
             cache: self.dependencies.cache,
-            locked: self.dependencies.locked_override(),
+            locked: self.dependencies.lock_file.locked_override(),
             max_age: self.dependencies.max_age,
         }
     }
@@ -119,7 +119,7 @@ pub struct ExecutionArgs {
     /// Run everything that does not require a failed session (the default)
     #[arg(long, overrides_with_all = ["fail_fast", "stop_on_first_error", "no_stop_on_first_error"])]
     pub keep_going: bool,
-    /// Start no session after a failure: wait lets running sessions finish, kill ends them [HOW defaults to wait]
+    /// Start no session after a failure: wait lets running sessions finish, kill ends them [MODE defaults to wait]
     #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
     #[arg(hide_possible_values = true, value_parser = choice_parser::<FailFast>())]
     #[arg(overrides_with_all = ["keep_going", "stop_on_first_error", "no_stop_on_first_error"])]

@@ -1,4 +1,4 @@
-//! Flags that several subcommands share: output format, session selection, choice of nox, dependencies.
+//! Flags that several subcommands share: output format, session selection, choice of nox, installs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,25 +85,34 @@ pub struct LoadArgs {
     pub host: HostArgs,
 }
 
-/// Flags that control how dependencies are cached and resolved.
+/// Flags that control how packages are cached and resolved.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Installs")]
 pub struct DependencyArgs {
-    /// Use the dependency cache and skip unchanged installs: auto, off or require [default: auto] [env: NOXIDE_CACHE]
+    /// Use the package cache and skip unchanged installs: auto, off or require [default: auto] [env: NOXIDE_CACHE]
     #[arg(long, value_name = "MODE", hide_possible_values = true, value_parser = choice_parser::<CacheMode>())]
     pub(crate) cache: Option<CacheMode>,
+    /// Flags that constrain installs.
+    #[command(flatten)]
+    pub(crate) lock_file: LockFileArgs,
+    /// Run an install offline if the same install succeeded less than TIME ago, such as 1h, and cache environments without a lock file [default: 0] [env: NOXIDE_MAX_AGE]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// Flags that constrain installs to the lock file.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Installs")]
+pub struct LockFileArgs {
     /// Constrain installs to the versions in uv.lock [env: NOXIDE_LOCKED]
     #[arg(long, overrides_with = "no_locked")]
     pub(crate) locked: bool,
     /// Do not constrain installs to uv.lock (the default)
     #[arg(long, overrides_with = "locked", hide_short_help = true)]
     pub(crate) no_locked: bool,
-    /// Run an install offline if the same install succeeded less than TIME ago, such as 1h, and cache environments without a lock file [default: 0] [env: NOXIDE_MAX_AGE]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) max_age: Option<Duration>,
 }
 
-impl DependencyArgs {
+impl LockFileArgs {
     /// Returns whether installs are constrained to uv.lock; `None` without a flag.
     pub(crate) fn locked_override(&self) -> Option<bool> {
         (self.locked || self.no_locked).then_some(self.locked)

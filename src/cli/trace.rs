@@ -1,5 +1,6 @@
-//! `noxide trace`: runs sessions one at a time under tracing and finds their races.
+//! `noxide trace`: runs sessions one at a time under tracing and finds their conflicts.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -13,10 +14,11 @@ use super::run::{args_to_text, execute_and_report};
 use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};
 use crate::config::{SettingsEdit, apply_settings_edits, render_settings};
-use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, render_races};
-use crate::project::{EnvironmentArgs, NoxRunArgs, SelectionArgs, SessionId};
-use crate::run::{PreparedRun, open_run_store};
-use crate::trace::{ObservedTraces, RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
+use crate::output::{AccessConflictView, ConflictReportView, OutputContext, SessionConflictView, render_conflicts};
+use crate::project::{EnvironmentArgs, ManifestIndex, NoxRunArgs, NoxfileManifest, SelectionArgs};
+use crate::record::{Outcome, RunRecord};
+use crate::run::{PreparedRun, RunResult, open_run_store};
+use crate::trace::{ConflictReport, ObservedTraces, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
 
 /// Flags of `noxide trace`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         posargs: args.posargs.clone(),
         will_run: true,
         shard: None,
-        // Learned conflicts would separate sessions and thereby hide the races of this trace.
+        // Learned conflicts would separate sessions and thereby hide the conflicts that this trace is for.
         uses_learned_conflicts: false,
     };
     let run_output = output.redirected_to_stderr();
@@ -78,7 +80,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         open_run_store(&project.manifest, project.user_cache_dir.as_deref()).context("cannot record this run")?;
     let notices = project.notices.iter().cloned().chain(notices).collect();
     let (prepared, order, planned) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
-    let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();
+    let ids: Vec<ManifestIndex> = order.iter().map(|&index| prepared.plan[index].id).collect();
     let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.keep_runs.get());
     let manifest = project.manifest.clone();
@@ -92,14 +94,15 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     warnings.iter().for_each(|warning| output.warn(warning));
     let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let plan_indexes: Vec<usize> = order.iter().map(|session| session.0).collect();
-    let report = RaceReport::new(sessions, &planned, &plan_indexes, &manifest.root);
-    if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs, &ObservedTraces::default()) {
+    let report = ConflictReport::new(sessions, &planned, &plan_indexes, &manifest.root);
+    let observed = ObservedTraces { partial: partially_traced(&manifest, &result, &ids), ..ObservedTraces::default() };
+    if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs, &observed) {
         output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
     let edits = settings_edits(&report);
     let settings = render_settings(&edits);
-    let view = race_report_view(&report, settings.clone());
-    let text = || render_races(&view, output.stdout_theme, output.is_verbose());
+    let view = conflict_report_view(&report, settings.clone());
+    let text = || render_conflicts(&view, output.stdout_theme, output.is_verbose());
     args.format.print(output, text, || report.to_json(&settings));
     if args.apply {
         output.print_error(&apply_settings_edits(&manifest.root, &edits)?);
@@ -108,8 +111,23 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     Ok(ExitCode::from(result.exit_code).max(ExitCode::from_check(args.check && has_findings)))
 }
 
+/// Returns the sessions that did not pass, whose traces may lack what they would have done next. A session that fails
+/// only while it is traced is not one of them: another trace would show no more.
+fn partially_traced(manifest: &NoxfileManifest, result: &RunResult, ids: &[ManifestIndex]) -> BTreeSet<ManifestIndex> {
+    let record = RunRecord::read(&result.run_dir.join("record.json")).ok();
+    let has_passed = |id: &ManifestIndex| {
+        let sessions = record.iter().flat_map(|record| &record.sessions);
+        let mut results = sessions.filter_map(|session| session.result.as_ref());
+        let name = &manifest.sessions[id.0].name;
+        results.any(|result| result.session == *name && result.outcome == Outcome::Passed)
+    };
+    let is_untraceable =
+        |id: &ManifestIndex| result.accesses.get(id).is_some_and(|accesses| accesses.unprivileged_program.is_some());
+    ids.iter().copied().filter(|id| !has_passed(id) && !is_untraceable(id)).collect()
+}
+
 /// Returns the settings that implement the advice.
-fn settings_edits(report: &RaceReport) -> Vec<SettingsEdit> {
+fn settings_edits(report: &ConflictReport) -> Vec<SettingsEdit> {
     let name = |index: &usize| report.session_name(*index);
     let mut edits = Vec::new();
     for advice in &report.advice {
@@ -126,16 +144,16 @@ fn settings_edits(report: &RaceReport) -> Vec<SettingsEdit> {
 }
 
 /// Returns the report as it is printed.
-fn race_report_view(report: &RaceReport, settings: String) -> RaceReportView {
-    let races = report.races.iter().map(|race| RaceView {
-        first: report.session_name(race.pair.first),
-        second: report.session_name(race.pair.second),
-        separated_by: race.separated_by.clone(),
-        conflicts: race
+fn conflict_report_view(report: &ConflictReport, settings: String) -> ConflictReportView {
+    let conflicts = report.conflicts.iter().map(|conflict| SessionConflictView {
+        first: report.session_name(conflict.pair.first),
+        second: report.session_name(conflict.pair.second),
+        separated_by: conflict.separated_by.clone(),
+        conflicts: conflict
             .pair
             .conflicts
             .iter()
-            .map(|conflict| ConflictView {
+            .map(|conflict| AccessConflictView {
                 kind: conflict.kind.as_str(),
                 path: conflict.path.clone(),
                 first: conflict.first.clone(),
@@ -143,8 +161,9 @@ fn race_report_view(report: &RaceReport, settings: String) -> RaceReportView {
             })
             .collect(),
     });
-    let mut view = RaceReportView { session_count: report.sessions.len(), settings, ..RaceReportView::default() };
-    view.races = races.collect();
+    let mut view =
+        ConflictReportView { session_count: report.sessions.len(), settings, ..ConflictReportView::default() };
+    view.conflicts = conflicts.collect();
     let incomplete = report.sessions.iter().filter(|(_, accesses)| !accesses.is_complete());
     view.incomplete = incomplete
         .map(|(session, accesses)| (session.name.to_string(), accesses.incomplete_reasons.to_vec()))

@@ -54,7 +54,7 @@ pub enum ValueParseError {
         minimum: u32,
     },
     /// Not a switch.
-    #[error("must be `true`, `yes` or `1`, or `false`, `no` or `0`")]
+    #[error("must be `true`, `yes`, `on` or `1`, or `false`, `no`, `off` or `0`")]
     Switch,
     /// Not one of the choices.
     #[error("must be {}", join_quoted(.0))]

@@ -15,7 +15,9 @@ use super::parse::{
 use super::settings_file::{SettingsFile, plain_values};
 use crate::cache::StoreOptions;
 use crate::provision::{CacheMode, ProvisionOptions};
-use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, nonzero_limit};
+use crate::run::{
+    FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionOverrides, glob_matches, nonzero_limit,
+};
 use crate::text::did_you_mean;
 use crate::trace::TraceMode;
 
@@ -246,9 +248,9 @@ impl Settings {
     }
 
     /// Returns the rules for sessions in file order, without what a flag or a variable overrides.
-    pub fn session_rules(&self) -> Vec<SessionRule> {
-        let mut rules: Vec<SessionRule> =
-            self.file.sessions.iter().map(super::settings_file::SessionTable::to_session_rule).collect();
+    pub fn session_overrides(&self) -> Vec<SessionOverrides> {
+        let mut rules: Vec<SessionOverrides> =
+            self.file.sessions.iter().map(super::settings_file::SessionTable::to_overrides).collect();
         for rule in &mut rules {
             if self.timeout.origin.should_override_rules() {
                 rule.timeout = None;
@@ -284,10 +286,10 @@ impl Settings {
             provision: ProvisionOptions {
                 mode: self.cache.value,
                 uses_locked_versions: self.locked.value,
-                index_max_age: self.max_age.value,
+                offline_max_age: self.max_age.value,
                 constraints: None,
             },
-            session_rules: self.session_rules(),
+            session_overrides: self.session_overrides(),
             trace_mode: self.trace.value,
             learned_conflicts: Vec::new(),
         }

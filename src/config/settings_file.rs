@@ -20,7 +20,7 @@ use super::schema::{
 use super::toml_reader::{TomlNode, TomlReader};
 use crate::audit::options::InstallSource;
 use crate::provision::CacheMode;
-use crate::run::{CpuCount, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
+use crate::run::{CpuCount, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionOverrides};
 use crate::trace::TraceMode;
 
 /// Settings of noxide: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`.
@@ -76,7 +76,7 @@ pub struct SettingsFile {
     /// What CI workflows install noxide from: "noxide==VERSION", the URL or path of a wheel, "git+URL@COMMIT", "uses: ACTION@VERSION" or "image: IMAGE".
     #[schemars(with = "String")]
     pub install: Option<LocatedValue<InstallSource>>,
-    /// Settings of the dependency cache.
+    /// Settings of the package cache.
     #[schemars(with = "CacheTable")]
     pub cache: CacheTable,
     /// Settings of `noxide audit`.
@@ -126,7 +126,7 @@ pub struct SessionTable {
     pub(crate) artifacts: Vec<LocatedValue<String>>,
 }
 
-/// Settings of the dependency cache.
+/// Settings of the package cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "cache", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct CacheTable {
@@ -272,8 +272,8 @@ impl SessionTable {
     }
 
     /// Converts the table to a rule of `run`, without the locations of its values.
-    pub(crate) fn to_session_rule(&self) -> SessionRule {
-        SessionRule {
+    pub(crate) fn to_overrides(&self) -> SessionOverrides {
+        SessionOverrides {
             pattern: self.pattern.value.clone(),
             location: self.pattern.location.file_and_line(),
             after: plain_values(&self.after),

@@ -163,7 +163,7 @@ impl RunEventBuilder {
             attempts,
             install: None,
             cache: None,
-            shared: None,
+            resources: None,
         };
         self.push_event(at, EventKind::SessionFinished(result))
     }

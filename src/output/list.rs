@@ -115,7 +115,7 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
         NeedOrigin::Coverage { data_file } => format!("coverage {data_file}"),
-        NeedOrigin::Memory { name } => format!("shared variable {name}"),
+        NeedOrigin::SharedVariable { name } => format!("shared variable {name}"),
         NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }
@@ -125,7 +125,7 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
 pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
     let mut limits: Vec<String> =
         spec.locks.iter().map(|lock| format!("lock {lock}{}", lock_origin(spec, lock))).collect();
-    limits.extend(spec.lock_details.shared.iter().map(|lock| format!("read lock {lock}{}", lock_origin(spec, lock))));
+    limits.extend(spec.lock_details.shared.iter().map(|lock| format!("shared lock {lock}{}", lock_origin(spec, lock))));
     limits.extend(spec.lock_details.during_commands.iter().map(|lock| match spec.lock_details.origins.get(lock) {
         Some(LockOrigin::Command { command }) => format!("lock {lock} during {command}"),
         _ => format!("lock {lock}"),

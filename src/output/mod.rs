@@ -3,6 +3,7 @@
 mod best_effort_writer;
 mod board_view;
 mod cache_progress;
+mod conflict_list;
 mod diagnostic;
 #[cfg(test)]
 mod event_builder;
@@ -18,7 +19,6 @@ mod options;
 mod output_context;
 mod phase_line;
 mod plan;
-mod race_report;
 mod remaining_time;
 mod replay;
 mod reporter_thread;
@@ -37,6 +37,7 @@ mod waiting_reason;
 mod workflow_command;
 
 use best_effort_writer::BestEffortWriter;
+pub(crate) use conflict_list::{AccessConflictView, ConflictReportView, SessionConflictView, render_conflicts};
 pub(crate) use diagnostic::DiagnosticFrame;
 pub use diagnostic::{Diagnostic, SourceExcerpt};
 pub use event_reporter::{EventReporter, ReplaySummary, replay_events};
@@ -49,7 +50,6 @@ pub use options::{ActionsContext, ActionsForge, OutputOptions, OutputStreams, Se
 pub(crate) use output_context::{OutputContext, is_ci, terminal_size};
 pub(crate) use phase_line::PhaseLength;
 pub(crate) use plan::{SimulatedSession, render_plan_json, render_plan_text};
-pub(crate) use race_report::{ConflictView, RaceReportView, RaceView, render_races};
 pub(crate) use remaining_time::{RemainingTime, estimate_remaining};
 pub(crate) use reporter_thread::WriteCounter;
 pub(crate) use run_list::{render_run_list, run_list_json};

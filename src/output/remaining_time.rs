@@ -2,7 +2,7 @@
 
 use super::RunState;
 use super::run_state::SessionStatus;
-use crate::record::{lock_totals, longest_chains, slot_work};
+use crate::record::{lock_totals, longest_chains_before, slot_work};
 
 /// An estimate of the time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,21 +38,20 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     if known == 0 || unknown > known {
         return None;
     }
-    let bound =
-        critical_path_bound(state, &remaining).max(slot_bound(state, &remaining)).max(lock_bound(state, &remaining));
+    let bound = chain_bound(state, &remaining).max(slot_bound(state, &remaining)).max(lock_bound(state, &remaining));
     Some(RemainingTime { ms: bound, is_partial: unknown > 0 })
 }
 
-/// Returns the length of the longest dependency chain.
-fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
+/// Returns the length of the longest chain of dependencies.
+fn chain_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = state.sessions();
     let mut dependents = vec![Vec::new(); sessions.len()];
     for (dependent, view) in sessions.iter().enumerate() {
-        for required in view.spec.needs.iter().filter_map(|need| state.session_index(&need.session)) {
+        for required in view.spec.needs.iter().filter_map(|need| state.plan_index(&need.session)) {
             dependents[required].push(dependent);
         }
     }
-    longest_chains(remaining, &vec![0; remaining.len()], &dependents).into_iter().max().unwrap_or(0)
+    longest_chains_before(remaining, &dependents).into_iter().max().unwrap_or(0)
 }
 
 /// Returns the total work divided by the slots.
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_critical_path_shrinks_during_the_run() {
+    fn the_longest_chain_shrinks_during_the_run() {
         let mut builder = RunEventBuilder::from_sessions(vec![
             session_spec_with_usual("a", 10_000, &[]),
             session_spec_with_usual("b", 5_000, &["a"]),

@@ -42,7 +42,7 @@ fn row_cells(run: &RunSummary) -> [String; 4] {
     ]
 }
 
-/// Describes the result: `11 passed`, `2 of 11 failed: lint, docs`, `running`.
+/// Describes the result: `passed, 11 sessions`, `2 of 11 did not pass: lint, docs`, `running`.
 fn describe_result(run: &RunSummary, theme: OutputTheme) -> String {
     let Some(ended) = &run.ended else {
         return if run.is_active { theme.style_text(TextStyle::Accent, "running") } else { "no record".to_owned() };

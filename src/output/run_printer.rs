@@ -57,11 +57,11 @@ impl RunPrinter {
     /// Prints one of noxide's own lines. It may contain names and messages of sessions, so it is never more than one line,
     /// and never a command to a runner.
     pub(crate) fn print_line(&mut self, line: &str) -> io::Result<()> {
-        self.print_command(&to_safe_lines(&line.replace('\n', " ")))
+        self.print_trusted(&to_safe_lines(&line.replace('\n', " ")))
     }
 
-    /// Prints a command to the runner.
-    fn print_command(&mut self, command: &str) -> io::Result<()> {
+    /// Prints text that cannot come from a session, or was made safe; it may be a command to the runner.
+    fn print_trusted(&mut self, command: &str) -> io::Result<()> {
         self.command_guard.resume_commands(&mut self.writer)?;
         self.writer.write_line(command)
     }
@@ -80,7 +80,7 @@ impl RunPrinter {
         if prefix.is_empty() || self.options.actions.is_some() && workflow_command::is_allowed_command(&text, allowed) {
             return self.command_guard.write_output_line(&mut self.writer, &text, allowed);
         }
-        // Behind a prefix only the older spelling is a command.
+        // After a prefix `::` is no command, but `##[` is.
         let line = format!("{prefix}{text}");
         self.writer.write_line(&if self.options.actions.is_some() { break_commands(&line) } else { line })
     }
@@ -136,7 +136,7 @@ impl RunPrinter {
             return if is_cancelled { Ok(()) } else { self.print_short_tail(last, run_dir) };
         }
         if failed {
-            self.print_result_rule(result)?;
+            self.print_separator(result)?;
             self.print_log(last, run_dir)?;
             self.print_line("")?;
             self.printed_failures.insert(result.session.clone());
@@ -174,13 +174,13 @@ impl RunPrinter {
             self.print_log(attempt, run_dir)?;
             return self.print_line("");
         }
-        self.print_command(&workflow_command::group_command(title))?;
+        self.print_trusted(&workflow_command::group_command(title))?;
         self.print_log(attempt, run_dir)?;
-        self.print_command(workflow_command::END_GROUP)
+        self.print_trusted(workflow_command::END_GROUP)
     }
 
     /// Prints a horizontal rule with the result of a session.
-    fn print_result_rule(&mut self, result: &SessionResult) -> io::Result<()> {
+    fn print_separator(&mut self, result: &SessionResult) -> io::Result<()> {
         let theme = self.options.theme;
         let dash = theme.pick_glyph("─", "-");
         let title = format!("{} {}", theme.outcome_mark(result.outcome), session_rows::result_title(result));
@@ -309,7 +309,7 @@ impl RunPrinter {
                     continue;
                 }
                 self.print_line("")?;
-                self.print_result_rule(result)?;
+                self.print_separator(result)?;
                 if let Some(last) = result.last_attempt() {
                     self.print_log_tail(state, last, run_dir)?;
                 }
@@ -376,7 +376,7 @@ impl RunPrinter {
                 }
                 if locations.is_empty() {
                     let title = format!("{} {}", result.session, session_rows::outcome_word(result));
-                    self.print_command(&workflow_command::error_command(
+                    self.print_trusted(&workflow_command::error_command(
                         &title,
                         None,
                         &session_rows::result_title(result),
@@ -387,7 +387,7 @@ impl RunPrinter {
                 if forge.can_annotate() {
                     let position = Some((location.file.as_str(), location.line, location.column));
                     let title = result.session.display_name();
-                    self.print_command(&workflow_command::error_command(&title, position, &location.message))?;
+                    self.print_trusted(&workflow_command::error_command(&title, position, &location.message))?;
                 } else {
                     self.print_line(&format!(
                         "{}:{}: {} ({})",

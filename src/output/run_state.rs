@@ -140,7 +140,7 @@ impl RunState {
     }
 
     /// Returns the index of a session in [`Self::sessions`].
-    pub(crate) fn session_index(&self, name: &SessionName) -> Option<usize> {
+    pub(crate) fn plan_index(&self, name: &SessionName) -> Option<usize> {
         self.session_indices.get(name).copied()
     }
 
@@ -285,7 +285,7 @@ mod tests {
         state.apply_event(&RunEvent { at: 3, kind: EventKind::RunFinished { exit_code: 130 } });
         state.advance_clock(1);
         assert_eq!((state.elapsed_ms(), state.interrupt_cause(), state.exit_code()), (7, Some("SIGINT"), Some(130)));
-        assert_eq!(state.session_index(&session), Some(0));
+        assert_eq!(state.plan_index(&session), Some(0));
         assert_eq!(state.sessions()[0].spec.name, session);
         assert!(state.run_metadata().is_none() && state.notices().is_empty());
     }

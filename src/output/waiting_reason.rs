@@ -13,8 +13,10 @@ enum WaitCause<'a> {
     Lock(&'a str, &'a SessionSpec),
     /// One of the two is exclusive.
     Exclusive(&'a SessionSpec),
-    /// All slots are in use, or its packages are being restored.
+    /// All slots are in use.
     Slot,
+    /// Slots are free: its packages are being restored, memory is low, or another run uses its environment.
+    Preparation,
 }
 
 impl<'a> WaitCause<'a> {
@@ -32,6 +34,7 @@ impl<'a> WaitCause<'a> {
         let shared = |other: &&SessionSpec| find_common_lock(spec, other).is_some();
         match running().find(shared) {
             Some(other) => Self::Lock(find_common_lock(spec, other).unwrap_or_default(), other),
+            None if has_free_slots(state) => Self::Preparation,
             None => Self::Slot,
         }
     }
@@ -42,6 +45,7 @@ impl<'a> WaitCause<'a> {
             Self::Lock(lock, other) => format!("waits for lock {lock}, which {} has", other.name),
             Self::Exclusive(other) => format!("cannot run beside {}", other.name),
             Self::Slot => "waits for a slot".to_owned(),
+            Self::Preparation => "waits for its packages, for memory, or for another run".to_owned(),
         }
     }
 }
@@ -53,6 +57,12 @@ fn find_common_lock<'a>(one: &'a SessionSpec, other: &SessionSpec) -> Option<&'a
     own.or_else(|| one.lock_details.shared.iter().find(|lock| other.locks.contains(*lock))).map(String::as_str)
 }
 
+fn has_free_slots(state: &RunState) -> bool {
+    let slots = state.run_metadata().map_or(0, |metadata| metadata.slots);
+    let used: usize = state.running_sessions().iter().map(|(spec, _)| spec.cpus).sum();
+    used < slots
+}
+
 /// Returns the waiting sessions with their reasons, in nox's order.
 pub(super) fn waiting_sessions(state: &RunState) -> Vec<(&SessionSpec, String)> {
     let waiting = state.sessions().iter().filter(|view| matches!(view.status, SessionStatus::Waiting));
@@ -61,15 +71,13 @@ pub(super) fn waiting_sessions(state: &RunState) -> Vec<(&SessionSpec, String)> 
 
 /// Returns the sessions that could run on free slots, but for a lock or an exclusive session, with their reasons.
 pub(super) fn blocked_sessions(state: &RunState) -> Vec<(&SessionSpec, String)> {
-    let slots = state.run_metadata().map_or(0, |metadata| metadata.slots);
-    let used: usize = state.running_sessions().iter().map(|(spec, _)| spec.cpus).sum();
-    if used >= slots {
+    if !has_free_slots(state) {
         return Vec::new();
     }
     let waiting = state.sessions().iter().filter(|view| matches!(view.status, SessionStatus::Waiting));
     waiting
         .filter_map(|view| match WaitCause::for_session(state, view) {
-            WaitCause::Need(_) | WaitCause::Slot => None,
+            WaitCause::Need(_) | WaitCause::Slot | WaitCause::Preparation => None,
             cause => Some((&view.spec, cause.describe())),
         })
         .collect()
@@ -117,7 +125,7 @@ mod tests {
         assert!(blocked.is_empty(), "both slots are in use: {blocked:?}");
         builder.finish_session(5, "lint", Outcome::Passed, "");
         let (all, blocked) = reasons(&builder);
-        assert_eq!(all[1], "report waits for a slot");
+        assert_eq!(all[1], "report waits for its packages, for memory, or for another run");
         assert_eq!(
             blocked,
             [

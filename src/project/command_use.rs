@@ -13,7 +13,8 @@ pub struct CommandUse {
     pub target: String,
     /// How it is used.
     pub mode: UseMode,
-    /// Uses of mode `sync` with equal keys may overlap.
+    /// Of mode `sync`, the state that the use brings about: uses with equal keys may overlap. Of coverage data, what the
+    /// command does: `write`, `append`, `combine` or `report`.
     #[serde(default)]
     pub key: String,
     /// Whether it is needed until the session ends, or only while the command runs.

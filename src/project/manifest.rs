@@ -10,7 +10,7 @@ use super::{SessionName, path_serde};
 /// Index of a session in its manifest, in nox's registry order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SessionId(pub usize);
+pub struct ManifestIndex(pub usize);
 
 /// A loaded noxfile as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,10 +33,10 @@ pub struct NoxfileManifest {
     pub envdir: PathBuf,
     /// How sessions are started.
     pub mode: HostMode,
-    /// Every session of the noxfile in registry order, selected or not; `SessionId` is the index.
+    /// Every session of the noxfile in registry order, selected or not; `ManifestIndex` is the index.
     pub sessions: Vec<Session>,
     /// The sessions that the arguments select, in nox's order, with those that nox added by `requires`.
-    pub queue: Vec<SessionId>,
+    pub queue: Vec<ManifestIndex>,
     /// The noxfile's docstring, or empty.
     #[serde(default)]
     pub description: String,
@@ -130,7 +130,7 @@ pub struct Session {
     /// nox tags.
     pub tags: Vec<String>,
     /// Sessions that must have passed before it: nox's `requires`.
-    pub requires: Vec<SessionId>,
+    pub requires: Vec<ManifestIndex>,
     /// Environment backend that nox uses (`uv`, `virtualenv`, `none` …); if the noxfile lists several, the first that
     /// is available.
     pub backend: String,
@@ -161,7 +161,7 @@ pub struct Session {
     pub installs: Vec<Vec<String>>,
     /// The variables that it may share with other sessions, according to its source.
     #[serde(default)]
-    pub memory: MemoryUse,
+    pub shared_variables: SharedVariableUse,
     /// The source file of its function.
     #[serde(default, with = "path_serde::optional")]
     pub file: Option<PathBuf>,
@@ -169,17 +169,17 @@ pub struct Session {
     #[serde(default)]
     pub line: Option<u32>,
     /// Digest of the source of its function and of the functions of that file that it calls; `None` if unreadable.
-    #[serde(default)]
-    pub source: Option<String>,
+    #[serde(default, rename = "source")]
+    pub source_digest: Option<String>,
     /// Digest of what determines its commands: its source, parameters and arguments; `None` if unknown.
-    #[serde(default)]
-    pub definition: Option<String>,
+    #[serde(default, rename = "definition")]
+    pub definition_digest: Option<String>,
 }
 
 /// Environment variables and global variables of the noxfile that a session uses, according to the source of its
 /// function and of the functions it calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemoryUse {
+pub struct SharedVariableUse {
     /// Those it reads.
     pub reads: Vec<String>,
     /// Those it sets as a whole.

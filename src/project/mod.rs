@@ -22,7 +22,7 @@ pub use host::{
 };
 pub(crate) use interpreter::default_interpreter;
 pub use interpreter::{Interpreter, InterpreterError};
-pub use manifest::{CoverageUse, HostMode, MemoryUse, NoxfileManifest, Session, SessionId};
+pub use manifest::{CoverageUse, HostMode, ManifestIndex, NoxfileManifest, Session, SharedVariableUse};
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};
 pub(crate) use nox::{contradicted_color_variable, expand_short_flags, find_installed_nox, install_private_nox};
 pub use nox_flags::{EnvironmentArgs, NoxRunArgs, SelectionArgs};

@@ -8,7 +8,7 @@ use super::session_keys::SessionKeys;
 use crate::cache::store::{CacheMiss, DirectorySpec, EntryId, VersionedKey};
 use crate::cache::{ProgressReporter, Store};
 use crate::fs::Sha256Digest;
-use crate::project::{NoxfileManifest, SessionId};
+use crate::project::{ManifestIndex, NoxfileManifest};
 
 /// The cached directories of a run: restored before its first session, saved after the run.
 #[derive(Debug, Default)]
@@ -59,15 +59,15 @@ impl CachedDirectories {
 }
 
 /// Whether a session installs by pip.
-pub(super) fn is_pip_session(manifest: &NoxfileManifest, id: SessionId) -> bool {
+pub(super) fn is_pip_session(manifest: &NoxfileManifest, id: ManifestIndex) -> bool {
     let session = &manifest.sessions[id.0];
     matches!(session.backend.as_str(), "virtualenv" | "venv") && !session.installs.is_empty()
 }
 
 /// Returns pip's cache, keyed by the interpreters and inputs of all sessions that install by pip.
 fn pip_cache_directory(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Option<DirectorySpec> {
-    let ids = (0..manifest.sessions.len()).map(SessionId).filter(|id| is_pip_session(manifest, *id));
-    let ids: Vec<SessionId> = ids.collect();
+    let ids = (0..manifest.sessions.len()).map(ManifestIndex).filter(|id| is_pip_session(manifest, *id));
+    let ids: Vec<ManifestIndex> = ids.collect();
     ids.iter().for_each(|id| keys.add_session(manifest, *id));
     let sessions: Vec<_> = ids.iter().filter_map(|id| keys.key_inputs_of(*id)).collect();
     let pythons: BTreeSet<String> = sessions
@@ -76,7 +76,7 @@ fn pip_cache_directory(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Op
         .map(|python| format!("{} {} {}", python.version, python.abi, python.libc))
         .collect();
     let python = sessions.iter().find_map(|session| session.interpreter.as_ref())?;
-    let dependencies: BTreeSet<String> = sessions.iter().map(|session| session.dependencies.digest()).collect();
+    let dependencies: BTreeSet<String> = sessions.iter().map(|session| session.key_inputs.digest()).collect();
     let digest =
         |lines: BTreeSet<String>| Sha256Digest::hash_bytes(lines.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
     let directory = pip_cache_dir(&python.executable, &manifest.root)?;

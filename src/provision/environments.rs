@@ -16,13 +16,13 @@ use crate::cache::store::{
 use crate::cache::{ProgressReporter, SelectedPackage, Store};
 use crate::fs::{blake3_hex, is_contained_path, write_atomic};
 use crate::project::dependencies::normalize_name;
-use crate::project::{Session, SessionId};
+use crate::project::{ManifestIndex, Session};
 
 /// File that the host writes to an environment: the installs that built it.
 const INSTALLS_FILE: &str = ".noxide-installs.json";
 /// File that the host writes to an environment: the bytecode files that it added.
 const BYTECODE_FILE: &str = ".noxide-bytecode.json";
-/// The variable that passes the directory of published bytecode to the host.
+/// The variable that passes the directory of offered bytecode to the host.
 const BYTECODE_DIR_VARIABLE: &str = "NOXIDE_BYTECODE";
 
 /// Variables that change how an install proceeds but not its result.
@@ -50,10 +50,10 @@ pub(super) struct EnvironmentCache {
     /// Whether nox skips every install in an environment that exists. It must then create those that do not exist:
     /// a session may do more in `run_install` than fill its environment.
     no_install: bool,
-    /// Environments that were missing when the run began and that nox reuses. Only these are saved: one that existed
-    /// before may contain packages of unknown origin.
-    reusable: BTreeMap<SessionId, EnvironmentSpec>,
-    restored: BTreeSet<SessionId>,
+    /// Environments that nox reuses and that did not exist when their session was provisioned. Only these are saved: one
+    /// that existed before may contain packages of unknown origin.
+    missing_at_start: BTreeMap<ManifestIndex, EnvironmentSpec>,
+    restored: BTreeSet<ManifestIndex>,
 }
 
 impl EnvironmentCache {
@@ -62,7 +62,7 @@ impl EnvironmentCache {
         Self { posargs: posargs.to_vec(), no_install, ..Self::default() }
     }
 
-    /// Restores a session's environment if it does not exist and nox would reuse it if it did. Returns `None` if the
+    /// Restores a session's environment if it is missing and its session reuses environments. Returns `None` if the
     /// store has none that was built after `since`.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl EnvironmentCache {
             return Ok(None);
         }
         let result = store.restore_environment(&spec, progress);
-        self.reusable.insert(inputs.id, spec);
+        self.missing_at_start.insert(inputs.id, spec);
         match result {
             Ok(restored) => {
                 self.restored.insert(inputs.id);
@@ -110,17 +110,17 @@ impl EnvironmentCache {
     /// without new installs.
     pub(super) fn save(
         &self,
-        id: SessionId,
+        id: ManifestIndex,
         envdir: &Path,
-        tag: &str,
+        bytecode_tag: &str,
         installed: bool,
         store: &Store,
     ) -> EnvironmentSaveResult {
         let mut result = EnvironmentSaveResult::default();
         let is_new = installed || !self.restored.contains(&id);
         // Without the host's file an install failed, or the installs are unknown.
-        let spec = self.reusable.get(&id).filter(|spec| is_new && spec.path().join(INSTALLS_FILE).is_file());
-        let saves_bytecode = store.options().bytecode && installed && !tag.is_empty();
+        let spec = self.missing_at_start.get(&id).filter(|spec| is_new && spec.path().join(INSTALLS_FILE).is_file());
+        let saves_bytecode = store.options().bytecode && installed && !bytecode_tag.is_empty();
         if !store.is_writable() || (spec.is_none() && !saves_bytecode) {
             return result;
         }
@@ -135,10 +135,10 @@ impl EnvironmentCache {
         };
         let mut excluded = HashSet::new();
         if saves_bytecode {
-            for saved in store.save_bytecode(&environment, tag) {
+            for saved in store.save_bytecode(&environment, bytecode_tag) {
                 result.add_saved(saved.map(Some));
             }
-            excluded = store.stored_bytecode_paths(&environment, tag);
+            excluded = store.stored_bytecode_paths(&environment, bytecode_tag);
             excluded.insert(BYTECODE_FILE.to_owned());
         }
         if let Some(spec) = spec {
@@ -168,10 +168,10 @@ impl EnvironmentSaveResult {
 
 /// Returns everything that determines the content of an environment, apart from its path and interpreter.
 fn environment_digest(session: &Session, inputs: &SessionKeyInputs, posargs: &[OsString]) -> String {
-    let mut parts = vec![inputs.dependencies.digest(), session.venv_params.join("\0"), installer_variables()];
+    let mut parts = vec![inputs.key_inputs.digest(), session.venv_params.join("\0"), installer_variables()];
     // If the noxfile computes what to install, the result may depend on the arguments.
     if inputs
-        .dependencies
+        .key_inputs
         .inputs
         .iter()
         .any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
@@ -198,40 +198,42 @@ fn installer_variables() -> String {
     variables.join("\n")
 }
 
-/// Stored bytecode that is published for the host, which adds it to environments after their installs.
+/// Stored bytecode that is offered to the host, which adds it to environments after their installs.
 #[derive(Debug, Default)]
-pub(super) struct PublishedBytecode {
-    /// A directory of the run; with `None` nothing is published.
+pub(super) struct OfferedBytecode {
+    /// A directory of the run; with `None` nothing is offered.
     directory: Option<PathBuf>,
-    published: BTreeSet<(String, EntryId)>,
+    offered: BTreeSet<(String, EntryId)>,
 }
 
-impl PublishedBytecode {
+impl OfferedBytecode {
     /// Creates the publisher for `directory`.
     pub(super) fn in_directory(directory: PathBuf) -> Self {
-        Self { directory: Some(directory), published: BTreeSet::new() }
+        Self { directory: Some(directory), offered: BTreeSet::new() }
     }
 
-    /// Publishes the bytecode of these packages for interpreters with this tag. Returns the variable that passes its
-    /// directory to the host, and the published entries.
-    pub(super) fn publish_packages<'a>(
+    /// Offers the host the bytecode of these packages for interpreters with this tag. Returns the variable that passes its
+    /// directory to the host, and the offered entries.
+    pub(super) fn offer_packages<'a>(
         &mut self,
         packages: impl Iterator<Item = &'a SelectedPackage>,
-        tag: &str,
+        bytecode_tag: &str,
         store: &Store,
     ) -> (Option<(String, String)>, Vec<EntryId>) {
-        let Some(directory) = self.directory.as_ref().filter(|_| store.options().bytecode && !tag.is_empty()) else {
+        let Some(directory) = self.directory.as_ref().filter(|_| store.options().bytecode && !bytecode_tag.is_empty())
+        else {
             return (None, Vec::new());
         };
-        let directory = directory.join(tag);
+        let directory = directory.join(bytecode_tag);
         let mut used = Vec::new();
         for package in packages {
-            for (id, bytecode) in package.digests.iter().flat_map(|digest| store.stored_bytecode(*digest, tag)) {
-                if self.published.contains(&(tag.to_owned(), id.clone()))
+            for (id, bytecode) in package.digests.iter().flat_map(|digest| store.stored_bytecode(*digest, bytecode_tag))
+            {
+                if self.offered.contains(&(bytecode_tag.to_owned(), id.clone()))
                     || write_bytecode_entry(&directory, &package.name, &id, &bytecode)
                 {
                     used.push(id.clone());
-                    self.published.insert((tag.to_owned(), id));
+                    self.offered.insert((bytecode_tag.to_owned(), id));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Records of past runs and results of traces, cached like dependencies, so that a fresh checkout knows the durations of
+//! Records of past runs and results of traces, cached like packages, so that a fresh checkout knows the durations of
 //! sessions and which of them conflict.
 
 use std::path::Path;

@@ -35,14 +35,14 @@ impl SessionKeys {
                 }
                 KeyComparison::New => "miss: no earlier install on this machine".to_owned(),
             };
-            let (name, key) = (&session.dependencies.session, self.combined_key(&[session]));
+            let (name, key) = (&session.key_inputs.session, self.combined_key(&[session]));
             let _ = write!(text, "\n{name}  {verdict}\n  key {key}\n");
             if let KeyComparison::Changed(_, changes) = &comparison {
                 for change in changes {
                     let _ = writeln!(text, "  {}", format_change(change));
                 }
             }
-            write_key_inputs(&session.dependencies.inputs, &mut text);
+            write_key_inputs(&session.key_inputs.inputs, &mut text);
         }
         text
     }
@@ -66,21 +66,21 @@ impl SessionKeys {
             KeyComparison::New => (false, None, Vec::new()),
         };
         json!({
-            "session": session.dependencies.session,
+            "session": session.key_inputs.session,
             "key": self.combined_key(&[session]).to_string(),
             "hit": hit,
             "compared_with": compared_with,
             "differences": differences,
-            "inputs": session.dependencies.inputs,
+            "inputs": session.key_inputs.inputs,
         })
     }
 
     fn compare_key(&self, session: &SessionKeyInputs) -> KeyComparison {
         let Some(index) = &self.key_index else { return KeyComparison::New };
-        if let Some(stored) = index.find_exact(&session.dependencies) {
+        if let Some(stored) = index.find_exact(&session.key_inputs) {
             return KeyComparison::Hit(Box::new(stored));
         }
-        match index.find_nearest(&session.dependencies) {
+        match index.find_nearest(&session.key_inputs) {
             Some((stored, changes)) => KeyComparison::Changed(Box::new(stored), changes),
             None => KeyComparison::New,
         }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::project::dependencies::ConstraintFiles;
 
-/// How a run provides the dependencies of its sessions.
+/// How a run provides the packages of its sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionOptions {
     /// Whether the store is used and redundant installs are skipped.
     pub(crate) mode: CacheMode,
     /// Whether installs that ignore the lock file are constrained to its versions.
     pub(crate) uses_locked_versions: bool,
-    /// The maximum age of index responses to reuse; with `None` the index is queried every time.
-    pub(crate) index_max_age: Option<Duration>,
+    /// How long after an install the same install runs offline; with `None` no install does.
+    pub(crate) offline_max_age: Option<Duration>,
     /// The constraint files of `uses_locked_versions`, once they are exported.
     pub(crate) constraints: Option<ConstraintFiles>,
 }
@@ -25,6 +25,6 @@ pub enum CacheMode {
     Auto,
     /// Never: every install runs, as under nox.
     Off,
-    /// Always: a run whose cache cannot be opened does not start.
+    /// Always: a run whose store or uv cannot be opened does not start.
     Require,
 }

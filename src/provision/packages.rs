@@ -31,12 +31,12 @@ pub(super) struct RequiredPackages {
 impl RequiredPackages {
     /// Returns the packages of the lock file if a session installs by it, else those of its environment after the last
     /// install.
-    pub(super) fn for_session(keys: &SessionKeys, key: &SessionKeyInputs, manifest: &NoxfileManifest) -> Self {
-        let session = &manifest.sessions[key.id.0];
-        let KnownPackages { packages: required, is_guess } = known_packages(keys, key, session, manifest);
+    pub(super) fn for_session(keys: &SessionKeys, inputs: &SessionKeyInputs, manifest: &NoxfileManifest) -> Self {
+        let session = &manifest.sessions[inputs.id.0];
+        let KnownPackages { packages: required, is_guess } = known_packages(keys, inputs, session, manifest);
         let has_installs = !session.installs.is_empty();
         let mut packages = Self { required, optional: Vec::new(), has_installs, is_guess };
-        let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&key.dependencies)?.0.installed_packages);
+        let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&inputs.key_inputs)?.0.installed_packages);
         if is_guess && let Some(installed) = nearest() {
             packages.narrow_to(&installed.iter().filter_map(to_selected_package).collect::<Vec<_>>());
         }
@@ -97,12 +97,12 @@ struct KnownPackages {
 
 fn known_packages(
     keys: &SessionKeys,
-    key: &SessionKeyInputs,
+    inputs: &SessionKeyInputs,
     session: &Session,
     manifest: &NoxfileManifest,
 ) -> KnownPackages {
     let index = keys.key_index.as_ref();
-    let exact = index.and_then(|index| index.find_exact(&key.dependencies));
+    let exact = index.and_then(|index| index.find_exact(&inputs.key_inputs));
     let installed = |stored: StoredKeyInputs| KnownPackages {
         packages: stored.installed_packages.iter().filter_map(to_selected_package).collect(),
         is_guess: false,
@@ -114,10 +114,10 @@ fn known_packages(
         if let Some(stored) = exact.filter(|_| requested.has_unknown_args) {
             return installed(stored);
         }
-    } else if let Some(stored) = exact.or_else(|| index?.find_nearest(&key.dependencies).map(|(stored, _)| stored)) {
+    } else if let Some(stored) = exact.or_else(|| index?.find_nearest(&inputs.key_inputs).map(|(stored, _)| stored)) {
         return installed(stored);
     }
-    let (Some(lock_file), Some(python)) = (&keys.key_context.lock_file, &key.interpreter) else {
+    let (Some(lock_file), Some(python)) = (&keys.key_context.lock_file, &inputs.interpreter) else {
         return KnownPackages { packages: Vec::new(), is_guess: false };
     };
     let roots: Vec<ClosureRoot> = requested.closure_roots.into_iter().collect();
@@ -127,12 +127,12 @@ fn known_packages(
 }
 
 /// Explains why a session's key differs from the last one; empty if it does not.
-pub(super) fn key_change_reason(keys: &SessionKeys, key: &SessionKeyInputs) -> String {
+pub(super) fn key_change_reason(keys: &SessionKeys, inputs: &SessionKeyInputs) -> String {
     let Some(index) = &keys.key_index else { return String::new() };
-    if index.find_exact(&key.dependencies).is_some() {
+    if index.find_exact(&inputs.key_inputs).is_some() {
         return String::new();
     }
-    match index.find_nearest(&key.dependencies) {
+    match index.find_nearest(&inputs.key_inputs) {
         None => "no earlier install on this machine".to_owned(),
         Some((_, changes)) => {
             let listed = changes.iter().take(MAX_LISTED_REASONS).map(|d| format!("{} {}", d.kind.as_str(), d.name));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 
 use super::directories::{CachedDirectories, is_pip_session};
-use super::environments::{EnvironmentCache, PublishedBytecode};
+use super::environments::{EnvironmentCache, OfferedBytecode};
 use super::options::{CacheMode, ProvisionOptions};
 use super::packages::{RequiredPackages, has_locked_versions, key_change_reason};
 use super::queue::{FinishedSession, ProvisionResult, Provisioner};
@@ -18,10 +18,10 @@ use super::uv::{UvCacheError, WheelScanner, open_uv_cache};
 use crate::cache::remote::WheelChecksums;
 use crate::cache::store::{DirectorySpec, EntryId, RestorePlan, RestoreReport, SaveReport, VersionedKey};
 use crate::cache::{PackageSelection, ProgressReporter, SelectedPackage, Store, StoreError, StoreOptions, UvCache};
-use crate::project::{NoxfileManifest, SessionId};
+use crate::project::{ManifestIndex, NoxfileManifest};
 use crate::text::format_size;
 
-/// Reasons why the dependencies of a run cannot be provisioned.
+/// Reasons why the packages of a run cannot be provisioned.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProvisionError {
     /// The local store cannot be opened.
@@ -64,11 +64,11 @@ pub(crate) struct OpenedProvisioner {
     pub(crate) notice: Option<String>,
 }
 
-/// Restores dependencies from the local store and a remote cache, and saves new ones.
+/// Restores packages from the local store and a remote cache, and saves new ones.
 pub(crate) struct CacheProvisioner {
     manifest: NoxfileManifest,
     uses_locked_versions: bool,
-    index_max_age: Option<Duration>,
+    offline_max_age: Option<Duration>,
     user_cache_dir: Option<PathBuf>,
     pub(super) shares_history: bool,
     pub(super) store: Store,
@@ -85,7 +85,7 @@ pub(crate) struct CacheProvisioner {
     /// The run's directory; without it sessions share no downloads.
     run_dir: Option<PathBuf>,
     pub(super) environments: EnvironmentCache,
-    bytecode: PublishedBytecode,
+    bytecode: OfferedBytecode,
     /// Packages that were found in uv's cache or restored to it.
     present_packages: BTreeSet<SelectedPackage>,
     restore_report: RestoreReport,
@@ -99,6 +99,17 @@ pub(crate) struct CacheProvisioner {
     pub(super) warnings: Vec<String>,
 }
 
+/// Which stored environments of a session may be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RestoreAge {
+    /// None.
+    Never,
+    /// Those that were built after this time.
+    Since(Timestamp),
+    /// Those of any age.
+    Any,
+}
+
 impl CacheProvisioner {
     /// Opens the store and uv's cache for these sessions.
     ///
@@ -106,7 +117,7 @@ impl CacheProvisioner {
     /// When the cache fails in the mode `require`; in other modes the result has a notice instead.
     pub(crate) fn for_sessions(
         inputs: &ProvisionInputs<'_>,
-        ids: &[SessionId],
+        ids: &[ManifestIndex],
     ) -> Result<OpenedProvisioner, ProvisionError> {
         let mode = inputs.options.mode;
         if mode == CacheMode::Off || !ids.iter().any(|id| inputs.needs_provisioning(*id)) {
@@ -139,7 +150,7 @@ impl CacheProvisioner {
         Ok(Self {
             manifest: manifest.clone(),
             uses_locked_versions: inputs.options.uses_locked_versions,
-            index_max_age: inputs.options.index_max_age,
+            offline_max_age: inputs.options.offline_max_age,
             user_cache_dir: inputs.user_cache_dir.map(Path::to_path_buf),
             shares_history: inputs.shares_history,
             store,
@@ -151,7 +162,7 @@ impl CacheProvisioner {
             remote: remote.flatten(),
             run_dir: None,
             environments: EnvironmentCache::new(manifest.no_install, inputs.posargs),
-            bytecode: PublishedBytecode::default(),
+            bytecode: OfferedBytecode::default(),
             present_packages: BTreeSet::new(),
             restore_report: RestoreReport::default(),
             save_report: SaveReport::default(),
@@ -166,7 +177,7 @@ impl CacheProvisioner {
     /// Sets the run's directory, where sessions share downloads and bytecode is published.
     #[must_use]
     pub(crate) fn with_run_dir(self, run_dir: &Path) -> Self {
-        let bytecode = PublishedBytecode::in_directory(run_dir.join("bytecode"));
+        let bytecode = OfferedBytecode::in_directory(run_dir.join("bytecode"));
         Self { run_dir: Some(run_dir.to_path_buf()), bytecode, ..self }
     }
 
@@ -191,7 +202,7 @@ impl CacheProvisioner {
     }
 
     /// Plans the restore of all packages that these sessions need.
-    pub(crate) fn plan_restore(&mut self, ids: &[SessionId]) -> RestorePlan {
+    pub(crate) fn plan_restore(&mut self, ids: &[ManifestIndex]) -> RestorePlan {
         let mut packages: BTreeSet<SelectedPackage> = BTreeSet::new();
         for id in ids {
             let Some((required, _)) = self.required_packages(*id, &mut Vec::new()) else { continue };
@@ -215,7 +226,7 @@ impl CacheProvisioner {
     }
 
     /// Whether a session installs by uv and uv's cache is open.
-    pub(super) fn is_uv_session(&self, id: SessionId) -> bool {
+    pub(super) fn is_uv_session(&self, id: ManifestIndex) -> bool {
         self.uv_cache.is_some() && self.manifest.sessions[id.0].backend == "uv"
     }
 
@@ -226,11 +237,11 @@ impl CacheProvisioner {
 
     /// Returns the environments of all sessions.
     pub(super) fn environment_dirs(&self) -> BTreeSet<PathBuf> {
-        (0..self.manifest.sessions.len()).filter_map(|index| self.environment_dir(SessionId(index))).collect()
+        (0..self.manifest.sessions.len()).filter_map(|index| self.environment_dir(ManifestIndex(index))).collect()
     }
 
     /// Returns the environment of a session.
-    pub(super) fn environment_dir(&self, id: SessionId) -> Option<PathBuf> {
+    pub(super) fn environment_dir(&self, id: ManifestIndex) -> Option<PathBuf> {
         self.manifest.sessions[id.0].envdir.as_deref().map(|directory| self.manifest.root.join(directory))
     }
 
@@ -256,7 +267,7 @@ impl CacheProvisioner {
     /// other sessions.
     pub(super) fn required_packages(
         &mut self,
-        id: SessionId,
+        id: ManifestIndex,
         notices: &mut Vec<String>,
     ) -> Option<(RequiredPackages, String)> {
         let is_uv_session = self.is_uv_session(id);
@@ -267,12 +278,12 @@ impl CacheProvisioner {
             return None;
         }
         keys.add_session(&self.manifest, id);
-        let key = keys.key_inputs_of(id)?;
-        Some((RequiredPackages::for_session(keys, key, &self.manifest), key_change_reason(keys, key)))
+        let inputs = keys.key_inputs_of(id)?;
+        Some((RequiredPackages::for_session(keys, inputs, &self.manifest), key_change_reason(keys, inputs)))
     }
 
     /// Returns the name of a session's environment in the remote cache.
-    fn environment_name(&self, id: SessionId) -> String {
+    fn environment_name(&self, id: ManifestIndex) -> String {
         let session = &self.manifest.sessions[id.0];
         let directory = session.envdir.as_deref().and_then(|directory| Path::new(directory).file_name());
         directory.map_or_else(|| session.name.as_str().to_owned(), |name| name.to_string_lossy().into_owned())
@@ -291,7 +302,7 @@ impl CacheProvisioner {
     /// Downloads a session's packages, bytecode and environment from the remote cache.
     fn download_for_session(
         &mut self,
-        id: SessionId,
+        id: ManifestIndex,
         packages: &mut RequiredPackages,
         tag: &str,
         progress: &dyn ProgressReporter,
@@ -316,41 +327,47 @@ impl CacheProvisioner {
         report
     }
 
-    /// Returns the time after which a stored environment must have been built to be restored. The outer `None` forbids
-    /// a restore, the inner one allows any time.
-    fn environment_cutoff(&self, id: SessionId) -> Option<Option<Timestamp>> {
+    /// Returns which stored environments of a session may be restored, by their age.
+    fn restore_age(&self, id: ManifestIndex) -> RestoreAge {
         // Without a lock file, nox would build the environment again and install new releases. A stored environment may
         // therefore be at most as old as the index responses that the user accepts.
-        match self.index_max_age {
-            _ if has_locked_versions(self.session_keys.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
-            Some(age) => Timestamp::now().checked_sub(age).ok().map(Some),
-            None => None,
+        let Some(keys) = self.session_keys.as_ref() else { return RestoreAge::Never };
+        match self.offline_max_age {
+            _ if has_locked_versions(keys, &self.manifest.sessions[id.0]) => RestoreAge::Any,
+            Some(age) => Timestamp::now().checked_sub(age).map_or(RestoreAge::Never, RestoreAge::Since),
+            None => RestoreAge::Never,
         }
     }
 
     /// Returns the store key of a session's environment, if it may be restored.
-    fn environment_key(&self, id: SessionId) -> Option<VersionedKey> {
-        self.environment_cutoff(id)?;
+    fn environment_key(&self, id: ManifestIndex) -> Option<VersionedKey> {
+        if self.restore_age(id) == RestoreAge::Never {
+            return None;
+        }
         self.environments.environment_key(&self.manifest.sessions[id.0], self.session_keys.as_ref()?.key_inputs_of(id)?)
     }
 
     /// Returns the bytecode tag of a session's interpreter; empty if it is unknown.
-    pub(super) fn bytecode_tag(&self, id: SessionId) -> String {
+    pub(super) fn bytecode_tag(&self, id: ManifestIndex) -> String {
         self.session_keys.as_ref().map(|keys| keys.bytecode_tag(id)).unwrap_or_default()
     }
 
     /// Restores a session's environment if it is missing and nox reuses environments of this session; returns its size.
     fn restore_environment(
         &mut self,
-        id: SessionId,
+        id: ManifestIndex,
         progress: &dyn ProgressReporter,
         notices: &mut Vec<String>,
     ) -> u64 {
-        let Some(since) = self.environment_cutoff(id) else { return 0 };
-        let Some(key) = self.session_keys.as_ref().and_then(|keys| keys.key_inputs_of(id)) else { return 0 };
+        let since = match self.restore_age(id) {
+            RestoreAge::Never => return 0,
+            RestoreAge::Any => None,
+            RestoreAge::Since(time) => Some(time),
+        };
+        let Some(inputs) = self.session_keys.as_ref().and_then(|keys| keys.key_inputs_of(id)) else { return 0 };
         let session = &self.manifest.sessions[id.0];
         let name = &session.name;
-        match self.environments.restore((session, key), since, &self.store, progress) {
+        match self.environments.restore((session, inputs), since, &self.store, progress) {
             Ok(None) => 0,
             Ok(Some(restored)) => {
                 let (files, bytes) = (restored.files, restored.bytes);
@@ -366,19 +383,24 @@ impl CacheProvisioner {
     }
 
     /// Returns the variables that tell the host which directories the sessions of this run share.
-    fn session_env(&mut self, packages: &RequiredPackages, tag: &str, downloads: bool) -> Vec<(String, String)> {
+    fn session_env(
+        &mut self,
+        packages: &RequiredPackages,
+        bytecode_tag: &str,
+        downloads: bool,
+    ) -> Vec<(String, String)> {
         let below_run = |name: &str| self.run_dir.as_ref().map(|run_dir| run_dir.join(name).display().to_string());
         let download_locks_dir =
             below_run("download-locks").filter(|_| downloads).map(|dir| ("NOXIDE_DOWNLOAD_LOCKS".to_owned(), dir));
         let shared_installs_dir = below_run("shared-installs").map(|dir| ("NOXIDE_SHARED_INSTALLS".to_owned(), dir));
-        let (bytecode_dir, used) = self.bytecode.publish_packages(packages.iter_unique(), tag, &self.store);
+        let (bytecode_dir, used) = self.bytecode.offer_packages(packages.iter_unique(), bytecode_tag, &self.store);
         self.mark_used(used);
         download_locks_dir.into_iter().chain(shared_installs_dir).chain(bytecode_dir).collect()
     }
 }
 
 impl Provisioner for CacheProvisioner {
-    fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult {
+    fn provision_session(&mut self, id: ManifestIndex, progress: &dyn ProgressReporter) -> ProvisionResult {
         let started_at = Instant::now();
         let mut notices = Vec::new();
         let required = self.required_packages(id, &mut notices);
@@ -418,7 +440,7 @@ impl Provisioner for CacheProvisioner {
 
 impl ProvisionInputs<'_> {
     /// Whether a session has packages, an environment or directories to restore or save.
-    fn needs_provisioning(&self, id: SessionId) -> bool {
+    fn needs_provisioning(&self, id: ManifestIndex) -> bool {
         let session = &self.manifest.sessions[id.0];
         // A session may install packages by code that noxide cannot analyze; a remote cache knows what its environment
         // had.

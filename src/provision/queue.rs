@@ -5,13 +5,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cache::{CachePhase, ProgressReporter, WorkAmount};
-use crate::project::SessionId;
+use crate::project::ManifestIndex;
 use crate::record::{CacheStats, InstallStats, RestoreProgress};
 
-/// Restores the dependencies of sessions and saves what they downloaded.
+/// Restores the packages of sessions and saves what they downloaded.
 pub trait Provisioner: Send {
-    /// Restores the stored dependencies of a session.
-    fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult;
+    /// Restores the stored packages of a session.
+    fn provision_session(&mut self, id: ManifestIndex, progress: &dyn ProgressReporter) -> ProvisionResult;
 
     /// Saves the downloads of finished sessions.
     fn save_finished(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter);
@@ -38,7 +38,7 @@ pub struct ProvisionResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedSession {
     /// The session.
-    pub id: SessionId,
+    pub id: ManifestIndex,
     /// Duration and number of its installs; `None` if it was killed or installed nothing.
     pub install: Option<InstallStats>,
 }
@@ -47,16 +47,16 @@ pub struct FinishedSession {
 #[derive(Debug, Default)]
 struct QueueState {
     /// Sessions that wait only for provisioning.
-    urgent: VecDeque<SessionId>,
+    urgent: VecDeque<ManifestIndex>,
     /// Sessions that start later.
-    upcoming: VecDeque<SessionId>,
+    upcoming: VecDeque<ManifestIndex>,
     finished: Vec<FinishedSession>,
     closed: bool,
 }
 
 pub(super) enum ProvisionTask {
-    /// Restore the dependencies of a session.
-    Provision(SessionId),
+    /// Restore the packages of a session.
+    Provision(ManifestIndex),
     /// Save the downloads of these sessions.
     Save(Vec<FinishedSession>),
     /// No task came within the idle time.
@@ -73,13 +73,13 @@ pub struct ProvisionQueue {
 
 impl ProvisionQueue {
     /// Adds a session that will start later.
-    pub(crate) fn enqueue_session(&self, id: SessionId) {
+    pub(crate) fn enqueue_session(&self, id: ManifestIndex) {
         self.lock_state().upcoming.push_back(id);
         self.changed.notify_one();
     }
 
     /// Moves a session that waits only for provisioning to the urgent ones.
-    pub(crate) fn prioritize_session(&self, id: SessionId) {
+    pub(crate) fn prioritize_session(&self, id: ManifestIndex) {
         let mut queue = self.lock_state();
         // The worker may have removed it already.
         if let Some(index) = queue.upcoming.iter().position(|upcoming| *upcoming == id) {
@@ -102,7 +102,7 @@ impl ProvisionQueue {
     }
 
     /// Returns the session that is being restored, and the progress.
-    pub(crate) fn restore_progress(&self) -> Option<(SessionId, RestoreProgress)> {
+    pub(crate) fn restore_progress(&self) -> Option<(ManifestIndex, RestoreProgress)> {
         self.progress.restore_progress()
     }
 
@@ -148,7 +148,7 @@ pub(super) struct ProgressCounter(Mutex<Option<CountedRestore>>);
 
 #[derive(Debug)]
 struct CountedRestore {
-    session: SessionId,
+    session: ManifestIndex,
     started_at: Option<Instant>,
     total: WorkAmount,
     done: WorkAmount,
@@ -156,13 +156,13 @@ struct CountedRestore {
 
 impl ProgressCounter {
     /// Sets the session to which the following progress belongs.
-    pub(super) fn set_session(&self, session: Option<SessionId>) {
+    pub(super) fn set_session(&self, session: Option<ManifestIndex>) {
         let none = WorkAmount::default();
         *self.lock_state() =
             session.map(|session| CountedRestore { session, started_at: None, total: none, done: none });
     }
 
-    fn restore_progress(&self) -> Option<(SessionId, RestoreProgress)> {
+    fn restore_progress(&self) -> Option<(ManifestIndex, RestoreProgress)> {
         let state = self.lock_state();
         let CountedRestore { session, started_at, total, done } = state.as_ref()?;
         let progress = RestoreProgress {

@@ -83,7 +83,7 @@ impl RunRemoteCache {
         &mut self,
         environment: &str,
         packages: &mut RequiredPackages,
-        (tag, keys): (Option<&str>, &[VersionedKey]),
+        (bytecode_tag, keys): (Option<&str>, &[VersionedKey]),
         (store, cache): (&Store, &UvCache),
         progress: &dyn ProgressReporter,
     ) {
@@ -105,7 +105,7 @@ impl RunRemoteCache {
         }
         let selected: Vec<SelectedPackage> = packages.iter_unique().cloned().collect();
         let mut keys = keys.to_vec();
-        keys.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_keys(&selected, tag)));
+        keys.extend(bytecode_tag.into_iter().flat_map(|bytecode_tag| snapshot.bytecode_keys(&selected, bytecode_tag)));
         let is_stored = |id: &EntryId| store.has_entry(id);
         let buckets = cache.layout().pointer_buckets();
         let checksums = self.remote.checksums.as_ref();
@@ -217,7 +217,7 @@ impl RunRemoteCache {
 
 /// Says why a run outside CI finds nothing in a remote cache that other directories have filled.
 fn explain_empty_scope(remote: &RemoteCache, snapshot: &RemoteSnapshot) -> Option<String> {
-    let prefix = remote.scopes.prefix_of_directories().filter(|_| snapshot.is_empty())?;
+    let prefix = remote.scopes.local_checkouts_prefix().filter(|_| snapshot.is_empty())?;
     let others = remote.backend.list_objects(prefix).ok()?;
     others.iter().any(|object| !remote.scopes.has_key_prefix(&object.key)).then(|| {
         "nothing is restored: this remote cache was filled from other directories, and outside CI each directory reads \

@@ -11,7 +11,7 @@ use crate::cache::keys::InstalledPackage;
 use crate::cache::store::{EntryId, SaveReport, StoreError};
 use crate::cache::uv::UvCachedWheel;
 use crate::cache::{PackageSelection, ProgressReporter, SelectedPackage};
-use crate::project::SessionId;
+use crate::project::ManifestIndex;
 use crate::project::dependencies::normalize_name;
 
 impl CacheProvisioner {
@@ -23,13 +23,13 @@ impl CacheProvisioner {
     }
 
     /// Saves the packages in the environments of these sessions, their keys, and the cached directories.
-    pub(crate) fn save_sessions(&mut self, ids: &[SessionId], progress: &dyn ProgressReporter) {
+    pub(crate) fn save_sessions(&mut self, ids: &[ManifestIndex], progress: &dyn ProgressReporter) {
         let mut warnings = Vec::new();
         for id in ids {
             self.required_packages(*id, &mut warnings);
         }
         self.warnings.append(&mut warnings);
-        let ids: Vec<SessionId> = ids.iter().copied().filter(|id| self.is_uv_session(*id)).collect();
+        let ids: Vec<ManifestIndex> = ids.iter().copied().filter(|id| self.is_uv_session(*id)).collect();
         let environments = ids.iter().filter_map(|id| self.environment_dir(*id));
         let installed: BTreeSet<String> = environments
             .flat_map(|directory| installed_packages(&directory))
@@ -57,7 +57,7 @@ impl CacheProvisioner {
 
     /// Saves the downloads and environments of finished sessions.
     pub(super) fn save_finished_sessions(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter) {
-        let changed: Vec<SessionId> =
+        let changed: Vec<ManifestIndex> =
             finished.iter().filter(|finished| self.needs_save(finished)).map(|finished| finished.id).collect();
         if !changed.is_empty() {
             self.save_wheels_and_keys(&changed, &PackageSelection::All, progress);
@@ -88,7 +88,7 @@ impl CacheProvisioner {
     fn needs_save(&self, finished: &FinishedSession) -> bool {
         let keys = self.session_keys.as_ref();
         let key = keys.and_then(|keys| Some((keys.key_index.as_ref()?, keys.key_inputs_of(finished.id)?)));
-        let is_known = key.is_some_and(|(index, session)| index.find_exact(&session.dependencies).is_some());
+        let is_known = key.is_some_and(|(index, session)| index.find_exact(&session.key_inputs).is_some());
         let installed = finished.install.is_some_and(|install| install.commands > 0);
         let is_new = installed || (finished.install.is_some() && !is_known) || self.remote.is_some();
         self.is_uv_session(finished.id) && is_new
@@ -97,7 +97,7 @@ impl CacheProvisioner {
     /// Saves new wheels of uv's cache, and the key of each session with the packages of its environment.
     fn save_wheels_and_keys(
         &mut self,
-        sessions: &[SessionId],
+        sessions: &[ManifestIndex],
         selection: &PackageSelection,
         progress: &dyn ProgressReporter,
     ) {
@@ -132,14 +132,14 @@ impl CacheProvisioner {
     }
 
     /// Saves the key of a session with the packages of its environment.
-    fn save_key(&mut self, id: SessionId, environment: &Path, digests: &BTreeMap<String, Vec<String>>) {
+    fn save_key(&mut self, id: ManifestIndex, environment: &Path, digests: &BTreeMap<String, Vec<String>>) {
         let Some(keys) = &self.session_keys else { return };
         let (Some(index), Some(session)) = (&keys.key_index, keys.key_inputs_of(id)) else { return };
         let packages = installed_packages(environment).into_iter().map(|(name, version)| {
             let sha256 = digests.get(&format!("{name} {version}")).cloned().unwrap_or_default();
             InstalledPackage { name, version, sha256 }
         });
-        if let Err(error) = index.store_key(&session.dependencies, packages.collect()) {
+        if let Err(error) = index.store_key(&session.key_inputs, packages.collect()) {
             self.add_warning(error.to_string());
         }
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::uv::{find_uv, uv_version};
-use crate::cache::keys::{CacheKey, CacheKeyParts, DependencyInputs, KeyContext, KeyIndex};
-use crate::project::{Interpreter, NoxfileManifest, SessionId};
+use crate::cache::keys::{CacheKey, CacheKeyParts, KeyContext, KeyIndex, KeyInputs};
+use crate::project::{Interpreter, ManifestIndex, NoxfileManifest};
 
 /// Sessions and the inputs of their cache keys.
 #[derive(Debug)]
@@ -28,9 +28,9 @@ pub(crate) struct SessionKeys {
 /// The inputs of one session's cache key.
 #[derive(Debug)]
 pub(crate) struct SessionKeyInputs {
-    pub(crate) id: SessionId,
+    pub(crate) id: ManifestIndex,
     /// The inputs that determine what it installs.
-    pub(crate) dependencies: DependencyInputs,
+    pub(crate) key_inputs: KeyInputs,
     /// Its interpreter; `None` if no such version is installed.
     pub(crate) interpreter: Option<Interpreter>,
 }
@@ -41,7 +41,7 @@ impl SessionKeys {
         manifest: &NoxfileManifest,
         uses_locked_versions: bool,
         user_cache_dir: Option<&Path>,
-        ids: &[SessionId],
+        ids: &[ManifestIndex],
     ) -> Self {
         let (mut key_context, warnings) = KeyContext::load(&manifest.root, &manifest.noxfile);
         let uv = find_uv(manifest);
@@ -65,7 +65,7 @@ impl SessionKeys {
     }
 
     /// Adds a session, unless it has no environment or was added before.
-    pub(super) fn add_session(&mut self, manifest: &NoxfileManifest, id: SessionId) {
+    pub(super) fn add_session(&mut self, manifest: &NoxfileManifest, id: ManifestIndex) {
         let session = &manifest.sessions[id.0];
         if session.backend == "none" || self.key_inputs_of(id).is_some() {
             return;
@@ -73,8 +73,8 @@ impl SessionKeys {
         let interpreter = self.find_interpreter(manifest, session.python.as_ref());
         let probed = interpreter.clone().unwrap_or_default();
         let inputs = self.key_context.key_inputs(session, &manifest.root, &probed);
-        let dependencies = DependencyInputs::new(session.name.as_str(), inputs);
-        self.sessions.push(SessionKeyInputs { id, dependencies, interpreter });
+        let key_inputs = KeyInputs::new(session.name.as_str(), inputs);
+        self.sessions.push(SessionKeyInputs { id, key_inputs, interpreter });
     }
 
     /// Finds the interpreter of a Python specifier, and caches the result.
@@ -96,12 +96,12 @@ impl SessionKeys {
     }
 
     /// Returns the inputs of one session's cache key.
-    pub(super) fn key_inputs_of(&self, id: SessionId) -> Option<&SessionKeyInputs> {
+    pub(super) fn key_inputs_of(&self, id: ManifestIndex) -> Option<&SessionKeyInputs> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
     /// Returns the bytecode tag of a session's interpreter, such as `cpython-311`; empty if it is unknown.
-    pub(super) fn bytecode_tag(&self, id: SessionId) -> String {
+    pub(super) fn bytecode_tag(&self, id: ManifestIndex) -> String {
         let interpreter = self.key_inputs_of(id).and_then(|session| session.interpreter.as_ref());
         interpreter.map(|interpreter| interpreter.cache_tag.clone()).unwrap_or_default()
     }
@@ -120,8 +120,8 @@ impl SessionKeys {
             pythons: interpreters.iter().map(|python| python.cache_tag.clone()).collect(),
             tool: uv_version.map_or_else(|| "pip".to_owned(), |version| format!("uv{version}")),
         };
-        let dependencies: Vec<DependencyInputs> = sessions.iter().map(|session| session.dependencies.clone()).collect();
-        CacheKey::new(&parts, &dependencies)
+        let key_inputs: Vec<KeyInputs> = sessions.iter().map(|session| session.key_inputs.clone()).collect();
+        CacheKey::new(&parts, &key_inputs)
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::queue::{ProvisionQueue, ProvisionResult, ProvisionTask, Provisioner};
-use crate::project::SessionId;
+use crate::project::ManifestIndex;
 
 /// How long the queue must be empty before some of the sessions' downloads are saved.
 const IDLE_SAVE_INTERVAL: Duration = Duration::from_millis(500);
@@ -14,8 +14,8 @@ const IDLE_SAVE_INTERVAL: Duration = Duration::from_millis(500);
 /// What the worker reports to the dispatcher.
 #[derive(Debug)]
 pub enum ProvisionReport {
-    /// The stored dependencies of a session have been restored.
-    Provisioned(SessionId, ProvisionResult),
+    /// The stored packages of a session have been restored.
+    Provisioned(ManifestIndex, ProvisionResult),
     /// The worker has ended, normally or by a panic.
     WorkerExited,
 }
@@ -92,7 +92,7 @@ mod tests {
     struct RecordingProvisioner(Vec<String>, Receiver<()>);
 
     impl Provisioner for RecordingProvisioner {
-        fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult {
+        fn provision_session(&mut self, id: ManifestIndex, progress: &dyn ProgressReporter) -> ProvisionResult {
             progress.start_phase(CachePhase::Restore, WorkAmount { entries: 2, files: 4, bytes: 8 });
             progress.advance(WorkAmount { entries: 1, files: 2, bytes: 3 });
             if self.0.is_empty() {
@@ -126,19 +126,19 @@ mod tests {
         let ((sender, reports), (release, proceed)) = (channel(), channel());
         let worker = spawn(proceed, sender);
         let queue = worker.queue();
-        queue.enqueue_session(SessionId(0));
+        queue.enqueue_session(ManifestIndex(0));
         while queue.restore_progress().is_none_or(|(_, progress)| progress.packages == 0) {
             std::thread::yield_now();
         }
         let (session, progress) = queue.restore_progress().unwrap();
-        assert_eq!((session, progress.packages, progress.total_bytes), (SessionId(0), 1, 8));
+        assert_eq!((session, progress.packages, progress.total_bytes), (ManifestIndex(0), 1, 8));
         for id in 1..4 {
-            queue.enqueue_session(SessionId(id));
+            queue.enqueue_session(ManifestIndex(id));
         }
-        queue.enqueue_save(FinishedSession { id: SessionId(9), install: None });
-        queue.enqueue_save(FinishedSession { id: SessionId(8), install: None });
-        queue.prioritize_session(SessionId(3));
-        queue.prioritize_session(SessionId(0));
+        queue.enqueue_save(FinishedSession { id: ManifestIndex(9), install: None });
+        queue.enqueue_save(FinishedSession { id: ManifestIndex(8), install: None });
+        queue.prioritize_session(ManifestIndex(3));
+        queue.prioritize_session(ManifestIndex(0));
         release.send(()).unwrap();
         let calls = worker.join_worker().unwrap().0;
         assert_eq!(calls, ["provision 0", "provision 3", "provision 1", "provision 2", "save 2"]);
@@ -150,10 +150,10 @@ mod tests {
         let ((sender, reports), (release, proceed)) = (channel(), channel());
         let worker = spawn(proceed, sender);
         release.send(()).unwrap();
-        worker.queue().enqueue_session(SessionId(0));
+        worker.queue().enqueue_session(ManifestIndex(0));
         assert!(matches!(reports.recv_timeout(LONG_TIMEOUT), Ok(ProvisionReport::Provisioned(..))));
         std::thread::sleep(IDLE_SAVE_INTERVAL * 3);
-        worker.queue().enqueue_save(FinishedSession { id: SessionId(0), install: None });
+        worker.queue().enqueue_save(FinishedSession { id: ManifestIndex(0), install: None });
         let calls = worker.join_worker().unwrap().0;
         assert_eq!(calls, ["provision 0", "idle save", "idle save", "save 1"], "until `save_while_idle` returns none");
     }
@@ -163,8 +163,8 @@ mod tests {
         let ((sender, reports), (release, proceed)) = (channel(), channel());
         let worker = spawn(proceed, sender);
         drop(release);
-        worker.queue().enqueue_session(SessionId(0));
-        worker.queue().enqueue_session(SessionId(1));
+        worker.queue().enqueue_session(ManifestIndex(0));
+        worker.queue().enqueue_session(ManifestIndex(1));
         assert!(matches!(reports.recv_timeout(LONG_TIMEOUT), Ok(ProvisionReport::WorkerExited)));
         worker.queue().clear_pending();
         assert!(worker.join_worker().is_none());

@@ -111,7 +111,7 @@ mod tests {
             attempts: Vec::new(),
             install: Some(InstallStats { wall_ms: install, commands: 1, skipped }),
             cache: Some(CacheStats { hits, restored_bytes: bytes, restore_ms: restore, ..CacheStats::default() }),
-            shared: None,
+            resources: None,
         }
     }
 

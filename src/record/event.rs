@@ -125,7 +125,7 @@ impl EventKind {
             Self::SessionFinished(result) => {
                 let cache = result.cache.iter_mut().map(|cache| &mut cache.miss_reason);
                 let attempts = result.attempts.iter_mut().map(|attempt| &mut attempt.reason);
-                let uses = result.shared.iter_mut().flat_map(|shared| &mut shared.uses);
+                let uses = result.resources.iter_mut().flat_map(|resources| &mut resources.uses);
                 let uses = uses.flat_map(|used| [&mut used.target, &mut used.key, &mut used.command]);
                 attempts.chain(cache).chain(uses).chain([&mut result.reason]).collect()
             }
@@ -210,7 +210,7 @@ pub struct SessionSpec {
 /// A need of a session: the session that it waits for, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionNeed {
-    /// The required session.
+    /// The session that it waits for.
     pub session: SessionName,
     /// Origin of the need.
     pub origin: NeedOrigin,
@@ -222,7 +222,8 @@ pub struct SessionNeed {
 pub enum NeedOrigin {
     /// nox's `requires=`: it must have passed.
     Requires,
-    /// nox's `session.notify`: after all sessions that were queued or running at that time.
+    /// nox's `session.notify`: a session that joins the run waits for all that were queued or running at that time; one
+    /// that is part of the run waits for the session that notifies it.
     Notify,
     /// It writes coverage data that this session combines or reports.
     Coverage {
@@ -230,7 +231,7 @@ pub enum NeedOrigin {
         data_file: String,
     },
     /// It changes a variable that this session reads: under nox all sessions share one process.
-    Memory {
+    SharedVariable {
         /// The variable, such as `VERSION` or `os.environ[VERSION]`.
         name: String,
     },
@@ -290,7 +291,7 @@ pub enum LockOrigin {
 }
 
 impl NeedOrigin {
-    /// Returns whether the required session must have passed; otherwise it must only have ended.
+    /// Returns whether the needed session must have passed; otherwise it must only have ended.
     pub fn requires_success(&self) -> bool {
         matches!(self, Self::Requires)
     }
@@ -349,7 +350,7 @@ pub struct SessionResult {
     pub cache: Option<CacheStats>,
     /// Resources that its commands shared with other sessions; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shared: Option<SharedResources>,
+    pub resources: Option<SharedResources>,
 }
 
 /// Resources that the commands of a session shared with other sessions.

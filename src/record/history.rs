@@ -53,7 +53,7 @@ impl SessionHistory {
         let sessions = samples.into_iter().filter_map(|(name, all)| Some((name.clone(), usual(all)?))).collect();
         let mut shared: HashMap<SessionName, Vec<(Outcome, SharedResources)>> = HashMap::new();
         for result in records.iter().flat_map(|r| &r.sessions).filter_map(|s| s.result.as_ref()) {
-            if let Some(resources) = &result.shared {
+            if let Some(resources) = &result.resources {
                 shared.entry(result.session.clone()).or_default().push((result.outcome, resources.clone()));
             }
         }
@@ -85,7 +85,7 @@ impl SessionHistory {
             known.is_some_and(|all| all.iter().any(|(_, other)| other.definition == shared.definition))
         };
         let shares_more = |result: &SessionResult| {
-            let shared = result.shared.as_ref().filter(|shared| !shared.uses.is_empty());
+            let shared = result.resources.as_ref().filter(|shared| !shared.uses.is_empty());
             shared.is_some_and(|shared| !is_known(&result.session, shared))
         };
         if results.clone().any(shares_more) {
@@ -104,7 +104,7 @@ impl SessionHistory {
     /// Returns the resources that a session's commands shared when it last ran as it is now defined, and whether it
     /// passed then; `None` if it has not run since it changed.
     pub(crate) fn shared_resources(&self, session: &Session) -> Option<(&[CommandUse], bool)> {
-        let definition = session.definition.as_ref()?;
+        let definition = session.definition_digest.as_ref()?;
         let known = self.shared.get(&session.name)?;
         let (outcome, found) = known.iter().find(|(_, shared)| shared.definition == *definition)?;
         Some((&found.uses, *outcome == Outcome::Passed))
@@ -138,7 +138,7 @@ mod tests {
         let result = serde_json::json!({"session": "one", "outcome": "passed", "reason": "", "flaky": false, "attempts": [attempt]});
         let session = serde_json::json!({"name": "one", "description": "", "needs": [], "locks": [], "exclusive": false, "cpus": 1, "usual_ms": null, "result": result});
         serde_json::from_value(
-            serde_json::json!({"version": 2, "run_id": run, "started_at": "2026-01-01T00:00:00+00:00", "wall_ms": wall,
+            serde_json::json!({"version": 3, "run_id": run, "started_at": "2026-01-01T00:00:00+00:00", "wall_ms": wall,
             "exit_code": 0, "interrupt_cause": null, "root": "/r", "commit": null, "slots": 2, "versions": [],
             "machine": Machine::detect(), "notices": [], "sessions": [session]}),
         )

@@ -174,7 +174,7 @@ fn merge_session(
         }
         Some(known) => {
             notices.push(format!(
-                "{} is in several records; unfinished counts before failed, passed and skipped",
+                "{} is in several records; the worst result counts (unfinished, failed, passed, skipped)",
                 session.spec.name
             ));
             if rank(&session) > rank(known) {

@@ -45,5 +45,5 @@ pub use run_record::{Machine, RecordedSession, RunRecord};
 pub(crate) use run_record::{describe_interrupt, reconstruct_events};
 pub use run_store::{CrashedRun, RunStore};
 pub(crate) use run_summary::{EndedRun, RunSummary};
-pub(crate) use schedule_bounds::{lock_totals, longest_chains, slot_work};
+pub(crate) use schedule_bounds::{lock_totals, longest_chains_after, longest_chains_before, slot_work};
 pub(crate) use temp_dir::RunTempDir;

@@ -13,7 +13,7 @@ use super::number_limits::find_invalid_number;
 use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
 
 /// Version of the record that is written and read.
-pub(crate) const RECORD_VERSION: u32 = 2;
+pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// Maximum number of sessions, attempts and notices of a run.
 const MAX_ITEMS: usize = 50_000;
@@ -35,7 +35,7 @@ pub struct RunRecord {
     pub wall_ms: u64,
     /// Exit code of noxide; `None` if noxide itself was killed.
     pub exit_code: Option<u8>,
-    /// Cause of an early end: a signal name, `fail-fast`, `host`, or `killed`.
+    /// Cause of an early end: a signal name, `fail-fast`, `host-died`, or `killed`.
     pub interrupt_cause: Option<String>,
     /// Root directory of the project.
     #[serde(serialize_with = "super::event::serialize_lossy_path")]
@@ -142,7 +142,7 @@ impl RunRecord {
         }
     }
 
-    /// Finds a list with more items than a run can have, or an attempt that cannot be.
+    /// Finds a list with more items than a run can have, or an impossible attempt.
     fn find_excess(&self) -> Option<String> {
         let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
         let counts = [
@@ -156,9 +156,10 @@ impl RunRecord {
             return Some(format!("{field} has {count} items, more than {MAX_ITEMS}"));
         }
         let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
-        let uses: usize = results.filter_map(|result| result.shared.as_ref()).map(|shared| shared.uses.len()).sum();
+        let uses: usize =
+            results.filter_map(|result| result.resources.as_ref()).map(|resources| resources.uses.len()).sum();
         if uses > MAX_SHARED_USES {
-            return Some(format!("shared.uses have {uses} items, more than {MAX_SHARED_USES}"));
+            return Some(format!("resources.uses have {uses} items, more than {MAX_SHARED_USES}"));
         }
         let names = self.sessions.iter().map(|session| session.spec.name.as_str().len());
         let texts = names.chain([self.root.as_os_str().len(), self.run_id.len()]);

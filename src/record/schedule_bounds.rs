@@ -4,15 +4,26 @@
 
 use std::collections::BTreeMap;
 
-/// Returns for each node the length of the longest chain that ends with it, at least its `minimums` entry.
-///
-/// `next[n]` lists the nodes that follow `n`. Nodes on a cycle, which only a damaged record can contain, are not followed.
-pub(crate) fn longest_chains(durations: &[u64], minimums: &[u64], next: &[Vec<usize>]) -> Vec<u64> {
+/// Returns for each session the length of the longest chain that ends with it: its own duration, and before it the
+/// sessions that it waits for. `dependents[n]` lists the sessions that wait for `n`.
+pub(crate) fn longest_chains_before(durations: &[u64], dependents: &[Vec<usize>]) -> Vec<u64> {
+    accumulate_chains(durations, &vec![0; durations.len()], dependents)
+}
+
+/// Returns for each session the length of the longest chain that begins with it: its own duration, and after it the
+/// sessions that wait for it; at least its `lower_bounds` entry. `needs[n]` lists the sessions that `n` waits for.
+pub(crate) fn longest_chains_after(durations: &[u64], lower_bounds: &[u64], needs: &[Vec<usize>]) -> Vec<u64> {
+    accumulate_chains(durations, lower_bounds, needs)
+}
+
+/// Adds up durations along the edges: `next[n]` lists the nodes that get the length of `n` added. Nodes on a cycle, which
+/// only a damaged record can contain, are not followed.
+fn accumulate_chains(durations: &[u64], lower_bounds: &[u64], next: &[Vec<usize>]) -> Vec<u64> {
     let mut unfinished_before = vec![0_usize; durations.len()];
     for &follower in next.iter().flatten() {
         unfinished_before[follower] += 1;
     }
-    let mut lengths: Vec<u64> = durations.iter().zip(minimums).map(|(own, minimum)| *own.max(minimum)).collect();
+    let mut lengths: Vec<u64> = durations.iter().zip(lower_bounds).map(|(own, bound)| *own.max(bound)).collect();
     let mut ready: Vec<usize> = (0..durations.len()).filter(|&node| unfinished_before[node] == 0).collect();
     while let Some(node) = ready.pop() {
         for &follower in &next[node] {
@@ -50,12 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_follow_needs_and_respect_minimums() {
-        let next = [vec![1, 2], vec![3], vec![3], vec![]];
-        assert_eq!(longest_chains(&[1, 2, 5, 1], &[0; 4], &next), [1, 3, 6, 7]);
-        assert_eq!(longest_chains(&[1, 2, 5, 1], &[0, 9, 0, 0], &next), [1, 9, 6, 10]);
-        assert_eq!(longest_chains(&[4, 4, 9], &[0; 3], &[vec![1], vec![0], vec![]]), [4, 4, 9], "a cycle ends");
-        assert_eq!(longest_chains(&[], &[], &[]), [0; 0]);
+    fn chains_follow_needs_and_respect_lower_bounds() {
+        let dependents = [vec![1, 2], vec![3], vec![3], vec![]];
+        let needs = [vec![], vec![0], vec![0], vec![1, 2]];
+        assert_eq!(longest_chains_before(&[1, 2, 5, 1], &dependents), [1, 3, 6, 7]);
+        assert_eq!(longest_chains_after(&[1, 2, 5, 1], &[0; 4], &needs), [7, 3, 6, 1]);
+        assert_eq!(longest_chains_after(&[1, 2, 5, 1], &[0, 9, 0, 0], &needs), [10, 9, 6, 1]);
+        assert_eq!(longest_chains_before(&[4, 4, 9], &[vec![1], vec![0], vec![]]), [4, 4, 9], "a cycle ends");
+        assert_eq!(longest_chains_before(&[], &[]), [0; 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::record::{RecordedSession, RunRecord, lock_totals, longest_chains};
+use crate::record::{RecordedSession, RunRecord, lock_totals, longest_chains_before};
 
 /// Two sessions that end within this many milliseconds of each other count as ending together: the dispatcher needs
 /// some time to start a session.
@@ -220,5 +220,5 @@ fn longest_need_chain(ran: &[&ExecutedSession<'_>]) -> u64 {
         }
     }
     let durations: Vec<u64> = ran.iter().map(|ran| ran.end - ran.start).collect();
-    longest_chains(&durations, &vec![0; durations.len()], &dependents).into_iter().max().unwrap_or(0)
+    longest_chains_before(&durations, &dependents).into_iter().max().unwrap_or(0)
 }

@@ -134,7 +134,7 @@ fn describe_need_origin(origin: &NeedOrigin) -> String {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
         NeedOrigin::Coverage { data_file } => format!("reads {data_file}"),
-        NeedOrigin::Memory { name } => format!("reads {name}"),
+        NeedOrigin::SharedVariable { name } => format!("reads {name}"),
         NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }

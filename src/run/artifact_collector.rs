@@ -1,4 +1,4 @@
-//! Artifacts: files that settings name as a session's `artifacts`, copied into the run's record.
+//! Artifacts: files that settings name as a session's `artifacts`, copied to the run's directory.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

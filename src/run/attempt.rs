@@ -10,7 +10,7 @@ use super::deadlines::to_millis;
 use super::launcher::ExitReport;
 use super::process::{LogWriter, ProcessTree, signal_group};
 use super::timeout_context::describe_activity;
-use crate::project::{CommandUse, SessionId};
+use crate::project::{CommandUse, ManifestIndex};
 use crate::record::{AttemptResult, InstallStats, Outcome};
 
 /// Environment variable with the tag of an attempt, unique on the machine, by which its processes are found.
@@ -19,7 +19,7 @@ const ATTEMPT_TAG: &str = "NOXIDE_ATTEMPT_TAG";
 /// An attempt whose result is not known yet: it runs, or some of its processes have not exited.
 #[derive(Debug)]
 pub(super) struct RunningAttempt {
-    id: SessionId,
+    id: ManifestIndex,
     /// 1 for the first.
     number: u32,
     /// When it started, in milliseconds of the run's clock.
@@ -94,8 +94,8 @@ pub(super) struct StopReason {
     pub(super) outcome: Outcome,
     /// The reason in words.
     pub(super) reason: String,
-    /// Whether the session may still pass or be skipped if nox reports that, as in nox after Ctrl-C.
-    pub(super) may_pass: bool,
+    /// Whether Ctrl-C caused it: as in nox, the session may then still pass or be skipped.
+    pub(super) by_ctrl_c: bool,
 }
 
 /// Limits of one attempt.
@@ -132,6 +132,7 @@ pub(super) struct ConcludedAttempt {
     /// The first error while its log was written.
     pub(super) log_error: Option<io::Error>,
     pub(super) install: Option<InstallStats>,
+    /// Resources that its commands shared with other sessions; `None` if its commands were not seen.
     pub(super) uses: Option<Vec<CommandUse>>,
     /// The slots it held.
     pub(super) slots: Vec<usize>,
@@ -140,7 +141,7 @@ pub(super) struct ConcludedAttempt {
 impl RunningAttempt {
     /// Creates an attempt that starts at `start`.
     pub(super) fn new(
-        id: SessionId,
+        id: ManifestIndex,
         number: u32,
         start: u64,
         slots: Vec<usize>,
@@ -219,13 +220,17 @@ impl RunningAttempt {
 
     /// Waits longer for an interrupted attempt: nox itself stops its command after `timeout_ms`.
     ///
-    /// Without such a limit, an attempt that Ctrl-C interrupted waits until the user's next signal; one that exceeded its
-    /// time limit keeps the grace period.
+    /// If nox has no limit either (`None`), an attempt that Ctrl-C interrupted waits until the user's next signal, and one
+    /// that exceeded its time limit keeps the grace period.
     pub(super) fn extend_grace(&mut self, timeout_ms: Option<u64>, now: u64, grace_ms: u64) {
-        let may_pass = self.stop_reason.as_ref().is_some_and(|stop| stop.may_pass);
+        let by_ctrl_c = self.stop_reason.as_ref().is_some_and(|stop| stop.by_ctrl_c);
+        let end = match (timeout_ms, by_ctrl_c) {
+            (Some(timeout_ms), _) => now.saturating_add(timeout_ms).saturating_add(grace_ms),
+            (None, true) => u64::MAX,
+            (None, false) => return,
+        };
         if let AttemptPhase::Stopping { last_signal: StopSignal::Interrupt, deadline } = &mut self.phase {
-            let end = |timeout_ms: u64| now.saturating_add(timeout_ms).saturating_add(grace_ms);
-            *deadline = (*deadline).max(timeout_ms.map_or(if may_pass { u64::MAX } else { 0 }, end));
+            *deadline = (*deadline).max(end);
         }
     }
 
@@ -234,7 +239,7 @@ impl RunningAttempt {
         let may_resume = match self.phase {
             AttemptPhase::Running => true,
             AttemptPhase::Stopping { last_signal: StopSignal::Interrupt, .. } => {
-                self.stop_reason.as_ref().is_none_or(|stop| stop.may_pass)
+                self.stop_reason.as_ref().is_none_or(|stop| stop.by_ctrl_c)
             }
             _ => false,
         };
@@ -359,7 +364,7 @@ impl RunningAttempt {
         describe_activity(self.process_tree().as_ref(), &run_dir.join(&self.log_path))
     }
 
-    /// Sends a signal; also records the reason, if none was recorded before and the process has not exited.
+    /// Sends a signal, and records why. The reason of an earlier stop stays, and a process that has exited gets none.
     pub(super) fn request_stop(&mut self, reason: StopReason, signal: StopSignal, now: u64, grace_ms: u64) {
         if self.stop_reason.is_none() && !self.has_exited() {
             self.stop_reason = Some(reason);
@@ -403,8 +408,8 @@ impl RunningAttempt {
         }
     }
 
-    /// Concludes a drained attempt: kills the remaining processes, unless it passed and they have closed its output,
-    /// and completes its log.
+    /// Concludes a drained attempt: kills the remaining processes and completes its log. After an attempt that passed,
+    /// processes that have closed its output stay.
     pub(super) fn conclude(mut self) -> Option<ConcludedAttempt> {
         let phase = std::mem::replace(&mut self.phase, AttemptPhase::Running);
         let AttemptPhase::Draining { exit_report, ended_at, .. } = phase else { return None };
@@ -439,7 +444,7 @@ impl RunningAttempt {
     /// Returns the outcome and its reason.
     fn outcome<'a>(&'a self, exit_report: &'a ExitReport) -> (Outcome, &'a str) {
         match &self.stop_reason {
-            Some(stop) if !stop.may_pass || exit_report.outcome.is_failure() => (stop.outcome, &stop.reason),
+            Some(stop) if !stop.by_ctrl_c || exit_report.outcome.is_failure() => (stop.outcome, &stop.reason),
             _ => (exit_report.outcome, &exit_report.reason),
         }
     }

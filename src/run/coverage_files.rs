@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::graph::SessionIndex;
+use super::graph::PlanIndex;
 use crate::fs::remove_dir_tree;
 use crate::project::{CommandUse, ResourceKind, UseMode};
 
@@ -15,28 +15,28 @@ use crate::project::{CommandUse, ResourceKind, UseMode};
 const TARGET_FILE: &str = "target.json";
 
 /// List of the files that were moved, with the index of their session; the host reads it before `coverage combine`.
-const PUBLISHED_FILE: &str = "published";
+const MOVED_FILES_LIST: &str = "published";
 
 /// Where data belongs, as the host describes it.
 #[derive(Debug, Deserialize)]
 struct DataTarget {
     /// The data file that the session's command would have written.
     data: PathBuf,
-    /// Whether the command erased all data files with a suffix first.
-    erases: bool,
+    /// Whether the command first erased the files of parallel mode beside it (`.coverage.*`).
+    erases_parallel_files: bool,
 }
 
 /// Coverage data of a run's sessions.
 ///
-/// Sequential sessions overwrite the data file, so that of the last session in nox's order remains; files with a suffix
-/// (parallel mode) remain until a session erases them. Sessions of a parallel run end in any order.
+/// Sequential sessions overwrite the data file, so that of the last session in nox's order remains; files of parallel
+/// mode (`.coverage.*`) remain until a session erases them. Sessions of a parallel run end in any order.
 #[derive(Debug)]
 pub(super) struct CoverageFiles {
     directory: PathBuf,
     /// The session that wrote each file.
-    writers: BTreeMap<PathBuf, SessionIndex>,
+    writers: BTreeMap<PathBuf, PlanIndex>,
     /// The last session that erased the files beside a data file.
-    erasers: BTreeMap<PathBuf, SessionIndex>,
+    erasers: BTreeMap<PathBuf, PlanIndex>,
 }
 
 impl CoverageFiles {
@@ -46,7 +46,7 @@ impl CoverageFiles {
     }
 
     /// Returns the variable with the directory for a session's data, and removes what an earlier attempt left in it.
-    pub(super) fn session_env(&self, session: SessionIndex) -> Option<(String, String)> {
+    pub(super) fn session_env(&self, session: PlanIndex) -> Option<(String, String)> {
         let directory = self.session_directory(session);
         // A directory that does not exist is what is wanted; another error shows when the host creates it.
         let _ = remove_dir_tree(&directory);
@@ -55,7 +55,7 @@ impl CoverageFiles {
 
     /// Moves the data of a session that has ended into place. `uses` are the resources that its commands shared; `root` is
     /// the project's directory. Returns a notice for each problem.
-    pub(super) fn publish(&mut self, session: SessionIndex, uses: &[CommandUse], root: &Path) -> Vec<String> {
+    pub(super) fn move_into_place(&mut self, session: PlanIndex, uses: &[CommandUse], root: &Path) -> Vec<String> {
         let is_direct = |found: &&CommandUse| {
             found.kind == ResourceKind::CoverageData && found.mode == UseMode::Exclusive && found.until_end
         };
@@ -67,17 +67,17 @@ impl CoverageFiles {
         let Ok(entries) = fs_err::read_dir(&directory) else { return Vec::new() };
         let mut directories: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         directories.sort();
-        let published: Vec<io::Result<()>> =
-            directories.iter().map(|directory| self.publish_directory(session, directory)).collect();
+        let moved: Vec<io::Result<()>> =
+            directories.iter().map(|directory| self.move_directory_into_place(session, directory)).collect();
         let _ = remove_dir_tree(&directory);
         let notice = |error| format!("cannot move coverage data into place: {error}; measure the session again alone");
-        published.into_iter().filter_map(Result::err).map(notice).collect()
+        moved.into_iter().filter_map(Result::err).map(notice).collect()
     }
 
-    fn publish_directory(&mut self, session: SessionIndex, directory: &Path) -> io::Result<()> {
+    fn move_directory_into_place(&mut self, session: PlanIndex, directory: &Path) -> io::Result<()> {
         let target: DataTarget = serde_json::from_slice(&fs_err::read(directory.join(TARGET_FILE))?)?;
         let (Some(parent), Some(name)) = (target.data.parent(), target.data.file_name()) else { return Ok(()) };
-        if target.erases {
+        if target.erases_parallel_files {
             self.erase_earlier(session, parent, &target.data, name)?;
         }
         let later_eraser = self.erasers.get(&target.data).is_some_and(|eraser| *eraser > session);
@@ -89,7 +89,7 @@ impl CoverageFiles {
             }
             if !is_obsolete {
                 move_file(&entry.path(), &path)?;
-                self.add_published(session, &path)?;
+                self.list_moved_file(session, &path)?;
                 self.writers.insert(path, session);
             }
         }
@@ -97,7 +97,7 @@ impl CoverageFiles {
     }
 
     /// Removes data files with a suffix that existed before the session: those of earlier sessions and of earlier runs.
-    fn erase_earlier(&mut self, session: SessionIndex, directory: &Path, data: &Path, name: &OsStr) -> io::Result<()> {
+    fn erase_earlier(&mut self, session: PlanIndex, directory: &Path, data: &Path, name: &OsStr) -> io::Result<()> {
         let eraser = self.erasers.entry(data.to_path_buf()).or_insert(session);
         *eraser = session.max(*eraser);
         let prefix = [name.as_encoded_bytes(), b"."].concat();
@@ -110,13 +110,13 @@ impl CoverageFiles {
         Ok(())
     }
 
-    fn add_published(&self, session: SessionIndex, path: &Path) -> io::Result<()> {
+    fn list_moved_file(&self, session: PlanIndex, path: &Path) -> io::Result<()> {
         let mut list =
-            fs_err::OpenOptions::new().create(true).append(true).open(self.directory.join(PUBLISHED_FILE))?;
+            fs_err::OpenOptions::new().create(true).append(true).open(self.directory.join(MOVED_FILES_LIST))?;
         writeln!(list, "{session} {}", path.display())
     }
 
-    fn session_directory(&self, session: SessionIndex) -> PathBuf {
+    fn session_directory(&self, session: PlanIndex) -> PathBuf {
         self.directory.join(session.to_string())
     }
 }
@@ -155,15 +155,15 @@ mod tests {
             Self { directory, files }
         }
 
-        fn end_session(&mut self, index: usize, erases: bool, names: &[&str]) {
-            let directory = self.files.session_directory(SessionIndex(index)).join("0");
+        fn end_session(&mut self, index: usize, erases_parallel_files: bool, names: &[&str]) {
+            let directory = self.files.session_directory(PlanIndex(index)).join("0");
             fs_err::create_dir_all(&directory).unwrap();
-            let target = serde_json::json!({ "data": self.directory.path().join(".coverage"), "erases": erases });
+            let target = serde_json::json!({ "data": self.directory.path().join(".coverage"), "erases_parallel_files": erases_parallel_files });
             fs_err::write(directory.join(TARGET_FILE), target.to_string()).unwrap();
             for name in names {
                 fs_err::write(directory.join(name), format!("SQLite format 3 {index}")).unwrap();
             }
-            let notices = self.files.publish(SessionIndex(index), &[], self.directory.path());
+            let notices = self.files.move_into_place(PlanIndex(index), &[], self.directory.path());
             assert_eq!(notices, Vec::<String>::new());
         }
 
@@ -213,7 +213,7 @@ mod tests {
         }))
         .unwrap();
         fs_err::write(run.directory.path().join(".coverage"), "SQLite format 3 5").unwrap();
-        run.files.publish(SessionIndex(5), &[direct], run.directory.path());
+        run.files.move_into_place(PlanIndex(5), &[direct], run.directory.path());
         run.end_session(4, false, &[".coverage"]);
         assert_eq!(run.left(), files(&[(".coverage", '5')]));
         run.end_session(6, false, &[".coverage"]);

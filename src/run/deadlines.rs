@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::graph::SessionIndex;
+use super::graph::PlanIndex;
 
 /// Clock of a run: milliseconds since its start, without the time it was paused by Ctrl-Z.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) fn to_millis(duration: Duration) -> u64 {
 /// Failed sessions that will be retried; until then they hold their slots.
 #[derive(Debug, Default)]
 pub(super) struct RetryQueue {
-    pending: BTreeMap<SessionIndex, PendingRetry>,
+    pending: BTreeMap<PlanIndex, PendingRetry>,
 }
 
 #[derive(Debug)]
@@ -50,12 +50,12 @@ struct PendingRetry {
 
 impl RetryQueue {
     /// Schedules a retry for a time of the run's clock.
-    pub(super) fn schedule(&mut self, session: SessionIndex, due_at: u64, slots: Vec<usize>) {
+    pub(super) fn schedule(&mut self, session: PlanIndex, due_at: u64, slots: Vec<usize>) {
         self.pending.insert(session, PendingRetry { due_at, slots });
     }
 
     /// Removes and returns the sessions to start now, with their slots.
-    pub(super) fn take_due(&mut self, now: u64) -> Vec<(SessionIndex, Vec<usize>)> {
+    pub(super) fn take_due(&mut self, now: u64) -> Vec<(PlanIndex, Vec<usize>)> {
         self.pending
             .extract_if(.., |_, retry| retry.due_at <= now)
             .map(|(session, retry)| (session, retry.slots))
@@ -63,7 +63,7 @@ impl RetryQueue {
     }
 
     /// Removes and returns all sessions: they will not be retried.
-    pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
+    pub(super) fn cancel_all(&mut self) -> Vec<PlanIndex> {
         std::mem::take(&mut self.pending).into_keys().collect()
     }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_do_not_count() {
+    fn paused_time_is_excluded() {
         let mut clock = RunClock::start();
         clock.exclude_pause(|| std::thread::sleep(Duration::from_millis(300)));
         assert!(clock.now() < 250, "{}", clock.now());
@@ -94,11 +94,11 @@ mod tests {
     fn retries_are_taken_once_they_are_due() {
         let mut retries = RetryQueue::default();
         assert_eq!(retries.until_next(0), None);
-        retries.schedule(SessionIndex(2), 100, vec![1]);
-        retries.schedule(SessionIndex(1), 200, vec![0]);
+        retries.schedule(PlanIndex(2), 100, vec![1]);
+        retries.schedule(PlanIndex(1), 200, vec![0]);
         assert_eq!((retries.until_next(30), retries.until_next(150), retries.len()), (Some(70), Some(0), 2));
         assert_eq!(retries.take_due(99), []);
-        assert_eq!(retries.take_due(100), [(SessionIndex(2), vec![1])]);
-        assert_eq!(retries.cancel_all(), [SessionIndex(1)]);
+        assert_eq!(retries.take_due(100), [(PlanIndex(2), vec![1])]);
+        assert_eq!(retries.cancel_all(), [PlanIndex(1)]);
     }
 }

@@ -5,7 +5,7 @@
 
 mod finish;
 mod interrupt;
-mod reruns;
+mod order_reruns;
 mod start;
 
 use std::collections::BTreeMap;
@@ -19,19 +19,19 @@ use super::attempt::RunningAttempt;
 use super::capacity::{MemoryPressure, available_memory};
 use super::coverage_files::CoverageFiles;
 use super::deadlines::{RetryQueue, RunClock};
-use super::graph::SessionIndex;
-use super::launcher::{LaunchEvent, SessionLauncher};
+use super::graph::PlanIndex;
+use super::launcher::{SessionEvent, SessionLauncher};
 use super::options::RunOptions;
 use super::order_check::OrderCheck;
 use super::pending_environments::PendingEnvironments;
 use super::pending_provision::PendingProvision;
 use super::plan::RunPlan;
 use super::process::{SecretRedactor, SignalEvent};
-use super::race_retries::RaceRetries;
 use super::scheduler::Scheduler;
 use super::session_cleanup::SessionCleanups;
 use super::session_resources::SessionResources;
-use crate::project::{CommandUse, NoxfileManifest, SessionId, SessionName};
+use super::solo_reruns::SoloReruns;
+use crate::project::{CommandUse, ManifestIndex, NoxfileManifest, SessionName};
 use crate::provision::{ProvisionQueue, ProvisionReport};
 use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, RunEvent, RunMetadata, SessionHistory};
 
@@ -39,13 +39,13 @@ use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, Run
 #[derive(Debug)]
 pub enum RunMessage {
     /// A session started, notified another or finished.
-    Launch(LaunchEvent),
+    Session(SessionEvent),
     /// The host process has exited.
     HostExited,
     /// Every process has closed the output of this attempt.
-    OutputClosed(SessionIndex, u32),
+    OutputClosed(PlanIndex, u32),
     /// A session's cleanup is done; the notices describe its problems.
-    CleanupDone(SessionIndex, Vec<String>),
+    CleanupDone(PlanIndex, Vec<String>),
     /// The provision worker has provisioned a session or exited.
     Provision(ProvisionReport),
     /// noxide received a signal.
@@ -94,10 +94,10 @@ pub struct Dispatcher<'a> {
     sender: Sender<RunMessage>,
     clock: RunClock,
     scheduler: Scheduler,
-    running: BTreeMap<SessionIndex, RunningAttempt>,
-    progress: BTreeMap<SessionIndex, SessionProgress>,
+    running: BTreeMap<PlanIndex, RunningAttempt>,
+    session_states: BTreeMap<PlanIndex, SessionState>,
     retries: RetryQueue,
-    races: RaceRetries,
+    solo_reruns: SoloReruns,
     order: OrderCheck,
     provision: PendingProvision<'a>,
     environments: PendingEnvironments,
@@ -113,7 +113,7 @@ pub struct Dispatcher<'a> {
 
 /// State of a session that outlives its attempts.
 #[derive(Debug, Default)]
-struct SessionProgress {
+struct SessionState {
     attempts: Vec<AttemptResult>,
     install: Option<InstallStats>,
     /// Resources that its commands shared with other sessions, in the last attempt.
@@ -142,9 +142,9 @@ impl<'a> Dispatcher<'a> {
             clock: RunClock::start(),
             scheduler: context.plan.new_scheduler(),
             running: BTreeMap::new(),
-            progress: BTreeMap::new(),
+            session_states: BTreeMap::new(),
             retries: RetryQueue::default(),
-            races: RaceRetries::default(),
+            solo_reruns: SoloReruns::default(),
             order: OrderCheck::default(),
             provision: PendingProvision::new(context.provision_queue),
             environments: PendingEnvironments::new(context.run_dir),
@@ -208,14 +208,18 @@ impl<'a> Dispatcher<'a> {
 
     fn handle_message(&mut self, message: RunMessage) {
         match message {
-            RunMessage::Launch(LaunchEvent::Started { id, pid }) => self.handle_started(id, pid),
-            RunMessage::Launch(LaunchEvent::Notified { id, target, matches, posargs }) => {
+            RunMessage::Session(SessionEvent::Started { id, pid }) => self.handle_started(id, pid),
+            RunMessage::Session(SessionEvent::Notified { id, target, matches, posargs }) => {
                 self.handle_notify(id, target, &matches, posargs);
             }
-            RunMessage::Launch(LaunchEvent::Interrupted { id, timeout_ms }) => self.extend_grace(id, timeout_ms),
-            RunMessage::Launch(LaunchEvent::InterruptSucceeded { id }) => self.handle_interrupt_succeeded(id),
-            RunMessage::Launch(LaunchEvent::Waiting { id, resource }) => self.handle_waiting(id, resource.is_some()),
-            RunMessage::Launch(LaunchEvent::Exited(report)) => self.handle_exited(report),
+            RunMessage::Session(SessionEvent::InterruptedWithTimeout { id, timeout_ms }) => {
+                self.extend_grace(id, timeout_ms);
+            }
+            RunMessage::Session(SessionEvent::ExitedCleanlyOnInterrupt { id }) => {
+                self.handle_clean_exit_on_interrupt(id);
+            }
+            RunMessage::Session(SessionEvent::Waiting { id, resource }) => self.handle_waiting(id, resource.is_some()),
+            RunMessage::Session(SessionEvent::Exited(report)) => self.handle_exited(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),
             RunMessage::Provision(ProvisionReport::Provisioned(id, result)) => self.handle_provisioned(id, result),
@@ -245,15 +249,15 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn session_index(&self, id: SessionId) -> Option<SessionIndex> {
-        self.context.plan.sessions.iter().position(|session| session.id == id).map(SessionIndex)
+    fn plan_index(&self, id: ManifestIndex) -> Option<PlanIndex> {
+        self.context.plan.sessions.iter().position(|session| session.id == id).map(PlanIndex)
     }
 
-    fn session_id(&self, session: SessionIndex) -> SessionId {
+    fn manifest_index(&self, session: PlanIndex) -> ManifestIndex {
         self.context.plan[session].id
     }
 
-    fn session_name(&self, session: SessionIndex) -> SessionName {
+    fn session_name(&self, session: PlanIndex) -> SessionName {
         self.context.plan[session].spec.name.clone()
     }
 }

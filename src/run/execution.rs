@@ -17,7 +17,7 @@ use super::run_tracing::RunTracing;
 use super::session_cleanup::restore_log_copies;
 use super::session_resources::SessionResources;
 use crate::cache::NoProgress;
-use crate::project::{Host, NoxfileManifest, SessionId};
+use crate::project::{Host, ManifestIndex, NoxfileManifest};
 use crate::provision::{CacheProvisioner, ProvisionWorker};
 use crate::record::{EventSubscriber, RunRecord, RunStore, SessionHistory};
 use crate::trace::SessionAccesses;
@@ -53,7 +53,7 @@ pub(crate) struct RunStartError {
     pub(crate) source: io::Error,
 }
 
-/// A run whose sessions are finished, before its dependencies are saved.
+/// A run whose sessions are finished, before its packages are saved.
 pub(crate) struct ExecutedRun {
     pub(crate) exit_code: u8,
     tracing: RunTracing,
@@ -71,7 +71,7 @@ pub(crate) struct RunResult {
     /// Directory of the run.
     pub(crate) run_dir: PathBuf,
     /// Files and sockets that traced sessions accessed.
-    pub(crate) accesses: BTreeMap<SessionId, SessionAccesses>,
+    pub(crate) accesses: BTreeMap<ManifestIndex, SessionAccesses>,
     /// The results of the sessions as nox reports them.
     pub(crate) nox_results: NoxResults,
     /// The provisioner of the run; `None` after a signal.

@@ -5,17 +5,17 @@ use std::fmt;
 
 use super::options::{RunOptions, SessionOptions, pattern_matches};
 use super::session_locks::{CoverageRole, SessionLocks, derive_command_locks};
-use crate::project::{CommandUse, NoxfileManifest, Session, SessionId, SessionName};
+use crate::project::{CommandUse, ManifestIndex, NoxfileManifest, Session, SessionName};
 use crate::record::{LockOrigin, NeedOrigin, SessionHistory, SessionNeed};
 use crate::trace::{LearnedConflict, SeparationKind};
 
 /// Index of a session in the graph, in the plan made from it and in the scheduler: all list sessions in one order.
 ///
-/// A [`SessionId`] is an index into the manifest, which also lists sessions that are not selected.
+/// A [`ManifestIndex`] is an index into the manifest, which also lists sessions that are not selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionIndex(pub usize);
+pub struct PlanIndex(pub usize);
 
-impl fmt::Display for SessionIndex {
+impl fmt::Display for PlanIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -25,11 +25,11 @@ impl fmt::Display for SessionIndex {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GraphNode {
     /// The session's index in its manifest.
-    pub id: SessionId,
+    pub id: ManifestIndex,
     /// Its options, all matching rules applied.
     pub options: SessionOptions,
     /// The sessions it waits for, and why.
-    pub needs: Vec<(SessionIndex, NeedOrigin)>,
+    pub needs: Vec<(PlanIndex, NeedOrigin)>,
     /// Named locks: those of settings, and those derived from resources that sessions share.
     pub locks: SessionLocks,
 }
@@ -37,7 +37,7 @@ pub struct GraphNode {
 /// The selected sessions in nox's order, with their needs. It has no cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionGraph {
-    /// The sessions, by [`SessionIndex`].
+    /// The sessions, by [`PlanIndex`].
     pub nodes: Vec<GraphNode>,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for CycleStep {
             NeedOrigin::Requires => "requires in the noxfile".to_owned(),
             NeedOrigin::Notify => "notify".to_owned(),
             NeedOrigin::Coverage { data_file } => format!("coverage data {data_file}"),
-            NeedOrigin::Memory { name } => format!("shared variable {name}"),
+            NeedOrigin::SharedVariable { name } => format!("shared variable {name}"),
             NeedOrigin::Settings { location } => format!("after at {location}"),
             NeedOrigin::Trace { path } => format!("trace: {path}"),
         };
@@ -81,7 +81,7 @@ impl SessionGraph {
     /// # Errors
     /// When declared needs form a cycle; the error names it.
     pub fn new(manifest: &NoxfileManifest, options: &RunOptions, history: &SessionHistory) -> Result<Self, GraphError> {
-        let session = |id: SessionId| &manifest.sessions[id.0];
+        let session = |id: ManifestIndex| &manifest.sessions[id.0];
         let nodes = manifest.queue.iter().map(|&id| GraphNode {
             id,
             options: options.session_options(&session(id).base, &session(id).signatures),
@@ -102,8 +102,8 @@ impl SessionGraph {
     }
 
     /// Returns the needs of a session as events report them.
-    pub fn session_needs(&self, manifest: &NoxfileManifest, session: SessionIndex) -> Vec<SessionNeed> {
-        let name = |index: SessionIndex| manifest.sessions[self.nodes[index.0].id.0].name.clone();
+    pub fn session_needs(&self, manifest: &NoxfileManifest, session: PlanIndex) -> Vec<SessionNeed> {
+        let name = |index: PlanIndex| manifest.sessions[self.nodes[index.0].id.0].name.clone();
         self.nodes[session.0]
             .needs
             .iter()
@@ -112,12 +112,12 @@ impl SessionGraph {
     }
 
     fn add_declared_needs(&mut self, sessions: &[&Session]) {
-        let indexes: BTreeMap<SessionId, usize> =
+        let indexes: BTreeMap<ManifestIndex, usize> =
             self.nodes.iter().enumerate().map(|(index, node)| (node.id, index)).collect();
         for session in 0..self.nodes.len() {
             for required in &sessions[session].requires {
                 if let Some(&required) = indexes.get(required) {
-                    self.nodes[session].needs.push((SessionIndex(required), NeedOrigin::Requires));
+                    self.nodes[session].needs.push((PlanIndex(required), NeedOrigin::Requires));
                 }
             }
             for after in self.nodes[session].options.after.clone() {
@@ -157,17 +157,21 @@ impl SessionGraph {
     /// A variable that every session changes for itself orders nothing: caches and settings of their own are common.
     fn add_variable_needs(&mut self, sessions: &[&Session]) {
         let has = |names: &[String], name: &String| names.contains(name);
-        let writes =
-            |session: &Session, name: &String| has(&session.memory.sets, name) || has(&session.memory.changes, name);
-        let only_reads = |session: &Session, name: &String| has(&session.memory.reads, name) && !writes(session, name);
-        let written = sessions.iter().flat_map(|session| session.memory.sets.iter().chain(&session.memory.changes));
+        let writes = |session: &Session, name: &String| {
+            has(&session.shared_variables.sets, name) || has(&session.shared_variables.changes, name)
+        };
+        let only_reads =
+            |session: &Session, name: &String| has(&session.shared_variables.reads, name) && !writes(session, name);
+        let written = sessions
+            .iter()
+            .flat_map(|session| session.shared_variables.sets.iter().chain(&session.shared_variables.changes));
         for name in written.collect::<BTreeSet<_>>() {
             let Some(last) = sessions.iter().rposition(|session| only_reads(session, name)) else { continue };
             for later in 0..=last {
-                let depends = only_reads(sessions[later], name) || has(&sessions[later].memory.changes, name);
+                let depends = only_reads(sessions[later], name) || has(&sessions[later].shared_variables.changes, name);
                 for earlier in (0..later).filter(|&earlier| depends && writes(sessions[earlier], name)) {
                     if !self.transitive_dependents(later)[earlier] {
-                        self.add_need(later, earlier, NeedOrigin::Memory { name: name.clone() });
+                        self.add_need(later, earlier, NeedOrigin::SharedVariable { name: name.clone() });
                     }
                 }
             }
@@ -199,7 +203,7 @@ impl SessionGraph {
                 shared.entry(format!("environment {}", directory.display())).or_default().push(index);
             }
             for lock in self.nodes[index].options.locks.clone() {
-                let mut rules = options.rules_for(&session.base, &session.signatures);
+                let mut rules = options.overrides_for(&session.base, &session.signatures);
                 let rule = rules.find(|rule| rule.locks.contains(&lock));
                 let location = rule.map_or(String::new(), |rule| rule.location.clone());
                 self.nodes[index].locks.add(lock, LockOrigin::Settings { location });
@@ -257,7 +261,7 @@ impl SessionGraph {
     }
 
     fn add_need(&mut self, session: usize, needed: usize, origin: NeedOrigin) {
-        let needed = SessionIndex(needed);
+        let needed = PlanIndex(needed);
         if !self.nodes[session].needs.iter().any(|(known, _)| *known == needed) {
             self.nodes[session].needs.push((needed, origin));
         }
@@ -296,7 +300,7 @@ impl SessionGraph {
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))
     }
 
-    fn first_remaining_need(&self, session: usize, remaining: &[bool]) -> Option<&(SessionIndex, NeedOrigin)> {
+    fn first_remaining_need(&self, session: usize, remaining: &[bool]) -> Option<&(PlanIndex, NeedOrigin)> {
         self.nodes[session].needs.iter().find(|(needed, _)| remaining[needed.0])
     }
 }

@@ -6,11 +6,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dispatcher::RunMessage;
-use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
+use super::launcher::{ExitReport, LaunchRequest, OrderConflict, PathConflict, SessionEvent, SessionLauncher};
 use super::nox_report::NoxResults;
 use super::run_tracing::RunTracing;
 use crate::project::{
-    CommandUse, FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId,
+    CommandUse, FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, ManifestIndex, NoxStatus,
 };
 use crate::record::{InstallStats, Outcome};
 
@@ -50,7 +50,7 @@ fn forward_messages(messages: HostMessages, results: &Mutex<NoxResults>, sender:
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
             results.record(finished.id, to_outcome(finished.status), finished.entry.clone());
         }
-        if sender.send(RunMessage::Launch(to_launch_event(message))).is_err() {
+        if sender.send(RunMessage::Session(to_session_event(message))).is_err() {
             return;
         }
     }
@@ -60,8 +60,7 @@ fn forward_messages(messages: HostMessages, results: &Mutex<NoxResults>, sender:
 
 impl SessionLauncher for HostLauncher<'_> {
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
-        let required_statuses =
-            request.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
+        let need_statuses = request.need_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
         let traced = self.tracing.begin_session(request)?;
         let (env, seccomp, socket) = match traced {
             Some(traced) => (traced.env, Some(traced.setup), Some(traced.socket)),
@@ -69,7 +68,7 @@ impl SessionLauncher for HostLauncher<'_> {
         };
         let host_request = HostRunRequest {
             id: request.id,
-            required_statuses,
+            need_statuses,
             posargs: request.posargs.clone(),
             env: request.env.iter().cloned().chain(env).collect(),
             nice: request.nice,
@@ -83,27 +82,27 @@ impl SessionLauncher for HostLauncher<'_> {
         }
     }
 
-    fn allow_continue(&mut self, id: SessionId, allowed: bool) {
+    fn allow_continue(&mut self, id: ManifestIndex, allowed: bool) {
         self.host.allow_continue(id, allowed);
     }
 
-    fn on_attempt_finished(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
+    fn on_attempt_finished(&mut self, id: ManifestIndex, outcome: Outcome, uses: &[CommandUse]) {
         self.tracing.end_session(id, outcome, uses);
     }
 
-    fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
-        self.tracing.find_race(failed, other)
+    fn find_overlap_conflict(&self, failed: ManifestIndex, other: ManifestIndex) -> Option<PathConflict> {
+        self.tracing.find_overlap_conflict(failed, other)
     }
 
-    fn stop_tracing_unprivileged(&mut self, id: SessionId) -> Option<String> {
+    fn stop_tracing_unprivileged(&mut self, id: ManifestIndex) -> Option<String> {
         self.tracing.stop_tracing_unprivileged(id)
     }
 
-    fn finds_order_conflicts(&self) -> bool {
+    fn can_find_order_conflicts(&self) -> bool {
         self.tracing.is_learning()
     }
 
-    fn find_order_conflict(&mut self, earlier: SessionId, later: SessionId) -> Option<OrderConflict> {
+    fn find_order_conflict(&mut self, earlier: ManifestIndex, later: ManifestIndex) -> Option<OrderConflict> {
         self.tracing.find_order_conflict(earlier, later)
     }
 
@@ -112,14 +111,14 @@ impl SessionLauncher for HostLauncher<'_> {
     }
 }
 
-fn to_launch_event(message: HostMessage) -> LaunchEvent {
+fn to_session_event(message: HostMessage) -> SessionEvent {
     match message {
-        HostMessage::Started { id, pid } => LaunchEvent::Started { id, pid },
-        HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
-        HostMessage::Interrupted { id, timeout_ms } => LaunchEvent::Interrupted { id, timeout_ms },
-        HostMessage::InterruptSucceeded { id } => LaunchEvent::InterruptSucceeded { id },
-        HostMessage::Waiting { id, resource } => LaunchEvent::Waiting { id, resource },
-        HostMessage::Finished(finished) => LaunchEvent::Exited(to_exit_report(finished)),
+        HostMessage::Started { id, pid } => SessionEvent::Started { id, pid },
+        HostMessage::Notify { id, target, matches, posargs } => SessionEvent::Notified { id, target, matches, posargs },
+        HostMessage::Interrupted { id, timeout_ms } => SessionEvent::InterruptedWithTimeout { id, timeout_ms },
+        HostMessage::ExitedCleanlyOnInterrupt { id } => SessionEvent::ExitedCleanlyOnInterrupt { id },
+        HostMessage::Waiting { id, resource } => SessionEvent::Waiting { id, resource },
+        HostMessage::Finished(finished) => SessionEvent::Exited(to_exit_report(finished)),
     }
 }
 

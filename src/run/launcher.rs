@@ -3,16 +3,16 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::project::{CommandUse, SessionId};
+use crate::project::{CommandUse, ManifestIndex};
 use crate::record::{InstallStats, Outcome};
 
 /// Request to start one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchRequest {
     /// The session.
-    pub id: SessionId,
-    /// Outcomes of the sessions it requires.
-    pub required_outcomes: Vec<(SessionId, Outcome)>,
+    pub id: ManifestIndex,
+    /// Outcomes of the sessions that it waits for, whatever the origin of the need.
+    pub need_outcomes: Vec<(ManifestIndex, Outcome)>,
     /// Arguments passed by `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of noxide's own.
@@ -27,37 +27,37 @@ pub struct LaunchRequest {
 
 /// Starts sessions; a fake implementation lets tests control time and failures.
 pub trait SessionLauncher {
-    /// Starts a session whose stdout and stderr are `output`. Its [`LaunchEvent`]s arrive as messages.
+    /// Starts a session whose stdout and stderr are `output`. Its [`SessionEvent`]s arrive as messages.
     ///
     /// # Errors
     /// When the host has exited.
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
     /// Tells a session whose interrupted command exited with 0 whether it goes on.
-    fn allow_continue(&mut self, _: SessionId, _allowed: bool) {}
+    fn allow_continue(&mut self, _: ManifestIndex, _allowed: bool) {}
 
     /// Called when a session's attempt has ended and its processes have exited, with the resources that its commands
     /// shared.
-    fn on_attempt_finished(&mut self, _: SessionId, _: Outcome, _: &[CommandUse]) {}
+    fn on_attempt_finished(&mut self, _: ManifestIndex, _: Outcome, _: &[CommandUse]) {}
 
-    /// Returns a conflict between a failed session and one that ran at the same time, if both are traced.
-    fn find_race(&self, _failed: SessionId, _other: SessionId) -> Option<RaceConflict> {
+    /// Returns a conflict of a failed session with one that ran at the same time, if both are traced.
+    fn find_overlap_conflict(&self, _failed: ManifestIndex, _other: ManifestIndex) -> Option<PathConflict> {
         None
     }
 
     /// Returns the program, such as `sudo`, whose setuid bit or capabilities had no effect in a session's last attempt because it was traced; later
     /// attempts of the session are not traced.
-    fn stop_tracing_unprivileged(&mut self, _: SessionId) -> Option<String> {
+    fn stop_tracing_unprivileged(&mut self, _: ManifestIndex) -> Option<String> {
         None
     }
 
     /// Whether [`SessionLauncher::find_order_conflict`] may find any.
-    fn finds_order_conflicts(&self) -> bool {
+    fn can_find_order_conflicts(&self) -> bool {
         false
     }
 
     /// Returns how two finished sessions conflict that overlapped, or ran in another order than nox's.
-    fn find_order_conflict(&mut self, _earlier: SessionId, _later: SessionId) -> Option<OrderConflict> {
+    fn find_order_conflict(&mut self, _earlier: ManifestIndex, _later: ManifestIndex) -> Option<OrderConflict> {
         None
     }
 
@@ -67,9 +67,9 @@ pub trait SessionLauncher {
     }
 }
 
-/// Two sessions that used one path, port or socket at the same time.
+/// What two sessions did with one path, port or socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaceConflict {
+pub struct PathConflict {
     /// The path, port or socket.
     pub(crate) path: String,
     /// What the affected session did, such as `writes it`.
@@ -82,9 +82,9 @@ pub struct RaceConflict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderConflict {
     /// Set if the later session may have read or overwritten what the earlier one wrote.
-    pub(crate) to_later: Option<RaceConflict>,
+    pub(crate) to_later: Option<PathConflict>,
     /// Set if the earlier session may have read or overwritten what the later one wrote.
-    pub(crate) to_earlier: Option<RaceConflict>,
+    pub(crate) to_earlier: Option<PathConflict>,
     /// Whether the later session reads what the earlier one creates, so that their order matters even if they did not
     /// overlap.
     pub(crate) reads_output: bool,
@@ -92,41 +92,42 @@ pub struct OrderConflict {
 
 /// What happened to a session that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LaunchEvent {
+pub enum SessionEvent {
     /// Its process has started, as leader of a process group.
     Started {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// Its process and process group.
         pid: u32,
     },
     /// It called `session.notify`.
     Notified {
         /// The session that called.
-        id: SessionId,
+        id: ManifestIndex,
         /// The first session with the notified name.
-        target: SessionId,
+        target: ManifestIndex,
         /// All sessions with that name.
-        matches: Vec<SessionId>,
+        matches: Vec<ManifestIndex>,
         /// Arguments for the notified session.
         posargs: Option<Vec<String>>,
     },
-    /// A command was interrupted for which the session sets nox's own timeouts: nox stops it after them.
-    Interrupted {
+    /// A command was interrupted to which the noxfile gave an `interrupt_timeout` or `terminate_timeout`: nox itself stops it
+    /// when these have passed.
+    InterruptedWithTimeout {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
         timeout_ms: Option<u64>,
     },
     /// An interrupted command exited with 0; the session waits for [`SessionLauncher::allow_continue`].
-    InterruptSucceeded {
+    ExitedCleanlyOnInterrupt {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
     },
     /// It waits for a resource that another session uses; with `None` it continues.
     Waiting {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// The name of the resource.
         resource: Option<String>,
     },
@@ -138,7 +139,7 @@ pub enum LaunchEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExitReport {
     /// The session.
-    pub id: SessionId,
+    pub id: ManifestIndex,
     /// The outcome by nox's status.
     pub outcome: Outcome,
     /// nox's reason, or empty.
@@ -163,7 +164,7 @@ pub struct ExitReport {
 
 impl ExitReport {
     /// Returns the report of a session whose process exited without a status or could not be started.
-    pub fn crashed(id: SessionId, reason: String) -> Self {
+    pub fn crashed(id: ManifestIndex, reason: String) -> Self {
         let outcome = Outcome::Crashed;
         Self {
             id,

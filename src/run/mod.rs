@@ -20,34 +20,34 @@ mod pending_provision;
 mod plan;
 mod prepared_run;
 pub mod process;
-mod race_retries;
-mod rerun;
 mod run_tracing;
 mod scheduler;
 mod session_cleanup;
 mod session_locks;
 mod session_resources;
 mod shard;
+mod solo_reruns;
 mod timeout_context;
+mod unsuccessful_sessions;
 mod worker_share;
 
 pub(crate) use capacity::detect_capacity;
 pub(crate) use crash_recovery::open_run_store;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
 pub(crate) use execution::{ExecutionInputs, RunResult, RunStartError, execute_run, is_signal_exit};
-pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};
-pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, OrderConflict, RaceConflict, SessionLauncher};
+pub use graph::{CycleStep, GraphError, GraphNode, PlanIndex, SessionGraph};
+pub use launcher::{ExitReport, LaunchRequest, OrderConflict, PathConflict, SessionEvent, SessionLauncher};
 pub(crate) use nox_report::write_nox_report;
 pub use options::{
     AfterRule, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,
-    SessionRule,
+    SessionOverrides,
 };
 pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};
 pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
 pub(crate) use prepared_run::{PrepareError, PrepareInputs, PreparedRun, RunOrigin};
-pub(crate) use rerun::UnsuccessfulSessions;
 pub use run_tracing::RunTracing;
-pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
+pub use scheduler::{NeedCondition, Scheduler, SchedulerTask, SessionAbort, SessionStart};
 pub use session_resources::SessionResources;
 pub use shard::{Shard, ShardError};
 pub(crate) use shard::{ShardPart, ShardPlan};
+pub(crate) use unsuccessful_sessions::UnsuccessfulSessions;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::process::SecretRedactor;
 use crate::fs::write_atomic;
-use crate::project::{NoxfileManifest, Session, SessionId};
+use crate::project::{ManifestIndex, NoxfileManifest, Session};
 use crate::record::{Outcome, RecordedSession, RunRecord, SessionResult};
 
 /// Keys of an entry in nox 2026.10.20, for a nox whose keys are unknown.
@@ -14,7 +14,7 @@ const ENTRY_KEYS: [&str; 7] = ["args", "name", "result", "result_code", "reason"
 
 /// The last result of each session according to nox.
 #[derive(Debug, Default)]
-pub(crate) struct NoxResults(BTreeMap<SessionId, NoxResult>);
+pub(crate) struct NoxResults(BTreeMap<ManifestIndex, NoxResult>);
 
 #[derive(Debug)]
 struct NoxResult {
@@ -24,7 +24,6 @@ struct NoxResult {
 }
 
 impl NoxResults {
-    /// Records the result of an attempt; nox has none of a session that crashed or was interrupted.
     /// Redacts the secrets in all entries.
     pub(super) fn redact(&mut self, redactor: &SecretRedactor) {
         for result in self.0.values_mut() {
@@ -32,7 +31,8 @@ impl NoxResults {
         }
     }
 
-    pub(super) fn record(&mut self, session: SessionId, outcome: Outcome, entry: Option<String>) {
+    /// Records the result of an attempt; nox has none of a session that crashed or was interrupted.
+    pub(super) fn record(&mut self, session: ManifestIndex, outcome: Outcome, entry: Option<String>) {
         match entry {
             Some(entry) => self.0.insert(session, NoxResult { outcome, entry }),
             None => self.0.remove(&session),
@@ -69,7 +69,7 @@ fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord, results: &No
             if result.attempts.is_empty() && record.interrupt_cause.as_deref() == Some("fail-fast") {
                 return None;
             }
-            let own = results.0.get(&SessionId(index)).filter(|own| own.outcome == result.outcome);
+            let own = results.0.get(&ManifestIndex(index)).filter(|own| own.outcome == result.outcome);
             Some(own.map_or_else(|| build_entry(manifest, index, result, required), |own| own.entry.clone()))
         })
         .collect();

@@ -19,9 +19,9 @@ pub struct RunOptions {
     pub jobs: Option<NonZeroUsize>,
     /// What a failure does to the rest of the run; with `None` the run continues.
     pub fail_fast: Option<FailFast>,
-    /// How long a session may run unless its rule says otherwise; `None` means no limit.
+    /// How long a session may run unless the settings of the session say otherwise; `None` means no limit.
     pub timeout: Option<Duration>,
-    /// How long a session may print nothing unless its rule says otherwise.
+    /// How long a session may print nothing unless the settings of the session say otherwise.
     pub idle_timeout: Option<Duration>,
     /// How long to wait for processes that a finished session left running with its output open.
     pub leak_timeout: Duration,
@@ -29,7 +29,7 @@ pub struct RunOptions {
     pub grace_period: Duration,
     /// How long nox may take to load the noxfile.
     pub load_timeout: Duration,
-    /// How often a failed session is retried unless its rule says otherwise.
+    /// How often a failed session is retried unless the settings of the session say otherwise.
     pub retries: RetryPolicy,
     /// How a session that passes after a failed attempt counts.
     pub flaky_mode: FlakyMode,
@@ -46,7 +46,7 @@ pub struct RunOptions {
     /// Options of provisioning.
     pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
-    pub session_rules: Vec<SessionRule>,
+    pub session_overrides: Vec<SessionOverrides>,
     /// When sessions are traced.
     pub trace_mode: TraceMode,
     /// Sessions that must not overlap according to past traces.
@@ -71,7 +71,7 @@ impl Default for RunOptions {
             log_directory: None,
             log_name_template: "{session}.log".to_owned(),
             provision: ProvisionOptions::default(),
-            session_rules: Vec::new(),
+            session_overrides: Vec::new(),
             trace_mode: TraceMode::default(),
             learned_conflicts: Vec::new(),
         }
@@ -86,12 +86,16 @@ impl RunOptions {
         }
     }
 
-    /// Returns the rules that match a session's base name or one of its signatures, in file order.
-    pub fn rules_for<'a>(&'a self, base: &'a str, signatures: &'a [String]) -> impl Iterator<Item = &'a SessionRule> {
-        self.session_rules.iter().filter(move |rule| rule.matches(base, signatures))
+    /// Returns the overrides that match a session's base name or one of its signatures, in file order.
+    pub fn overrides_for<'a>(
+        &'a self,
+        base: &'a str,
+        signatures: &'a [String],
+    ) -> impl Iterator<Item = &'a SessionOverrides> {
+        self.session_overrides.iter().filter(move |overrides| overrides.matches(base, signatures))
     }
 
-    /// Returns the options of one session: those of the run, then every matching rule; later rules win.
+    /// Returns the options of one session: those of the run, then all matching overrides; later ones win.
     ///
     /// Lists (`after`, `locks`, `artifacts`) add up without duplicates; `env` adds up by name.
     pub fn session_options(&self, base: &str, signatures: &[String]) -> SessionOptions {
@@ -101,16 +105,16 @@ impl RunOptions {
             retries: self.retries,
             ..SessionOptions::default()
         };
-        for rule in self.rules_for(base, signatures) {
-            session.apply_rule(rule);
+        for overrides in self.overrides_for(base, signatures) {
+            session.apply_overrides(overrides);
         }
         session
     }
 }
 
-/// Settings for the sessions that a pattern matches.
+/// A table of settings for the sessions that a pattern matches; they take precedence over those of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SessionRule {
+pub struct SessionOverrides {
     /// A base name (`tests`), a signature (`tests-3.12(db='pg')`) or a glob over both (`tests-*`).
     pub pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.
@@ -133,12 +137,12 @@ pub struct SessionRule {
     pub retries: Option<RetryPolicy>,
     /// Environment variables for each.
     pub env: Vec<(String, String)>,
-    /// Globs of files to store with the run's record.
+    /// Globs of files to copy to the run's directory.
     pub artifacts: Vec<String>,
 }
 
-impl SessionRule {
-    /// Whether the rule applies to a session.
+impl SessionOverrides {
+    /// Whether they apply to a session.
     pub(crate) fn matches(&self, base: &str, signatures: &[String]) -> bool {
         pattern_matches(&self.pattern, base, signatures)
     }
@@ -183,7 +187,7 @@ pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     glob[g..].iter().all(|c| *c == '*')
 }
 
-/// Options of one session, all rules applied.
+/// Options of one session, all overrides applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionOptions {
     /// Sessions it waits for by settings.
@@ -204,29 +208,29 @@ pub struct SessionOptions {
     pub retries: RetryPolicy,
     /// Environment variables from settings.
     pub env: Vec<(String, String)>,
-    /// Globs of files to store with the run's record.
+    /// Globs of files to copy to the run's directory.
     pub artifacts: Vec<String>,
 }
 
 impl SessionOptions {
-    fn apply_rule(&mut self, rule: &SessionRule) {
-        for pattern in &rule.after {
+    fn apply_overrides(&mut self, overrides: &SessionOverrides) {
+        for pattern in &overrides.after {
             if !self.after.iter().any(|after| after.pattern == *pattern) {
-                self.after.push(AfterRule { pattern: pattern.clone(), location: rule.location.clone() });
+                self.after.push(AfterRule { pattern: pattern.clone(), location: overrides.location.clone() });
             }
         }
-        extend_unique(&mut self.locks, &rule.locks);
-        extend_unique(&mut self.artifacts, &rule.artifacts);
-        for (name, value) in &rule.env {
+        extend_unique(&mut self.locks, &overrides.locks);
+        extend_unique(&mut self.artifacts, &overrides.artifacts);
+        for (name, value) in &overrides.env {
             self.env.retain(|(known, _)| known != name);
             self.env.push((name.clone(), value.clone()));
         }
-        self.exclusive = rule.exclusive.or(self.exclusive);
-        self.cpus = rule.cpus.or(self.cpus);
-        self.memory = rule.memory.or(self.memory);
-        self.timeout = rule.timeout.map_or(self.timeout, nonzero_limit);
-        self.idle_timeout = rule.idle_timeout.map_or(self.idle_timeout, nonzero_limit);
-        self.retries = rule.retries.unwrap_or(self.retries);
+        self.exclusive = overrides.exclusive.or(self.exclusive);
+        self.cpus = overrides.cpus.or(self.cpus);
+        self.memory = overrides.memory.or(self.memory);
+        self.timeout = overrides.timeout.map_or(self.timeout, nonzero_limit);
+        self.idle_timeout = overrides.idle_timeout.map_or(self.idle_timeout, nonzero_limit);
+        self.retries = overrides.retries.unwrap_or(self.retries);
     }
 }
 
@@ -320,9 +324,9 @@ pub enum FlakyMode {
 /// How sessions' output is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputStyle {
-    /// All of a session's output when it ends.
+    /// A session's log as one block when it ends: of all sessions in CI, otherwise of failed ones.
     Grouped,
-    /// As it comes, unchanged; for runs with one slot.
+    /// As it comes, from all running sessions.
     Stream,
     /// As it comes, each line prefixed with its session's name.
     Labelled,

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph::SessionIndex;
-use super::launcher::{OrderConflict, RaceConflict};
+use super::graph::PlanIndex;
+use super::launcher::{OrderConflict, PathConflict};
 use crate::provision::FinishedSession;
 use crate::record::{AttemptResult, InstallStats};
 
@@ -17,19 +17,19 @@ type ReportedAttempts = (Vec<AttemptResult>, Option<InstallStats>);
 /// Attempts of a run, and the sessions whose result or environment waits for the check.
 #[derive(Debug, Default)]
 pub(super) struct OrderCheck {
-    spans: BTreeMap<SessionIndex, SessionSpan>,
+    spans: BTreeMap<PlanIndex, SessionSpan>,
     /// Conflicts of pairs in nox's order.
-    conflicts: BTreeMap<(SessionIndex, SessionIndex), ComparedAttempts>,
+    conflicts: BTreeMap<(PlanIndex, PlanIndex), ComparedAttempts>,
     /// Pairs for which a notice said that the earlier session may have read what the later one wrote.
-    notified_pairs: BTreeSet<(SessionIndex, SessionIndex)>,
+    notified_pairs: BTreeSet<(PlanIndex, PlanIndex)>,
     /// Failed sessions whose result waits for sessions before them in nox's order.
-    held: BTreeMap<SessionIndex, AttemptResult>,
+    held: BTreeMap<PlanIndex, AttemptResult>,
     /// Attempts and installs of sessions whose result was reported, in case they run again.
-    reported: BTreeMap<SessionIndex, ReportedAttempts>,
+    reported: BTreeMap<PlanIndex, ReportedAttempts>,
     /// How many sessions at the beginning of nox's order are final: they will not run again.
     final_count: usize,
     /// Environments that are saved once it is certain that their session does not run again.
-    unsaved: BTreeMap<SessionIndex, FinishedSession>,
+    unsaved: BTreeMap<PlanIndex, FinishedSession>,
 }
 
 /// Two attempts that were compared, by their numbers, and how they conflict.
@@ -50,20 +50,20 @@ struct SessionSpan {
 
 impl OrderCheck {
     /// Records an attempt that has ended.
-    pub(super) fn record_attempt(&mut self, session: SessionIndex, attempt: &AttemptResult) {
+    pub(super) fn record_attempt(&mut self, session: PlanIndex, attempt: &AttemptResult) {
         let first_start = self.spans.get(&session).map_or(attempt.start, |span| span.first_start);
         let span = SessionSpan { first_start, last_start: attempt.start, end: attempt.end, attempt: attempt.number };
         self.spans.insert(session, span);
     }
 
     /// Returns whether the last attempt of `later` began before that of `earlier` had ended; false if one has none.
-    pub(super) fn is_out_of_order(&self, earlier: SessionIndex, later: SessionIndex) -> bool {
+    pub(super) fn is_out_of_order(&self, earlier: PlanIndex, later: PlanIndex) -> bool {
         let (Some(one), Some(other)) = (self.spans.get(&earlier), self.spans.get(&later)) else { return false };
         one.end > other.last_start
     }
 
     /// Returns whether any attempt of `later` began before the last one of `earlier` had ended.
-    fn could_affect_earlier(&self, earlier: SessionIndex, later: SessionIndex) -> bool {
+    fn could_affect_earlier(&self, earlier: PlanIndex, later: PlanIndex) -> bool {
         let (Some(one), Some(other)) = (self.spans.get(&earlier), self.spans.get(&later)) else { return false };
         one.end > other.first_start
     }
@@ -71,8 +71,8 @@ impl OrderCheck {
     /// Returns the conflict of a pair in nox's order; `find` looks for it unless these attempts were compared before.
     pub(super) fn conflict(
         &mut self,
-        earlier: SessionIndex,
-        later: SessionIndex,
+        earlier: PlanIndex,
+        later: PlanIndex,
         find: impl FnOnce() -> Option<OrderConflict>,
     ) -> Option<OrderConflict> {
         let attempts = (self.spans.get(&earlier)?.attempt, self.spans.get(&later)?.attempt);
@@ -90,10 +90,10 @@ impl OrderCheck {
     /// Returns the conflict if it may have affected the earlier session and was not reported yet; marks it as reported.
     pub(super) fn take_unreported_conflict(
         &mut self,
-        earlier: SessionIndex,
-        later: SessionIndex,
+        earlier: PlanIndex,
+        later: PlanIndex,
         conflict: &OrderConflict,
-    ) -> Option<RaceConflict> {
+    ) -> Option<PathConflict> {
         let is_new = || self.could_affect_earlier(earlier, later) && !self.notified_pairs.contains(&(earlier, later));
         let affected = conflict.to_earlier.clone().filter(|_| is_new())?;
         self.notified_pairs.insert((earlier, later));
@@ -111,7 +111,7 @@ impl OrderCheck {
     }
 
     /// Holds the result of a failed session.
-    pub(super) fn hold_result(&mut self, session: SessionIndex, attempt: AttemptResult) {
+    pub(super) fn hold_result(&mut self, session: PlanIndex, attempt: AttemptResult) {
         self.held.insert(session, attempt);
     }
 
@@ -121,24 +121,24 @@ impl OrderCheck {
     }
 
     /// Removes the held result of a session.
-    pub(super) fn release_result(&mut self, session: SessionIndex) -> Option<AttemptResult> {
+    pub(super) fn release_result(&mut self, session: PlanIndex) -> Option<AttemptResult> {
         self.held.remove(&session)
     }
 
     /// Removes and returns the first held result in nox's order.
-    pub(super) fn release_first(&mut self) -> Option<(SessionIndex, AttemptResult)> {
+    pub(super) fn release_first(&mut self) -> Option<(PlanIndex, AttemptResult)> {
         self.held.pop_first()
     }
 
     /// Removes and returns the sessions whose results are held: they do not run again.
-    pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
+    pub(super) fn cancel_all(&mut self) -> Vec<PlanIndex> {
         std::mem::take(&mut self.held).into_keys().collect()
     }
 
     /// Keeps the attempts of a session whose result is reported.
     pub(super) fn keep_attempts(
         &mut self,
-        session: SessionIndex,
+        session: PlanIndex,
         attempts: Vec<AttemptResult>,
         install: Option<InstallStats>,
     ) {
@@ -146,22 +146,22 @@ impl OrderCheck {
     }
 
     /// Removes and returns the attempts of a session whose result was reported.
-    pub(super) fn take_attempts(&mut self, session: SessionIndex) -> Option<ReportedAttempts> {
+    pub(super) fn take_attempts(&mut self, session: PlanIndex) -> Option<ReportedAttempts> {
         self.reported.remove(&session)
     }
 
     /// Delays saving a session's environment.
-    pub(super) fn delay_save(&mut self, session: SessionIndex, finished: FinishedSession) {
+    pub(super) fn delay_save(&mut self, session: PlanIndex, finished: FinishedSession) {
         self.unsaved.insert(session, finished);
     }
 
     /// Returns the sessions whose environments are not saved yet, in nox's order.
-    pub(super) fn unsaved_sessions(&self) -> Vec<SessionIndex> {
+    pub(super) fn unsaved_sessions(&self) -> Vec<PlanIndex> {
         self.unsaved.keys().copied().collect()
     }
 
     /// Removes and returns an environment that is not saved yet.
-    pub(super) fn take_unsaved(&mut self, session: SessionIndex) -> Option<FinishedSession> {
+    pub(super) fn take_unsaved(&mut self, session: PlanIndex) -> Option<FinishedSession> {
         self.unsaved.remove(&session)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::graph::SessionIndex;
+use super::graph::PlanIndex;
 use crate::provision::EnvironmentLock;
 
 /// The environment locks of a run; sessions hold their slots while they wait for one.
@@ -11,8 +11,8 @@ use crate::provision::EnvironmentLock;
 pub(super) struct PendingEnvironments {
     /// Stored in the locks, so that other runs can name this one.
     run_id: String,
-    held: BTreeMap<SessionIndex, EnvironmentLock>,
-    waiting: BTreeMap<SessionIndex, WaitingSession>,
+    held: BTreeMap<PlanIndex, EnvironmentLock>,
+    waiting: BTreeMap<PlanIndex, WaitingSession>,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl PendingEnvironments {
     /// Acquires the lock of a session's environment, or lets the session wait with its slots.
     pub(super) fn start_or_wait(
         &mut self,
-        session: SessionIndex,
+        session: PlanIndex,
         name: &str,
         environment: Option<PathBuf>,
         slots: Vec<usize>,
@@ -57,7 +57,7 @@ impl PendingEnvironments {
     }
 
     /// Removes and returns the sessions whose environments have become free, with their slots.
-    pub(super) fn take_ready(&mut self) -> Vec<(SessionIndex, Vec<usize>)> {
+    pub(super) fn take_ready(&mut self) -> Vec<(PlanIndex, Vec<usize>)> {
         let waiting = std::mem::take(&mut self.waiting);
         let mut ready = Vec::new();
         for (session, waiting) in waiting {
@@ -70,7 +70,7 @@ impl PendingEnvironments {
         ready
     }
 
-    fn acquire(&mut self, session: SessionIndex, environment: &Path) -> bool {
+    fn acquire(&mut self, session: PlanIndex, environment: &Path) -> bool {
         match EnvironmentLock::try_acquire_for_run(environment, &self.run_id) {
             Ok(Some(lock)) => {
                 self.held.insert(session, lock);
@@ -83,12 +83,12 @@ impl PendingEnvironments {
     }
 
     /// Releases the environment of a session after its last attempt.
-    pub(super) fn release(&mut self, session: SessionIndex) {
+    pub(super) fn release(&mut self, session: PlanIndex) {
         self.held.remove(&session);
     }
 
     /// Removes and returns the sessions that wait: no session starts any more.
-    pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
+    pub(super) fn cancel_all(&mut self) -> Vec<PlanIndex> {
         std::mem::take(&mut self.waiting).into_keys().collect()
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::SessionIndex;
-use crate::project::SessionId;
+use super::graph::PlanIndex;
+use crate::project::ManifestIndex;
 use crate::provision::{FinishedSession, ProvisionQueue};
 use crate::record::RestoreProgress;
 
@@ -16,9 +16,9 @@ pub(super) struct PendingProvision<'a> {
     /// `None` if sessions install everything themselves.
     queue: Option<&'a ProvisionQueue>,
     /// Slots of sessions that wait.
-    waiting: BTreeMap<SessionIndex, Vec<usize>>,
+    waiting: BTreeMap<PlanIndex, Vec<usize>>,
     /// Environment variables of sessions that are provisioned.
-    provisioned: BTreeMap<SessionIndex, Vec<(String, String)>>,
+    provisioned: BTreeMap<PlanIndex, Vec<(String, String)>>,
     worker_exited: bool,
 }
 
@@ -29,7 +29,7 @@ impl<'a> PendingProvision<'a> {
     }
 
     /// Queues the provisioning of a session that will start later.
-    pub(super) fn enqueue(&self, id: SessionId) {
+    pub(super) fn enqueue(&self, id: ManifestIndex) {
         if let Some(queue) = self.queue {
             queue.enqueue_session(id);
         }
@@ -39,8 +39,8 @@ impl<'a> PendingProvision<'a> {
     /// before sessions that could not start yet.
     pub(super) fn start_or_wait(
         &mut self,
-        session: SessionIndex,
-        id: SessionId,
+        session: PlanIndex,
+        id: ManifestIndex,
         slots: Vec<usize>,
     ) -> Option<Vec<usize>> {
         match self.queue {
@@ -54,13 +54,13 @@ impl<'a> PendingProvision<'a> {
     }
 
     /// Removes and returns the sessions that may start now, with their slots.
-    pub(super) fn take_ready(&mut self) -> Vec<(SessionIndex, Vec<usize>)> {
+    pub(super) fn take_ready(&mut self) -> Vec<(PlanIndex, Vec<usize>)> {
         let Self { waiting, provisioned, worker_exited, .. } = self;
         waiting.extract_if(.., |session, _| *worker_exited || provisioned.contains_key(session)).collect()
     }
 
     /// Records that a session is provisioned.
-    pub(super) fn set_provisioned(&mut self, session: SessionIndex, env: Vec<(String, String)>) {
+    pub(super) fn set_provisioned(&mut self, session: PlanIndex, env: Vec<(String, String)>) {
         self.provisioned.insert(session, env);
     }
 
@@ -70,12 +70,12 @@ impl<'a> PendingProvision<'a> {
     }
 
     /// Returns the environment variables that a session gets from its provisioning.
-    pub(super) fn session_env(&self, session: SessionIndex) -> Vec<(String, String)> {
+    pub(super) fn session_env(&self, session: PlanIndex) -> Vec<(String, String)> {
         self.provisioned.get(&session).cloned().unwrap_or_default()
     }
 
     /// Returns the progress of a restore that is slow enough to report.
-    pub(super) fn slow_restore(&self) -> Option<(SessionId, RestoreProgress)> {
+    pub(super) fn slow_restore(&self) -> Option<(ManifestIndex, RestoreProgress)> {
         self.queue?.restore_progress().filter(|(_, progress)| progress.elapsed_ms >= MIN_REPORTED_RESTORE_MS)
     }
 
@@ -87,7 +87,7 @@ impl<'a> PendingProvision<'a> {
     }
 
     /// Removes and returns the sessions that wait: no session starts any more.
-    pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
+    pub(super) fn cancel_all(&mut self) -> Vec<PlanIndex> {
         if let Some(queue) = self.queue {
             queue.clear_pending();
         }

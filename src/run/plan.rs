@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-use super::graph::{GraphError, SessionGraph, SessionIndex, reachable_from};
+use super::graph::{GraphError, PlanIndex, SessionGraph, reachable_from};
 use super::options::{CpuCount, RetryPolicy, RunOptions, SessionOptions};
-use super::scheduler::{Scheduler, SchedulerTask};
+use super::scheduler::{NeedCondition, Scheduler, SchedulerTask};
 use super::session_locks::{SessionLocks, find_incompatible};
 use super::worker_share::{ShareInput, compute_shares};
-use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
+use crate::project::{ManifestIndex, NoxfileManifest, Session, SessionName};
 use crate::provision::{CacheMode, ProvisionOptions};
-use crate::record::{CacheStats, LockDetails, Outcome, SessionHistory, SessionSpec, UsualStats};
+use crate::record::{CacheStats, LockDetails, NeedOrigin, Outcome, SessionHistory, SessionSpec, UsualStats};
 use crate::trace::PlannedOrdering;
 
-/// Everything a run will do. Indexed by [`SessionIndex`].
+/// Everything a run will do. Indexed by [`PlanIndex`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
     /// Number of slots.
@@ -23,18 +23,18 @@ pub struct RunPlan {
     pub memory: u64,
     /// Sessions in nox's order.
     pub sessions: Vec<PlannedSession>,
-    /// Whether they run one after another in that order, as under nox.
-    pub in_nox_order: bool,
+    /// Whether each waits for the one before it in that order, as under nox and in a trace.
+    pub is_sequential: bool,
 }
 
 /// One session of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedSession {
     /// Its index in the manifest.
-    pub id: SessionId,
-    /// Its description in events and in the record.
+    pub id: ManifestIndex,
+    /// Its description in events and in the record, with the origins of needs and locks.
     pub spec: SessionSpec,
-    /// Its needs, locks and costs, for the scheduler.
+    /// Its needs, locks and costs: what the scheduler decides by.
     pub task: SchedulerTask,
     /// How long an attempt may run.
     pub timeout: Option<Duration>,
@@ -44,7 +44,7 @@ pub struct PlannedSession {
     pub retries: RetryPolicy,
     /// Environment variables from settings.
     pub env: Vec<(String, String)>,
-    /// Globs of files to store with the run's record.
+    /// Globs of files to copy to the run's directory.
     pub artifacts: Vec<String>,
     /// Stem of its log files, unique in the run.
     pub log_stem: String,
@@ -58,7 +58,7 @@ pub struct PlannedSession {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionForecast {
     /// The session.
-    pub session: SessionIndex,
+    pub session: PlanIndex,
     /// When it would start.
     pub start: u64,
     /// When it would end.
@@ -72,6 +72,11 @@ pub struct RunCapacity {
     pub slots: usize,
     /// Memory in bytes; 0 if unlimited.
     pub memory: u64,
+}
+
+/// Returns what must be true of a needed session, by the origin of the need.
+fn need_condition(origin: &NeedOrigin) -> NeedCondition {
+    if origin.requires_success() { NeedCondition::MustPass } else { NeedCondition::MustEnd }
 }
 
 /// Assumed duration of every session if none has history: all are equal, so that file order decides.
@@ -107,10 +112,9 @@ impl RunPlan {
             let log_stem = unique_log_stem(&session.name, &mut stems);
             let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log_stem);
             planned.env.splice(0..0, install_variables(session, &options.provision));
-            planned.spec.needs = graph.session_needs(manifest, SessionIndex(index));
+            planned.spec.needs = graph.session_needs(manifest, PlanIndex(index));
             planned.set_locks(&node.locks);
-            planned.task.needs =
-                node.needs.iter().map(|(needed, origin)| (*needed, origin.requires_success())).collect();
+            planned.task.needs = node.needs.iter().map(|(needed, origin)| (*needed, need_condition(origin))).collect();
             planned.task.duration = usual.map_or(assumed_duration, |usual| usual.wall_ms.max(1));
             let usual = usual.and_then(|usual| Some((usual.wall_ms, usual.cpu_ms?)));
             share_inputs.push((
@@ -122,17 +126,17 @@ impl RunPlan {
         for (planned, share) in sessions.iter_mut().zip(compute_shares(&share_inputs, slots)) {
             planned.worker_share = share;
         }
-        Ok(Self { slots, memory: capacity.memory, sessions, in_nox_order: false })
+        Ok(Self { slots, memory: capacity.memory, sessions, is_sequential: false })
     }
 
     /// Adds a session that another one notified and returns its index; the scheduler decides what it waits for.
     pub fn add_session(
         &mut self,
         session: &Session,
-        id: SessionId,
+        id: ManifestIndex,
         options: &RunOptions,
         history: &SessionHistory,
-    ) -> SessionIndex {
+    ) -> PlanIndex {
         let session_options = options.session_options(&session.base, &session.signatures);
         let mut stems: BTreeSet<String> = self.sessions.iter().map(|planned| planned.log_stem.to_lowercase()).collect();
         let log_stem = unique_log_stem(&session.name, &mut stems);
@@ -140,7 +144,7 @@ impl RunPlan {
         let mut planned = PlannedSession::new(session, id, &session_options, usual, self.slots, log_stem);
         planned.env.splice(0..0, install_variables(session, &options.provision));
         self.sessions.push(planned);
-        SessionIndex(self.sessions.len() - 1)
+        PlanIndex(self.sessions.len() - 1)
     }
 
     /// Adds the sessions that are not selected, and sorts all in the noxfile's order, for a list.
@@ -151,7 +155,7 @@ impl RunPlan {
         history: &SessionHistory,
     ) {
         for (index, session) in manifest.sessions.iter().enumerate() {
-            let id = SessionId(index);
+            let id = ManifestIndex(index);
             if !manifest.queue.contains(&id) {
                 self.add_session(session, id, options, history);
             }
@@ -186,26 +190,26 @@ impl RunPlan {
     }
 
     /// Returns the indexes of all sessions in the plan's order.
-    pub(crate) fn indexes(&self) -> impl Iterator<Item = SessionIndex> + use<> {
-        (0..self.sessions.len()).map(SessionIndex)
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = PlanIndex> + use<> {
+        (0..self.sessions.len()).map(PlanIndex)
     }
 
     /// Makes each session wait for the one before it, in nox's order as far as needs allow; returns that order.
-    pub(crate) fn make_sequential(&mut self) -> Vec<SessionIndex> {
-        self.in_nox_order = true;
+    pub(crate) fn make_sequential(&mut self) -> Vec<PlanIndex> {
+        self.is_sequential = true;
         let order = self.sequential_order();
         for pair in order.windows(2) {
             let needs = &mut self[pair[1]].task.needs;
             if !needs.iter().any(|(need, _)| *need == pair[0]) {
-                needs.push((pair[0], false));
+                needs.push((pair[0], NeedCondition::MustEnd));
             }
         }
         order
     }
 
-    fn sequential_order(&self) -> Vec<SessionIndex> {
-        let mut order: Vec<SessionIndex> = Vec::new();
-        let is_next = |order: &[SessionIndex], session: SessionIndex| {
+    fn sequential_order(&self) -> Vec<PlanIndex> {
+        let mut order: Vec<PlanIndex> = Vec::new();
+        let is_next = |order: &[PlanIndex], session: PlanIndex| {
             !order.contains(&session) && self[session].task.needs.iter().all(|(need, _)| order.contains(need))
         };
         while let Some(next) = self.indexes().find(|&session| is_next(&order, session)) {
@@ -233,14 +237,14 @@ impl RunPlan {
     }
 
     /// Whether a session waits for another, directly or not.
-    fn waits_for(&self, session: SessionIndex, needed: SessionIndex) -> bool {
+    fn waits_for(&self, session: PlanIndex, needed: PlanIndex) -> bool {
         let needs: Vec<Vec<usize>> =
             self.sessions.iter().map(|planned| planned.task.needs.iter().map(|(need, _)| need.0).collect()).collect();
         reachable_from(session.0, &needs)[needed.0]
     }
 
     /// Describes what prevents two sessions from overlapping, apart from needs; `None` if nothing does.
-    fn separation_reason(&self, one: SessionIndex, other: SessionIndex) -> Option<String> {
+    fn separation_reason(&self, one: PlanIndex, other: PlanIndex) -> Option<String> {
         let (one, other) = (&self[one], &self[other]);
         for session in [one, other] {
             if session.task.exclusive {
@@ -253,16 +257,16 @@ impl RunPlan {
     }
 }
 
-impl Index<SessionIndex> for RunPlan {
+impl Index<PlanIndex> for RunPlan {
     type Output = PlannedSession;
 
-    fn index(&self, index: SessionIndex) -> &PlannedSession {
+    fn index(&self, index: PlanIndex) -> &PlannedSession {
         &self.sessions[index.0]
     }
 }
 
-impl IndexMut<SessionIndex> for RunPlan {
-    fn index_mut(&mut self, index: SessionIndex) -> &mut PlannedSession {
+impl IndexMut<PlanIndex> for RunPlan {
+    fn index_mut(&mut self, index: PlanIndex) -> &mut PlannedSession {
         &mut self.sessions[index.0]
     }
 }
@@ -278,7 +282,7 @@ impl PlannedSession {
     /// Plans a session by its noxfile and settings, without the needs that the graph adds.
     fn new(
         session: &Session,
-        id: SessionId,
+        id: ManifestIndex,
         options: &SessionOptions,
         usual: Option<UsualStats>,
         slots: usize,
@@ -327,7 +331,8 @@ fn install_variables(session: &Session, provision: &ProvisionOptions) -> Vec<(St
     let mut variables = Vec::new();
     if provision.mode != CacheMode::Off {
         variables.push(("NOXIDE_INSTALL_MODE".to_owned(), "skip".to_owned()));
-        let max_age = provision.index_max_age.map(|age| ("NOXIDE_INDEX_MAX_AGE".to_owned(), age.as_secs().to_string()));
+        let max_age =
+            provision.offline_max_age.map(|age| ("NOXIDE_OFFLINE_MAX_AGE".to_owned(), age.as_secs().to_string()));
         variables.extend(max_age);
     }
     if let Some(constraints) = &provision.constraints {

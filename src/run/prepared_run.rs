@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::capacity::detect_capacity;
-use super::graph::{GraphError, SessionIndex};
+use super::graph::{GraphError, PlanIndex};
 use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::run_tracing::{RunTracing, TraceInputs};
 use crate::project::dependencies::ConstraintsError;
-use crate::project::{NoxfileManifest, SessionId, SessionName};
+use crate::project::{ManifestIndex, NoxfileManifest, SessionName};
 use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, export_lock_file_constraints};
 use crate::record::{RunMetadata, RunStore, SessionHistory, ShardMetadata};
 use crate::trace::{PlannedOrdering, TraceCache, TraceMode, trace_context};
@@ -107,7 +107,7 @@ impl PreparedRun {
         options: &RunOptions,
         store: &RunStore,
         notices: Vec<String>,
-    ) -> Result<(Self, Vec<SessionIndex>, PlannedOrdering), GraphError> {
+    ) -> Result<(Self, Vec<PlanIndex>, PlannedOrdering), GraphError> {
         let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
         let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..options.clone() };
         let mut plan = RunPlan::new(manifest, &options, &history, detect_capacity())?;
@@ -141,11 +141,11 @@ impl PreparedRun {
 fn constrain_installs(
     options: &RunOptions,
     manifest: &NoxfileManifest,
-    store_dir: &Path,
+    run_data_dir: &Path,
 ) -> Result<RunOptions, ConstraintsError> {
     let mut options = options.clone();
     if options.provision.uses_locked_versions {
-        options.provision.constraints = export_lock_file_constraints(manifest, store_dir)?;
+        options.provision.constraints = export_lock_file_constraints(manifest, run_data_dir)?;
     }
     Ok(options)
 }
@@ -174,7 +174,7 @@ fn restore_traces(
     provisioner: &mut CacheProvisioner,
 ) -> bool {
     let cache = TraceCache::load(store.path());
-    let is_known = |id: &SessionId| cache.is_known(&manifest.sessions[id.0], trace.posargs);
+    let is_known = |id: &ManifestIndex| cache.is_known(&manifest.sessions[id.0], trace.posargs);
     if trace.mode == TraceMode::Never || manifest.queue.iter().all(is_known) {
         return false;
     }

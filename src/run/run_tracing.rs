@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::launcher::{LaunchRequest, OrderConflict, RaceConflict};
+use super::launcher::{LaunchRequest, OrderConflict, PathConflict};
 use super::options::NamedChoice;
-use crate::project::{CommandUse, NoxfileManifest, SeccompSetup, SessionId};
+use crate::project::{CommandUse, ManifestIndex, NoxfileManifest, SeccompSetup};
 use crate::record::Outcome;
 use crate::run::process::SecretRedactor;
 use crate::trace::{
@@ -26,13 +26,13 @@ const ASAN_VARIABLE: &str = "ASAN_OPTIONS";
 /// Tracers of a run's sessions, running and finished, and what earlier traces found.
 #[derive(Debug, Default)]
 pub struct RunTracing {
-    sessions: BTreeSet<SessionId>,
+    sessions: BTreeSet<ManifestIndex>,
     context: TraceContext,
     preload: Option<PreloadLibrary>,
-    active: BTreeMap<SessionId, SessionTracer>,
-    finished: BTreeMap<SessionId, SessionAccesses>,
+    active: BTreeMap<ManifestIndex, SessionTracer>,
+    finished: BTreeMap<ManifestIndex, SessionAccesses>,
     /// When the last attempt of each finished session ended.
-    ends: BTreeMap<SessionId, Instant>,
+    ends: BTreeMap<ManifestIndex, Instant>,
     redactor: SecretRedactor,
     /// How a run learns from its traces; `None` if its sessions run one after another, or none is traced.
     learning: Option<TraceLearning>,
@@ -45,7 +45,7 @@ struct TraceLearning {
     run_data_dir: PathBuf,
     posargs: Vec<String>,
     /// Accesses that earlier runs recorded of sessions that are not traced now, loaded on first use.
-    known: BTreeMap<SessionId, Option<SessionAccesses>>,
+    known: BTreeMap<ManifestIndex, Option<SessionAccesses>>,
     observed: ObservedTraces,
     /// Facts about the tree, for the accesses recorded so far.
     tree_scan: Option<GitTreeFacts>,
@@ -75,7 +75,7 @@ pub(super) struct TracedLaunch {
 
 impl RunTracing {
     /// Creates the tracing of these sessions; the preload library is stored in `directory`, in the run data directory.
-    pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, directory: &Path) -> Self {
+    pub fn new(sessions: BTreeSet<ManifestIndex>, context: TraceContext, directory: &Path) -> Self {
         let preload = PreloadLibrary::install(directory);
         Self { sessions, context, preload, ..Self::default() }
     }
@@ -93,12 +93,12 @@ impl RunTracing {
             return (Self::default(), Vec::new());
         }
         let cache = TraceCache::load(run_data_dir);
-        let session = |id: &SessionId| &manifest.sessions[id.0];
-        let is_wanted = |id: &SessionId| {
+        let session = |id: &ManifestIndex| &manifest.sessions[id.0];
+        let is_wanted = |id: &ManifestIndex| {
             !cache.is_untraceable(session(id), posargs)
                 && (mode == TraceMode::Always || !cache.is_known(session(id), posargs))
         };
-        let sessions: BTreeSet<SessionId> = manifest.queue.iter().copied().filter(is_wanted).collect();
+        let sessions: BTreeSet<ManifestIndex> = manifest.queue.iter().copied().filter(is_wanted).collect();
         if sessions.is_empty() {
             return (Self::default(), Vec::new());
         }
@@ -108,10 +108,10 @@ impl RunTracing {
         }
         let mut notices = Vec::new();
         if mode == TraceMode::Auto {
-            let (changed, new): (Vec<SessionId>, Vec<SessionId>) =
+            let (changed, new): (Vec<ManifestIndex>, Vec<ManifestIndex>) =
                 sessions.iter().partition(|id| cache.is_stale(session(id), posargs));
             let names =
-                |ids: &[SessionId]| ids.iter().map(|id| session(id).name.as_str()).collect::<Vec<_>>().join(", ");
+                |ids: &[ManifestIndex]| ids.iter().map(|id| session(id).name.as_str()).collect::<Vec<_>>().join(", ");
             if !changed.is_empty() {
                 notices.push(format!("tracing sessions that changed since their last trace: {}", names(&changed)));
             }
@@ -167,7 +167,7 @@ impl RunTracing {
     }
 
     /// Stores the accesses of a session whose attempt has ended; `uses` are the resources that its commands shared.
-    pub(super) fn end_session(&mut self, id: SessionId, outcome: Outcome, uses: &[CommandUse]) {
+    pub(super) fn end_session(&mut self, id: ManifestIndex, outcome: Outcome, uses: &[CommandUse]) {
         let Some(tracer) = self.active.remove(&id) else { return };
         let mut accesses = SessionAccesses { conflict_free: ConflictFreeFiles::from_uses(uses), ..tracer.accesses() };
         if self.ends.insert(id, Instant::now()).is_some() {
@@ -187,7 +187,7 @@ impl RunTracing {
 
     /// Returns the program, such as `sudo`, whose setuid bit or capabilities had no effect in a session's last attempt because it was traced, and
     /// does not trace the session again.
-    pub(super) fn stop_tracing_unprivileged(&mut self, id: SessionId) -> Option<String> {
+    pub(super) fn stop_tracing_unprivileged(&mut self, id: ManifestIndex) -> Option<String> {
         let program = self.finished.get(&id)?.unprivileged_program.clone()?;
         let was_traced = self.sessions.remove(&id);
         if let Some(learning) = &mut self.learning {
@@ -197,17 +197,17 @@ impl RunTracing {
     }
 
     /// Returns the accesses of a session so far.
-    fn current_accesses(&self, id: SessionId) -> Option<SessionAccesses> {
+    fn current_accesses(&self, id: ManifestIndex) -> Option<SessionAccesses> {
         self.active.get(&id).map(SessionTracer::accesses).or_else(|| self.finished.get(&id).cloned())
     }
 
     /// Returns a conflict between two sessions that ran at the same time.
-    pub(super) fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
+    pub(super) fn find_overlap_conflict(&self, failed: ManifestIndex, other: ManifestIndex) -> Option<PathConflict> {
         let (one, two) = (self.current_accesses(failed)?, self.current_accesses(other)?);
         let tree = GitTreeFacts::for_accesses([&one, &two].into_iter(), &self.context.root);
         let found =
             tree.with_tree(|tree| find_conflicts(&one, &two, tree, TraceTiming::Overlapping)).into_iter().next()?;
-        Some(RaceConflict { path: found.path, action: found.first, other_action: found.second })
+        Some(PathConflict { path: found.path, action: found.first, other_action: found.second })
     }
 
     /// Whether conflicts of sessions that ran in another order than nox's are looked for.
@@ -217,7 +217,11 @@ impl RunTracing {
 
     /// Returns how two finished sessions conflict that overlapped or ran in the other order; `earlier` is the earlier one
     /// in nox's order. Remembers the conflicts for later runs.
-    pub(super) fn find_order_conflict(&mut self, earlier: SessionId, later: SessionId) -> Option<OrderConflict> {
+    pub(super) fn find_order_conflict(
+        &mut self,
+        earlier: ManifestIndex,
+        later: ManifestIndex,
+    ) -> Option<OrderConflict> {
         let learning = self.learning.as_mut()?;
         for id in [earlier, later].into_iter().filter(|id| !self.finished.contains_key(id)) {
             learning.load_known(id);
@@ -227,7 +231,7 @@ impl RunTracing {
             .tree_scan
             .get_or_insert_with(|| GitTreeFacts::for_accesses(self.finished.values().chain(known), &self.context.root));
         let accesses =
-            |id: &SessionId| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
+            |id: &ManifestIndex| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
         let (first, second) = (accesses(&earlier)?, accesses(&later)?);
         let conflicts = scan.with_tree(|tree| find_conflicts(first, second, tree, TraceTiming::Overlapping));
         let is_out_of_order = |conflict: &&AccessConflict| {
@@ -253,7 +257,7 @@ impl RunTracing {
     }
 
     /// Returns the accesses of each finished session.
-    pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
+    pub(crate) fn into_accesses(self) -> BTreeMap<ManifestIndex, SessionAccesses> {
         self.finished
     }
 }
@@ -295,7 +299,7 @@ fn redact_strings(document: &mut serde_json::Value, redactor: &SecretRedactor) -
 
 impl TraceLearning {
     /// Loads the accesses that the last trace of a session recorded.
-    fn load_known(&mut self, id: SessionId) {
+    fn load_known(&mut self, id: ManifestIndex) {
         if !self.known.contains_key(&id) {
             let file = TraceCache::load_accesses(&self.run_data_dir, &self.manifest.sessions[id.0].name);
             self.known.insert(id, file.map(|file| file.accesses));
@@ -306,21 +310,21 @@ impl TraceLearning {
 
 impl OrderConflict {
     /// Summarizes the conflicts of two sessions by whom they may have affected; `None` without conflicts.
-    fn from_conflicts<'a>(conflicts: impl Iterator<Item = &'a AccessConflict> + Clone) -> Option<Self> {
+    fn from_conflicts<'a>(mut conflicts: impl Iterator<Item = &'a AccessConflict> + Clone) -> Option<Self> {
         let affecting = |writer: ConflictWriter| {
             conflicts.clone().find(|conflict| conflict.writer == writer || conflict.both_change())
         };
-        let to_later = affecting(ConflictWriter::First).map(|conflict| RaceConflict {
+        let to_later = affecting(ConflictWriter::First).map(|conflict| PathConflict {
             path: conflict.path.clone(),
             action: conflict.second.clone(),
             other_action: conflict.first.clone(),
         });
-        let to_earlier = affecting(ConflictWriter::Second).map(|conflict| RaceConflict {
+        let to_earlier = affecting(ConflictWriter::Second).map(|conflict| PathConflict {
             path: conflict.path.clone(),
             action: conflict.first.clone(),
             other_action: conflict.second.clone(),
         });
-        let reads_output = conflicts.clone().any(|conflict| conflict.second_reads_output);
+        let reads_output = conflicts.any(|conflict| conflict.second_reads_output);
         (to_later.is_some() || to_earlier.is_some()).then_some(Self { to_later, to_earlier, reads_output })
     }
 }

@@ -2,16 +2,25 @@
 
 use std::cmp::Reverse;
 
-use super::graph::{SessionIndex, reachable_from, reverse_edges};
+use super::graph::{PlanIndex, reachable_from, reverse_edges};
 use super::session_locks::find_incompatible;
 use crate::project::CommandUse;
-use crate::record::{Outcome, lock_totals, longest_chains};
+use crate::record::{Outcome, lock_totals, longest_chains_after};
+
+/// What must be true of a needed session before the one that needs it may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeedCondition {
+    /// It has ended, whatever its outcome.
+    MustEnd,
+    /// It has passed or was skipped.
+    MustPass,
+}
 
 /// One session as the scheduler sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchedulerTask {
-    /// Sessions that must finish first; `true` if they must also pass.
-    pub needs: Vec<(SessionIndex, bool)>,
+    /// Sessions that it waits for.
+    pub needs: Vec<(PlanIndex, NeedCondition)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
     /// Resources that it uses; a session that uses one in an incompatible way must not run at the same time.
@@ -30,20 +39,20 @@ pub struct SchedulerTask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionStart {
     /// The session.
-    pub session: SessionIndex,
+    pub session: PlanIndex,
     /// The slots it holds, ascending, counted from 0.
     pub slots: Vec<usize>,
     /// Whether the session is on the longest remaining chain, where every delay delays the whole run.
-    pub critical: bool,
+    pub on_longest_chain: bool,
 }
 
 /// A session that is aborted because one that it requires did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionAbort {
     /// The session.
-    pub session: SessionIndex,
+    pub session: PlanIndex,
     /// The session that it requires and that did not pass.
-    pub failed_need: SessionIndex,
+    pub failed_need: PlanIndex,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +61,8 @@ enum SchedulingState {
     Running {
         slots: Vec<usize>,
     },
-    /// Its attempts have ended, but its outcome is not certain.
-    ResultPending,
+    /// Its attempts have ended, but its result is held: the outcome is not certain.
+    Held,
     Finished(Outcome),
 }
 
@@ -85,28 +94,28 @@ impl Scheduler {
     }
 
     /// Adds a session during the run and returns its index.
-    pub fn add_task(&mut self, task: SchedulerTask) -> SessionIndex {
+    pub fn add_task(&mut self, task: SchedulerTask) -> PlanIndex {
         self.tasks.push(task);
         self.states.push(SchedulingState::Waiting);
-        SessionIndex(self.tasks.len() - 1)
+        PlanIndex(self.tasks.len() - 1)
     }
 
     /// Makes a session that has not started wait for all unfinished ones that do not wait for it themselves.
     ///
     /// This is how nox implements `notify`: it adds the session at the end of the queue. Returns the sessions it did
     /// not wait for before; empty if it has started or finished.
-    pub fn postpone_session(&mut self, session: SessionIndex) -> Vec<SessionIndex> {
+    pub fn postpone_session(&mut self, session: PlanIndex) -> Vec<PlanIndex> {
         if !self.is_waiting(session) {
             return Vec::new();
         }
         let dependents = self.transitive_dependents(session);
-        let known: Vec<SessionIndex> = self.tasks[session.0].needs.iter().map(|(need, _)| *need).collect();
-        let added: Vec<SessionIndex> = self
+        let known: Vec<PlanIndex> = self.tasks[session.0].needs.iter().map(|(need, _)| *need).collect();
+        let added: Vec<PlanIndex> = self
             .sessions()
             .filter(|&other| other != session && !dependents[other.0] && !known.contains(&other))
             .filter(|&other| self.outcome(other).is_none())
             .collect();
-        self.tasks[session.0].needs.extend(added.iter().map(|&other| (other, false)));
+        self.tasks[session.0].needs.extend(added.iter().map(|&other| (other, NeedCondition::MustEnd)));
         added
     }
 
@@ -151,7 +160,11 @@ impl Scheduler {
             memory = memory.saturating_add(task.memory);
             let exclusive = task.exclusive;
             self.states[session.0] = SchedulingState::Running { slots: slots.clone() };
-            starts.push(SessionStart { session, slots, critical: Some(urgency[session.0].remaining) >= longest });
+            starts.push(SessionStart {
+                session,
+                slots,
+                on_longest_chain: Some(urgency[session.0].remaining) >= longest,
+            });
             if exclusive {
                 break;
             }
@@ -159,31 +172,31 @@ impl Scheduler {
         starts
     }
 
-    /// Releases the slots and locks of a session whose outcome is not certain yet.
-    pub fn hold_session(&mut self, session: SessionIndex) {
-        self.states[session.0] = SchedulingState::ResultPending;
+    /// Releases the slots and locks of a session whose result is held.
+    pub fn hold_session(&mut self, session: PlanIndex) {
+        self.states[session.0] = SchedulingState::Held;
     }
 
     /// Starts a held or finished session again, on the first slots; call it only while no session runs.
-    pub fn restart_session(&mut self, session: SessionIndex) -> Vec<usize> {
+    pub fn restart_session(&mut self, session: PlanIndex) -> Vec<usize> {
         let slots: Vec<usize> = (0..self.tasks[session.0].cpus.clamp(1, self.slots)).collect();
         self.states[session.0] = SchedulingState::Running { slots: slots.clone() };
         slots
     }
 
     /// Whether a session waits for another, directly or not.
-    pub(crate) fn waits_for(&self, session: SessionIndex, required: SessionIndex) -> bool {
-        self.transitive_dependents(required)[session.0]
+    pub(crate) fn waits_for(&self, session: PlanIndex, needed: PlanIndex) -> bool {
+        self.transitive_dependents(needed)[session.0]
     }
 
     /// Whether two sessions share a lock.
-    pub(crate) fn shares_lock(&self, one: SessionIndex, other: SessionIndex) -> bool {
+    pub(crate) fn shares_lock(&self, one: PlanIndex, other: PlanIndex) -> bool {
         self.tasks[one.0].locks.iter().any(|lock| self.tasks[other.0].locks.contains(lock))
     }
 
     /// Ends a session. If it did not pass, aborts every session that requires it, directly or not, and returns these. A
     /// dependent that has already run is aborted too: this happens if a session passes, is started again, and fails.
-    pub fn finish_session(&mut self, session: SessionIndex, outcome: Outcome) -> Vec<SessionAbort> {
+    pub fn finish_session(&mut self, session: PlanIndex, outcome: Outcome) -> Vec<SessionAbort> {
         self.states[session.0] = SchedulingState::Finished(outcome);
         let mut aborts = Vec::new();
         let mut finished = vec![session];
@@ -192,7 +205,7 @@ impl Scheduler {
                 continue;
             }
             for dependent in self.sessions() {
-                let requires = self.tasks[dependent.0].needs.contains(&(ended, true));
+                let requires = self.tasks[dependent.0].needs.contains(&(ended, NeedCondition::MustPass));
                 let was_run = self.outcome(dependent).is_some_and(|outcome| outcome != Outcome::Aborted);
                 if requires && (self.is_waiting(dependent) || was_run) {
                     self.states[dependent.0] = SchedulingState::Finished(Outcome::Aborted);
@@ -205,16 +218,16 @@ impl Scheduler {
     }
 
     /// Aborts all sessions that have not started, and returns them in order.
-    pub fn abort_waiting(&mut self) -> Vec<SessionIndex> {
-        let waiting: Vec<SessionIndex> = self.sessions().filter(|&session| self.is_waiting(session)).collect();
+    pub fn abort_waiting(&mut self) -> Vec<PlanIndex> {
+        let waiting: Vec<PlanIndex> = self.sessions().filter(|&session| self.is_waiting(session)).collect();
         for session in &waiting {
             self.states[session.0] = SchedulingState::Finished(Outcome::Aborted);
         }
         waiting
     }
 
-    /// Returns the outcome of a session; `None` while it waits, runs, or its result is pending.
-    pub fn outcome(&self, session: SessionIndex) -> Option<Outcome> {
+    /// Returns the outcome of a session; `None` while it waits, runs, or its result is held.
+    pub fn outcome(&self, session: PlanIndex) -> Option<Outcome> {
         match self.states[session.0] {
             SchedulingState::Finished(outcome) => Some(outcome),
             _ => None,
@@ -222,7 +235,7 @@ impl Scheduler {
     }
 
     /// Whether a session has neither started nor been aborted.
-    pub fn is_waiting(&self, session: SessionIndex) -> bool {
+    pub fn is_waiting(&self, session: PlanIndex) -> bool {
         self.states[session.0] == SchedulingState::Waiting
     }
 
@@ -251,8 +264,8 @@ impl Scheduler {
         self.states.iter().all(|state| matches!(state, SchedulingState::Finished(_)))
     }
 
-    fn sessions(&self) -> impl Iterator<Item = SessionIndex> + use<> {
-        (0..self.tasks.len()).map(SessionIndex)
+    fn sessions(&self) -> impl Iterator<Item = PlanIndex> + use<> {
+        (0..self.tasks.len()).map(PlanIndex)
     }
 
     fn running_tasks(&self) -> impl Iterator<Item = &SchedulerTask> {
@@ -272,10 +285,10 @@ impl Scheduler {
 
     /// Returns the waiting sessions whose needs have finished, most urgent first; equal ones in the plan's order. On one
     /// slot all are in the plan's order, as nox runs them: no other order is faster.
-    fn ready_sessions(&self, urgency: &[Urgency]) -> Vec<SessionIndex> {
+    fn ready_sessions(&self, urgency: &[Urgency]) -> Vec<PlanIndex> {
         let needs_are_finished =
-            |session: SessionIndex| self.tasks[session.0].needs.iter().all(|(need, _)| self.outcome(*need).is_some());
-        let mut ready: Vec<SessionIndex> =
+            |session: PlanIndex| self.tasks[session.0].needs.iter().all(|(need, _)| self.outcome(*need).is_some());
+        let mut ready: Vec<PlanIndex> =
             self.sessions().filter(|&session| self.is_waiting(session) && needs_are_finished(session)).collect();
         if self.slots > 1 {
             ready.sort_by_key(|&session| (Reverse(urgency[session.0]), session));
@@ -296,16 +309,14 @@ impl Scheduler {
             task.locks.iter().filter_map(|lock| totals.get(lock.as_str())).copied().max().unwrap_or(0)
         };
         let lock_chains: Vec<u64> = self.tasks.iter().map(lock_total).collect();
-        // The edges are passed reversed (from a session to those it needs), so a chain that ends with a session consists of
-        // it and the sessions that wait for it.
         let needs: Vec<Vec<usize>> = self
             .tasks
             .iter()
             .zip(&unfinished)
             .map(|(task, unfinished)| task.needs.iter().filter(|_| *unfinished).map(|(need, _)| need.0).collect())
             .collect();
-        let remaining = longest_chains(&durations, &lock_chains, &needs);
-        let chains = longest_chains(&durations, &vec![0; durations.len()], &needs);
+        let remaining = longest_chains_after(&durations, &lock_chains, &needs);
+        let chains = longest_chains_after(&durations, &vec![0; durations.len()], &needs);
         let mut has_dependents = vec![false; self.tasks.len()];
         needs.iter().flatten().for_each(|&need| has_dependents[need] = true);
         let urgency = |session: usize| {
@@ -320,7 +331,7 @@ impl Scheduler {
     }
 
     /// Returns which sessions wait for this one, directly or not.
-    fn transitive_dependents(&self, session: SessionIndex) -> Vec<bool> {
+    fn transitive_dependents(&self, session: PlanIndex) -> Vec<bool> {
         let needs = self.tasks.iter().map(|task| task.needs.iter().map(|(need, _)| need.0));
         reachable_from(session.0, &reverse_edges(needs))
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::artifact_collector::ArtifactCollector;
-use super::graph::SessionIndex;
+use super::graph::PlanIndex;
 use super::options::RunOptions;
 use crate::fs::remove_dir_tree;
 use crate::record::{AttemptResult, RunRecord};
@@ -47,7 +47,7 @@ impl SessionCleanup {
 /// Cleanups in progress, each on a thread of its own.
 #[derive(Debug, Default)]
 pub(super) struct SessionCleanups {
-    in_progress: BTreeMap<SessionIndex, AttemptResult>,
+    in_progress: BTreeMap<PlanIndex, AttemptResult>,
     cancelled: Arc<AtomicBool>,
 }
 
@@ -57,7 +57,7 @@ impl SessionCleanups {
     /// If there is nothing to do or no thread can be started, returns the notices at once and does not call `report`.
     pub(super) fn start(
         &mut self,
-        session: SessionIndex,
+        session: PlanIndex,
         last_attempt: AttemptResult,
         cleanup: SessionCleanup,
         report: impl FnOnce(Vec<String>) + Send + 'static,
@@ -75,7 +75,7 @@ impl SessionCleanups {
     }
 
     /// Removes a session whose cleanup is done, and returns its last attempt.
-    pub(super) fn finish(&mut self, session: SessionIndex) -> Option<AttemptResult> {
+    pub(super) fn finish(&mut self, session: PlanIndex) -> Option<AttemptResult> {
         self.in_progress.remove(&session)
     }
 

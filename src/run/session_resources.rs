@@ -3,7 +3,7 @@
 use std::env::var_os;
 use std::path::{Path, PathBuf};
 
-use super::graph::SessionIndex;
+use super::graph::PlanIndex;
 use super::jobserver::{MakeJobserver, make_supports_fifo};
 use super::plan::PlannedSession;
 use crate::record::RunTempDir;
@@ -43,7 +43,7 @@ impl SessionResources {
     /// Returns the variables of a session that is about to start. Variables from settings override them.
     pub(super) fn session_env(
         &self,
-        session: SessionIndex,
+        session: PlanIndex,
         planned: &PlannedSession,
         slots: &[usize],
     ) -> Vec<(String, String)> {
@@ -71,7 +71,7 @@ impl SessionResources {
     }
 
     /// Returns a session's temporary directory, if it exists.
-    pub(super) fn temp_dir_path(&self, session: SessionIndex) -> Option<PathBuf> {
+    pub(super) fn temp_dir_path(&self, session: PlanIndex) -> Option<PathBuf> {
         let directory = self.temp_dirs.as_ref()?.path().join(session.to_string());
         directory.is_dir().then_some(directory)
     }

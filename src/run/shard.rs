@@ -4,9 +4,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use super::graph::{GraphError, SessionGraph, SessionIndex};
+use super::graph::{GraphError, PlanIndex, SessionGraph};
 use super::options::RunOptions;
-use crate::project::{NoxfileManifest, SessionId};
+use crate::project::{ManifestIndex, NoxfileManifest};
 use crate::record::{NeedOrigin, SessionHistory, ShardMetadata};
 
 /// One runner's share of a run, such as `2/3`.
@@ -57,7 +57,7 @@ pub(crate) struct ShardPlan {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShardPart {
     /// Its sessions, in nox's order.
-    pub(crate) sessions: Vec<SessionId>,
+    pub(crate) sessions: Vec<ManifestIndex>,
     /// Sum of their usual durations in milliseconds; a session without history counts as the longest known.
     pub(crate) weight: u64,
 }
@@ -86,7 +86,7 @@ impl ShardPlan {
         let assumed_duration = usual.iter().flatten().copied().max().unwrap_or(1);
         let weights: Vec<u64> = usual.iter().map(|usual| usual.unwrap_or(assumed_duration)).collect();
         let parts = distribute_sessions(&weights, &required_pairs(manifest, &graph), count);
-        let part = |sessions: Vec<SessionIndex>| ShardPart {
+        let part = |sessions: Vec<PlanIndex>| ShardPart {
             sessions: sessions.iter().map(|session| graph.nodes[session.0].id).collect(),
             weight: sessions.iter().map(|session| weights[session.0]).fold(0, u64::saturating_add),
         };
@@ -117,11 +117,11 @@ impl Shard {
 }
 
 /// Returns the pairs of sessions that must be in one shard.
-fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(SessionIndex, SessionIndex)> {
-    let declared = |session: SessionIndex| &manifest.sessions[graph.nodes[session.0].id.0];
+fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(PlanIndex, PlanIndex)> {
+    let declared = |session: PlanIndex| &manifest.sessions[graph.nodes[session.0].id.0];
     let mut pairs = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
-        let session = SessionIndex(index);
+        let session = PlanIndex(index);
         for (needed, origin) in &node.needs {
             // A session that may be notified waits for all others, but must share the shard only with those that notify
             // it.
@@ -139,9 +139,9 @@ fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(Sess
 /// by index, so that the result depends on nothing else.
 pub(crate) fn distribute_sessions(
     weights: &[u64],
-    pairs: &[(SessionIndex, SessionIndex)],
+    pairs: &[(PlanIndex, PlanIndex)],
     count: NonZeroUsize,
-) -> Vec<Vec<SessionIndex>> {
+) -> Vec<Vec<PlanIndex>> {
     // `group[session]` is the smallest index among the sessions that must stay together.
     let mut group: Vec<usize> = (0..weights.len()).collect();
     for &(one, other) in pairs {
@@ -152,17 +152,17 @@ pub(crate) fn distribute_sessions(
             }
         }
     }
-    let mut groups: Vec<(u64, Vec<SessionIndex>)> = Vec::new();
+    let mut groups: Vec<(u64, Vec<PlanIndex>)> = Vec::new();
     for first in 0..weights.len() {
-        let members: Vec<SessionIndex> =
-            (first..weights.len()).filter(|&member| group[member] == first).map(SessionIndex).collect();
+        let members: Vec<PlanIndex> =
+            (first..weights.len()).filter(|&member| group[member] == first).map(PlanIndex).collect();
         if !members.is_empty() {
             groups.push((members.iter().map(|member| weights[member.0]).fold(0, u64::saturating_add), members));
         }
     }
     // Stable: groups of the same weight stay in nox's order.
     groups.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    let mut shards: Vec<(u64, Vec<SessionIndex>)> = vec![(0, Vec::new()); count.get()];
+    let mut shards: Vec<(u64, Vec<PlanIndex>)> = vec![(0, Vec::new()); count.get()];
     for (weight, members) in groups {
         // Among shards of the same weight the one with fewest sessions: weights may all be 0.
         let lightest = (0..shards.len()).min_by_key(|&n| (shards[n].0, shards[n].1.len(), n)).unwrap_or(0);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn distribute(weights: &[u64], pairs: &[(usize, usize)], shards: usize) -> Vec<Vec<usize>> {
-        let pairs: Vec<_> = pairs.iter().map(|&(one, other)| (SessionIndex(one), SessionIndex(other))).collect();
+        let pairs: Vec<_> = pairs.iter().map(|&(one, other)| (PlanIndex(one), PlanIndex(other))).collect();
         let shards = distribute_sessions(weights, &pairs, count(shards));
         shards.into_iter().map(|sessions| sessions.into_iter().map(|session| session.0).collect()).collect()
     }

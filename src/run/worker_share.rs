@@ -3,7 +3,7 @@
 use super::graph::{reachable_from, reverse_edges};
 use super::scheduler::SchedulerTask;
 use super::session_locks::find_incompatible;
-use crate::record::{lock_totals, longest_chains, slot_work};
+use crate::record::{lock_totals, longest_chains_after, longest_chains_before, slot_work};
 
 /// Inputs of a session's share, in addition to its task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub(super) struct ShareInput {
 /// 2. A session that cannot overlap with any other gets all slots.
 /// 3. So does one that mostly waited in earlier runs (its CPU time is at most half of its wall time): its workers need
 ///    little CPU.
-/// 4. So does one in a chain that determines the duration of the run: in earlier runs the chain took at least as long as all
-///    work divided by the slots, and at least twice as long as any chain that may overlap with it. Without history this
+/// 4. So does one in a chain that determines the duration of the run: in earlier runs `chain ≥ all work / slots` and
+///    `chain ≥ 2 × any chain that may overlap with it`. Without history this
 ///    is assumed of a session that shares a lock with others: no two of these overlap, so a wrong guess costs little.
 /// 5. All others divide the slots: `slots / min(slots, sessions that may overlap)`, at least 1.
 pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: usize) -> Vec<usize> {
@@ -35,9 +35,9 @@ pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: us
             return task.cpus.clamp(1, slots);
         }
         let overlapping: Vec<usize> =
-            (0..sessions.len()).filter(|&other| can_overlap(sessions, &links.reachable, session, other)).collect();
+            (0..sessions.len()).filter(|&other| can_overlap(sessions, &links.all_needs, session, other)).collect();
         let mostly_waits = input.usual_times.is_some_and(|(wall, cpu)| cpu.saturating_mul(2) <= wall);
-        let is_critical = match input.usual_times {
+        let decides_duration = match input.usual_times {
             Some(_) => {
                 let longest_other = overlapping.iter().map(|&other| chains[other]).max().unwrap_or(0);
                 chains[session].saturating_mul(slots as u64) >= total
@@ -45,7 +45,7 @@ pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: us
             }
             None => (0..sessions.len()).any(|other| other != session && have_common_lock(sessions, session, other)),
         };
-        if overlapping.is_empty() || mostly_waits || is_critical {
+        if overlapping.is_empty() || mostly_waits || decides_duration {
             slots
         } else {
             (slots / slots.min(overlapping.len() + 1)).max(1)
@@ -55,9 +55,9 @@ pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: us
 }
 
 /// Whether two sessions may ever run at once.
-fn can_overlap(sessions: &[(SchedulerTask, ShareInput)], reachable: &[Vec<bool>], one: usize, other: usize) -> bool {
+fn can_overlap(sessions: &[(SchedulerTask, ShareInput)], all_needs: &[Vec<bool>], one: usize, other: usize) -> bool {
     let exclusive = sessions[one].0.exclusive || sessions[other].0.exclusive;
-    let ordered = reachable[one][other] || reachable[other][one];
+    let ordered = all_needs[one][other] || all_needs[other][one];
     one != other && !exclusive && !ordered && !have_common_lock(sessions, one, other)
 }
 
@@ -71,10 +71,8 @@ fn have_common_lock(sessions: &[(SchedulerTask, ShareInput)], one: usize, other:
 fn longest_chain_through(sessions: &[(SchedulerTask, ShareInput)], links: &NeedLinks) -> Vec<u64> {
     let durations: Vec<u64> = sessions.iter().map(|(task, _)| task.duration).collect();
     let totals = lock_totals(sessions.iter().map(|(task, _)| (task.locks.as_slice(), task.duration)));
-    // Along `dependents` a chain that ends with a session consists of those it waits for; along `needs`, of those that
-    // wait for it.
-    let before = longest_chains(&durations, &vec![0; durations.len()], &links.dependents);
-    let after = longest_chains(&durations, &vec![0; durations.len()], &links.needs);
+    let before = longest_chains_before(&durations, &links.dependents);
+    let after = longest_chains_after(&durations, &vec![0; durations.len()], &links.needs);
     let through = |session: usize| {
         let locks = &sessions[session].0.locks;
         let locked = locks.iter().filter_map(|lock| totals.get(lock.as_str())).copied().max().unwrap_or(0);
@@ -90,7 +88,7 @@ struct NeedLinks {
     /// What waits for each session.
     dependents: Vec<Vec<usize>>,
     /// What each session waits for, directly or not.
-    reachable: Vec<Vec<bool>>,
+    all_needs: Vec<Vec<bool>>,
 }
 
 impl NeedLinks {
@@ -98,15 +96,15 @@ impl NeedLinks {
         let needs: Vec<Vec<usize>> =
             sessions.iter().map(|(task, _)| task.needs.iter().map(|(need, _)| need.0).collect()).collect();
         let dependents = reverse_edges(needs.iter().map(|needs| needs.iter().copied()));
-        let reachable = (0..sessions.len()).map(|session| reachable_from(session, &needs)).collect();
-        Self { needs, dependents, reachable }
+        let all_needs = (0..sessions.len()).map(|session| reachable_from(session, &needs)).collect();
+        Self { needs, dependents, all_needs }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::SessionIndex;
+    use crate::run::{NeedCondition, PlanIndex};
 
     fn plain(duration: u64) -> (SchedulerTask, ShareInput) {
         (SchedulerTask { cpus: 1, duration, ..SchedulerTask::default() }, ShareInput::default())
@@ -117,7 +115,7 @@ mod tests {
     }
 
     fn needing(mut session: (SchedulerTask, ShareInput), on: &[usize]) -> (SchedulerTask, ShareInput) {
-        session.0.needs = on.iter().map(|on| (SessionIndex(*on), true)).collect();
+        session.0.needs = on.iter().map(|on| (PlanIndex(*on), NeedCondition::MustEnd)).collect();
         session
     }
 
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sessions_that_may_run_beside_it_count() {
+    fn sessions_that_cannot_overlap_get_all_slots() {
         let mut exclusive = plain(1);
         exclusive.0.exclusive = true;
         assert_eq!(compute_shares(&[exclusive, plain(1)], 4), [4, 4]);

@@ -60,7 +60,8 @@ pub(crate) fn format_whole_seconds(ms: u64) -> String {
     if seconds < 60 { format!("{seconds}s") } else { format_minutes(seconds) }
 }
 
-/// Formats the difference between a wall time and the usual one, in milliseconds: `+1.2s`, `-0.4s`, `±0s`.
+/// Formats the difference between a wall time and the usual one, in milliseconds: `+1.2s`, `−0.4s`, `±0s`; in ASCII
+/// `-0.4s` and `+0s`.
 pub(crate) fn format_delta(wall: u64, usual: u64, unicode: bool) -> String {
     let (sign, difference) =
         if wall >= usual { ("+", wall - usual) } else { (if unicode { "−" } else { "-" }, usual - wall) };

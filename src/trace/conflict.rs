@@ -72,7 +72,7 @@ pub(crate) enum TraceTiming {
 /// One conflict between two sessions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccessConflict {
-    /// The path, port or socket.
+    /// The path, port or socket; `a = b` if the sessions used one file by two names.
     pub path: String,
     /// Kind of the conflict.
     pub kind: ConflictKind,
@@ -192,8 +192,8 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
             ] => true,
             [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_mutex_file(path),
             _ if kinds.iter().any(removes) => false,
-            // Both sessions leave the same bytes: the order does not matter. If they overlapped, this is certain only if
-            // one of them found the bytes that the other left.
+            // Both sessions leave the same bytes: the order does not matter. If they overlapped, both digests may have been
+            // taken after one write; equality is certain only if one session found the bytes that the other left.
             _ => {
                 let is_certain = one.timing == TraceTiming::Sequential || kinds.contains(&EffectKind::Rewritten);
                 is_certain && effect.digest.is_some() && effect.digest == second.digest
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn listings_conflict_with_created_and_deleted_entries_unless_unused() {
+    fn listings_conflict_with_created_and_deleted_entries_that_are_used() {
         for (first, second, expected) in [
             ("create d/a#1", "list d", &["list–create d/a →"] as &[&str]),
             ("create d/a#1", "list d, read d/b", &[]), // the first session's file was listed, and another was read

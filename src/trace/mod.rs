@@ -5,6 +5,7 @@ mod access_file;
 mod access_log;
 mod advice;
 mod conflict;
+mod conflict_report;
 mod error;
 #[cfg(not(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "kernel_unsupported.rs"]
@@ -14,7 +15,6 @@ mod kernel;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod options;
 mod path_state;
-mod race_report;
 mod scope;
 mod session_accesses;
 mod trace_cache;
@@ -25,12 +25,12 @@ pub use advice::ConflictingPair;
 pub(crate) use advice::SeparationAdvice;
 pub use conflict::{AccessConflict, ConflictKind, ConflictWriter};
 pub(crate) use conflict::{TraceTiming, find_conflicts};
+pub(crate) use conflict_report::{
+    ConflictReport, ObservedTraces, PlannedOrdering, save_accesses, save_trace_results, trace_context, traced_sessions,
+};
 pub(crate) use error::TraceError;
 pub(crate) use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
 pub use options::TraceMode;
-pub(crate) use race_report::{
-    ObservedTraces, PlannedOrdering, RaceReport, save_accesses, save_trace_results, trace_context, traced_sessions,
-};
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;
 pub(crate) use session_accesses::ConflictFreeFiles;

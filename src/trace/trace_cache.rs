@@ -127,7 +127,7 @@ fn access_file_path(run_data_dir: &Path, session: &SessionName) -> PathBuf {
 pub(crate) fn session_digest(session: &Session, posargs: &[String]) -> String {
     let parts = serde_json::json!([
         session.name,
-        session.source,
+        session.source_digest,
         session.python,
         session.backend,
         session.parameters,

@@ -63,7 +63,8 @@ pub enum SemanticChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Applicability {
-    /// It cannot change what the workflow does.
+    /// It does not change which sessions and commands run or what they do. A key of a cache may change, and with it what
+    /// is restored.
     Safe,
     /// It may change how the workflow does it, but every job still runs the same sessions and commands.
     Unsafe,

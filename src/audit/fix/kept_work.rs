@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_everything_is_not_a_loss() {
+    fn a_fix_that_keeps_all_sessions_and_commands_loses_nothing() {
         for (old, new) in [
             ("pip install nox .", "pip install nox==2026.10.20 ."),
             ("nox -s lint tests -- -k x", "noxide run -s tests lint --logs build --log-name '{session}' -- -k x"),

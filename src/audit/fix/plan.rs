@@ -159,7 +159,7 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
         project,
     };
     let mut rejected_keys: BTreeSet<String> = BTreeSet::new();
-    let mut findings = new_findings(&plan.project, baseline);
+    let mut findings = unbaselined_findings(&plan.project, baseline);
     plan.findings_before = findings.len();
     let mut applied_at_reset = 0;
     let max_rounds = max_fix_rounds(before.iter().map(|source| source.text.len()).sum());
@@ -254,7 +254,7 @@ impl FixPlan {
     ) {
         let new: Vec<SharedSource> = candidates.iter().map(|candidate| candidate.new_source.clone()).collect();
         let mut next = self.project.with_sources(&new);
-        let mut remaining = new_findings(&next, baseline);
+        let mut remaining = unbaselined_findings(&next, baseline);
         let mut good = Vec::new();
         let total = candidates.len();
         for candidate in candidates {
@@ -270,7 +270,7 @@ impl FixPlan {
         if good.len() < total {
             let new: Vec<SharedSource> = good.iter().map(|candidate| candidate.new_source.clone()).collect();
             next = self.project.with_sources(&new);
-            remaining = new_findings(&next, baseline);
+            remaining = unbaselined_findings(&next, baseline);
         }
         for candidate in good {
             let applied = AppliedFix {
@@ -330,7 +330,7 @@ fn fix_phase(rule: &str) -> u8 {
 }
 
 /// Returns the findings that the baseline does not contain.
-fn new_findings(project: &AuditProject, baseline: &Baseline) -> Vec<Finding> {
+fn unbaselined_findings(project: &AuditProject, baseline: &Baseline) -> Vec<Finding> {
     baseline.clone().remove_known(run_audit(project).findings).0
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow) -> Op
         project.workflow_job_views(workflow).any(|view| {
             view.session_names().iter().any(|name| {
                 view.noxfile_session(name)
-                    .is_some_and(|session| session.run_actions().any(|run| run.args.iter().any(|word| word == tool)))
+                    .is_some_and(|session| session.run_calls().any(|run| run.args.iter().any(|word| word == tool)))
             })
         })
     };

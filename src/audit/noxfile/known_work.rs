@@ -1,6 +1,6 @@
 //! Known work of sessions: whether one contains another, repeats its tests, or may run beside it.
 
-use super::model::{NoxfileSession, SessionAction, SessionStatement};
+use super::model::{NoxfileSession, SessionCall, SessionStatement};
 
 /// What a session changes, as far as its commands tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ const QUICK_PROGRAMS: [&str; 22] = [
 
 /// Whether a session runs a command that may take long.
 pub(crate) fn runs_long(session: &NoxfileSession) -> bool {
-    session.run_actions().any(|run| {
+    session.run_calls().any(|run| {
         let words: Vec<&str> = run.args.iter().map(String::as_str).collect();
         let program = match words.as_slice() {
             ["python" | "python3", "-m", module, ..] => module,
@@ -127,7 +127,7 @@ pub(crate) fn session_effect(session: &NoxfileSession, posargs: &[String]) -> Op
     (runs > 0).then_some(effect)
 }
 
-fn command_effect(action: &SessionAction, posargs: &[String]) -> Option<SessionEffect> {
+fn command_effect(action: &SessionCall, posargs: &[String]) -> Option<SessionEffect> {
     let mut words: Vec<&str> = action.args.iter().map(String::as_str).collect();
     if let ["python" | "python3", "-m", ..] = words.as_slice() {
         words.drain(..2);
@@ -193,7 +193,7 @@ pub(crate) fn contains_session(larger: &NoxfileSession, smaller: &NoxfileSession
     let is_known_work = |statement: &&SessionStatement| {
         matches!(statement.method.as_str(), "install" | "run" | "run_always") && is_literal_call(statement)
     };
-    let runs = |session: &NoxfileSession| session.run_actions().count();
+    let runs = |session: &NoxfileSession| session.run_calls().count();
     let has_work = |statement: &&SessionStatement| larger.statements.iter().any(|other| other.text == statement.text);
     let accepts_failure =
         |statement: &&SessionStatement| statement.keywords.iter().any(|(name, _)| name == "success_codes");
@@ -212,7 +212,7 @@ pub(crate) fn contains_session(larger: &NoxfileSession, smaller: &NoxfileSession
 
 /// Returns the test runner that a session starts with coverage measurement.
 pub(crate) fn measured_test_runner(session: &NoxfileSession) -> Option<String> {
-    session.run_actions().find_map(|run| {
+    session.run_calls().find_map(|run| {
         let words: Vec<&str> = run.args.iter().map(String::as_str).collect();
         if words.iter().any(|word| COVERAGE_TOOLS.contains(word)) {
             let last = words.iter().rposition(|word| *word == "-m")?;

@@ -6,4 +6,4 @@ pub(super) mod model;
 pub(crate) use known_work::{
     SessionEffect, contains_session, measured_test_runner, repeats_tests, runs_long, session_effect,
 };
-pub use model::{Noxfile, NoxfileSession, SessionAction, SessionStatement};
+pub use model::{Noxfile, NoxfileSession, SessionCall, SessionStatement};

@@ -100,7 +100,7 @@ pub struct NoxfileSession {
     pub(crate) requires: Vec<String>,
     pub(crate) uses_posargs: bool,
     /// Calls of session methods, in order.
-    pub(crate) actions: Vec<SessionAction>,
+    pub(crate) actions: Vec<SessionCall>,
     /// Name of the function's first parameter.
     pub(crate) session_parameter: String,
     /// Whether nox expands it to several sessions: one per interpreter or parameter.
@@ -121,7 +121,7 @@ pub struct NoxfileSession {
 
 /// A call of a session method, or of a function of the noxfile that receives the session (method `call`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub struct SessionAction {
+pub struct SessionCall {
     pub(crate) method: String,
     pub(crate) args: Vec<String>,
     /// Exit codes accepted as success, if given.
@@ -381,7 +381,7 @@ impl NoxfileSession {
     }
 
     /// Returns the commands it runs.
-    pub(crate) fn run_actions(&self) -> impl Iterator<Item = &SessionAction> {
+    pub(crate) fn run_calls(&self) -> impl Iterator<Item = &SessionCall> {
         self.actions.iter().filter(|action| matches!(action.method.as_str(), "run" | "run_always"))
     }
 }
@@ -449,7 +449,7 @@ pub(in super::super) mod tests {
         let names: Vec<_> = file.sessions().iter().map(|session| session.name.as_str()).collect();
         assert_eq!(names, ["lint", "t"]);
         let lint = file.find_session("lint").unwrap();
-        assert_eq!(lint.run_actions().map(|run| run.args.clone()).collect::<Vec<_>>(), [["make", "é"]]);
+        assert_eq!(lint.run_calls().map(|run| run.args.clone()).collect::<Vec<_>>(), [["make", "é"]]);
         assert_eq!(lint.installed_packages(), ["ruff"]);
         let tests = file.find_session("t-3.12").unwrap();
         assert!(
@@ -458,7 +458,7 @@ pub(in super::super) mod tests {
                 && tests.installed_packages() == [".[t]"]
                 && tests.requires == ["lint"]
         );
-        assert_eq!(tests.run_actions().next().unwrap().success_codes, ["0", "5"]);
+        assert_eq!(tests.run_calls().next().unwrap().success_codes, ["0", "5"]);
         assert!(
             file.find_session("t(db='x')").is_some()
                 && file.find_session("t-x").is_none()

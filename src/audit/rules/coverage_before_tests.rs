@@ -122,7 +122,7 @@ fn has_downloaded_files(view: &JobView) -> bool {
 }
 
 fn run_arguments(session: &NoxfileSession) -> impl Iterator<Item = Vec<&str>> {
-    session.run_actions().map(|run| run.args.iter().map(String::as_str).collect())
+    session.run_calls().map(|run| run.args.iter().map(String::as_str).collect())
 }
 
 /// Whether a session measures coverage.

@@ -114,7 +114,7 @@ fn required_successes(view: &JobView, step: &WorkflowStep) -> Option<RequiredSuc
         .then(|| named_jobs(&results))
 }
 
-/// Returns the jobs whose `skipped` makes the condition of a failing step true.
+/// Returns the jobs that must not be skipped: with a skipped one, the condition of the step holds and the step fails.
 fn required_by_condition(condition: &str, script: &str) -> Option<RequiredSuccesses> {
     let mut condition = condition.trim_start_matches("${{").trim_end_matches("}}").to_owned();
     for start in ["always()&&", "!cancelled()&&", "failure()||"] {

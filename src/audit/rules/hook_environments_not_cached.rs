@@ -102,7 +102,7 @@ fn find_hook_run<'a>(view: &JobView<'a>) -> Option<(Span, &'static str, Option<&
                 let session = session.filter(|session| session.is_straight_line && !changes_directory(session));
                 let tool = session.and_then(|session| {
                     session
-                        .run_actions()
+                        .run_calls()
                         .find_map(|run| hook_tool(&run.args.iter().map(String::as_str).collect::<Vec<_>>()))
                 });
                 if let Some(tool) = tool {

@@ -112,7 +112,7 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
         let names_docs = |name: &String| is_documentation(name) || name.contains('$');
         let runs_tool = |name: &String| {
             view.noxfile_session(name).is_some_and(|session| {
-                let mut runs = session.run_actions();
+                let mut runs = session.run_calls();
                 runs.any(|run| renders_readme(&run.args) || run.args.iter().any(|word| is_documentation(word)))
             })
         };

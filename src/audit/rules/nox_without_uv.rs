@@ -118,7 +118,7 @@ fn needs_pip(session: &crate::audit::noxfile::NoxfileSession) -> bool {
         matches!(option, "--platform" | "--abi" | "--implementation")
     };
     let installs_setuptools = session.installed_packages().iter().any(|word| requirement_name(word) == "setuptools");
-    let mut runs = session.run_actions();
+    let mut runs = session.run_calls();
     let runs_setup = runs.any(|run| matches!(run.args.as_slice(), [python, script, ..] if python.starts_with("python") && script == "setup.py"));
     installs.any(|action| action.args.iter().any(is_pip_only)) || (runs_setup && !installs_setuptools)
 }
@@ -189,7 +189,7 @@ fn has_old_nox(view: &JobView) -> bool {
 /// Whether a session calls a tool that environments of uv lack.
 fn calls_missing_tool(session: &crate::audit::noxfile::NoxfileSession) -> bool {
     let is_missing = |word: &String| matches!(word.as_str(), "pip" | "virtualenv" | "ensurepip" | "conda" | "mamba");
-    session.run_actions().any(|run| run.args.iter().take(3).any(is_missing))
+    session.run_calls().any(|run| run.args.iter().take(3).any(is_missing))
 }
 
 /// Whether a session would run with uv: it selects no backend itself, and does not call pip or virtualenv, which

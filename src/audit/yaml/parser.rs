@@ -37,8 +37,8 @@ pub enum YamlError {
     /// The nesting is too deep.
     #[error("nesting is deeper than {MAX_DEPTH} levels")]
     TooDeep(usize),
-    /// Aliases expand to too many nodes.
-    #[error("aliases expand to more than {MAX_NODES} nodes")]
+    /// Too many nodes, those of expanded aliases included.
+    #[error("more than {MAX_NODES} nodes, those of expanded aliases included")]
     TooManyNodes(usize),
     /// The file has more than one document.
     #[error("a workflow must not contain a second YAML document")]

@@ -15,7 +15,7 @@ const BASE_TRANSFER_TIMEOUT: Duration = Duration::from_secs(4);
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
 /// Timeout for the response headers.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Time until a response that does not count as waiting for the service.
+/// A response within this time does not count as waiting for the service.
 const USUAL_DELAY: Duration = Duration::from_secs(1);
 /// Maximum number of attempts for one request.
 const MAX_ATTEMPTS: u32 = 3;

@@ -9,7 +9,7 @@ pub(crate) const KEY_INPUTS_VERSION: u32 = 2;
 
 /// The inputs that determine what a session installs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DependencyInputs {
+pub struct KeyInputs {
     /// Version of the inputs.
     pub(crate) version: u32,
     /// Friendly name of the session in nox.
@@ -18,7 +18,7 @@ pub struct DependencyInputs {
     pub(crate) inputs: Vec<KeyInput>,
 }
 
-impl DependencyInputs {
+impl KeyInputs {
     /// Sorts the inputs and removes duplicates.
     pub fn new(session: &str, mut inputs: Vec<KeyInput>) -> Self {
         inputs.sort();
@@ -72,9 +72,9 @@ pub(crate) struct CacheKey {
 
 impl CacheKey {
     /// Computes the key of a set of sessions, independent of their order.
-    pub(crate) fn new(parts: &CacheKeyParts, dependencies: &[DependencyInputs]) -> Self {
+    pub(crate) fn new(parts: &CacheKeyParts, key_inputs: &[KeyInputs]) -> Self {
         let mut digests_by_session: Vec<(&str, String)> =
-            dependencies.iter().map(|dependencies| (&*dependencies.session, dependencies.digest())).collect();
+            key_inputs.iter().map(|key_inputs| (&*key_inputs.session, key_inputs.digest())).collect();
         digests_by_session.sort();
         let mut hasher = blake3::Hasher::new();
         for (session, digest) in &digests_by_session {
@@ -143,9 +143,9 @@ mod tests {
     use super::*;
     use crate::cache::keys::{KeyInput, KeyInputKind};
 
-    fn dependencies(session: &str, value: &str) -> DependencyInputs {
+    fn key_inputs(session: &str, value: &str) -> KeyInputs {
         let input = KeyInput { kind: KeyInputKind::LockedPackage, name: "ruff".to_owned(), value: value.to_owned() };
-        DependencyInputs::new(session, vec![input.clone(), input])
+        KeyInputs::new(session, vec![input.clone(), input])
     }
 
     fn parts() -> CacheKeyParts {
@@ -161,13 +161,13 @@ mod tests {
 
     #[test]
     fn a_key_is_one_line_that_all_caches_accept() {
-        let key = CacheKey::new(&parts(), &[dependencies("lint", "1")]);
+        let key = CacheKey::new(&parts(), &[key_inputs("lint", "1")]);
         let start = "nx2-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
         assert_eq!(key.prefix(), start);
-        assert_eq!(key.to_string(), format!("{start}{}", dependencies("x", "1").digest()), "{key}");
+        assert_eq!(key.to_string(), format!("{start}{}", key_inputs("x", "1").digest()), "{key}");
         assert_eq!(key.digest.len(), 32);
         let long = CacheKeyParts { project: "x".repeat(900), ..parts() };
-        let many: Vec<DependencyInputs> = (0..90).map(|n| dependencies(&format!("Tests({n}, 'ü')"), "1")).collect();
+        let many: Vec<KeyInputs> = (0..90).map(|n| key_inputs(&format!("Tests({n}, 'ü')"), "1")).collect();
         let key = CacheKey::new(&long, &many).to_string();
         assert!(key.len() <= MAX_KEY_LEN && key == key.to_lowercase() && !key.contains(','), "{key}");
         assert!(key.is_ascii() && key.contains("90sessions-"));
@@ -175,15 +175,15 @@ mod tests {
 
     #[test]
     fn the_digest_depends_on_the_inputs_and_nothing_else() {
-        let key_digest = |dependencies: &[DependencyInputs]| CacheKey::new(&parts(), dependencies).digest.to_owned();
-        assert_ne!(key_digest(&[dependencies("lint", "1")]), key_digest(&[dependencies("lint", "2")]));
+        let key_digest = |key_inputs: &[KeyInputs]| CacheKey::new(&parts(), key_inputs).digest.to_owned();
+        assert_ne!(key_digest(&[key_inputs("lint", "1")]), key_digest(&[key_inputs("lint", "2")]));
         assert_eq!(
-            key_digest(&[dependencies("lint", "1")]),
-            key_digest(&[dependencies("format", "1")]),
+            key_digest(&[key_inputs("lint", "1")]),
+            key_digest(&[key_inputs("format", "1")]),
             "equal inputs, equal packages"
         );
-        let (a, b) = (dependencies("a", "1"), dependencies("b", "2"));
+        let (a, b) = (key_inputs("a", "1"), key_inputs("b", "2"));
         assert_eq!(key_digest(&[a.clone(), b.clone()]), key_digest(&[b.clone(), a.clone()]));
-        assert_ne!(key_digest(&[a, b]), key_digest(&[dependencies("a", "2"), dependencies("b", "1")]));
+        assert_ne!(key_digest(&[a, b]), key_digest(&[key_inputs("a", "2"), key_inputs("b", "1")]));
     }
 }

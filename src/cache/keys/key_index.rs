@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{KeyInput, KeyInputKind};
-use super::key::DependencyInputs;
+use super::key::KeyInputs;
 use super::key::sanitize_part;
 use crate::fs::{MAX_DOCUMENT_BYTES, create_dirs, read_regular_file, write_atomic};
 
@@ -24,7 +24,8 @@ pub(crate) struct StoredKeyInputs {
     /// Time of the last use, RFC 3339.
     pub(crate) last_used: String,
     /// The inputs of the key.
-    pub(crate) dependencies: DependencyInputs,
+    #[serde(rename = "dependencies")]
+    pub(crate) key_inputs: KeyInputs,
     /// The packages in the environment after the installs.
     pub(crate) installed_packages: Vec<InstalledPackage>,
 }
@@ -81,24 +82,21 @@ impl KeyIndex {
             serde_json::from_slice::<StoredKeyInputs>(&bytes).ok().filter(|stored| stored.version == KEY_FILE_VERSION)
         };
         let mut stored: Vec<StoredKeyInputs> =
-            entries.filter_map(read).filter(|stored| stored.dependencies.session == session).collect();
+            entries.filter_map(read).filter(|stored| stored.key_inputs.session == session).collect();
         stored.sort_by(|a, b| b.last_used.cmp(&a.last_used));
         stored
     }
 
     /// Returns the stored key with exactly these inputs.
-    pub(crate) fn find_exact(&self, dependencies: &DependencyInputs) -> Option<StoredKeyInputs> {
-        self.inputs_of_session(&dependencies.session).into_iter().find(|stored| stored.dependencies == *dependencies)
+    pub(crate) fn find_exact(&self, key_inputs: &KeyInputs) -> Option<StoredKeyInputs> {
+        self.inputs_of_session(&key_inputs.session).into_iter().find(|stored| stored.key_inputs == *key_inputs)
     }
 
     /// Returns the stored key with the fewest differences, and the differences. If several have the fewest, returns the
     /// newest.
-    pub(crate) fn find_nearest(
-        &self,
-        dependencies: &DependencyInputs,
-    ) -> Option<(StoredKeyInputs, Vec<KeyInputChange>)> {
-        let all = self.inputs_of_session(&dependencies.session).into_iter().map(|stored| {
-            let differences = diff_inputs(&stored.dependencies, dependencies);
+    pub(crate) fn find_nearest(&self, key_inputs: &KeyInputs) -> Option<(StoredKeyInputs, Vec<KeyInputChange>)> {
+        let all = self.inputs_of_session(&key_inputs.session).into_iter().map(|stored| {
+            let differences = diff_inputs(&stored.key_inputs, key_inputs);
             (stored, differences)
         });
         all.min_by_key(|(_, differences)| differences.len())
@@ -110,23 +108,23 @@ impl KeyIndex {
     /// If the directory cannot be written to.
     pub(crate) fn store_key(
         &self,
-        dependencies: &DependencyInputs,
+        key_inputs: &KeyInputs,
         installed: Vec<InstalledPackage>,
     ) -> Result<(), KeyIndexError> {
-        let failed = |source| KeyIndexError { session: dependencies.session.clone(), source };
-        let directory = self.session_dir(&dependencies.session);
+        let failed = |source| KeyIndexError { session: key_inputs.session.clone(), source };
+        let directory = self.session_dir(&key_inputs.session);
         create_dirs(&directory).map_err(failed)?;
         let stored = StoredKeyInputs {
             version: KEY_FILE_VERSION,
             last_used: jiff::Timestamp::now().to_string(),
-            dependencies: dependencies.clone(),
+            key_inputs: key_inputs.clone(),
             installed_packages: installed,
         };
         let bytes = serde_json::to_vec(&stored).map_err(|error| failed(error.into()))?;
-        write_atomic(&directory.join(format!("{}.json", dependencies.digest())), &bytes).map_err(failed)?;
-        for old in self.inputs_of_session(&dependencies.session).iter().skip(MAX_KEYS_PER_SESSION) {
+        write_atomic(&directory.join(format!("{}.json", key_inputs.digest())), &bytes).map_err(failed)?;
+        for old in self.inputs_of_session(&key_inputs.session).iter().skip(MAX_KEYS_PER_SESSION) {
             // Another run may have removed it already.
-            let _ = std::fs::remove_file(directory.join(format!("{}.json", old.dependencies.digest())));
+            let _ = std::fs::remove_file(directory.join(format!("{}.json", old.key_inputs.digest())));
         }
         Ok(())
     }
@@ -138,10 +136,10 @@ impl KeyIndex {
 }
 
 /// Returns the differences between the inputs of two keys, sorted.
-fn diff_inputs(old: &DependencyInputs, new: &DependencyInputs) -> Vec<KeyInputChange> {
-    let by_name = |dependencies: &DependencyInputs| -> BTreeMap<(KeyInputKind, String), String> {
+fn diff_inputs(old: &KeyInputs, new: &KeyInputs) -> Vec<KeyInputChange> {
+    let by_name = |key_inputs: &KeyInputs| -> BTreeMap<(KeyInputKind, String), String> {
         let pair = |input: &KeyInput| ((input.kind, input.name.clone()), input.value.clone());
-        dependencies.inputs.iter().map(pair).collect()
+        key_inputs.inputs.iter().map(pair).collect()
     };
     let (old, new) = (by_name(old), by_name(new));
     let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).cloned().collect();
@@ -156,35 +154,35 @@ fn diff_inputs(old: &DependencyInputs, new: &DependencyInputs) -> Vec<KeyInputCh
 mod tests {
     use super::*;
 
-    fn dependencies(packages: &[(&str, &str)]) -> DependencyInputs {
+    fn key_inputs(packages: &[(&str, &str)]) -> KeyInputs {
         let input = |(name, value): &(&str, &str)| KeyInput {
             kind: KeyInputKind::LockedPackage,
             name: (*name).to_owned(),
             value: (*value).to_owned(),
         };
-        DependencyInputs::new("lint", packages.iter().map(input).collect())
+        KeyInputs::new("lint", packages.iter().map(input).collect())
     }
 
     #[test]
     fn a_miss_is_compared_with_the_most_similar_key() {
         let directory = tempfile::tempdir().unwrap();
         let keys = KeyIndex::new(directory.path(), "Parcel Book");
-        assert_eq!(keys.find_nearest(&dependencies(&[])), None);
+        assert_eq!(keys.find_nearest(&key_inputs(&[])), None);
         let installed =
             vec![InstalledPackage { name: "ruff".to_owned(), version: "0.15.0".to_owned(), sha256: Vec::new() }];
-        keys.store_key(&dependencies(&[("ruff", "0.15.0"), ("a", "1")]), installed.clone()).unwrap();
-        keys.store_key(&dependencies(&[("ruff", "0.14.0"), ("b", "2")]), Vec::new()).unwrap();
-        let now = dependencies(&[("ruff", "0.15.1"), ("a", "1")]);
+        keys.store_key(&key_inputs(&[("ruff", "0.15.0"), ("a", "1")]), installed.clone()).unwrap();
+        keys.store_key(&key_inputs(&[("ruff", "0.14.0"), ("b", "2")]), Vec::new()).unwrap();
+        let now = key_inputs(&[("ruff", "0.15.1"), ("a", "1")]);
         assert_eq!(keys.find_exact(&now), None);
         let (nearest, differences) = keys.find_nearest(&now).unwrap();
         assert_eq!(nearest.installed_packages, installed);
         assert_eq!(differences.len(), 1);
         assert_eq!((differences[0].old.as_deref(), differences[0].new.as_deref()), (Some("0.15.0"), Some("0.15.1")));
         assert_eq!(
-            keys.find_exact(&dependencies(&[("a", "1"), ("ruff", "0.15.0")])).unwrap().installed_packages,
+            keys.find_exact(&key_inputs(&[("a", "1"), ("ruff", "0.15.0")])).unwrap().installed_packages,
             installed
         );
-        let (_, gone) = keys.find_nearest(&dependencies(&[("ruff", "0.15.0")])).unwrap();
+        let (_, gone) = keys.find_nearest(&key_inputs(&[("ruff", "0.15.0")])).unwrap();
         assert_eq!((gone[0].name.as_str(), gone[0].old.as_deref(), gone[0].new.as_deref()), ("a", Some("1"), None));
     }
 
@@ -193,7 +191,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let keys = KeyIndex::new(directory.path(), "p");
         for version in 0..MAX_KEYS_PER_SESSION + 5 {
-            keys.store_key(&dependencies(&[("ruff", &version.to_string())]), Vec::new()).unwrap();
+            keys.store_key(&key_inputs(&[("ruff", &version.to_string())]), Vec::new()).unwrap();
         }
         let stored = keys.inputs_of_session("lint");
         assert_eq!(stored.len(), MAX_KEYS_PER_SESSION);
@@ -202,7 +200,7 @@ mod tests {
         assert_eq!(keys.inputs_of_session("lint").len(), MAX_KEYS_PER_SESSION);
         fs_err::write(directory.path().join("file"), "").unwrap();
         let message = KeyIndex::new(&directory.path().join("file"), "p")
-            .store_key(&dependencies(&[]), Vec::new())
+            .store_key(&key_inputs(&[]), Vec::new())
             .unwrap_err()
             .to_string();
         assert!(message.starts_with("the key of lint cannot be stored: "), "{message}");

@@ -7,6 +7,6 @@ mod requested_installs;
 
 pub use inputs::{KeyContext, KeyInput, KeyInputKind};
 pub(crate) use key::CacheKey;
-pub use key::{CacheKeyParts, DependencyInputs};
+pub use key::{CacheKeyParts, KeyInputs};
 pub use key_index::KeyInputChange;
 pub(crate) use key_index::{InstalledPackage, KeyIndex, StoredKeyInputs};

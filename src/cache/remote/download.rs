@@ -271,7 +271,7 @@ impl RemoteCache {
             self.checksums.as_ref().map_or(Some(frame.tree_digest.as_str()), |checksums| checksums.expected_tree(&id));
         let expected_tree = expected_tree.ok_or(DownloadError::NotInChecksums)?;
         let decoder = zstd::Decoder::new(bytes.take(frame.length))?;
-        let trust = FrameTrust { expected_tree, is_only_tree_trusted: self.checksums.is_some() };
+        let trust = FrameTrust { expected_tree, trusts_metadata: self.checksums.is_none() };
         Ok(read_frame(store, &id, &mut decoder.take(frame.uncompressed_length), trust, budget)?)
     }
 }

@@ -148,9 +148,9 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
 pub(super) struct FrameTrust<'a> {
     /// The tree digest that it must have.
     pub(super) expected_tree: &'a str,
-    /// Whether only its tree is known to be genuine, from `noxide.sums`. uv's cached metadata of a wheel are then left out:
-    /// they name its dependencies, and uv believes them more than the wheel.
-    pub(super) is_only_tree_trusted: bool,
+    /// Whether uv's cached metadata are trusted too. Not with `noxide.sums`, which covers the tree only: the metadata name
+    /// the wheel's dependencies, and uv believes them more than the wheel.
+    pub(super) trusts_metadata: bool,
 }
 
 /// Imports the content of a frame into the store.
@@ -188,9 +188,9 @@ pub(super) fn read_frame(
         .stage_entry(id, &shorten_text(&header.name, MAX_NAME_CHARS))
         .map_err(|error| refused(error.to_string()))?;
     staged.set_members(header.members);
-    staged.set_origin(match trust.is_only_tree_trusted {
-        true => EntryOrigin::VerifiedRemote,
-        false => EntryOrigin::Remote,
+    staged.set_origin(match trust.trusts_metadata {
+        true => EntryOrigin::Remote,
+        false => EntryOrigin::VerifiedRemote,
     });
     let mut uv_bytes = 0_u64;
     for placement in header.uv_placements {
@@ -207,9 +207,9 @@ pub(super) fn read_frame(
         if is_uv_placement_valid(id, &placement.placement, &files)
             && is_link_of_wheel(id, placement.placement.link(), &header.nodes)
         {
-            let (placement, files) = match trust.is_only_tree_trusted {
-                true => placement.placement.without_metadata(files),
-                false => (placement.placement, files),
+            let (placement, files) = match trust.trusts_metadata {
+                true => (placement.placement, files),
+                false => placement.placement.without_metadata(files),
             };
             staged.add_placement(placement, files);
         }

@@ -14,7 +14,8 @@ pub struct CacheScopes {
     key_prefix: String,
     /// The scope that is written.
     pub(crate) write_scope: String,
-    /// The scopes that are read, in order of preference. `pull_request_target` reads only those of branches.
+    /// The scopes that are read, in order of preference. A run that may execute code of others with the rights of a
+    /// branch reads only those of branches.
     pub(crate) read_scopes: Vec<String>,
     /// Digest of the path of the project.
     pub(crate) checkout_id: String,
@@ -40,7 +41,7 @@ impl CacheScopes {
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| read_project_text(path.as_ref()).ok());
         let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` one whose number the forge does not tell, by
-        // its head, `t` a run of `pull_request_target`, `r` another reference such as a tag.
+        // its head, `t` a run that may execute foreign code (below), `r` another reference such as a tag.
         let branch = |name: &str| scope_name("b", name);
         let reference = variable("GITHUB_REF").unwrap_or_default();
         let pull_request = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next());
@@ -48,10 +49,10 @@ impl CacheScopes {
         let head = variable("GITHUB_HEAD_REF");
         // Such a run has the rights of a branch, but may execute code of a pull request: `pull_request_target`, a comment,
         // the end of another workflow, and whatever else is not known to run the code of the branch itself.
-        let is_trusted = |event: &str| TRUSTED_EVENTS.contains(&event);
-        let is_privileged = variable("GITHUB_EVENT_NAME").is_some_and(|event| !is_trusted(&event));
+        let runs_own_code = |event: &str| OWN_CODE_EVENTS.contains(&event);
+        let may_run_foreign_code = variable("GITHUB_EVENT_NAME").is_some_and(|event| !runs_own_code(&event));
         let write_scope = match (pull_request, head) {
-            (_, head) if is_privileged => scope_name("t", head.as_deref().unwrap_or(&reference)),
+            (_, head) if may_run_foreign_code => scope_name("t", head.as_deref().unwrap_or(&reference)),
             (Some(number), _) => scope_name("pr", number),
             (None, Some(head)) => scope_name("h", &head),
             (None, None) => match reference.strip_prefix("refs/heads/") {
@@ -63,8 +64,8 @@ impl CacheScopes {
         let default_branch = event.pointer("/repository/default_branch").and_then(Value::as_str).map(branch);
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
         let ci_run_id = variable("GITHUB_RUN_ID").map(|ci_run_id| format!("{ci_run_id}.{attempt}")).unwrap_or_default();
-        let mut read_scopes = if is_privileged { Vec::new() } else { vec![write_scope.clone()] };
-        let own_branch = reference.strip_prefix("refs/heads/").filter(|_| is_privileged).map(branch);
+        let mut read_scopes = if may_run_foreign_code { Vec::new() } else { vec![write_scope.clone()] };
+        let own_branch = reference.strip_prefix("refs/heads/").filter(|_| may_run_foreign_code).map(branch);
         for scope in [base, own_branch, default_branch].into_iter().flatten() {
             if !read_scopes.contains(&scope) {
                 read_scopes.push(scope);
@@ -123,9 +124,9 @@ impl CacheScopes {
         format!("{}/{}/p-{}", self.key_prefix, self.write_scope, digest.get(..32).unwrap_or(digest))
     }
 
-    /// Returns the prefix of the keys of all directories if this run, outside CI, knows its repository only by its
-    /// directory.
-    pub(crate) fn prefix_of_directories(&self) -> Option<&'static str> {
+    /// Outside CI a repository is identified by the path of its checkout. Returns the key prefix that all such checkouts
+    /// share; `None` in CI.
+    pub(crate) fn local_checkouts_prefix(&self) -> Option<&'static str> {
         self.key_prefix.starts_with(&format!("nx2/at-{}/", self.checkout_id)).then_some("nx2/at-")
     }
 
@@ -136,7 +137,7 @@ impl CacheScopes {
 }
 
 /// Events whose runs execute the code of their own branch, pull request or tag.
-const TRUSTED_EVENTS: [&str; 7] =
+const OWN_CODE_EVENTS: [&str; 7] =
     ["push", "pull_request", "schedule", "workflow_dispatch", "merge_group", "release", "create"];
 
 /// Returns the mark of the key of a manifest.

@@ -289,7 +289,8 @@ impl StagedEntry<'_> {
                 let existing = self.store.entry_meta(&self.id).ok();
                 let is_excluded = |meta: &EntryMeta| self.store.is_excluded(meta);
                 if let Some(existing) = existing.as_ref().filter(|existing| is_excluded(existing)) {
-                    // What noxide took from a remote cache earlier may be in uv's cache now, from where it comes back.
+                    // A tree that came from a remote cache reaches uv's cache by a restore; saving it from there must not make it
+                    // count as downloaded here.
                     let is_same = existing.tree_digest == meta.tree_digest && self.origin == EntryOrigin::Machine;
                     if is_excluded(meta) || (is_same && !self.store.is_listed(meta)) {
                         return Ok(PublishOutcome::AlreadyExists);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::shared_args::{DependencyArgs, LoadArgs, OutputFormat};
+use crate::cli::shared_args::{LoadArgs, LockFileArgs, OutputFormat};
 use crate::config::{parse_duration, parse_memory};
 
 /// Flags of `noxide cache`.
@@ -49,9 +49,9 @@ pub(crate) struct CacheKeyArgs {
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
-    /// Flags that control dependencies.
+    /// Flags that constrain installs.
     #[command(flatten)]
-    pub(crate) dependencies: DependencyArgs,
+    pub(crate) lock_file: LockFileArgs,
 }
 
 /// Flags of `noxide cache restore`.
@@ -61,9 +61,12 @@ pub struct CacheRestoreArgs {
     /// Flags that select sessions; without any, the packages of uv.lock are restored.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// Flags that control dependencies.
+    /// Flags that constrain installs.
     #[command(flatten)]
-    pub dependencies: DependencyArgs,
+    pub lock_file: LockFileArgs,
+    /// With sessions: restore environments without a lock file that are younger than TIME, such as 1h [default: 0] [env: NOXIDE_MAX_AGE]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Installs")]
+    pub max_age: Option<Duration>,
     /// Restore only the project's dependencies with this extra; repeatable
     #[arg(long, value_name = "EXTRA", help_heading = "Selection")]
     pub extra: Vec<String>,

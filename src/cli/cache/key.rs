@@ -13,8 +13,7 @@ use crate::provision::SessionKeys;
 /// When the project cannot be loaded.
 pub(super) fn print_key(args: &CacheKeyArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let mut options = LoadOptions::from_args(&args.load);
-    options.flags.cache = args.dependencies.cache;
-    options.flags.locked = args.dependencies.locked_override();
+    options.flags.locked = args.lock_file.locked_override();
     let project = LoadedProject::load(options, output)?;
     let (manifest, uses_locked_versions) = (&project.manifest, project.options.provision.uses_locked_versions);
     let keys = SessionKeys::new(manifest, uses_locked_versions, project.user_cache_dir.as_deref(), &manifest.queue);

@@ -1,4 +1,4 @@
-//! `noxide cache`: keys, restores, saves and maintenance of the dependency cache.
+//! `noxide cache`: keys, restores, saves and maintenance of the package cache.
 
 mod args;
 mod command;

@@ -15,10 +15,19 @@ use crate::provision::{CacheProvisioner, Provisioner as _, SessionCacheStats};
 /// Restores the packages of the selected sessions. Fails with `--require` if one is missing.
 ///
 /// # Errors
-/// When the project cannot be loaded, or the store or uv cannot be used.
+/// With flags that select packages of uv.lock. When the project cannot be loaded, or the store or uv cannot be used.
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    if args.all
+        || args.interpreter.is_some()
+        || !(args.extra.is_empty() && args.group.is_empty() && args.package.is_empty())
+    {
+        let message =
+            "--extra, --group, --package, --all and --interpreter select packages of uv.lock, not of sessions";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     let mut options = LoadOptions::from_args(&args.load);
-    options.flags.locked = args.dependencies.locked_override();
+    options.flags.locked = args.lock_file.locked_override();
+    options.flags.max_age = args.max_age;
     let (manifest, mut provisioner) = open_provisioner(options, &args.uv, output)?;
     if args.dry_run {
         print_restore_plan(output, args.format, &provisioner.plan_restore(&manifest.queue));

@@ -17,8 +17,12 @@ use crate::provision::UvCacheAccess;
 /// Restores packages to uv's cache, and configured directories. Fails with `--require` if a package is missing.
 ///
 /// # Errors
-/// When the store, uv or the lock file cannot be used.
+/// With flags that need sessions. When the store, uv or the lock file cannot be used.
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    if args.lock_file.locked_override().is_some() || args.max_age.is_some() {
+        let message = "--locked and --max-age restore what sessions install: select sessions, for example with -s NAME";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     let selection = select_packages(args)?;
     let store = open_project_store()?;
     let uv_cache = UvCacheAccess::open(args.uv.uv_cache.as_deref(), &store, user_cache_dir())?;

@@ -126,8 +126,8 @@ impl fmt::Display for Marker {
 impl Marker {
     /// Whether it holds in an environment in which `extras` are requested.
     ///
-    /// `extras` also contains the requested groups by name, and conflicting extras and groups in the form in which uv
-    /// writes them: `extra-4-name-extra`, `group-4-name-dev`.
+    /// `extras` also contains the requested extras and groups of conflicting packages in the form in which uv writes them:
+    /// `extra-4-name-extra`, `group-4-name-dev`.
     pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
         self.expression.evaluate(environment, extras)
     }

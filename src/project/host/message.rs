@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::LoadFailure;
-use crate::project::{CommandUse, NoxfileManifest, SessionId};
+use crate::project::{CommandUse, ManifestIndex, NoxfileManifest};
 
 /// nox's status of a finished session, and two statuses for sessions without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +28,10 @@ pub enum NoxStatus {
 #[derive(Clone, Debug, Serialize)]
 pub struct HostRunRequest {
     /// The session.
-    pub id: SessionId,
-    /// Statuses of the sessions that it requires.
+    pub id: ManifestIndex,
+    /// Statuses of the sessions that it waits for, whatever the origin of the need.
     #[serde(serialize_with = "serialize_as_map")]
-    pub required_statuses: Vec<(SessionId, NoxStatus)>,
+    pub need_statuses: Vec<(ManifestIndex, NoxStatus)>,
     /// Positional arguments from `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of the host's.
@@ -62,10 +62,10 @@ pub struct SeccompSetup {
 
 impl HostRunRequest {
     /// Creates a request with default options.
-    pub fn new(id: SessionId) -> Self {
+    pub fn new(id: ManifestIndex) -> Self {
         Self {
             id,
-            required_statuses: Vec::new(),
+            need_statuses: Vec::new(),
             posargs: None,
             env: Vec::new(),
             nice: 0,
@@ -95,10 +95,10 @@ pub(super) enum HostCommand<'a> {
     WarmUp,
     /// Run a session; the descriptors of its stdout and stderr are sent with the message.
     Run(&'a HostRunRequest),
-    /// Tell a session that sent [`HostMessage::InterruptSucceeded`] whether it goes on.
+    /// Tell a session that sent [`HostMessage::ExitedCleanlyOnInterrupt`] whether it goes on.
     Continue {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// Whether it goes on; otherwise it counts as interrupted.
         allowed: bool,
     },
@@ -127,7 +127,7 @@ pub enum HostMessage {
     /// A session's process has started, as leader of its process group.
     Started {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// Its process and process group.
         pid: u32,
     },
@@ -136,11 +136,11 @@ pub enum HostMessage {
     /// nox ignores the call if any of `matches` is queued, running or finished, and otherwise queues `target` last.
     Notify {
         /// The session that called.
-        id: SessionId,
+        id: ManifestIndex,
         /// The session to queue: the first with the notified name.
-        target: SessionId,
+        target: ManifestIndex,
         /// All sessions with that name.
-        matches: Vec<SessionId>,
+        matches: Vec<ManifestIndex>,
         /// Positional arguments for the target, if any.
         posargs: Option<Vec<String>>,
     },
@@ -148,20 +148,20 @@ pub enum HostMessage {
     /// these have passed.
     Interrupted {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// How long nox waits for the command at most, in milliseconds; `None` without a limit.
         timeout_ms: Option<u64>,
     },
     /// An interrupted command exited with 0. The session waits until it is told whether to go on.
-    #[serde(rename = "interrupt-succeeded")]
-    InterruptSucceeded {
+    #[serde(rename = "exited-cleanly-on-interrupt")]
+    ExitedCleanlyOnInterrupt {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
     },
     /// A session waits for a resource that another one uses; with `None` it continues.
     Waiting {
         /// The session.
-        id: SessionId,
+        id: ManifestIndex,
         /// The name of the resource.
         resource: Option<String>,
     },
@@ -173,7 +173,7 @@ pub enum HostMessage {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct FinishedMessage {
     /// The session.
-    pub id: SessionId,
+    pub id: ManifestIndex,
     /// nox's status.
     pub status: NoxStatus,
     /// nox's reason, or the host's; may be empty.
@@ -222,16 +222,16 @@ mod tests {
 
     #[test]
     fn requests_and_messages_are_json_lines() {
-        let mut request = HostRunRequest::new(SessionId(3));
-        request.required_statuses = vec![(SessionId(1), NoxStatus::Success)];
+        let mut request = HostRunRequest::new(ManifestIndex(3));
+        request.need_statuses = vec![(ManifestIndex(1), NoxStatus::Success)];
         request.env = vec![("A".to_owned(), "b".to_owned())];
         let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"required_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"leak_timeout_ms":200,"remaining_sessions":0}"#
+            r#"{"type":"run","id":3,"need_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"leak_timeout_ms":200,"remaining_sessions":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();
-        assert_eq!(message, HostMessage::Started { id: SessionId(3), pid: 7 });
+        assert_eq!(message, HostMessage::Started { id: ManifestIndex(3), pid: 7 });
     }
 }

@@ -22,7 +22,7 @@ use super::load_advice::load_advice;
 use super::message::{HostCommand, HostMessage, HostRunRequest, LoadMessage};
 use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
-use crate::project::{CREDENTIAL_VARIABLES, NoxPython, NoxfileManifest, SessionId, contradicted_color_variable};
+use crate::project::{CREDENTIAL_VARIABLES, ManifestIndex, NoxPython, NoxfileManifest, contradicted_color_variable};
 
 /// Maximum time to create a noxfile's own environment (PEP 723), which may download an interpreter.
 const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
@@ -208,7 +208,7 @@ impl Host {
     }
 
     /// Tells a session whose interrupted command exited with 0 whether it goes on.
-    pub(crate) fn allow_continue(&self, id: SessionId, allowed: bool) {
+    pub(crate) fn allow_continue(&self, id: ManifestIndex, allowed: bool) {
         self.send_command(&HostCommand::Continue { id, allowed });
     }
 

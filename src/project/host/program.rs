@@ -52,7 +52,7 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 const PROGRAM_FILES: [&str; 24] = [
     include_str!("program/load.py"),
     include_str!("program/source_analysis.py"),
-    include_str!("program/memory_analysis.py"),
+    include_str!("program/variable_analysis.py"),
     include_str!("program/manifest.py"),
     include_str!("program/install_facts.py"),
     include_str!("program/environment_check.py"),
@@ -68,7 +68,7 @@ const PROGRAM_FILES: [&str; 24] = [
     include_str!("program/coverage_data.py"),
     include_str!("program/command_locks.py"),
     include_str!("program/capture.py"),
-    include_str!("program/process_memory.py"),
+    include_str!("program/shared_variables.py"),
     include_str!("program/session.py"),
     include_str!("program/preload.py"),
     include_str!("program/nox_process.py"),

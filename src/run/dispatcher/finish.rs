@@ -6,8 +6,8 @@ use crate::record::{ArtifactList, AttemptResult, EventKind, InstallStats, Outcom
 use crate::run::artifact_collector::ArtifactCollector;
 use crate::run::attempt::{ConcludedAttempt, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
-use crate::run::graph::SessionIndex;
-use crate::run::launcher::{ExitReport, LaunchEvent};
+use crate::run::graph::PlanIndex;
+use crate::run::launcher::{ExitReport, SessionEvent};
 use crate::run::options::{FailFast, FlakyMode};
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
@@ -16,7 +16,7 @@ const NO_PRIVILEGES: &str = "whose setuid bit or capabilities have no effect whi
 
 impl Dispatcher<'_> {
     pub(super) fn handle_exited(&mut self, mut report: ExitReport) {
-        let Some(session) = self.session_index(report.id) else { return };
+        let Some(session) = self.plan_index(report.id) else { return };
         self.emit_notices(std::mem::take(&mut report.notices));
         let now = self.clock.now();
         let options = &self.context.options;
@@ -27,13 +27,13 @@ impl Dispatcher<'_> {
         }
     }
 
-    pub(super) fn handle_output_closed(&mut self, session: SessionIndex, number: u32) {
+    pub(super) fn handle_output_closed(&mut self, session: PlanIndex, number: u32) {
         let Some(attempt) = self.running.get_mut(&session).filter(|attempt| attempt.number() == number) else { return };
         attempt.set_output_closed();
         self.drain_attempt(session, self.clock.now());
     }
 
-    fn drain_attempt(&mut self, session: SessionIndex, now: u64) {
+    fn drain_attempt(&mut self, session: PlanIndex, now: u64) {
         let grace_ms = to_millis(self.context.options.grace_period);
         let step = self.running.get_mut(&session).map(|attempt| attempt.drain(now, grace_ms));
         if step == Some(DeadlineAction::Conclude) {
@@ -42,7 +42,7 @@ impl Dispatcher<'_> {
     }
 
     /// Reports an attempt that has ended, then retries the session or cleans up after it.
-    pub(super) fn conclude_attempt(&mut self, session: SessionIndex) {
+    pub(super) fn conclude_attempt(&mut self, session: PlanIndex) {
         let Some(concluded) = self.running.remove(&session).and_then(RunningAttempt::conclude) else {
             return;
         };
@@ -52,19 +52,19 @@ impl Dispatcher<'_> {
             self.emit_event(EventKind::Notice { text: format!("the log of {name} is incomplete: {error}") });
         }
         self.report_log_growth(session, attempt.number, log_growth);
-        let progress = self.progress.entry(session).or_default();
+        let progress = self.session_states.entry(session).or_default();
         if let Some(install) = install {
             add_install(progress.install.get_or_insert_default(), install);
         }
         progress.attempts.push(attempt.clone());
         progress.uses = uses;
-        let uses = self.progress.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        let uses = self.session_states.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
         self.launcher.on_attempt_finished(self.context.plan[session].id, attempt.outcome, uses);
         let can_retry = can_retry && !self.stopping;
         // With `--fail-fast=kill` no failure waits until the other sessions have ended.
         let may_wait = can_retry && self.context.options.fail_fast != Some(FailFast::Kill);
-        let race = may_wait.then(|| self.find_race(session, &attempt)).flatten();
-        self.races.record_attempt(session, &attempt);
+        let race = may_wait.then(|| self.describe_race(session, &attempt)).flatten();
+        self.solo_reruns.record_attempt(session, &attempt);
         self.order.record_attempt(session, &attempt);
         if can_retry && self.retry_untraced(session, &attempt, &slots) {
             return;
@@ -75,7 +75,7 @@ impl Dispatcher<'_> {
                 let text = format!("{name} failed and {race}; retrying it alone");
                 self.emit_event(EventKind::Notice { text });
                 self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: 0 });
-                self.races.schedule(session, slots, race);
+                self.solo_reruns.schedule(session, slots, race);
             }
             (Some(delay), None) => {
                 let delay = to_millis(delay);
@@ -89,31 +89,35 @@ impl Dispatcher<'_> {
 
     /// Retries a failed session without a trace if it ran a program whose setuid bit or capabilities have no effect while
     /// it is traced. Returns whether it does.
-    fn retry_untraced(&mut self, session: SessionIndex, attempt: &AttemptResult, slots: &[usize]) -> bool {
-        let Some(program) = self.launcher.stop_tracing_unprivileged(self.session_id(session)) else { return false };
+    fn retry_untraced(&mut self, session: PlanIndex, attempt: &AttemptResult, slots: &[usize]) -> bool {
+        let Some(program) = self.launcher.stop_tracing_unprivileged(self.manifest_index(session)) else { return false };
         let name = self.session_name(session);
         let text = format!("{name} runs {program}, {NO_PRIVILEGES}; retrying it without a trace");
         self.emit_event(EventKind::Notice { text });
         self.emit_event(EventKind::SessionRetried { session: name, attempt: attempt.clone(), delay_ms: 0 });
         self.retries.schedule(session, self.clock.now(), slots.to_vec());
-        self.progress.entry(session).or_default().unprivileged_program = Some(program);
+        self.session_states.entry(session).or_default().unprivileged_program = Some(program);
         true
     }
 
-    /// Describes a conflict between a failed attempt and a session that ran at the same time.
-    fn find_race(&self, session: SessionIndex, attempt: &AttemptResult) -> Option<String> {
-        let others = self.races.overlapping_sessions(session, attempt, self.running.keys().copied());
+    /// Describes the race of a failed attempt: its conflict with a session that ran at the same time.
+    fn describe_race(&self, session: PlanIndex, attempt: &AttemptResult) -> Option<String> {
+        let others = self.solo_reruns.overlapping_sessions(session, attempt, self.running.keys().copied());
         others.into_iter().find_map(|other| {
-            let race = self.launcher.find_race(self.session_id(session), self.session_id(other))?;
+            let conflict =
+                self.launcher.find_overlap_conflict(self.manifest_index(session), self.manifest_index(other))?;
             let other = self.session_name(other);
-            Some(format!("raced with {other} on {}: it {}, {other} {}", race.path, race.action, race.other_action))
+            Some(format!(
+                "raced with {other} on {}: it {}, {other} {}",
+                conflict.path, conflict.action, conflict.other_action
+            ))
         })
     }
 
     /// Cleans up after a session's last attempt; its result is reported afterwards.
-    pub(super) fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
-        let uses = self.progress.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
-        let notices = self.coverage.publish(session, uses, &self.context.manifest.root);
+    pub(super) fn clean_up_session(&mut self, session: PlanIndex, attempt: AttemptResult) {
+        let uses = self.session_states.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        let notices = self.coverage.move_into_place(session, uses, &self.context.manifest.root);
         self.emit_notices(notices);
         let planned = &self.context.plan[session];
         let has_artifacts = !planned.artifacts.is_empty() && attempt.outcome != Outcome::Skipped;
@@ -138,7 +142,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    pub(super) fn handle_cleanup_done(&mut self, session: SessionIndex, notices: Vec<String>) {
+    pub(super) fn handle_cleanup_done(&mut self, session: PlanIndex, notices: Vec<String>) {
         self.emit_notices(notices);
         if let Some(attempt) = self.cleanups.finish(session) {
             self.settle_session(session, attempt.outcome, attempt.reason);
@@ -146,21 +150,21 @@ impl Dispatcher<'_> {
     }
 
     /// Reports the result of a session whose attempts and cleanup are finished, and aborts sessions that required it.
-    fn settle_session(&mut self, session: SessionIndex, outcome: Outcome, reason: String) {
-        let progress = self.progress.remove(&session).unwrap_or_default();
+    fn settle_session(&mut self, session: PlanIndex, outcome: Outcome, reason: String) {
+        let progress = self.session_states.remove(&session).unwrap_or_default();
         let (attempts, install) = (progress.attempts, progress.install);
-        let definition = self.context.manifest.sessions[self.session_id(session).0].definition.clone();
-        let shared = progress.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
-        let untraced = progress.unprivileged_program;
+        let definition = self.context.manifest.sessions[self.manifest_index(session).0].definition_digest.clone();
+        let resources = progress.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
+        let program = progress.unprivileged_program;
         // A first attempt that failed only because it was traced does not count.
-        let counted = attempts.get(usize::from(untraced.is_some())..).unwrap_or_default();
+        let counted = attempts.get(usize::from(program.is_some())..).unwrap_or_default();
         let flaky = outcome == Outcome::Passed && counted.iter().any(|attempt| attempt.outcome.is_failure());
-        let race = self.races.description(session).filter(|_| outcome == Outcome::Passed && attempts.len() > 1);
-        let (outcome, reason) = match (race, self.context.options.flaky_mode) {
-            (Some(race), _) if flaky => (outcome, format!("{race}; it passed when it ran alone")),
-            (Some(race), _) => (outcome, format!("{race}; it ran again alone")),
-            (None, _) if outcome == Outcome::Passed && untraced.is_some() => {
-                let program = untraced.unwrap_or_default();
+        let solo_cause = self.solo_reruns.cause(session).filter(|_| outcome == Outcome::Passed && attempts.len() > 1);
+        let (outcome, reason) = match (solo_cause, self.context.options.flaky_mode) {
+            (Some(cause), _) if flaky => (outcome, format!("{cause}; it passed when it ran alone")),
+            (Some(cause), _) => (outcome, format!("{cause}; it ran again alone")),
+            (None, _) if outcome == Outcome::Passed && program.is_some() => {
+                let program = program.unwrap_or_default();
                 (outcome, format!("it runs {program}, {NO_PRIVILEGES}; it passed without a trace"))
             }
             (None, FlakyMode::Fail) if flaky => {
@@ -174,7 +178,7 @@ impl Dispatcher<'_> {
         };
         // Before it is saved, which needs the lock.
         self.environments.release(session);
-        if self.launcher.finds_order_conflicts() {
+        if self.launcher.can_find_order_conflicts() {
             self.order.keep_attempts(session, attempts.clone(), install);
         }
         self.emit_event(EventKind::SessionFinished(SessionResult {
@@ -185,11 +189,11 @@ impl Dispatcher<'_> {
             attempts,
             install,
             cache: self.context.plan[session].cache.clone(),
-            shared,
+            resources,
         }));
         let aborts = self.scheduler.finish_session(session, outcome);
         if self.has_environment(session) {
-            self.save_environment(session, FinishedSession { id: self.session_id(session), install });
+            self.save_environment(session, FinishedSession { id: self.manifest_index(session), install });
         }
         for abort in aborts {
             let outcome = self.scheduler.outcome(abort.failed_need).unwrap_or(Outcome::Aborted);
@@ -205,8 +209,8 @@ impl Dispatcher<'_> {
     }
 
     /// Reports a session that is aborted, usually before it started.
-    fn report_aborted(&mut self, session: SessionIndex, reason: String) {
-        let mut attempts = self.progress.remove(&session).unwrap_or_default().attempts;
+    fn report_aborted(&mut self, session: PlanIndex, reason: String) {
+        let mut attempts = self.session_states.remove(&session).unwrap_or_default().attempts;
         if let Some((earlier, _)) = self.order.take_attempts(session) {
             attempts = earlier; // it ran before a session that it requires ran again
         }
@@ -218,7 +222,7 @@ impl Dispatcher<'_> {
             attempts,
             install: None,
             cache: None,
-            shared: None,
+            resources: None,
         }));
     }
 
@@ -226,10 +230,10 @@ impl Dispatcher<'_> {
     pub(super) fn stop_scheduling(&mut self, cause: &str, reason: &str) {
         self.stopping = true;
         self.emit_event(EventKind::RunInterrupted { cause: cause.to_owned() });
-        let raced = self.races.cancel_all();
+        let waiting = self.solo_reruns.cancel_all();
         let held = self.order.cancel_all();
-        for session in self.retries.cancel_all().into_iter().chain(raced).chain(held) {
-            let last = self.progress.get(&session).and_then(|progress| progress.attempts.last());
+        for session in self.retries.cancel_all().into_iter().chain(waiting).chain(held) {
+            let last = self.session_states.get(&session).and_then(|progress| progress.attempts.last());
             let outcome = last.map_or(Outcome::Cancelled, |attempt| attempt.outcome);
             self.settle_session(session, outcome, format!("not retried: {reason}"));
         }
@@ -244,11 +248,12 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Sends SIGINT to all running attempts; `may_pass` says whether those that succeed nevertheless have passed.
-    pub(super) fn stop_all_attempts(&mut self, reason: &str, may_pass: bool) {
+    /// Sends SIGINT to all running attempts; `by_ctrl_c`: those that succeed nevertheless have
+    /// passed, as in nox.
+    pub(super) fn stop_all_attempts(&mut self, reason: &str, by_ctrl_c: bool) {
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
         for attempt in self.running.values_mut() {
-            let reason = StopReason { outcome: Outcome::Cancelled, reason: reason.to_owned(), may_pass };
+            let reason = StopReason { outcome: Outcome::Cancelled, reason: reason.to_owned(), by_ctrl_c };
             attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
         }
     }
@@ -258,8 +263,8 @@ impl Dispatcher<'_> {
         let reason = format!("the process that loaded the noxfile died{status}");
         for (session, attempt) in &self.running {
             if !attempt.has_exited() {
-                let report = ExitReport::crashed(self.session_id(*session), reason.clone());
-                self.sender.send(RunMessage::Launch(LaunchEvent::Exited(report))).unwrap_or(());
+                let report = ExitReport::crashed(self.manifest_index(*session), reason.clone());
+                self.sender.send(RunMessage::Session(SessionEvent::Exited(report))).unwrap_or(());
             }
         }
         if !self.stopping {

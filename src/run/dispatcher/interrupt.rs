@@ -4,17 +4,17 @@ use rustix::process::Signal;
 use signal_hook::consts::SIGINT;
 
 use super::{Dispatcher, TICK_INTERVAL};
-use crate::project::SessionId;
+use crate::project::ManifestIndex;
 use crate::record::{EventKind, Outcome};
 use crate::run::attempt::{AttemptLimits, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
-use crate::run::graph::SessionIndex;
+use crate::run::graph::PlanIndex;
 use crate::run::process::{SignalEvent, signal_group, suspend_all};
 
 impl Dispatcher<'_> {
     pub(super) fn handle_signal(&mut self, signal: SignalEvent) {
         match signal {
-            SignalEvent::Terminate(signal) => self.handle_interrupt(signal),
+            SignalEvent::End(signal) => self.handle_interrupt(signal),
             SignalEvent::Pause => self.pause_run(),
             SignalEvent::ShowStatus => self.subscriber.on_status_request(),
             SignalEvent::Resume | SignalEvent::Resize => {}
@@ -38,24 +38,24 @@ impl Dispatcher<'_> {
             } else {
                 // It went on after the first signal.
                 let reason = format!("interrupted by {}", SignalEvent::signal_name(signal));
-                let reason = StopReason { outcome: Outcome::Cancelled, reason, may_pass: signal == SIGINT };
+                let reason = StopReason { outcome: Outcome::Cancelled, reason, by_ctrl_c: signal == SIGINT };
                 attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
             }
         }
     }
 
     /// Gives a session the time that nox itself waits for the interrupted command, on top of the grace period.
-    pub(super) fn extend_grace(&mut self, id: SessionId, timeout_ms: Option<u64>) {
+    pub(super) fn extend_grace(&mut self, id: ManifestIndex, timeout_ms: Option<u64>) {
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
-        let session = self.session_index(id);
+        let session = self.plan_index(id);
         if let Some(attempt) = session.and_then(|session| self.running.get_mut(&session)) {
             attempt.extend_grace(timeout_ms, now, grace_ms);
         }
     }
 
     /// Lets a session go on after a command that exited with 0 on Ctrl-C, as nox does; not after its timeout.
-    pub(super) fn handle_interrupt_succeeded(&mut self, id: SessionId) {
-        let session = self.session_index(id);
+    pub(super) fn handle_clean_exit_on_interrupt(&mut self, id: ManifestIndex) {
+        let session = self.plan_index(id);
         let attempt = session.and_then(|session| self.running.get_mut(&session));
         let allowed = attempt.is_some_and(RunningAttempt::resume);
         self.launcher.allow_continue(id, allowed);
@@ -74,7 +74,7 @@ impl Dispatcher<'_> {
 
     pub(super) fn handle_tick(&mut self) {
         let now = self.clock.now();
-        let sessions: Vec<SessionIndex> = self.running.keys().copied().collect();
+        let sessions: Vec<PlanIndex> = self.running.keys().copied().collect();
         if now.saturating_sub(self.last_tick) >= to_millis(TICK_INTERVAL) {
             self.last_tick = now;
             for session in &sessions {
@@ -92,7 +92,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    pub(super) fn report_log_growth(&mut self, session: SessionIndex, attempt: u32, growth: Option<(u64, u64)>) {
+    pub(super) fn report_log_growth(&mut self, session: PlanIndex, attempt: u32, growth: Option<(u64, u64)>) {
         if let Some((from, to)) = growth {
             self.emit_event(EventKind::OutputGrew {
                 session: self.session_name(session),
@@ -106,12 +106,12 @@ impl Dispatcher<'_> {
     /// Reports the progress of a slow restore.
     fn report_restore_progress(&mut self) {
         let Some((id, done)) = self.provision.slow_restore() else { return };
-        if let Some(session) = self.session_index(id) {
+        if let Some(session) = self.plan_index(id) {
             self.emit_event(EventKind::SessionRestoring { session: self.session_name(session), progress: done });
         }
     }
 
-    fn check_deadlines(&mut self, session: SessionIndex, now: u64) {
+    fn check_deadlines(&mut self, session: PlanIndex, now: u64) {
         let planned = &self.context.plan[session];
         let grace_ms = to_millis(self.context.options.grace_period);
         let limits = AttemptLimits { timeout: planned.timeout, idle_timeout: planned.idle_timeout, grace_ms };
@@ -122,7 +122,7 @@ impl Dispatcher<'_> {
             DeadlineAction::TimedOut(limit) => {
                 let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.run_dir));
                 let reason =
-                    StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}"), may_pass: false };
+                    StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}"), by_ctrl_c: false };
                 attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
             }
         }

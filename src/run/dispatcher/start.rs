@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Dispatcher, RunMessage};
-use crate::project::SessionId;
+use crate::project::ManifestIndex;
 use crate::provision::ProvisionResult;
 use crate::record::{EventKind, NeedOrigin, SessionNeed};
 use crate::run::attempt::RunningAttempt;
 use crate::run::deadlines::to_millis;
-use crate::run::graph::SessionIndex;
+use crate::run::graph::PlanIndex;
 use crate::run::launcher::{ExitReport, LaunchRequest};
 use crate::run::pending_environments::EnvironmentState;
 use crate::run::plan::PlannedSession;
 use crate::run::process::{LogWriter, open_output_channel};
-use crate::run::race_retries::ExclusiveAction;
-use crate::run::scheduler::SessionStart;
+use crate::run::scheduler::{NeedCondition, SessionStart};
 use crate::run::session_cleanup::log_copy_path;
+use crate::run::solo_reruns::SoloRerunAction;
 
 /// Niceness of sessions that are not on the longest chain. Slots limit the number of sessions, not of processes: if the
 /// sessions together use more CPUs than there are, the longest chain must not be slowed down by the others. At 15 they
@@ -33,10 +33,10 @@ impl Dispatcher<'_> {
             return;
         }
         let idle = self.running.is_empty() && self.cleanups.is_idle();
-        match self.races.next_step(|session| self.running.contains_key(&session), idle) {
-            ExclusiveAction::None => {}
-            ExclusiveAction::StartNothing => return,
-            ExclusiveAction::Start(session, slots) => return self.launch_attempt(session, slots),
+        match self.solo_reruns.next_step(|session| self.running.contains_key(&session), idle) {
+            SoloRerunAction::None => {}
+            SoloRerunAction::StartNothing => return,
+            SoloRerunAction::Start(session, slots) => return self.launch_attempt(session, slots),
         }
         for (session, slots) in self.environments.take_ready() {
             self.launch_attempt(session, slots);
@@ -58,18 +58,18 @@ impl Dispatcher<'_> {
         if !may_end {
             self.start_ready_sessions();
         }
-        if self.restore_order() {
+        if self.rerun_or_release_one() {
             self.start_sessions();
         }
     }
 
     fn start_ready_sessions(&mut self) {
-        for SessionStart { session, slots, critical } in self.scheduler.start_ready() {
+        for SessionStart { session, slots, on_longest_chain } in self.scheduler.start_ready() {
             let planned = &self.context.plan[session];
-            let is_background = !critical && self.context.plan.slots > 1 && can_lower_priority(planned);
-            self.progress.entry(session).or_default().nice = if is_background { BACKGROUND_NICE } else { 0 };
+            let is_background = !on_longest_chain && self.context.plan.slots > 1 && can_lower_priority(planned);
+            self.session_states.entry(session).or_default().nice = if is_background { BACKGROUND_NICE } else { 0 };
             let slots = match self.has_environment(session) {
-                true => self.provision.start_or_wait(session, self.session_id(session), slots),
+                true => self.provision.start_or_wait(session, self.manifest_index(session), slots),
                 false => Some(slots),
             };
             if let Some(slots) = slots {
@@ -79,8 +79,8 @@ impl Dispatcher<'_> {
     }
 
     /// Launches the first attempt of a session once no other noxide uses its environment.
-    fn launch_in_environment(&mut self, session: SessionIndex, slots: Vec<usize>) {
-        let declared = &self.context.manifest.sessions[self.session_id(session).0];
+    fn launch_in_environment(&mut self, session: PlanIndex, slots: Vec<usize>) {
+        let declared = &self.context.manifest.sessions[self.manifest_index(session).0];
         let environment = declared.envdir.clone();
         match self.environments.start_or_wait(session, declared.name.as_str(), environment, slots) {
             EnvironmentState::Ready(slots) => self.launch_attempt(session, slots),
@@ -102,8 +102,8 @@ impl Dispatcher<'_> {
         delays_sessions
     }
 
-    fn launch_attempt(&mut self, session: SessionIndex, slots: Vec<usize>) {
-        let number = self.progress.get(&session).map_or(0, |progress| progress.attempts.len()) as u32 + 1;
+    fn launch_attempt(&mut self, session: PlanIndex, slots: Vec<usize>) {
+        let number = self.session_states.get(&session).map_or(0, |progress| progress.attempts.len()) as u32 + 1;
         let planned = &self.context.plan[session];
         let (id, session_name) = (planned.id, planned.spec.name.clone());
         let log_path = PathBuf::from("logs").join(match number {
@@ -123,7 +123,7 @@ impl Dispatcher<'_> {
     }
 
     /// Opens the attempt's log and output, and launches it.
-    fn open_and_launch(&mut self, session: SessionIndex, attempt: &mut RunningAttempt) -> std::io::Result<()> {
+    fn open_and_launch(&mut self, session: PlanIndex, attempt: &mut RunningAttempt) -> std::io::Result<()> {
         let planned = &self.context.plan[session];
         let channel = open_output_channel(self.context.terminal)?;
         let (sender, number) = (self.sender.clone(), attempt.number());
@@ -139,20 +139,20 @@ impl Dispatcher<'_> {
         env.extend(self.context.resources.session_env(session, planned, attempt.slots()));
         env.extend(command_locks_dir(self.context.run_dir));
         // In nox's order each session finds and leaves the data that it does under nox.
-        if !self.context.plan.in_nox_order {
+        if !self.context.plan.is_sequential {
             env.extend(self.coverage.session_env(session));
         }
         env.extend(self.provision.session_env(session));
         env.extend(planned.env.iter().cloned());
-        let required_outcomes = planned
+        let need_outcomes = planned
             .task
             .needs
             .iter()
-            .filter_map(|(need, _)| Some((self.session_id(*need), self.scheduler.outcome(*need)?)));
-        let progress = self.progress.get(&session);
+            .filter_map(|(need, _)| Some((self.manifest_index(*need), self.scheduler.outcome(*need)?)));
+        let progress = self.session_states.get(&session);
         let request = LaunchRequest {
             id: planned.id,
-            required_outcomes: required_outcomes.collect(),
+            need_outcomes: need_outcomes.collect(),
             posargs: progress.and_then(|progress| progress.posargs.clone()),
             env,
             nice: progress.map_or(0, |progress| progress.nice),
@@ -162,8 +162,8 @@ impl Dispatcher<'_> {
         self.launcher.launch(&request, channel.write)
     }
 
-    pub(super) fn handle_started(&mut self, id: SessionId, pid: u32) {
-        let Some(session) = self.session_index(id) else { return };
+    pub(super) fn handle_started(&mut self, id: ManifestIndex, pid: u32) {
+        let Some(session) = self.plan_index(id) else { return };
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
         if let Some(attempt) = self.running.get_mut(&session) {
             attempt.set_process_group(pid, now, grace_ms);
@@ -171,8 +171,8 @@ impl Dispatcher<'_> {
     }
 
     /// Handles that a session waits for a resource that another one uses, or continues.
-    pub(super) fn handle_waiting(&mut self, id: SessionId, is_waiting: bool) {
-        let Some(session) = self.session_index(id) else { return };
+    pub(super) fn handle_waiting(&mut self, id: ManifestIndex, is_waiting: bool) {
+        let Some(session) = self.plan_index(id) else { return };
         let now = self.clock.now();
         if let Some(attempt) = self.running.get_mut(&session) {
             attempt.set_waiting(is_waiting, now);
@@ -182,13 +182,13 @@ impl Dispatcher<'_> {
     /// Handles `session.notify`: adds the session to the run, after all others, if it is not part of it.
     pub(super) fn handle_notify(
         &mut self,
-        by: SessionId,
-        target: SessionId,
-        matches: &[SessionId],
+        by: ManifestIndex,
+        target: ManifestIndex,
+        matches: &[ManifestIndex],
         posargs: Option<Vec<String>>,
     ) {
         // nox ignores the call if a session of that name is queued, running or finished.
-        if matches.iter().any(|id| self.session_index(*id).is_some()) {
+        if matches.iter().any(|id| self.plan_index(*id).is_some()) {
             return;
         }
         if self.stopping {
@@ -198,7 +198,7 @@ impl Dispatcher<'_> {
             let declared = &self.context.manifest.sessions[target.0];
             let session = self.context.plan.add_session(declared, target, self.context.options, self.context.history);
             self.scheduler.add_task(self.context.plan[session].task.clone());
-            self.progress.entry(session).or_default().posargs = posargs;
+            self.session_states.entry(session).or_default().posargs = posargs;
             self.postpone_session(session);
             if self.has_environment(session) {
                 self.provision.enqueue(target);
@@ -210,12 +210,12 @@ impl Dispatcher<'_> {
     }
 
     /// Makes a session wait for all unfinished sessions that do not wait for it.
-    fn postpone_session(&mut self, session: SessionIndex) {
+    fn postpone_session(&mut self, session: PlanIndex) {
         for need in self.scheduler.postpone_session(session) {
             let on = self.session_name(need);
             let planned = &mut self.context.plan[session];
             planned.spec.needs.push(SessionNeed { session: on, origin: NeedOrigin::Notify });
-            planned.task.needs.push((need, false));
+            planned.task.needs.push((need, NeedCondition::MustEnd));
         }
     }
 
@@ -227,12 +227,12 @@ impl Dispatcher<'_> {
         let mut forecast = self.context.plan.forecast();
         forecast.sort_by_key(|forecast| (forecast.start, forecast.session));
         for forecast in forecast.into_iter().filter(|forecast| self.has_environment(forecast.session)) {
-            self.provision.enqueue(self.session_id(forecast.session));
+            self.provision.enqueue(self.manifest_index(forecast.session));
         }
     }
 
-    pub(super) fn handle_provisioned(&mut self, id: SessionId, result: ProvisionResult) {
-        let Some(session) = self.session_index(id) else { return };
+    pub(super) fn handle_provisioned(&mut self, id: ManifestIndex, result: ProvisionResult) {
+        let Some(session) = self.plan_index(id) else { return };
         self.emit_notices(result.notices);
         if let Some(cache) = &result.cache {
             self.emit_event(EventKind::SessionRestored { session: self.session_name(session), cache: cache.clone() });
@@ -242,8 +242,8 @@ impl Dispatcher<'_> {
     }
 
     /// Whether a session has an environment that could be provisioned.
-    pub(super) fn has_environment(&self, session: SessionIndex) -> bool {
-        self.context.manifest.sessions[self.session_id(session).0].backend != "none"
+    pub(super) fn has_environment(&self, session: PlanIndex) -> bool {
+        self.context.manifest.sessions[self.manifest_index(session).0].backend != "none"
     }
 }
 

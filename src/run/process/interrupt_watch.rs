@@ -24,7 +24,7 @@ impl InterruptWatch {
         let caught_signal = Arc::new(AtomicI32::new(0));
         let shared = Arc::clone(&caught_signal);
         let listener = SignalListener::start(move |event| {
-            if let SignalEvent::Terminate(signal) = event {
+            if let SignalEvent::End(signal) = event {
                 match shared.swap(signal, Ordering::SeqCst) {
                     0 => interrupt_descendants(),
                     _ => kill_run_processes(None, None),

@@ -88,10 +88,10 @@ fn handle_signal(shared: &Arc<Mutex<SignalPhase>>, event: SignalEvent) {
             drop(phase);
             return suspend_all();
         }
-        (SignalPhase::Idle { exit_code }, SignalEvent::Terminate(signal)) => {
+        (SignalPhase::Idle { exit_code }, SignalEvent::End(signal)) => {
             exit_now(exit_code.unwrap_or_else(|| SignalEvent::exit_code(signal)))
         }
-        (SignalPhase::Loading { first_signal, signal_count }, SignalEvent::Terminate(signal)) => {
+        (SignalPhase::Loading { first_signal, signal_count }, SignalEvent::End(signal)) => {
             *signal_count += 1;
             (*first_signal.get_or_insert(signal), *signal_count)
         }

@@ -10,7 +10,7 @@ use signal_hook::iterator::{Handle, Signals};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalEvent {
     /// End: SIGINT, SIGTERM or SIGHUP, by number.
-    Terminate(i32),
+    End(i32),
     /// Pause (SIGTSTP, Ctrl-Z).
     Pause,
     /// Continue after a pause (SIGCONT).
@@ -66,7 +66,7 @@ impl SignalListener {
                     // A file has reached the size limit (`ulimit -f`): with the signal handled, the write fails as on a
                     // full disk.
                     SIGXFSZ => continue,
-                    number => SignalEvent::Terminate(number),
+                    number => SignalEvent::End(number),
                 });
             }
         })?;
@@ -107,7 +107,7 @@ mod tests {
             (SIGUSR1, SignalEvent::ShowStatus),
             (SIGWINCH, SignalEvent::Resize),
             (SIGCONT, SignalEvent::Resume),
-            (SIGHUP, SignalEvent::Terminate(1)),
+            (SIGHUP, SignalEvent::End(1)),
         ] {
             signal_hook::low_level::raise(signal).unwrap();
             assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(event));

@@ -26,15 +26,15 @@ use crate::trace::access_log::{AccessLog, PathChangeKind};
 /// Maximum number of files recorded for one renamed directory.
 const MAX_MOVED_FILES: usize = 20_000;
 
-/// Maximum number of remembered accesses, which are not recorded again.
-const MAX_SEEN_ACCESSES: usize = 500_000;
+/// Maximum number of accesses that are known to be recorded, and are not recorded again.
+const MAX_RECORDED_ACCESSES: usize = 500_000;
 
 /// Inspector of one session's system calls.
 #[derive(Debug)]
 pub(super) struct SyscallInspector {
     pub(super) access_log: AccessLog,
     path_resolver: PathResolver,
-    seen_accesses: HashSet<u64>,
+    recorded_accesses: HashSet<u64>,
     path_buffer: Vec<u8>,
     /// Accesses recorded by the preload library in the session's programs.
     preload_ring: Option<PreloadRing>,
@@ -49,7 +49,7 @@ impl SyscallInspector {
         Self {
             access_log,
             path_resolver: PathResolver::default(),
-            seen_accesses: HashSet::new(),
+            recorded_accesses: HashSet::new(),
             path_buffer: Vec::new(),
             preload_ring,
             last_drain: Instant::now(),
@@ -127,7 +127,7 @@ impl SyscallInspector {
                 match &found.metadata {
                     None => {
                         if call == TracedSyscall::SymbolicLink(at) {
-                            self.invalidate_if_remembered(&found.path);
+                            self.forget_recorded_if_dependency(&found.path);
                         }
                         self.record_change(notification.pid, &found, PathChangeKind::OpenForWrite);
                     }
@@ -192,13 +192,13 @@ impl SyscallInspector {
     }
 
     /// Remembers an access and returns whether it is new.
-    fn insert_seen(&mut self, access: u64, path: &Path) -> bool {
+    fn insert_recorded(&mut self, access: u64, path: &Path) -> bool {
         let mut hasher = DefaultHasher::new();
         (access, path.as_os_str().as_bytes()).hash(&mut hasher);
-        if self.seen_accesses.len() >= MAX_SEEN_ACCESSES {
-            self.seen_accesses.clear();
+        if self.recorded_accesses.len() >= MAX_RECORDED_ACCESSES {
+            self.recorded_accesses.clear();
         }
-        self.seen_accesses.insert(hasher.finish())
+        self.recorded_accesses.insert(hasher.finish())
     }
 
     pub(super) fn resolve_path(&mut self, path: &Path, follow: bool) -> ResolvedPath {
@@ -209,28 +209,28 @@ impl SyscallInspector {
         found
     }
 
-    /// Resolves a path, and remembers on which paths the result depends.
-    fn resolve_remembered(&mut self, path: &Path, follow: bool) -> ResolvedPath {
+    /// Resolves a path, and adds the paths on which the result depends to the dependencies of recorded accesses.
+    fn resolve_as_dependency(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let found = self.resolve_path(path, follow);
-        self.path_resolver.remember_path(&found.path);
+        self.path_resolver.add_dependency(&found.path);
         found
     }
 
-    /// Clears all remembered accesses.
-    fn invalidate_seen(&mut self) {
+    /// Forgets which accesses were recorded.
+    fn forget_recorded(&mut self) {
         self.path_resolver.clear();
-        self.seen_accesses.clear();
+        self.recorded_accesses.clear();
         if let Some(ring) = &self.preload_ring {
             ring.start_generation();
         }
     }
 
-    /// Clears remembered accesses if a link is created or removed at a path that they depend on.
+    /// Forgets which accesses were recorded if a link is created or removed at a path that they depend on.
     ///
     /// Limited to such paths because pytest creates and removes a link for each test's directory.
-    fn invalidate_if_remembered(&mut self, path: &Path) {
-        if self.path_resolver.is_remembered(path) {
-            self.invalidate_seen();
+    fn forget_recorded_if_dependency(&mut self, path: &Path) {
+        if self.path_resolver.is_dependency(path) {
+            self.forget_recorded();
         }
     }
 
@@ -252,11 +252,12 @@ impl SyscallInspector {
     }
 
     fn record_stat(&mut self, path: &Path, follow: bool, reads_content: bool) {
+        // Bits 0 and 7; those of an open are 1 to 6, so that no stat equals an open.
         let access = u64::from(follow) | u64::from(reads_content) << 7;
-        if !self.insert_seen(access, path) || !self.access_log.scope.can_be_tracked(path, true) {
+        if !self.insert_recorded(access, path) || !self.access_log.scope.can_be_tracked(path, true) {
             return;
         }
-        let found = self.resolve_remembered(path, follow);
+        let found = self.resolve_as_dependency(path, follow);
         match &found.metadata {
             Some(metadata) => self.access_log.record_stat(&found.path, Some(metadata), reads_content),
             None => self.access_log.record_absent(&found.path),
@@ -279,13 +280,14 @@ impl SyscallInspector {
         let writes = (mode != 0 || has(libc::O_TRUNC)) && !has(libc::O_PATH);
         let creates = has(libc::O_CREAT);
         let reading = !writes && !creates;
+        // Bit 1 is set for an open; bits 2 and 3 are the mode, 4 to 6 the flags that matter.
         let access =
             2 | mode << 2 | u64::from(writes) << 4 | u64::from(creates) << 5 | u64::from(has(libc::O_TRUNC)) << 6;
-        if !self.insert_seen(access, path) || (reading && !self.access_log.scope.can_be_tracked(path, true)) {
+        if !self.insert_recorded(access, path) || (reading && !self.access_log.scope.can_be_tracked(path, true)) {
             return;
         }
         let new_only = creates && has(libc::O_EXCL);
-        let found = self.resolve_remembered(path, !has(libc::O_NOFOLLOW) && !new_only);
+        let found = self.resolve_as_dependency(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.metadata {
             None if creates => self.record_change(process, &found, PathChangeKind::OpenForWrite),
             Some(metadata) if metadata.is_dir() => {}
@@ -315,8 +317,8 @@ impl SyscallInspector {
 
     fn record_listing(&mut self, process: u32, fd: u64) {
         let Some(path) = descriptor_path(process, fd) else { return };
-        if self.insert_seen(3, &path) && self.access_log.scope.can_be_tracked(&path, true) {
-            let found = self.resolve_remembered(&path, true);
+        if self.insert_recorded(3, &path) && self.access_log.scope.can_be_tracked(&path, true) {
+            let found = self.resolve_as_dependency(&path, true);
             self.access_log.record_listing(&found.path);
         }
     }
@@ -328,7 +330,7 @@ impl SyscallInspector {
             None => self.access_log.record_absent(&found.path),
             Some(metadata) => {
                 if metadata.is_symlink() {
-                    self.invalidate_if_remembered(&found.path);
+                    self.forget_recorded_if_dependency(&found.path);
                 }
                 self.record_change(notification.pid, &found, PathChangeKind::Remove);
             }
@@ -342,10 +344,10 @@ impl SyscallInspector {
         let Some(metadata) = &from.metadata else { return self.access_log.record_absent(&from.path) };
         let kinds = [Some(metadata), to.metadata.as_ref()];
         if kinds.iter().flatten().any(|metadata| metadata.is_dir()) {
-            self.invalidate_seen(); // the directory may contain links
+            self.forget_recorded(); // the directory may contain links
         } else if kinds.iter().flatten().any(|metadata| metadata.is_symlink()) {
-            self.invalidate_if_remembered(&from.path);
-            self.invalidate_if_remembered(&to.path);
+            self.forget_recorded_if_dependency(&from.path);
+            self.forget_recorded_if_dependency(&to.path);
         }
         if metadata.is_dir() {
             self.record_moved_files(notification.pid, &from.path, &to.path);
@@ -394,7 +396,7 @@ impl SyscallInspector {
         let to = self.resolve_path(&to, false);
         match &to.metadata {
             None => {
-                self.invalidate_if_remembered(&to.path); // the source of the hard link may be a symbolic link
+                self.forget_recorded_if_dependency(&to.path); // the source of the hard link may be a symbolic link
                 self.record_change(notification.pid, &to, PathChangeKind::OpenForWrite);
             }
             metadata => self.access_log.record_read(&to.path, metadata.as_ref()),

@@ -13,8 +13,8 @@ const MAX_LINKS: usize = 40;
 /// Maximum number of resolved directories that are remembered.
 const MAX_DIRECTORIES: usize = 50_000;
 
-/// Maximum number of remembered paths (about 16 MB).
-const MAX_REMEMBERED_PATHS: usize = 1_000_000;
+/// Maximum number of dependencies that are kept (about 16 MB).
+const MAX_DEPENDENCY_PATHS: usize = 1_000_000;
 
 /// A resolved path.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(super) struct ResolvedPath {
 pub(super) struct PathResolver {
     /// Keys are strings, because hashing a `PathBuf` by its components is slow.
     resolved_directories: HashMap<OsString, PathBuf>,
-    /// Digests of all paths that remembered accesses depend on.
-    remembered_paths: HashSet<u64>,
+    /// Digests of all paths that recorded accesses depend on.
+    dependency_paths: HashSet<u64>,
 }
 
 impl PathResolver {
@@ -57,7 +57,7 @@ impl PathResolver {
             }
             let target = fs_err::read_link(&candidate).unwrap_or_default();
             path = candidate.parent().unwrap_or(Path::new("/")).join(target);
-            self.remember_path(&candidate);
+            self.add_dependency(&candidate);
             links.push(candidate);
         }
     }
@@ -82,7 +82,7 @@ impl PathResolver {
             match component {
                 Component::Normal(name) => {
                     let candidate = real.join(name);
-                    self.remember_path(&candidate);
+                    self.add_dependency(&candidate);
                     match fs_err::symlink_metadata(&candidate) {
                         Ok(metadata) if metadata.file_type().is_symlink() && links.len() < MAX_LINKS => {
                             let target = real.join(fs_err::read_link(&candidate).unwrap_or_default());
@@ -111,22 +111,22 @@ impl PathResolver {
     }
 
     /// Remembers that an access depends on this path.
-    pub(super) fn remember_path(&mut self, path: &Path) {
-        // Beyond the limit every path counts as remembered, so that the next change of a link invalidates everything.
-        if self.remembered_paths.len() < MAX_REMEMBERED_PATHS {
-            self.remembered_paths.insert(hash_path(path));
+    pub(super) fn add_dependency(&mut self, path: &Path) {
+        // Beyond the limit every path counts as a dependency, so that the next change of a link invalidates everything.
+        if self.dependency_paths.len() < MAX_DEPENDENCY_PATHS {
+            self.dependency_paths.insert(hash_path(path));
         }
     }
 
-    /// Returns whether a remembered access depends on this path.
-    pub(super) fn is_remembered(&self, path: &Path) -> bool {
-        self.remembered_paths.len() >= MAX_REMEMBERED_PATHS || self.remembered_paths.contains(&hash_path(path))
+    /// Returns whether a recorded access depends on this path.
+    pub(super) fn is_dependency(&self, path: &Path) -> bool {
+        self.dependency_paths.len() >= MAX_DEPENDENCY_PATHS || self.dependency_paths.contains(&hash_path(path))
     }
 
     /// Clears the cache after a link or directory was changed.
     pub(super) fn clear(&mut self) {
         self.resolved_directories.clear();
-        self.remembered_paths.clear();
+        self.dependency_paths.clear();
     }
 }
 
@@ -176,9 +176,9 @@ mod tests {
         assert_eq!(resolver.resolve(&root.join("none/x/../y"), true).path, root.join("none/y"));
         assert_eq!(resolver.resolve(Path::new("/"), true).path, Path::new("/"));
         assert!(resolver.resolve(&root.join("loop"), true).links.len() >= MAX_LINKS);
-        // The paths of links and directories on the way are remembered.
-        for (name, remembered) in [("link", true), ("end", true), ("a/b", true), ("none", true), ("other", false)] {
-            assert_eq!(resolver.is_remembered(&root.join(name)), remembered, "{name}");
+        // The paths of links and directories on the way are dependencies.
+        for (name, is_dependency) in [("link", true), ("end", true), ("a/b", true), ("none", true), ("other", false)] {
+            assert_eq!(resolver.is_dependency(&root.join(name)), is_dependency, "{name}");
         }
         // A path whose target has changed.
         fs_err::remove_file(root.join("link")).unwrap();

@@ -48,5 +48,5 @@ fn architecture_md_lists_these_rules() {
         let row = format!("| {} | {} |", rule.name, rule.describe_imports());
         assert!(text.contains(&row), "ARCHITECTURE.md lacks the row\n{row}");
     }
-    assert!(text.lines().count() <= 120, "ARCHITECTURE.md has at most 120 lines");
+    assert!(text.lines().count() <= 165, "ARCHITECTURE.md has at most 165 lines");
 }

@@ -290,7 +290,7 @@ fn retired_cache_actions_fail_and_do_not_hang() {
 }
 
 #[test]
-fn installs_without_a_cache_or_with_one_need_none() {
+fn installs_that_need_no_cache_are_not_reported() {
     let install = |words: &str| job(&format!("      - run: {words}\n      - run: pytest\n"));
     let variable = |name: &str| format!("env: {{{name}: 1}}\n{}", install("pip install .[test]"));
     check(
@@ -516,7 +516,7 @@ fn uv_is_advised_once_and_only_where_sessions_can_use_it() {
 }
 
 #[test]
-fn runners_whose_host_is_unknown_are_not_claimed_to_lack_a_cache() {
+fn no_missing_cache_is_reported_for_runners_of_unknown_hosts() {
     let action = "runs:\n  using: composite\n  steps:\n    - uses: astral-sh/setup-uv@v9\n";
     let workflow = job("      - uses: ./.github/actions/setup\n      - run: nox -s lint\n");
     assert!(!ids(&[(FILE, &workflow), (".github/actions/setup/action.yml", action)], true).contains(&"NX102"));

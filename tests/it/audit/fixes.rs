@@ -18,7 +18,7 @@ fn fixed(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixP
 }
 
 #[test]
-fn fixes_of_the_example_leave_every_session_and_patches_are_only_shown() {
+fn fixes_of_the_example_keep_every_session_and_apply_no_patch() {
     let root = parcelbook();
     let before = find(root.path(), false);
     let plan = apply_fixes(root.path(), FixLevel::All);

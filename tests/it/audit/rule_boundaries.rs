@@ -174,7 +174,7 @@ fn a_commit_as_fallback_is_a_choice() {
 }
 
 #[test]
-fn only_results_and_outputs_of_other_jobs_need_a_need() {
+fn using_results_or_outputs_of_other_jobs_requires_needs() {
     let with = |needs: &str, more: &str| {
         format!(
             "on: push\njobs:\n  a: {{runs-on: x, steps: [{{run: x}}]}}\n  B: {{runs-on: x, steps: [{{run: x}}]}}\n  c:\n    needs: {needs}\n{more}    runs-on: x\n    steps:\n      - run: x\n"

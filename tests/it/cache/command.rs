@@ -38,6 +38,22 @@ fn saved_restored_counted_verified_pruned() {
 }
 
 #[test]
+fn flags_of_restore_that_would_do_nothing_are_refused() {
+    let fixture = Fixture::new();
+    for (arguments, expected) in [
+        (&["restore", "--max-age", "1h"][..], "select sessions, for example with -s NAME"),
+        (&["restore", "--locked"], "select sessions, for example with -s NAME"),
+        (&["restore", "-s", "tests", "--all"], "select packages of uv.lock, not of sessions"),
+        (&["restore", "-s", "tests", "--extra", "lint"], "select packages of uv.lock, not of sessions"),
+        (&["restore", "--cache", "off"], "--cache"),
+        (&["key", "--max-age", "1h"], "--max-age"),
+    ] {
+        let (code, out, err) = ended(&mut fixture.noxide("first", arguments));
+        assert!(code == 2 && out.is_empty() && err.contains(expected), "{arguments:?}: {code} {out} {err}");
+    }
+}
+
+#[test]
 fn json_output_is_one_document() {
     let fixture = Fixture::new();
     let run = |arguments: &[&str]| {

@@ -110,7 +110,9 @@ fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
     let ran = merge(&whole, &both, &["--dir", "merged"]);
     assert!(
         ran.exit == Some(1)
-            && ran.stdout.contains("same is in several records; unfinished counts before failed, passed and skipped"),
+            && ran
+                .stdout
+                .contains("same is in several records; the worst result counts (unfinished, failed, passed, skipped)"),
         "{ran:?}"
     );
     std::fs::remove_file(other.root().join("broken")).unwrap();

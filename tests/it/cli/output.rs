@@ -91,7 +91,7 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [RunEvent; 
         attempts: vec![attempt],
         install: None,
         cache: None,
-        shared: None,
+        resources: None,
     };
     let started = EventKind::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
     [RunEvent { at, kind: started }, RunEvent { at: at + 5, kind: EventKind::SessionFinished(result) }]

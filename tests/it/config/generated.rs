@@ -82,7 +82,7 @@ proptest! {
         prop_assert_eq!(options.fail_fast, Some(if kill { FailFast::Kill } else { FailFast::Wait }));
         prop_assert_eq!(options.keep_runs.get(), keep_runs);
         prop_assert_eq!(&options.secret_patterns, &secrets);
-        let rule = &options.session_rules[0];
+        let rule = &options.session_overrides[0];
         prop_assert_eq!(&rule.pattern, &pattern);
         prop_assert_eq!(&rule.locks, &locks);
         prop_assert_eq!(rule.cpus, Some(cpus.and_then(NonZeroUsize::new).map_or(CpuCount::All, CpuCount::Count)));

@@ -147,7 +147,7 @@ fn a_table_in_pyproject_is_read_the_same() {
     let settings = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap();
     assert_eq!(settings.jobs.value, JobCount::Count(NonZeroUsize::new(2).unwrap()));
     assert_eq!(settings.jobs.origin.to_string(), "pyproject.toml:5");
-    assert_eq!(settings.session_rules()[0].location, "pyproject.toml:7");
+    assert_eq!(settings.session_overrides()[0].location, "pyproject.toml:7");
 }
 
 #[test]
@@ -397,6 +397,6 @@ fn rules_fold_in_file_order() {
     let other = options.session_options("docs", &["docs".to_owned()]);
     assert_eq!(other.timeout, Some(Duration::from_hours(1)));
     assert_eq!(other.retries.count, 1);
-    assert_eq!(options.rules_for("tests", &[]).count(), 1);
-    assert_eq!(options.rules_for("tests", &signatures).count(), 3);
+    assert_eq!(options.overrides_for("tests", &[]).count(), 1);
+    assert_eq!(options.overrides_for("tests", &signatures).count(), 3);
 }

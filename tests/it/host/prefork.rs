@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use noxide::project::{Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
+use noxide::project::{Host, HostMessage, HostMessages, HostRunRequest, ManifestIndex, NoxStatus};
 
 use crate::support::{HostArgs, Project, has_ended, next_message, run_host, send_signal, wait_until, write_script};
 
@@ -38,17 +38,17 @@ impl Sessions {
     fn start(&mut self, id: usize, more: usize) -> u32 {
         let log = File::create(self.project.outer_dir().join(format!("log-{id}"))).unwrap();
         let env = vec![("MINE".to_owned(), format!("m{id}"))];
-        let request = HostRunRequest { env, remaining_sessions: more, ..HostRunRequest::new(SessionId(id)) };
+        let request = HostRunRequest { env, remaining_sessions: more, ..HostRunRequest::new(ManifestIndex(id)) };
         self.host.run_session(&request, log.as_fd(), log.as_fd()).unwrap();
         match next_message(&self.host, &mut self.events) {
-            Some(HostMessage::Started { id: started, pid }) if started == SessionId(id) => pid,
+            Some(HostMessage::Started { id: started, pid }) if started == ManifestIndex(id) => pid,
             other => panic!("{other:?}: {}", self.host.captured_output()),
         }
     }
 
     fn passes(&mut self, id: usize) {
         match next_message(&self.host, &mut self.events) {
-            Some(HostMessage::Finished(finished)) if finished.id == SessionId(id) => {
+            Some(HostMessage::Finished(finished)) if finished.id == ManifestIndex(id) => {
                 assert_eq!(finished.status, NoxStatus::Success, "{}", self.log(id));
             }
             other => panic!("{other:?}: {}", self.log(id)),

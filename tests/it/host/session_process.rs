@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use noxide::project::{
-    FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, NoxfileManifest, SessionId,
+    FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, ManifestIndex, NoxStatus, NoxfileManifest,
 };
 
 use crate::support::{
@@ -26,7 +26,7 @@ impl Started {
     fn new(body: &str, request: impl FnOnce(&mut HostRunRequest)) -> Self {
         let project = Project::with_sessions(body);
         let (mut host, _) = start(&project);
-        let mut first = HostRunRequest::new(SessionId(0));
+        let mut first = HostRunRequest::new(ManifestIndex(0));
         request(&mut first);
         let log = File::create(project.outer_dir().join("log")).unwrap();
         host.run_session(&first, log.as_fd(), log.as_fd()).unwrap();
@@ -279,8 +279,8 @@ fn a_request_for_an_unknown_session_is_answered() {
     let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
     let (mut host, _) = start(&project);
     let log = File::create(project.outer_dir().join("log")).unwrap();
-    host.run_session(&HostRunRequest::new(SessionId(7)), log.as_fd(), log.as_fd()).unwrap();
-    host.run_session(&HostRunRequest::new(SessionId(0)), log.as_fd(), log.as_fd()).unwrap();
+    host.run_session(&HostRunRequest::new(ManifestIndex(7)), log.as_fd(), log.as_fd()).unwrap();
+    host.run_session(&HostRunRequest::new(ManifestIndex(0)), log.as_fd(), log.as_fd()).unwrap();
     let finished: Vec<_> = host
         .take_messages()
         .filter_map(|message| match message {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use noxide::project::{HostError, HostMode, NoxStatus, SessionId};
+use noxide::project::{HostError, HostMode, ManifestIndex, NoxStatus};
 
 use crate::support::{CommandDeadline as _, HostArgs, Project, nox_releases, run_host};
 
@@ -43,7 +43,7 @@ def tests(session, n):
     assert_eq!(manifest.root, project.root());
     let tests = &manifest.sessions[2];
     assert_eq!((tests.name.as_str(), tests.base.as_str()), ("tests(n=2)", "tests"));
-    assert_eq!(tests.requires, [SessionId(0)]);
+    assert_eq!(tests.requires, [ManifestIndex(0)]);
     assert_eq!(tests.parameters, [("n".to_owned(), "2".to_owned())]);
     assert!(!tests.default && manifest.sessions[0].default);
     assert_eq!(manifest.sessions[0].description, "Looks.");
@@ -225,7 +225,7 @@ fn a_noxfile_with_threads_gets_one_process_per_session() {
 }
 
 #[test]
-fn the_outer_nox_of_two_is_used() {
+fn a_nox_on_pythonpath_with_unknown_internals_is_used() {
     let project = Project::new(KINDS);
     // A working nox with another name for its list of sessions.
     let other = project.outer_dir().join("other");

@@ -137,7 +137,7 @@ fn the_usual_time_is_that_of_the_passing_attempt_as_in_plans() {
 }
 
 #[test]
-fn json_is_one_document_and_the_trace_format_loads() {
+fn json_is_one_document_and_the_perfetto_file_loads() {
     let root = tempfile::tempdir().unwrap();
     write_run(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
     write_run(root.path(), &one());
@@ -179,9 +179,9 @@ fn runs_are_selected_and_reports_written() {
 fn a_record_of_another_or_no_version_is_rejected_by_name() {
     let root = tempfile::tempdir().unwrap();
     for (text, expected) in [
-        ("{\"version\": 3, \"sessions\": \"new\"}", "version 2, not version 3"),
-        ("{\"version\": 1}", "version 2, not version 1"),
-        ("{\"version\": 2}", "not a run record"),
+        ("{\"version\": 4, \"sessions\": \"new\"}", "version 3, not version 4"),
+        ("{\"version\": 1}", "version 3, not version 1"),
+        ("{\"version\": 3}", "not a run record"),
         ("[]", "not a run record"),
         ("\u{0}", "not a run record"),
     ] {

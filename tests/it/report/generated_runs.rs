@@ -37,7 +37,7 @@ pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> Recorde
             attempts: vec![attempt(1, Outcome::Passed, start, start + wall, slot, &name.slug())],
             install: None,
             cache: None,
-            shared: None,
+            resources: None,
         }),
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
     let failed = |session: &RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());
     let (day, minute) = (number / 60, number % 60);
     RunRecord {
-        version: 2,
+        version: 3,
         run_id: format!("2026110{}-10{minute:02}00.000-{number:06x}", 1 + day),
         started_at: format!("2026-11-0{}T10:{minute:02}:00+00:00", 1 + day),
         wall_ms: ends.max().unwrap_or(0) + 30,

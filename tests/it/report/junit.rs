@@ -147,7 +147,7 @@ fn an_unwritable_junit_path_is_an_error() {
 
 #[test]
 fn a_session_of_a_killed_noxide_is_reported_as_unfinished() {
-    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-2");
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-3");
     let mut record: noxide::record::RunRecord =
         serde_json::from_slice(&fs_err::read(fixture.join("record.json")).unwrap()).unwrap();
     record.sessions[0].result = None;

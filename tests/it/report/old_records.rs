@@ -1,4 +1,4 @@
-//! On-disk compatibility: a run as version 2 wrote it, read by the current code.
+//! On-disk compatibility: a run as version 3 wrote it, read by the current code.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use noxide::record::{ArtifactList, NeedOrigin, Outcome, RunRecord, RunStore, Ses
 use serde_json::Value;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-2")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-3")
 }
 
 fn json(path: &Path) -> Value {
@@ -25,12 +25,12 @@ fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
 }
 
 #[test]
-fn a_record_of_version_2_round_trips() {
+fn a_record_of_version_3_round_trips() {
     let kept = json(&golden().join("record.json"));
     let (_root, directory) = with_record(&kept);
     let record = directory.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept, "nothing is lost, renamed or added without a thought");
-    assert_eq!((record.version, record.exit_code, record.slots), (2, Some(1), 2));
+    assert_eq!((record.version, record.exit_code, record.slots), (3, Some(1), 2));
     assert_eq!(
         (
             record.count_outcome(Outcome::Passed),
@@ -50,7 +50,7 @@ fn a_record_of_version_2_round_trips() {
 }
 
 #[test]
-fn events_of_version_2_fold_into_their_record() {
+fn events_of_version_3_fold_into_their_record() {
     let events = read_events(&golden().join("events.jsonl")).unwrap();
     let lines = fs_err::read_to_string(golden().join("events.jsonl")).unwrap();
     for (event, line) in events.iter().zip(lines.lines()) {
@@ -76,11 +76,11 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
     let mut record = json(&golden().join("record.json"));
     record["colour"] = "blue".into();
     assert!(with_record(&record).1.read_record("1").is_ok());
-    for other in [1, 3] {
+    for other in [1, 2, 4] {
         record["version"] = other.into();
         let (_root, store) = with_record(&record);
         let error = store.read_record("1").unwrap_err().to_string();
-        assert!(error.contains("reads records of version 2") && error.contains(&format!("version {other}")), "{error}");
+        assert!(error.contains("reads records of version 3") && error.contains(&format!("version {other}")), "{error}");
     }
     let dir = tempfile::tempdir().unwrap();
     let mut artifacts = json(&golden().join("artifacts/tests/artifacts.json"));

@@ -55,7 +55,7 @@ fn a_signal_ends_a_run_whose_output_is_not_read() {
 }
 
 #[test]
-fn limits_apply_while_output_is_not_read_and_it_is_complete_in_the_end() {
+fn time_limits_apply_to_a_session_whose_output_is_not_read() {
     let project = Project::with_grace("300ms", &loud("617.2"));
     let (child, mut reader) = start(&project, &mut run_flags(&project, &["--output", "stream", "--timeout", "2s"]));
     let mut record = None;

@@ -182,9 +182,9 @@ fn names_and_shared_resources_of_a_record_have_limits() {
         "kind": "port", "target": "1", "mode": "exclusive", "key": "", "until_end": false, "command": "x"
     });
     let uses: Vec<_> = (0..10_001).map(|_| used.clone()).collect();
-    many["sessions"][0]["result"]["shared"] = serde_json::json!({ "definition": "x", "uses": uses });
+    many["sessions"][0]["result"]["resources"] = serde_json::json!({ "definition": "x", "uses": uses });
     let ran = report(&many);
-    assert!(ran.exit == Some(2) && ran.text.contains("shared.uses have 10001 items"), "{}", ran.text);
+    assert!(ran.exit == Some(2) && ran.text.contains("resources.uses have 10001 items"), "{}", ran.text);
 }
 
 #[test]

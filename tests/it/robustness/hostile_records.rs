@@ -13,7 +13,7 @@ use crate::support::{NoxideRun, Project, noxide_command, noxide_in, run};
 const RUN: &str = "20260101-000000.000-aaaaaa";
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-2").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-3").join(name)
 }
 
 fn golden_record() -> Value {
@@ -88,7 +88,7 @@ fn no_number_of_a_record_may_be_impossible() {
 }
 
 #[test]
-fn no_number_of_an_event_may_be_impossible_and_no_log_outside() {
+fn events_with_impossible_numbers_or_outside_logs_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.jsonl");
     let lines = fs_err::read_to_string(golden("events.jsonl")).unwrap();

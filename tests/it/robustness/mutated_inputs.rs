@@ -122,7 +122,7 @@ fn try_reader(name: &str, seeds: &[Vec<u8>], read: &mut dyn FnMut(&[u8])) {
 fn records() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("record.json");
-    try_reader("record", &[fixture("run-2/record.json")], &mut |bytes| {
+    try_reader("record", &[fixture("run-3/record.json")], &mut |bytes| {
         fs_err::write(&path, bytes).unwrap();
         if let Ok(record) = RunRecord::read(&path) {
             let _ = build_junit_report(&record, directory.path(), &str::to_owned);
@@ -134,7 +134,7 @@ fn records() {
 fn events() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.jsonl");
-    try_reader("events", &[fixture("run-2/events.jsonl")], &mut |bytes| {
+    try_reader("events", &[fixture("run-3/events.jsonl")], &mut |bytes| {
         fs_err::write(&path, bytes).unwrap();
         if let Ok(events) = read_events(&path) {
             let _ = RunRecord::from_events(&events, noxide::record::Machine::detect());
@@ -144,7 +144,7 @@ fn events() {
 
 #[test]
 fn junit_files() {
-    let record: RunRecord = serde_json::from_slice(&fixture("run-2/record.json")).unwrap();
+    let record: RunRecord = serde_json::from_slice(&fixture("run-3/record.json")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let artifacts = directory.path().join("artifacts/tests");
     fs_err::create_dir_all(artifacts.join("files")).unwrap();

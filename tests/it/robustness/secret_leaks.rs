@@ -56,7 +56,7 @@ fn secrets_are_in_no_record_trace_or_report() {
     let ran = NoxideRun::finish(command.env("MY_TOKEN", TOKEN));
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
     assert!(!ran.text.contains(TOKEN), "{}", ran.text);
-    let uses = &ran.session("measure").shared.as_ref().unwrap().uses;
+    let uses = &ran.session("measure").resources.as_ref().unwrap().uses;
     assert!(uses.iter().any(|found| found.command.contains("--api-token ***")), "{uses:?}");
     let trace = fs_err::read_dir(project.root().join(".nox/.noxide/trace/sessions")).unwrap();
     let traces: String = trace.map(|entry| fs_err::read_to_string(entry.unwrap().path()).unwrap()).collect();

@@ -112,7 +112,7 @@ def late(session):
 }
 
 #[test]
-fn notify_of_a_selected_session_delays_it_no_longer_than_its_caller() {
+fn a_notified_selected_session_waits_only_for_its_notifier() {
     // `lint` ends once `coverage` has run, which waits for `tests` only. `report` waits for nobody.
     let body = "
 @nox.session

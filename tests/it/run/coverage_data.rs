@@ -103,7 +103,7 @@ fn sessions_that_measure_and_report_run_at_once_with_right_totals() {
 }
 
 #[test]
-fn sessions_that_measure_only_with_arguments_run_at_once_without() {
+fn sessions_that_do_not_measure_without_arguments_overlap() {
     let body = |name: &str, other: &str| {
         format!(
             "if session.posargs and session.posargs[0] == 'coverage':\n    \

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use noxide::project::{NoxfileManifest, SessionId};
+use noxide::project::{ManifestIndex, NoxfileManifest};
 use noxide::record::{EventKind, Outcome, RunRecord, SessionHistory, SessionResult};
 use noxide::run::process::SignalEvent;
-use noxide::run::{LaunchEvent, LaunchRequest, RetryBackoff, RetryPolicy, RunMessage, RunOptions, SessionRule};
+use noxide::run::{LaunchRequest, RetryBackoff, RetryPolicy, RunMessage, RunOptions, SessionEvent, SessionOverrides};
 
 use crate::support::{ChildDeadline as _, Dispatch, EventLog, FnLauncher, finished, manifest, rule, session};
 
@@ -90,7 +90,7 @@ fn a_failed_launch_is_a_crash_and_is_retried() {
     let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let mut refused = 0;
     let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
-        if request.id == SessionId(0) {
+        if request.id == ManifestIndex(0) {
             refused += 1;
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -112,17 +112,17 @@ fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     let mut kept = Vec::new();
     let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         kept.push(output);
-        if request.id == SessionId(1) {
-            sender.send(finished(SessionId(1), Outcome::Passed)).unwrap();
+        if request.id == ManifestIndex(1) {
+            sender.send(finished(ManifestIndex(1), Outcome::Passed)).unwrap();
             sender.send(RunMessage::HostExited).unwrap();
-            sender.send(finished(SessionId(1), Outcome::Failed)).unwrap();
-            sender.send(finished(SessionId(7), Outcome::Failed)).unwrap();
+            sender.send(finished(ManifestIndex(1), Outcome::Failed)).unwrap();
+            sender.send(finished(ManifestIndex(7), Outcome::Failed)).unwrap();
             sender.send(RunMessage::HostExited).unwrap();
         }
         Ok(())
     };
     let mut waits = session("waits");
-    waits.requires = vec![SessionId(0)];
+    waits.requires = vec![ManifestIndex(0)];
     let sessions = manifest(vec![session("runs"), session("done"), waits]);
     let ran = run(&sessions, &options(), directory.path(), script, nothing);
     let outcomes = ["runs", "done", "waits"].map(|name| ran.outcome(name));
@@ -155,14 +155,14 @@ fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
     let directory = directory();
     let mut child = None;
     let script = |request: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
-        sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
+        sender.send(RunMessage::Signal(SignalEvent::End(2))).unwrap();
         let mut command = std::process::Command::new("sh");
         command.args(["-c", "trap '' INT TERM; sleep 641.41; true"]).stdout(output);
         let started = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
         let (id, pid, sender) = (request.id, started.id(), sender.clone());
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
-            sender.send(RunMessage::Launch(LaunchEvent::Started { id, pid })).unwrap();
+            sender.send(RunMessage::Session(SessionEvent::Started { id, pid })).unwrap();
         });
         child = Some(started);
         Ok(())
@@ -183,7 +183,7 @@ fn an_interrupt_between_two_attempts_cancels_the_retry() {
     };
     let act = |kind: &EventKind, sender: &Sender<RunMessage>| {
         if matches!(kind, EventKind::SessionRetried { .. }) {
-            sender.send(RunMessage::Signal(SignalEvent::Terminate(15))).unwrap();
+            sender.send(RunMessage::Signal(SignalEvent::End(15))).unwrap();
         }
     };
     let retries = RetryPolicy { count: 3, delay: Duration::from_secs(600), backoff: RetryBackoff::Fixed };
@@ -203,7 +203,7 @@ fn a_signal_before_the_first_start_lets_nothing_start() {
         if matches!(kind, EventKind::RunStarted(_)) {
             sender.send(RunMessage::Signal(SignalEvent::ShowStatus)).unwrap();
             sender.send(RunMessage::Signal(SignalEvent::Resume)).unwrap();
-            sender.send(RunMessage::Signal(SignalEvent::Terminate(1))).unwrap();
+            sender.send(RunMessage::Signal(SignalEvent::End(1))).unwrap();
         }
     };
     let ran = run(&manifest(vec![session("one")]), &options(), directory.path(), script, act);
@@ -218,27 +218,27 @@ fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
         let mut requests = Vec::new();
         let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
             requests.push((request.id, request.posargs.clone()));
-            if request.id == SessionId(0) {
+            if request.id == ManifestIndex(0) {
                 if stopping {
-                    sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
+                    sender.send(RunMessage::Signal(SignalEvent::End(2))).unwrap();
                 }
                 for posargs in [Some(vec!["a".to_owned()]), None] {
-                    let (target, matches) = (SessionId(1), vec![SessionId(1)]);
-                    let notified = LaunchEvent::Notified { id: SessionId(0), target, matches, posargs };
-                    sender.send(RunMessage::Launch(notified)).unwrap();
+                    let (target, matches) = (ManifestIndex(1), vec![ManifestIndex(1)]);
+                    let notified = SessionEvent::Notified { id: ManifestIndex(0), target, matches, posargs };
+                    sender.send(RunMessage::Session(notified)).unwrap();
                 }
             }
             sender.send(finished(request.id, Outcome::Passed)).unwrap();
             Ok(())
         };
         let mut sessions = manifest(vec![session("calls"), session("called")]);
-        sessions.queue = vec![SessionId(0)];
+        sessions.queue = vec![ManifestIndex(0)];
         let ran = run(&sessions, &options(), directory.path(), script, nothing);
         if stopping {
             assert_eq!((ran.exit, ran.record.sessions.len()), (130, 1));
         } else {
             assert_eq!((ran.exit, ran.outcome("called")), (0, Outcome::Passed));
-            assert_eq!(requests, [(SessionId(0), None), (SessionId(1), Some(vec!["a".to_owned()]))]);
+            assert_eq!(requests, [(ManifestIndex(0), None), (ManifestIndex(1), Some(vec!["a".to_owned()]))]);
         }
     }
 }
@@ -259,15 +259,15 @@ fn a_log_that_cannot_be_written_is_reported_and_fails_nothing() {
 }
 
 #[test]
-fn sessions_off_the_critical_path_are_nice_unless_they_have_a_timeout() {
+fn sessions_off_the_longest_chain_are_nice_unless_they_have_a_timeout() {
     let directory = directory();
     let nice = RefCell::new(BTreeMap::new());
     let sessions = manifest(["longest", "long", "short", "limited", "silent"].into_iter().map(session).collect());
     let mut options = RunOptions { jobs: NonZeroUsize::new(4), ..options() };
     let seconds = |most| Some(Duration::from_secs(most));
-    options.session_rules = vec![
-        SessionRule { timeout: seconds(15), ..rule("limited") },
-        SessionRule { idle_timeout: seconds(60), ..rule("silent") },
+    options.session_overrides = vec![
+        SessionOverrides { timeout: seconds(15), ..rule("limited") },
+        SessionOverrides { idle_timeout: seconds(60), ..rule("silent") },
     ];
     let script = |request: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
         nice.borrow_mut().insert(request.id.0, request.nice);

@@ -4,18 +4,18 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use noxide::project::{CoverageUse, MemoryUse, Session, SessionId};
+use noxide::project::{CoverageUse, ManifestIndex, Session, SharedVariableUse};
 use noxide::record::{LockOrigin, NeedOrigin, SessionHistory};
-use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionIndex, SessionRule};
+use noxide::run::{CpuCount, GraphError, PlanIndex, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionOverrides};
 
 use crate::support::{covered_session, manifest, rule, session};
 
-fn after(pattern: &str, on: &[&str]) -> SessionRule {
-    SessionRule { after: on.iter().map(ToString::to_string).collect(), ..rule(pattern) }
+fn after(pattern: &str, on: &[&str]) -> SessionOverrides {
+    SessionOverrides { after: on.iter().map(ToString::to_string).collect(), ..rule(pattern) }
 }
 
-fn with(rules: Vec<SessionRule>) -> RunOptions {
-    RunOptions { session_rules: rules, ..RunOptions::default() }
+fn with(rules: Vec<SessionOverrides>) -> RunOptions {
+    RunOptions { session_overrides: rules, ..RunOptions::default() }
 }
 
 fn needs(graph: &SessionGraph, at: usize) -> Vec<(usize, NeedOrigin)> {
@@ -31,7 +31,7 @@ const ROOM: RunCapacity = RunCapacity { slots: 4, memory: 0 };
 #[test]
 fn requires_and_settings_make_needs() {
     let build = session("build");
-    let test = Session { requires: vec![SessionId(0), SessionId(3)], ..session("test") };
+    let test = Session { requires: vec![ManifestIndex(0), ManifestIndex(3)], ..session("test") };
     let mut all = manifest(vec![build, test, session("docs-3.11"), session("not-selected")]);
     all.queue.pop();
     let graph =
@@ -40,13 +40,13 @@ fn requires_and_settings_make_needs() {
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
     assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
-    assert_eq!(graph.session_needs(&all, SessionIndex(2))[0].session.as_str(), "test");
+    assert_eq!(graph.session_needs(&all, PlanIndex(2))[0].session.as_str(), "test");
 }
 
 #[test]
 fn a_cycle_is_rejected_by_name() {
     let mut first = session("first");
-    first.requires = vec![SessionId(1)];
+    first.requires = vec![ManifestIndex(1)];
     let all = manifest(vec![first, session("second"), session("third"), session("beside")]);
     let rules = vec![after("second", &["third"]), after("third", &["first"]), after("beside", &["first"])];
     let error = SessionGraph::new(&all, &with(rules), &SessionHistory::default()).unwrap_err();
@@ -80,7 +80,7 @@ fn sessions_that_share_a_variable_keep_their_order() {
     let sharing = |name: &str, reads: &[&str], sets: &[&str], changes: &[&str]| {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         Session {
-            memory: MemoryUse { reads: names(reads), sets: names(sets), changes: names(changes) },
+            shared_variables: SharedVariableUse { reads: names(reads), sets: names(sets), changes: names(changes) },
             ..session(name)
         }
     };
@@ -92,12 +92,12 @@ fn sessions_that_share_a_variable_keep_their_order() {
         sharing("reader", &["V", "LIST"], &[], &[]),
     ]);
     let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
-    let memory = |name: &str| NeedOrigin::Memory { name: name.to_owned() };
+    let memory = |name: &str| NeedOrigin::SharedVariable { name: name.to_owned() };
     assert!(needs(&graph, 0).is_empty() && needs(&graph, 1).is_empty(), "nothing was changed before");
     assert_eq!(needs(&graph, 2), [(1, memory("LIST"))], "each adds to what the other left");
     assert!(needs(&graph, 3).is_empty(), "it sets V for itself, and nobody only reads CACHE");
     assert_eq!(needs(&graph, 4), [(1, memory("LIST")), (2, memory("LIST")), (3, memory("V"))]);
-    all.sessions[1].requires = vec![SessionId(4)];
+    all.sessions[1].requires = vec![ManifestIndex(4)];
     let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert_eq!(needs(&graph, 4), [(3, memory("V"))], "what is declared wins: one and then two come after it");
 }
@@ -106,7 +106,7 @@ fn sessions_that_share_a_variable_keep_their_order() {
 fn declared_settings_override_derived_ones() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let mut tests = covered_session("tests", ".coverage");
-    tests.requires = vec![SessionId(0)];
+    tests.requires = vec![ManifestIndex(0)];
     let graph =
         SessionGraph::new(&manifest(vec![report, tests]), &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert!(needs(&graph, 0).is_empty());
@@ -117,7 +117,8 @@ fn declared_settings_override_derived_ones() {
 fn a_notified_session_that_is_also_selected_waits_for_those_before_it_that_notify_it() {
     let mut tests = session("tests");
     tests.notifies = vec!["report".to_owned(), "early".to_owned(), "unknown".to_owned()];
-    let publish = Session { requires: vec![SessionId(3)], notifies: vec!["report".to_owned()], ..session("publish") };
+    let publish =
+        Session { requires: vec![ManifestIndex(3)], notifies: vec!["report".to_owned()], ..session("publish") };
     let all = manifest(vec![session("early"), tests, session("lint"), session("report"), publish]);
     let graph = SessionGraph::new(&all, &RunOptions::default(), &SessionHistory::default()).unwrap();
     assert_eq!(needs(&graph, 3), [(1, NeedOrigin::Notify)], "neither lint nor publish, which comes later");
@@ -140,7 +141,7 @@ fn sessions_of_one_environment_run_one_after_another() {
         Session { envdir: directory, ..session("b") },
         Session { envdir: Some(PathBuf::from(".nox/c")), ..session("c") },
     ]);
-    let locked = SessionRule { locks: vec!["db".to_owned()], ..rule("a") };
+    let locked = SessionOverrides { locks: vec!["db".to_owned()], ..rule("a") };
     let graph = SessionGraph::new(&all, &with(vec![locked]), &SessionHistory::default()).unwrap();
     assert_eq!(graph.nodes[0].locks.names, ["db", "environment .nox/shared"]);
     let origins = &graph.nodes[0].locks.details.origins;
@@ -153,7 +154,7 @@ fn sessions_of_one_environment_run_one_after_another() {
 #[test]
 fn a_plan_serializes() {
     let alone = Session { allow_parallel: Some(false), ..session("alone") };
-    let wide = SessionRule {
+    let wide = SessionOverrides {
         cpus: Some(CpuCount::All),
         timeout: Some(Duration::from_secs(9)),
         memory: Some(1 << 30),
@@ -161,7 +162,8 @@ fn a_plan_serializes() {
         artifacts: vec!["dist/*".to_owned()],
         ..rule("wide")
     };
-    let two = SessionRule { cpus: NonZeroUsize::new(64).map(CpuCount::Count), exclusive: Some(false), ..rule("alone") };
+    let two =
+        SessionOverrides { cpus: NonZeroUsize::new(64).map(CpuCount::Count), exclusive: Some(false), ..rule("alone") };
     let all = manifest(vec![alone, session("wide"), session("a/b"), session("a b"), session("A B")]);
     let options = with(vec![wide, two]);
     let mut plan = RunPlan::new(&all, &options, &SessionHistory::default(), ROOM).unwrap();
@@ -171,8 +173,8 @@ fn a_plan_serializes() {
     assert_eq!(plan.sessions[1].timeout, Some(Duration::from_secs(9)));
     let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log_stem.as_str()).collect();
     assert_eq!(logs, ["alone", "wide", "a-b", "a-b-2", "A-B-3"]);
-    let index = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
-    assert_eq!((index, plan[index].log_stem.as_str()), (SessionIndex(5), "a-b-4"));
+    let index = plan.add_session(&session("a-b"), ManifestIndex(9), &options, &SessionHistory::default());
+    assert_eq!((index, plan[index].log_stem.as_str()), (PlanIndex(5), "a-b-4"));
     let one = RunOptions { jobs: NonZeroUsize::new(1), ..RunOptions::default() };
     assert_eq!(RunPlan::new(&all, &one, &SessionHistory::default(), ROOM).unwrap().slots, 1);
 }
@@ -180,7 +182,7 @@ fn a_plan_serializes() {
 #[test]
 fn a_forecast_starts_and_ends_each_session_once() {
     let mut last = session("last");
-    last.requires = vec![SessionId(0)];
+    last.requires = vec![ManifestIndex(0)];
     let all = manifest(vec![session("a"), session("b"), last]);
     let plan =
         RunPlan::new(&all, &RunOptions::default(), &SessionHistory::default(), RunCapacity { slots: 2, memory: 0 })

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use noxide::project::SessionId;
+use noxide::project::ManifestIndex;
 use noxide::record::{EventKind, Outcome, RunRecorder};
 use noxide::run::{LaunchRequest, RunOptions};
 
@@ -18,14 +18,14 @@ fn no_session_starts_while_memory_is_short() {
     let (sender, messages) = mpsc::channel();
     // Every session ends at once except the second, which ends when the notice about memory is emitted.
     let launch = |request: &LaunchRequest, _| {
-        if request.id != SessionId(1) {
+        if request.id != ManifestIndex(1) {
             sender.send(finished(request.id, Outcome::Passed)).unwrap();
         }
         Ok(())
     };
     let mut log = EventLog::new(|kind: &EventKind| {
         if matches!(kind, EventKind::Notice { text } if text.starts_with("low memory (1 MiB available)")) {
-            sender.send(finished(SessionId(1), Outcome::Passed)).unwrap();
+            sender.send(finished(ManifestIndex(1), Outcome::Passed)).unwrap();
         }
     });
     let dispatch = Dispatch { slots: 2, memory: Some(|| Some(1 << 20)), ..Dispatch::new(&manifest, &options, &run) };

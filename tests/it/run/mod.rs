@@ -18,7 +18,7 @@ mod rerun;
 mod run_data;
 mod schedule;
 mod session_resources;
-mod shared_memory;
 mod shared_resources;
+mod shared_variables;
 mod terminal;
 mod two_runs;

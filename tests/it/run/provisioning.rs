@@ -4,11 +4,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use noxide::cache::ProgressReporter;
-use noxide::project::{NoxfileManifest, Session, SessionId};
+use noxide::project::{ManifestIndex, NoxfileManifest, Session};
 use noxide::provision::{FinishedSession, ProvisionReport, ProvisionResult, ProvisionWorker, Provisioner};
 use noxide::record::{CacheStats, EventKind, Outcome, RunRecord};
 use noxide::run::process::SignalEvent;
-use noxide::run::{LaunchEvent, LaunchRequest, RunMessage, RunOptions};
+use noxide::run::{LaunchRequest, RunMessage, RunOptions, SessionEvent};
 
 use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session};
 
@@ -21,13 +21,13 @@ fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
 
 /// Stores the calls; may wait for a message before it provisions one session.
 struct FakeProvisioner {
-    blocked: Option<SessionId>,
+    blocked: Option<ManifestIndex>,
     unblock: Receiver<()>,
     saved: Vec<FinishedSession>,
 }
 
 impl Provisioner for FakeProvisioner {
-    fn provision_session(&mut self, id: SessionId, _: &dyn ProgressReporter) -> ProvisionResult {
+    fn provision_session(&mut self, id: ManifestIndex, _: &dyn ProgressReporter) -> ProvisionResult {
         if self.blocked == Some(id) {
             self.unblock.recv_timeout(LONG).expect("a message to go on");
         }
@@ -66,7 +66,7 @@ impl ProvisionedRun {
     }
 
     fn env(&self, id: usize) -> Vec<&str> {
-        let request = self.requests.iter().find(|request| request.id == SessionId(id)).unwrap();
+        let request = self.requests.iter().find(|request| request.id == ManifestIndex(id)).unwrap();
         request.env.iter().filter(|(name, _)| name == "PROVIDED").map(|(_, value)| value.as_str()).collect()
     }
 }
@@ -81,16 +81,16 @@ fn run(
 ) -> ProvisionedRun {
     let directory = run_dir();
     let ((sender, messages), (unblock, blocker)) = (channel(), channel());
-    let provisioner = FakeProvisioner { blocked: blocked.map(SessionId), unblock: blocker, saved: Vec::new() };
+    let provisioner = FakeProvisioner { blocked: blocked.map(ManifestIndex), unblock: blocker, saved: Vec::new() };
     let worker = ProvisionWorker::spawn_worker(provisioner, forward(sender.clone())).unwrap();
     let mut requests = Vec::new();
     let launch = |request: &LaunchRequest, _| {
         requests.push(request.clone());
-        if let Some(target) = notifies.take().map(SessionId) {
-            let notified = LaunchEvent::Notified { id: request.id, target, matches: vec![target], posargs: None };
-            sender.send(RunMessage::Launch(notified)).unwrap();
+        if let Some(target) = notifies.take().map(ManifestIndex) {
+            let notified = SessionEvent::Notified { id: request.id, target, matches: vec![target], posargs: None };
+            sender.send(RunMessage::Session(notified)).unwrap();
         }
-        if request.id == SessionId(0) && !interrupt {
+        if request.id == ManifestIndex(0) && !interrupt {
             // No receiver is blocked.
             let _ = unblock.send(());
         }
@@ -101,7 +101,7 @@ fn run(
     let mut log = EventLog::new(|kind: &EventKind| {
         // The first end: by then every session that can start has started.
         if matches!(kind, EventKind::SessionFinished(_)) && std::mem::take(&mut interrupt) {
-            sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
+            sender.send(RunMessage::Signal(SignalEvent::End(2))).unwrap();
         }
     });
     let options = RunOptions::default();
@@ -158,7 +158,7 @@ fn a_session_starts_once_its_own_dependencies_are_there() {
 #[test]
 fn a_notified_session_is_provided_for_too() {
     let mut sessions = manifest(vec![installs("first"), installs("later")]);
-    sessions.queue = vec![SessionId(0)];
+    sessions.queue = vec![ManifestIndex(0)];
     let ran = run(&sessions, None, Some(1), false);
     assert_eq!((ran.exit, ran.env(1)), (0, vec!["1"]));
     assert!(ran.restored("later") < ran.started("later"));
@@ -168,7 +168,7 @@ fn a_notified_session_is_provided_for_too() {
 fn a_session_that_waits_when_the_run_is_interrupted_never_starts() {
     let mut after = installs("after");
     // Of both, so that neither is more urgent than the other.
-    after.requires = vec![SessionId(0), SessionId(1)];
+    after.requires = vec![ManifestIndex(0), ManifestIndex(1)];
     let sessions = manifest(vec![installs("first"), installs("waits"), after]);
     let ran = run(&sessions, Some(1), None, true);
     assert_eq!((ran.exit, ran.requests.len()), (130, 1));
@@ -180,7 +180,7 @@ fn a_session_that_waits_when_the_run_is_interrupted_never_starts() {
 fn sessions_run_without_a_provisioner_that_panics() {
     struct Panics;
     impl Provisioner for Panics {
-        fn provision_session(&mut self, _: SessionId, _: &dyn ProgressReporter) -> ProvisionResult {
+        fn provision_session(&mut self, _: ManifestIndex, _: &dyn ProgressReporter) -> ProvisionResult {
             panic!("as planned")
         }
 

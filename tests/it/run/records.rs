@@ -59,7 +59,8 @@ fn finished(name: &str, outcome: Outcome, attempts: Vec<AttemptResult>) -> RunEv
     let flaky = outcome == Outcome::Passed && attempts.len() > 1;
     let session = SessionName::new(name);
     let reason = String::new();
-    let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None, shared: None };
+    let result =
+        SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None, resources: None };
     RunEvent { at, kind: EventKind::SessionFinished(result) }
 }
 
@@ -89,7 +90,7 @@ fn a_run_is_recorded_as_it_goes_and_read_back() {
     assert!(recorder.take_disk_error().is_none());
     let kept = directory.read_record("1").unwrap();
     assert_eq!(kept, recorder.build_record().unwrap());
-    assert_eq!((kept.version, kept.wall_ms, kept.exit_code, kept.interrupt_cause.clone()), (2, 120, Some(0), None));
+    assert_eq!((kept.version, kept.wall_ms, kept.exit_code, kept.interrupt_cause.clone()), (3, 120, Some(0), None));
     assert_eq!(kept.notices, ["hello"]);
     assert_eq!((kept.count_outcome(Outcome::Passed), kept.count_outcome(Outcome::Failed)), (1, 0));
     assert_eq!(read_events(&recorder.run_dir().join("events.jsonl")).unwrap(), run("1", 100));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use noxide::record::Outcome;
-use noxide::run::{Scheduler, SchedulerTask, SessionIndex, SessionStart};
+use noxide::run::{NeedCondition, PlanIndex, Scheduler, SchedulerTask, SessionStart};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -30,7 +30,12 @@ fn work(at: usize) -> impl Strategy<Value = SchedulerTask> {
             needs: if at == 0 {
                 Vec::new()
             } else {
-                needs.into_iter().map(|(n, must)| (SessionIndex(n), must)).collect()
+                needs
+                    .into_iter()
+                    .map(|(n, must)| {
+                        (PlanIndex(n), if must { NeedCondition::MustPass } else { NeedCondition::MustEnd })
+                    })
+                    .collect()
             },
             locks: locks.into_iter().map(str::to_owned).collect(),
             uses: Vec::new(),
@@ -55,21 +60,21 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// Simulates a case, checks each step, and returns the order of starts.
-fn play(case: &Case) -> Result<Vec<SessionIndex>, TestCaseError> {
+fn play(case: &Case) -> Result<Vec<PlanIndex>, TestCaseError> {
     let mut scheduler = Scheduler::new(case.work.clone(), case.slots, case.memory);
-    let mut needs: Vec<Vec<(SessionIndex, bool)>> = case.work.iter().map(|work| work.needs.clone()).collect();
+    let mut needs: Vec<Vec<(PlanIndex, NeedCondition)>> = case.work.iter().map(|work| work.needs.clone()).collect();
     let mut running: Vec<SessionStart> = Vec::new();
-    let mut started: Vec<SessionIndex> = Vec::new();
-    let mut aborted: BTreeSet<SessionIndex> = BTreeSet::new();
+    let mut started: Vec<PlanIndex> = Vec::new();
+    let mut aborted: BTreeSet<PlanIndex> = BTreeSet::new();
     let mut ends = 0;
     loop {
         for start in scheduler.start_ready() {
             prop_assert!(!started.contains(&start.session), "{} started twice", start.session);
-            for (need, must_pass) in &needs[start.session.0] {
+            for (need, condition) in &needs[start.session.0] {
                 let outcome = scheduler.outcome(*need);
                 prop_assert!(outcome.is_some(), "{} before its need {need}", start.session);
                 prop_assert!(
-                    !must_pass || outcome.is_some_and(Outcome::allows_dependents),
+                    *condition == NeedCondition::MustEnd || outcome.is_some_and(Outcome::allows_dependents),
                     "{} after a failed need",
                     start.session
                 );
@@ -87,24 +92,25 @@ fn play(case: &Case) -> Result<Vec<SessionIndex>, TestCaseError> {
         let next = case.order[ends % case.order.len()] % running.len();
         let ended = running.swap_remove(next).session;
         for abort in scheduler.finish_session(ended, case.outcomes[ended.0]) {
-            prop_assert!(needs[abort.session.0].contains(&(abort.failed_need, true)));
+            prop_assert!(needs[abort.session.0].contains(&(abort.failed_need, NeedCondition::MustPass)));
             prop_assert!(!scheduler.outcome(abort.failed_need).is_some_and(Outcome::allows_dependents));
             prop_assert!(aborted.insert(abort.session), "{} aborted twice", abort.session);
         }
         ends += 1;
         if let Some((_, index)) = case.postpone.filter(|(after, _)| *after == ends) {
-            let session = SessionIndex(index);
+            let session = PlanIndex(index);
             let was_waiting = scheduler.is_waiting(session);
             let more = scheduler.postpone_session(session);
             prop_assert!(was_waiting || more.is_empty());
-            needs[index].extend(more.into_iter().map(|need| (need, false)));
+            needs[index].extend(more.into_iter().map(|need| (need, NeedCondition::MustEnd)));
         }
     }
     prop_assert!(running.is_empty());
     for (index, needs) in needs.iter().enumerate() {
-        let session = SessionIndex(index);
-        let failed_need =
-            needs.iter().any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::allows_dependents));
+        let session = PlanIndex(index);
+        let failed_need = needs.iter().any(|(need, condition)| {
+            *condition == NeedCondition::MustPass && !scheduler.outcome(*need).is_some_and(Outcome::allows_dependents)
+        });
         prop_assert_eq!(aborted.contains(&session), failed_need, "session {}", session);
         prop_assert_eq!(started.contains(&session), !failed_need);
     }
@@ -143,7 +149,7 @@ proptest! {
 fn simulate(work: &[SchedulerTask], slots: usize) -> (u64, Vec<u64>) {
     let mut scheduler = Scheduler::new(work.to_vec(), slots, 0);
     let (mut now, mut starts) = (0, vec![u64::MAX; work.len()]);
-    let mut running: Vec<(u64, SessionIndex)> = Vec::new();
+    let mut running: Vec<(u64, PlanIndex)> = Vec::new();
     loop {
         for start in scheduler.start_ready() {
             starts[start.session.0] = now;
@@ -187,7 +193,7 @@ fn a_chain_under_one_lock_counts_as_a_path() {
 fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
     let mut work: Vec<SchedulerTask> = (0..6).map(|_| lasting(10)).collect();
     work.push(SchedulerTask { exclusive: true, ..lasting(5) });
-    work.push(SchedulerTask { needs: vec![(SessionIndex(6), true)], ..lasting(30) });
+    work.push(SchedulerTask { needs: vec![(PlanIndex(6), NeedCondition::MustPass)], ..lasting(30) });
     let (total, starts) = simulate(&work, 2);
     assert_eq!(starts[6], 0, "its path of 35 is the longest, so it goes first");
     assert_eq!(total, 5 + 50);
@@ -203,23 +209,23 @@ fn a_session_of_many_slots_is_not_starved_by_smaller_ones() {
     let (_, starts) = simulate(&work, 2);
     assert_eq!(starts[20], 0, "the longest single session");
     let mut late = work.clone();
-    late[20] = SchedulerTask { cpus: 9, needs: vec![(SessionIndex(0), false)], ..lasting(15) };
+    late[20] = SchedulerTask { cpus: 9, needs: vec![(PlanIndex(0), NeedCondition::MustEnd)], ..lasting(15) };
     let (_, starts) = simulate(&late, 2);
     assert!(starts[20] <= 20, "it started at {}", starts[20]);
 }
 
 #[test]
-fn the_critical_path_is_what_the_run_waits_for() {
+fn the_longest_chain_is_what_the_run_waits_for() {
     let mut work = vec![lasting(10), holding(7, "db"), holding(21, "db")];
-    work.push(SchedulerTask { needs: vec![(SessionIndex(0), true)], ..lasting(5) });
+    work.push(SchedulerTask { needs: vec![(PlanIndex(0), NeedCondition::MustPass)], ..lasting(5) });
     let mut scheduler = Scheduler::new(work, 2, 0);
     let starts = scheduler.start_ready();
     assert_eq!(
-        starts.iter().map(|start| (start.session.0, start.critical)).collect::<Vec<_>>(),
+        starts.iter().map(|start| (start.session.0, start.on_longest_chain)).collect::<Vec<_>>(),
         [(2, true), (0, false)]
     );
-    scheduler.finish_session(SessionIndex(2), Outcome::Passed);
-    assert!(!scheduler.start_ready()[0].critical, "10 and 5 behind it are longer than 7");
+    scheduler.finish_session(PlanIndex(2), Outcome::Passed);
+    assert!(!scheduler.start_ready()[0].on_longest_chain, "10 and 5 behind it are longer than 7");
 }
 
 #[test]
@@ -242,7 +248,7 @@ fn a_session_that_needs_more_memory_than_there_is_runs_alone() {
     );
     assert_eq!(scheduler.start_ready().len(), 1);
     assert!(scheduler.start_ready().is_empty());
-    scheduler.finish_session(SessionIndex(1), Outcome::Passed);
+    scheduler.finish_session(PlanIndex(1), Outcome::Passed);
     assert_eq!(scheduler.start_ready().len(), 2);
     assert_eq!(scheduler.abort_waiting(), []);
 }
@@ -250,15 +256,18 @@ fn a_session_that_needs_more_memory_than_there_is_runs_alone() {
 #[test]
 fn a_notified_session_waits_for_all_that_is_unfinished() {
     let mut scheduler = Scheduler::new(vec![lasting(1), lasting(1), lasting(1)], 1, 0);
-    assert_eq!(scheduler.start_ready(), [SessionStart { session: SessionIndex(0), slots: vec![0], critical: true }]);
+    assert_eq!(
+        scheduler.start_ready(),
+        [SessionStart { session: PlanIndex(0), slots: vec![0], on_longest_chain: true }]
+    );
     let added = scheduler.add_task(lasting(50));
-    assert_eq!(scheduler.postpone_session(added), [0, 1, 2].map(SessionIndex));
+    assert_eq!(scheduler.postpone_session(added), [0, 1, 2].map(PlanIndex));
     assert_eq!(scheduler.postpone_session(added), [], "known already");
-    assert_eq!(scheduler.postpone_session(SessionIndex(0)), [], "it runs");
+    assert_eq!(scheduler.postpone_session(PlanIndex(0)), [], "it runs");
     for expected in 1..=3 {
-        scheduler.finish_session(SessionIndex(expected - 1), Outcome::Passed);
-        assert_eq!(scheduler.start_ready()[0].session, SessionIndex(expected));
+        scheduler.finish_session(PlanIndex(expected - 1), Outcome::Passed);
+        assert_eq!(scheduler.start_ready()[0].session, PlanIndex(expected));
     }
-    scheduler.finish_session(SessionIndex(3), Outcome::Failed);
+    scheduler.finish_session(PlanIndex(3), Outcome::Failed);
     assert!(scheduler.is_finished());
 }

@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender};
 
-use noxide::project::{NoxfileManifest, SessionId};
+use noxide::project::{ManifestIndex, NoxfileManifest};
 use noxide::provision::ProvisionQueue;
 use noxide::record::{EventKind, EventSubscriber, Machine, Outcome, RunEvent, RunMetadata, RunRecord, SessionHistory};
 use noxide::run::process::SecretRedactor;
 use noxide::run::{
-    Dispatcher, ExitReport, LaunchEvent, LaunchRequest, RunCapacity, RunContext, RunMessage, RunOptions, RunPlan,
+    Dispatcher, ExitReport, LaunchRequest, RunCapacity, RunContext, RunMessage, RunOptions, RunPlan, SessionEvent,
     SessionLauncher, SessionResources,
 };
 
@@ -89,7 +89,7 @@ impl<'a> Dispatch<'a> {
 }
 
 /// The message that a session ended.
-pub(crate) fn finished(id: SessionId, outcome: Outcome) -> RunMessage {
+pub(crate) fn finished(id: ManifestIndex, outcome: Outcome) -> RunMessage {
     let reason = if outcome == Outcome::Passed { String::new() } else { "exit code 1".to_owned() };
     let report = ExitReport {
         id,
@@ -104,7 +104,7 @@ pub(crate) fn finished(id: SessionId, outcome: Outcome) -> RunMessage {
         notices: Vec::new(),
         uses: None,
     };
-    RunMessage::Launch(LaunchEvent::Exited(report))
+    RunMessage::Session(SessionEvent::Exited(report))
 }
 
 /// A launcher that calls a function, which may report an exit, keep the output open, or fail.

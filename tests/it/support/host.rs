@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use noxide::project::{
-    FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, NoxOrigin, NoxPython,
-    NoxStatus, NoxfileManifest, Session, SessionId,
+    FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, ManifestIndex, NoxOrigin,
+    NoxPython, NoxStatus, NoxfileManifest, Session,
 };
 
 use super::{Deadline, Project, python, send_signal, test_environment};
@@ -90,15 +90,15 @@ impl HostRun {
 pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
     let (mut host, manifest) = args.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
     let mut events = host.take_messages();
-    let session = |id: SessionId| -> &Session { &manifest.sessions[id.0] };
-    let log = |id: SessionId| project.outer_dir().join(format!("log-{}", id.0));
-    let mut waiting: VecDeque<SessionId> = manifest.queue.iter().copied().collect();
+    let session = |id: ManifestIndex| -> &Session { &manifest.sessions[id.0] };
+    let log = |id: ManifestIndex| project.outer_dir().join(format!("log-{}", id.0));
+    let mut waiting: VecDeque<ManifestIndex> = manifest.queue.iter().copied().collect();
     // Notified ones wait for all that was queued or running when they were notified.
-    let mut notified: VecDeque<SessionId> = VecDeque::new();
+    let mut notified: VecDeque<ManifestIndex> = VecDeque::new();
     let mut posargs = BTreeMap::new();
-    let mut known: Vec<SessionId> = manifest.queue.clone();
+    let mut known: Vec<ManifestIndex> = manifest.queue.clone();
     let mut running = Vec::new();
-    let mut results: Vec<(SessionId, NoxStatus)> = Vec::new();
+    let mut results: Vec<(ManifestIndex, NoxStatus)> = Vec::new();
     let mut ran = HostRun {
         finished: BTreeMap::new(),
         finish_order: Vec::new(),
@@ -110,14 +110,14 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
             waiting.append(&mut notified);
         }
         while running.len() < 2 {
-            let over = |id: &SessionId| results.iter().any(|(done, _)| done == id);
-            let asked_for = |id: &SessionId| known.contains(id);
+            let over = |id: &ManifestIndex| results.iter().any(|(done, _)| done == id);
+            let asked_for = |id: &ManifestIndex| known.contains(id);
             let ready =
                 waiting.iter().position(|&id| session(id).requires.iter().all(|need| over(need) || !asked_for(need)));
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
             let mut request = HostRunRequest::new(id);
-            request.required_statuses =
+            request.need_statuses =
                 results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             request.posargs = posargs.remove(&id);
             request.remaining_sessions = waiting.len() + notified.len();
@@ -137,7 +137,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
                     explicit.map(|explicit| posargs.insert(target, explicit));
                 }
             }
-            HostMessage::Interrupted { .. } | HostMessage::InterruptSucceeded { .. } => {
+            HostMessage::Interrupted { .. } | HostMessage::ExitedCleanlyOnInterrupt { .. } => {
                 panic!("nothing was interrupted")
             }
             HostMessage::Waiting { .. } => {}

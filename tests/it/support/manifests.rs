@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use noxide::project::{CoverageUse, HostMode, MemoryUse, NoxfileManifest, Session, SessionId, SessionName};
-use noxide::run::SessionRule;
+use noxide::project::{CoverageUse, HostMode, ManifestIndex, NoxfileManifest, Session, SessionName, SharedVariableUse};
+use noxide::run::SessionOverrides;
 
 /// A session with nothing special about it.
 pub fn session(name: &str) -> Session {
@@ -24,13 +24,13 @@ pub fn session(name: &str) -> Session {
         parameters: Vec::new(),
         call_spec: None,
         coverage: CoverageUse::default(),
-        memory: MemoryUse::default(),
+        shared_variables: SharedVariableUse::default(),
         notifies: Vec::new(),
         installs: Vec::new(),
         file: None,
         line: None,
-        source: None,
-        definition: None,
+        source_digest: None,
+        definition_digest: None,
     }
 }
 
@@ -57,12 +57,16 @@ pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
         uv_cache: None,
         report_keys: Vec::new(),
         notices: Vec::new(),
-        queue: (0..sessions.len()).map(SessionId).collect(),
+        queue: (0..sessions.len()).map(ManifestIndex).collect(),
         sessions,
     }
 }
 
 /// A session rule of the settings without options.
-pub fn rule(pattern: &str) -> SessionRule {
-    SessionRule { pattern: pattern.to_owned(), location: "noxide.toml:3".to_owned(), ..SessionRule::default() }
+pub fn rule(pattern: &str) -> SessionOverrides {
+    SessionOverrides {
+        pattern: pattern.to_owned(),
+        location: "noxide.toml:3".to_owned(),
+        ..SessionOverrides::default()
+    }
 }

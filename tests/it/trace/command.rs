@@ -127,6 +127,9 @@ def blind(session):
     assert!(ran.stdout.contains("the trace of blind is incomplete\n  it uses io_uring"), "{}", ran.stdout);
     assert_eq!(project.noxide(&["trace"]).exit, Some(0));
     assert_eq!(project.noxide(&["trace", "-s", "bad"]).exit, Some(1));
+    let learned: serde_json::Value = serde_json::from_str(&project.read(".nox/.noxide/trace/conflicts.json")).unwrap();
+    let known: Vec<&String> = learned["session_digests"].as_object().unwrap().keys().collect();
+    assert_eq!(known, ["blind"], "a session that failed is traced again");
 }
 
 /// Each writes its name; the first fails where the second wrote meanwhile, which it cannot when it runs alone.

@@ -6,6 +6,7 @@ A resource is locked while one command runs (a source tree that is built, a port
 ends (an environment outside `.nox`, `dist`). No deadlock is possible: a session that has to wait for a resource first
 releases those that it holds, then acquires all in one order. If another session had one of them in between, the
 commands that changed it are run again.
+Names from the other parts are used without import: see load.py.
 """
 
 POLL_SECONDS = 0.03
@@ -14,13 +15,13 @@ POLL_SECONDS = 0.03
 class CommandLocks:
     """The resources that one session holds, and those that it has used."""
 
-    def __init__(self, nox, runner, coverage, answers):
+    def __init__(self, nox, runner, coverage, answer_fd):
         self.logger = nox.logger.logger
         self.runner = runner
         self.session = runner.friendly_name
         self.directory = os.environ.pop("NOXIDE_COMMAND_LOCKS", "")
         self.coverage = coverage
-        self.answers = answers
+        self.answer_fd = answer_fd
         self.root = os.path.realpath(os.getcwd())
         self.private_directories = private_directories(runner)
         self.held = {}
@@ -139,12 +140,12 @@ class CommandLocks:
         if holders is None:
             return
         self.logger.info("Waiting for %s, which %s uses." % (lock.name, " and ".join(holders)))
-        send(self.answers, {"waiting": lock.name})
+        send(self.answer_fd, {"waiting": lock.name})
         try:
             while lock.try_acquire(use, self.session) is not None:
                 time.sleep(POLL_SECONDS)
         finally:
-            send(self.answers, {"waiting": None})
+            send(self.answer_fd, {"waiting": None})
 
     def repeat_changes(self, name):
         """Runs the commands again with which this session changed a resource that another one had in between."""
@@ -168,10 +169,10 @@ def private_directories(runner):
         return []
 
 
-def wrap_commands(nox, runner, answers):
+def wrap_commands(nox, runner, answer_fd):
     """Locks what the session's commands share with other sessions; returns the locks."""
     directory = os.environ.pop("NOXIDE_COVERAGE_DIR", "")
-    locks = CommandLocks(nox, runner, CoverageData(analyze_source(runner.func), directory), answers)
+    locks = CommandLocks(nox, runner, CoverageData(analyze_source(runner.func), directory), answer_fd)
     run = nox.command.run
 
     @functools.wraps(run)

@@ -1,6 +1,7 @@
 """Resources that a command shares with other sessions: source trees, environments, project files, packages, ports.
 
 Part of noxide's host program.
+Names from the other parts are used without import: see load.py.
 """
 
 # Programs that rewrite pyproject.toml or a lock file, and the subcommands that do; None: all of them.

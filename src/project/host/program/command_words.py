@@ -1,6 +1,7 @@
 """Command lines of a session as programs with arguments, including those that shells and runners start.
 
 Part of noxide's host program.
+Names from the other parts are used without import: see load.py.
 """
 
 import shlex

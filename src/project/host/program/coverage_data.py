@@ -3,6 +3,7 @@
 Part of noxide's host program. A command that starts to measure writes to a data file of its own (`COVERAGE_FILE`), unless
 the user, the session or the project's configuration chooses the file. noxide moves it to where the command would have
 written it when the session has ended.
+Names from the other parts are used without import: see load.py.
 """
 
 COVERAGE_NAME = re.compile(r"coverage(?:3|-3\.\d+)?$")
@@ -157,15 +158,16 @@ class CoverageData:
                 return None
             self.own_files[found.data] = own
         # pytest-cov erases before it measures.
-        erases = found.action == "erase" or found.action == "write" and found.configured["parallel"] and not found.own_suffix
-        if own is not None and erases:
+        measures_in_parallel = found.action == "write" and found.configured["parallel"] and not found.own_suffix
+        erases_parallel_files = found.action == "erase" or measures_in_parallel
+        if own is not None and erases_parallel_files:
             self.describe_target(found, os.path.dirname(own), found.configured["parallel"])
         return own
 
-    def describe_target(self, found, directory, erases):
+    def describe_target(self, found, directory, erases_parallel_files):
         """Writes where the data belongs, and whether data files with a suffix are erased first, for noxide."""
         with open(os.path.join(directory, TARGET_FILE), "w", encoding="utf-8") as file:
-            json.dump({"data": found.data, "erases": erases}, file, ensure_ascii=False)
+            json.dump({"data": found.data, "erases_parallel_files": erases_parallel_files}, file, ensure_ascii=False)
 
     def take_earlier_files(self, data, own):
         """Moves data files with a suffix that earlier sessions left to this session's own, for `coverage combine`."""

@@ -1,6 +1,7 @@
 """Environments that a command changes or uses, apart from those that belong to its session alone.
 
 Part of noxide's host program.
+Names from the other parts are used without import: see load.py.
 """
 
 PIP_CHANGES = ("install", "uninstall", "sync")

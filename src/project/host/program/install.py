@@ -33,7 +33,7 @@ class Installs:
         self.locks = locks
         self.runner = runner
         self.skips = skips
-        self.max_age = float(os.environ.pop("NOXIDE_INDEX_MAX_AGE", 0))
+        self.max_age = float(os.environ.pop("NOXIDE_OFFLINE_MAX_AGE", 0))
         # A file for each install, as old as its last query of the index.
         self.queried_dir = os.path.join(environments_directory(runner.global_config), ".noxide", "queried")
         self.download_locks_dir = os.environ.pop("NOXIDE_DOWNLOAD_LOCKS", "")

@@ -1,6 +1,7 @@
 """Facts about a local project that is installed: what its build backend reads. Part of noxide's host program.
 
 An install of a directory always builds it again. It may be skipped only if the build would read nothing new.
+Names from the other parts are used without import: see load.py.
 """
 
 # Build backends whose result depends only on the files, unless one of the settings below is used.

@@ -69,7 +69,7 @@ def describe_session(nox, loaded, runner, numbers):
         "coverage": coverage_facts(analysis),
         "notifies": analysis.notifies,
         "installs": analysis.installs,
-        "memory": analysis.memory.facts(),
+        "shared_variables": analysis.shared_variables.facts(),
         "file": None if file is None else path_json(file),
         "line": line,
         "source": analysis.source,

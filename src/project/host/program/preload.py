@@ -97,8 +97,8 @@ class StandbyProcess:
                 try:
                     close()
                     ours.close()
-                    answers = theirs.fileno()
-                    run_child(loaded, Channel(theirs.detach()).receive_request, answers)
+                    answer_fd = theirs.fileno()
+                    run_child(loaded, Channel(theirs.detach()).receive_request, answer_fd)
                 finally:  # a fork must never run as a second host
                     os._exit(1)
             self.channel = Channel(ours.detach())

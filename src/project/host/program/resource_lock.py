@@ -1,6 +1,7 @@
 """Locks of resources that sessions share, held by open files: the kernel releases them if a session is killed.
 
 Part of noxide's host program.
+Names from the other parts are used without import: see load.py.
 """
 
 import contextlib
@@ -44,20 +45,20 @@ class ResourceLock:
         self.was_taken = False
 
     @contextlib.contextmanager
-    def gate(self):
+    def exclusive_access(self):
         """Excludes other processes for the few system calls of one change."""
         import fcntl
 
         os.makedirs(os.path.dirname(self.base), exist_ok=True)
-        with open(self.base + ".gate", "a") as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)
+        with open(self.base + ".gate", "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def try_acquire(self, use, session):
         """Acquires the lock, or changes how it is held. Returns the sessions that prevent it; None if it is acquired."""
         import fcntl
 
-        with self.gate():
+        with self.exclusive_access():
             file = self.file or open(self.base + ".held", "a")
             last = self.read_state({"token": None, "sessions": [], "uses": []})
             state = {"token": "%d.%d" % (os.getpid(), time.monotonic_ns()), "sessions": [], "uses": []}

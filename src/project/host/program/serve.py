@@ -18,7 +18,7 @@ class Host:
         self.loaded = loaded
         self.mode = mode
         # A nox process of its own neither gets nor reports changes.
-        self.memory = None if mode == "nox-process" else SharedMemory(loaded)
+        self.shared_variables = None if mode == "nox-process" else SharedVariables(loaded)
         self.is_warm = False
         self.running = {}
         self.pipes = {}
@@ -121,8 +121,8 @@ class Host:
                     pass  # it has exited
 
     def start(self, request, descriptors):
-        if self.memory:
-            self.memory.add_to_request(request)
+        if self.shared_variables:
+            self.shared_variables.add_to_request(request)
         if self.mode == "fork":
             running = self.assign_process(request, descriptors)
         elif self.mode == "reload":
@@ -202,8 +202,8 @@ class Host:
                 running.started = True
             elif "interrupted" in message:
                 self.channel.send({"type": "interrupted", "id": running.id, "timeout_ms": message["interrupted"]})
-            elif "interrupt_succeeded" in message:
-                self.channel.send({"type": "interrupt-succeeded", "id": running.id})
+            elif "exited_cleanly_on_interrupt" in message:
+                self.channel.send({"type": "exited-cleanly-on-interrupt", "id": running.id})
             elif "waiting" in message:
                 self.channel.send({"type": "waiting", "id": running.id, "resource": message["waiting"]})
             elif "notify" in message:
@@ -250,7 +250,9 @@ class Host:
         if not running.started:
             self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
         result = running.result or {"status": "CRASHED", "reason": describe_exit(code, number)}
-        notices = self.memory.finish(running.id, result.get("memory")) if self.memory else []
+        notices = []
+        if self.shared_variables:
+            notices = self.shared_variables.finish(running.id, result.get("shared_variables"))
         peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
         self.channel.send({
             "type": "finished", "id": running.id, "status": result["status"], "reason": result["reason"],

@@ -26,24 +26,24 @@ class RunningSession:
         self.started_at = time.monotonic()
 
 
-def run_child(loaded, receive, answers):
-    """Receives a request, runs its session, reports through `answers` and ends this process; runs in a forked child."""
+def run_child(loaded, receive, answer_fd):
+    """Receives a request, runs its session, reports through `answer_fd` and ends this process; runs in a forked child."""
     status = 1
     try:
         prepare_session()
-        send(answers, {"ready": True})
+        send(answer_fd, {"ready": True})
         received = receive()
         if received is not None:
             request, descriptors = received
             apply_request(request, *descriptors[:2])
             for listener_socket in descriptors[2:]:
                 install_seccomp_filter(request["seccomp"], listener_socket)
-            send(answers, run_session(loaded, request, answers))
+            send(answer_fd, run_session(loaded, request, answer_fd))
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             finish_interpreter()
         status = 0
     except KeyboardInterrupt:  # before or after nox runs it
-        send(answers, {"status": "INTERRUPTED", "reason": "interrupted"})
+        send(answer_fd, {"status": "INTERRUPTED", "reason": "interrupted"})
     except BaseException:  # any error goes to the session's log
         traceback.print_exc()
     finally:
@@ -60,10 +60,10 @@ def end_process(status):
     os._exit(status)
 
 
-def send(answers, message):
+def send(answer_fd, message):
     data = json.dumps(message, default=str).encode("utf-8") + b"\n"
     while data:
-        data = data[os.write(answers, data) :]
+        data = data[os.write(answer_fd, data) :]
 
 
 def prctl(option, value):
@@ -165,7 +165,7 @@ def finish_interpreter():
     atexit._run_exitfuncs()
 
 
-def handle_interrupts(nox, answers):
+def handle_interrupts(nox, answer_fd):
     """Handles an interrupt while nox waits for a command: nox acts on it once the command has exited.
 
     By default nox kills the command within half a second. Stopping commands is left to noxide, which has its own grace
@@ -177,24 +177,25 @@ def handle_interrupts(nox, answers):
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
     waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__, CapturedCommand.communicate.__code__)
-    interrupts, own_timeouts = [], []
+    interrupts = []
+    limit = {"is_own": False, "ms": None}
 
     def interrupt(number, frame):
         while frame is not None and frame.f_back is not None:
             if not interrupts and frame.f_code in waits and frame.f_back.f_code is popen.__code__:
                 interrupts.append(number)
-                if not own_timeouts:
+                if not limit["is_own"]:
                     return
-                send(answers, {"interrupted": own_timeouts[0]})
+                send(answer_fd, {"interrupted": limit["ms"]})
                 break
             frame = frame.f_back
         raise KeyboardInterrupt
 
     def interruptible_popen(*args, **kwargs):
-        own_timeouts[:] = chosen_timeouts(kwargs)
+        limit["is_own"], limit["ms"] = chosen_timeouts(kwargs)
         try:
             result = popen(*args, **kwargs)
-            stopped = bool(interrupts) and (result[0] != 0 or not may_continue(answers))
+            stopped = bool(interrupts) and (result[0] != 0 or not may_continue(answer_fd))
         except BaseException:
             if interrupts:
                 raise KeyboardInterrupt
@@ -210,22 +211,22 @@ def handle_interrupts(nox, answers):
 
 
 def chosen_timeouts(arguments):
-    """Returns a list with the time that nox waits for an interrupted command, in milliseconds, or None for no limit.
+    """Returns whether the noxfile chose how long nox waits for an interrupted command, and that time in milliseconds.
 
-    Empty if the session keeps nox's default.
+    The time is None if there is no limit.
     """
     popen = sys.modules.get("nox.popen")
     defaults = getattr(popen, "DEFAULT_INTERRUPT_TIMEOUT", 0.3), getattr(popen, "DEFAULT_TERMINATE_TIMEOUT", 0.2)
     timeouts = arguments.get("interrupt_timeout", defaults[0]), arguments.get("terminate_timeout", defaults[1])
     if timeouts == defaults:
-        return []
-    return [None if None in timeouts else int(1000 * sum(timeouts))]
+        return False, None
+    return True, None if None in timeouts else int(1000 * sum(timeouts))
 
 
-def may_continue(answers):
+def may_continue(answer_fd):
     """Asks noxide whether the session goes on after an interrupted command has exited with 0."""
-    send(answers, {"interrupt_succeeded": True})
-    return os.read(answers, 1) == b"1"
+    send(answer_fd, {"exited_cleanly_on_interrupt": True})
+    return os.read(answer_fd, 1) == b"1"
 
 
 def remove_exit_hooks():
@@ -240,26 +241,26 @@ def remove_exit_hooks():
     weakref.finalize._registered_with_atexit = False
 
 
-def run_session(loaded, request, answers):
+def run_session(loaded, request, answer_fd):
     """Runs the session through nox's own `run_manifest` and returns its result."""
     nox = sys.modules["nox"]
     runner = loaded.runners[request["id"]]
     set_required_statuses(nox, loaded, request)
     if request.get("posargs") is not None:
         runner.posargs = list(request["posargs"])
-    loaded.manifest.notify = lambda target, posargs=None: notify(loaded, target, posargs, answers)
+    loaded.manifest.notify = lambda target, posargs=None: notify(loaded, target, posargs, answer_fd)
     config = loaded.config
     if hasattr(config, "parallel"):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
     recreate_incomplete_environments(nox)
-    locks = wrap_commands(nox, runner, answers)
+    locks = wrap_commands(nox, runner, answer_fd)
     installs = wrap_installs(nox, runner, locks)
-    if request.get("memory"):
-        apply_memory(loaded, request["memory"])
-    before = MemorySnapshot(loaded, None if request.get("memory") else loaded.globals)
-    handle_interrupts(nox, answers)
+    if request.get("shared_variables"):
+        apply_shared_variables(loaded, request["shared_variables"])
+    before = VariableSnapshot(loaded, None if request.get("shared_variables") else loaded.globals)
+    handle_interrupts(nox, answer_fd)
     limit_capture_waits(request)
     since = time.monotonic()
     last = capture_last_error()
@@ -284,7 +285,7 @@ def run_session(loaded, request, answers):
         answer["uses"] = locks.facts
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
-    answer["memory"] = before.changes_until(MemorySnapshot(loaded))
+    answer["shared_variables"] = before.changes_until(VariableSnapshot(loaded))
     return answer
 
 
@@ -360,7 +361,7 @@ def describe_missing_backend(reason):
 def set_required_statuses(nox, loaded, request):
     """Sets the statuses of required sessions, so that nox's own check of `requires` works here."""
     status, result = nox.sessions.Status, nox.sessions.Result
-    for number, word in (request.get("required_statuses") or {}).items():
+    for number, word in (request.get("need_statuses") or {}).items():
         known = getattr(status, word, status.FAILED)
         runner = loaded.runners[int(number)]
         runner.result = result(runner, known)
@@ -370,14 +371,14 @@ def set_required_statuses(nox, loaded, request):
                 runner.result = result(runner, status.SUCCESS)
 
 
-def notify(loaded, target, posargs, answers):
+def notify(loaded, target, posargs, answer_fd):
     """`session.notify`: reports to the host; an unknown session raises at once, as in nox."""
     matches = [number for number, runner in enumerate(loaded.runners)
                if runner == target or runner.name == target or target in runner.signatures]
     if not matches:
         raise ValueError("Session %s not found." % target)
     words = None if posargs is None else [os.fspath(p) if hasattr(p, "__fspath__") else str(p) for p in posargs]
-    send(answers, {"notify": matches[0], "matches": matches, "posargs": words})
+    send(answer_fd, {"notify": matches[0], "matches": matches, "posargs": words})
     return True
 
 
@@ -399,8 +400,8 @@ def start_reloading(loaded, request, out, err, listener_socket=None):
 
 def run_reloaded_session():
     """Runs in the process of `start_reloading`: loads the noxfile, finds the session by index and name, and runs it."""
-    answers, request = BOOT["answers"], BOOT["request"]
-    os.set_inheritable(answers, False)
+    answer_fd, request = BOOT["answers"], BOOT["request"]
+    os.set_inheritable(answer_fd, False)
     if BOOT["listener_socket"] is not None:
         os.set_inheritable(BOOT["listener_socket"], False)
     reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
@@ -413,10 +414,10 @@ def run_reloaded_session():
         reason = "the noxfile could not be loaded again: %s" % failure
         sys.stderr.write("%s\n%s\n" % (reason, failure.facts.get("exception", "")))
     if runner is None or runner.friendly_name != BOOT["name"]:
-        send(answers, {"status": "FAILED", "reason": reason})
+        send(answer_fd, {"status": "FAILED", "reason": reason})
         return
     listeners = [] if BOOT["listener_socket"] is None else [BOOT["listener_socket"]]
-    run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + listeners), answers)
+    run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + listeners), answer_fd)
 
 
 @contextlib.contextmanager

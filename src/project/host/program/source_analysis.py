@@ -28,7 +28,7 @@ class SourceAnalysis:
         self.notifies = []
         self.source = None
         self.installs = []
-        self.memory = MemoryUse()
+        self.shared_variables = SharedVariableUse()
 
 
 def analyze_source(function):
@@ -100,7 +100,7 @@ def read_function(path, line, analysis):
         if node.name in seen:
             continue
         seen.add(node.name)
-        analysis.memory.add_function(node, tree, variable_prefix(path))
+        analysis.shared_variables.add_function(node, tree, variable_prefix(path))
         source.append(statement_source(node, lines))
         analysis.names_data_file = analysis.names_data_file or names_data_file(node)
         for call in ast.walk(node):

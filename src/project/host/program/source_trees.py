@@ -2,6 +2,7 @@
 
 Part of noxide's host program. Build backends write to the tree itself (`build/`, `*.egg-info`, `_skbuild`, `target/`,
 a version file), so builds of one tree must not overlap.
+Names from the other parts are used without import: see load.py.
 """
 
 # Programs that build the project in the current directory, and the subcommands that do; None: all of them.

@@ -11,11 +11,11 @@ const MAX_SHOWN_PATHS: usize = 5;
 
 /// The conflicts of traced sessions, as they are printed.
 #[derive(Debug, Default)]
-pub(crate) struct RaceReportView {
+pub(crate) struct ConflictReportView {
     /// Number of traced sessions.
     pub(crate) session_count: usize,
     /// Pairs of sessions that conflict.
-    pub(crate) races: Vec<RaceView>,
+    pub(crate) conflicts: Vec<SessionConflictView>,
     /// Sessions whose trace is incomplete, with the reasons.
     pub(crate) incomplete: Vec<(String, Vec<String>)>,
     /// Suggested settings in TOML; empty if there are none.
@@ -26,17 +26,17 @@ pub(crate) struct RaceReportView {
 
 /// Two sessions that conflict.
 #[derive(Debug)]
-pub(crate) struct RaceView {
+pub(crate) struct SessionConflictView {
     pub(crate) first: String,
     pub(crate) second: String,
     /// Reason why they never run at the same time; `None` if they may.
     pub(crate) separated_by: Option<String>,
-    pub(crate) conflicts: Vec<ConflictView>,
+    pub(crate) conflicts: Vec<AccessConflictView>,
 }
 
 /// One path that two sessions conflict on.
 #[derive(Debug)]
-pub(crate) struct ConflictView {
+pub(crate) struct AccessConflictView {
     /// Kind of conflict, such as `write–write`.
     pub(crate) kind: &'static str,
     pub(crate) path: String,
@@ -47,10 +47,10 @@ pub(crate) struct ConflictView {
 }
 
 /// Renders the conflicts; `show_all` shows every path.
-pub(crate) fn render_races(report: &RaceReportView, theme: OutputTheme, show_all: bool) -> String {
+pub(crate) fn render_conflicts(report: &ConflictReportView, theme: OutputTheme, show_all: bool) -> String {
     let mut text = String::new();
-    for race in &report.races {
-        render_race(race, theme, show_all, &mut text);
+    for conflict in &report.conflicts {
+        render_session_conflict(conflict, theme, show_all, &mut text);
     }
     for (session, reasons) in &report.incomplete {
         let warning = theme.style_text(TextStyle::Bold, "warning");
@@ -67,8 +67,8 @@ pub(crate) fn render_races(report: &RaceReportView, theme: OutputTheme, show_all
     text
 }
 
-fn render_race(race: &RaceView, theme: OutputTheme, show_all: bool, text: &mut String) {
-    let RaceView { first, second, separated_by, conflicts } = race;
+fn render_session_conflict(conflict: &SessionConflictView, theme: OutputTheme, show_all: bool, text: &mut String) {
+    let SessionConflictView { first, second, separated_by, conflicts } = conflict;
     let head = theme.style_text(TextStyle::Bold, &format!("{first} and {second}"));
     let reason = separated_by.as_ref().map_or(String::new(), |reason| format!("  ({reason})"));
     let _ = writeln!(text, "{head}{}", theme.style_text(TextStyle::Dim, &reason));
@@ -92,7 +92,7 @@ fn render_race(race: &RaceView, theme: OutputTheme, show_all: bool, text: &mut S
 }
 
 /// Renders the advice as lines to paste into settings and noxfile.
-fn render_advice(report: &RaceReportView, theme: OutputTheme, text: &mut String) {
+fn render_advice(report: &ConflictReportView, theme: OutputTheme, text: &mut String) {
     if report.settings.is_empty() {
         return;
     }
@@ -116,9 +116,9 @@ fn render_advice(report: &RaceReportView, theme: OutputTheme, text: &mut String)
     text.push('\n');
 }
 
-fn summary(report: &RaceReportView) -> String {
-    let unresolved = report.races.iter().filter(|race| race.separated_by.is_none()).count();
-    let separated = report.races.len() - unresolved;
+fn summary(report: &ConflictReportView) -> String {
+    let unresolved = report.conflicts.iter().filter(|conflict| conflict.separated_by.is_none()).count();
+    let separated = report.conflicts.len() - unresolved;
     let new = if separated > 0 { "new " } else { "" };
     let verdict = match unresolved {
         0 if !report.incomplete.is_empty() => format!("no {new}conflict found, but some traces are incomplete"),

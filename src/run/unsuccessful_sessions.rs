@@ -1,4 +1,4 @@
-//! Rerun: which sessions of the last run did not pass.
+//! Unsuccessful sessions of the last run, for `--rerun`.
 
 use std::ffi::OsString;
 

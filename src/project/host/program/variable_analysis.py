@@ -1,13 +1,14 @@
-"""Static analysis of the memory that sessions share under nox: global variables and environment variables.
+"""Static analysis of the variables that sessions share under nox: global variables and environment variables.
 
 Part of noxide's host program.
+Names from the other parts are used without import: see load.py.
 """
 
 MUTATORS = ("append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "remove", "discard",
             "sort", "reverse", "appendleft", "popleft", "__setitem__")
 
 
-class MemoryUse:
+class SharedVariableUse:
     """Names of global and environment variables that a session reads, sets as a whole, or changes in part."""
 
     def __init__(self):

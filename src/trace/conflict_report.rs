@@ -13,7 +13,7 @@ use super::scope::TraceContext;
 use super::session_accesses::{EffectKind, SessionAccesses};
 use super::trace_cache::{LearnedConflict, TraceCache, session_digest};
 use super::tree_scan::GitTreeFacts;
-use crate::project::{NoxfileManifest, Session, SessionId};
+use crate::project::{ManifestIndex, NoxfileManifest, Session};
 
 /// Order and separation of sessions according to a plan, by session indexes in the plan.
 #[derive(Debug, Default)]
@@ -28,26 +28,26 @@ pub(crate) struct PlannedOrdering {
 
 /// Two sessions that conflict and of which neither needs the other.
 #[derive(Debug)]
-pub(crate) struct Race {
+pub(crate) struct SessionConflict {
     /// The sessions, by their index in the report, and their conflicts.
     pub(crate) pair: ConflictingPair,
     /// What already prevents them from overlapping, such as a lock.
     pub(crate) separated_by: Option<String>,
 }
 
-/// The races between traced sessions.
+/// The conflicts between traced sessions.
 #[derive(Debug)]
-pub(crate) struct RaceReport {
+pub(crate) struct ConflictReport {
     /// The sessions in the order they were traced.
     pub(crate) sessions: Vec<(Session, SessionAccesses)>,
-    pub(crate) races: Vec<Race>,
-    /// How to separate the races that nothing separates yet.
+    pub(crate) conflicts: Vec<SessionConflict>,
+    /// How to separate the conflicts that nothing separates yet.
     pub(crate) advice: Vec<SeparationAdvice>,
     /// Sessions that measure time and do not run exclusively yet.
     pub(crate) timing_sensitive: Vec<usize>,
 }
 
-impl RaceReport {
+impl ConflictReport {
     /// Compares every pair of sessions. They are listed in the order they were traced; `plan_indexes` contains the index
     /// of each in the plan.
     pub(crate) fn new(
@@ -59,7 +59,7 @@ impl RaceReport {
         // Lazy: git takes 1 to 3 ms, and most runs have nothing to compare.
         let accesses = || sessions.iter().map(|(_, accesses)| accesses);
         let tree_scan = LazyCell::new(|| GitTreeFacts::for_accesses(accesses(), root));
-        let mut races = Vec::new();
+        let mut session_conflicts = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
                 let pair = (plan_indexes[first], plan_indexes[second]);
@@ -70,24 +70,28 @@ impl RaceReport {
                 let conflicts = tree_scan.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
                 if !conflicts.is_empty() {
                     let separated_by = planned.separated.get(&pair).cloned();
-                    races.push(Race { pair: ConflictingPair { first, second, conflicts }, separated_by });
+                    session_conflicts
+                        .push(SessionConflict { pair: ConflictingPair { first, second, conflicts }, separated_by });
                 }
             }
         }
-        let unresolved: Vec<ConflictingPair> =
-            races.iter().filter(|race| race.separated_by.is_none()).map(|race| race.pair.clone()).collect();
+        let unresolved: Vec<ConflictingPair> = session_conflicts
+            .iter()
+            .filter(|conflict| conflict.separated_by.is_none())
+            .map(|conflict| conflict.pair.clone())
+            .collect();
         let measures_time = |index: &usize| {
             let name = sessions[*index].0.base.to_lowercase();
             (name.contains("bench") || name == "asv" || name == "perf")
                 && !planned.exclusive.contains(&plan_indexes[*index])
         };
         let timing_sensitive = (0..sessions.len()).filter(measures_time).collect();
-        Self { advice: advise_separation(&unresolved), races, timing_sensitive, sessions }
+        Self { advice: advise_separation(&unresolved), conflicts: session_conflicts, timing_sensitive, sessions }
     }
 
-    /// Returns whether there are races that nothing separates.
+    /// Returns whether there are conflicts that nothing separates.
     pub(crate) fn has_unresolved(&self) -> bool {
-        self.races.iter().any(|race| race.separated_by.is_none())
+        self.conflicts.iter().any(|conflict| conflict.separated_by.is_none())
     }
 
     /// Returns whether a trace may have missed something.
@@ -179,14 +183,14 @@ impl RaceReport {
                 "bound": accesses.bound,
             })
         });
-        let conflicts = self.races.iter().flat_map(|race| {
-            race.pair.conflicts.iter().map(move |conflict| {
+        let conflicts = self.conflicts.iter().flat_map(|sessions| {
+            sessions.pair.conflicts.iter().map(move |conflict| {
                 json!({
-                    "sessions": [self.session_name(race.pair.first), self.session_name(race.pair.second)],
+                    "sessions": [self.session_name(sessions.pair.first), self.session_name(sessions.pair.second)],
                     "path": conflict.path,
                     "kind": conflict.kind,
                     "effects": [conflict.first, conflict.second],
-                    "separated_by": race.separated_by,
+                    "separated_by": sessions.separated_by,
                 })
             })
         });
@@ -218,37 +222,35 @@ impl RaceReport {
 #[derive(Debug, Default)]
 pub(crate) struct ObservedTraces {
     /// Conflicts of sessions that overlapped; the first is the earlier one in nox's order.
-    pub(crate) conflicts: BTreeMap<(SessionId, SessionId), Vec<AccessConflict>>,
+    pub(crate) conflicts: BTreeMap<(ManifestIndex, ManifestIndex), Vec<AccessConflict>>,
     /// Sessions that did not pass: their traces may lack what they would have done next.
-    pub(crate) partial: BTreeSet<SessionId>,
+    pub(crate) partial: BTreeSet<ManifestIndex>,
 }
 
 impl ObservedTraces {
     fn learned_conflicts(&self, manifest: &NoxfileManifest) -> Vec<LearnedConflict> {
         let names: Vec<String> = manifest.sessions.iter().map(|session| session.name.to_string()).collect();
-        let pair = |((first, second), conflicts): (&(SessionId, SessionId), &Vec<AccessConflict>)| ConflictingPair {
-            first: first.0,
-            second: second.0,
-            conflicts: conflicts.clone(),
+        let pair = |((first, second), conflicts): (&(ManifestIndex, ManifestIndex), &Vec<AccessConflict>)| {
+            ConflictingPair { first: first.0, second: second.0, conflicts: conflicts.clone() }
         };
         let pairs: Vec<ConflictingPair> = self.conflicts.iter().map(pair).collect();
         advise_separation(&pairs).iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect()
     }
 }
 
-/// Stores the accesses of a run's traced sessions, and the races that follow from them; returns warnings.
+/// Stores the accesses of a run's traced sessions, and the conflicts that follow from them; returns warnings.
 pub(crate) fn save_trace_results(
     manifest: &NoxfileManifest,
-    accesses: &BTreeMap<SessionId, SessionAccesses>,
+    accesses: &BTreeMap<ManifestIndex, SessionAccesses>,
     observed: &ObservedTraces,
     (run_dir, run_data_dir): (&Path, &Path),
     posargs: &[String],
 ) -> Vec<String> {
     let mut warnings = save_accesses(manifest, accesses, run_dir, run_data_dir, posargs);
-    let ids: Vec<SessionId> = accesses.keys().copied().collect();
+    let ids: Vec<ManifestIndex> = accesses.keys().copied().collect();
     let plan_indexes: Vec<usize> = (0..ids.len()).collect();
     let sessions = traced_sessions(manifest, accesses, &ids);
-    let report = RaceReport::new(sessions, &PlannedOrdering::default(), &plan_indexes, &manifest.root);
+    let report = ConflictReport::new(sessions, &PlannedOrdering::default(), &plan_indexes, &manifest.root);
     if let Err(error) = report.update_trace_cache(manifest, run_data_dir, posargs, observed) {
         warnings.push(format!("cannot store the learned conflicts: {error}"));
     }
@@ -258,7 +260,7 @@ pub(crate) fn save_trace_results(
 /// Stores the accesses of each session with the run's record and for later comparisons; returns warnings.
 pub(crate) fn save_accesses(
     manifest: &NoxfileManifest,
-    accesses: &BTreeMap<SessionId, SessionAccesses>,
+    accesses: &BTreeMap<ManifestIndex, SessionAccesses>,
     run_dir: &Path,
     run_data_dir: &Path,
     posargs: &[String],
@@ -281,12 +283,12 @@ pub(crate) fn save_accesses(
 /// Returns the sessions with their accesses; a session that did not run has an incomplete trace.
 pub(crate) fn traced_sessions(
     manifest: &NoxfileManifest,
-    accesses: &BTreeMap<SessionId, SessionAccesses>,
-    ids: &[SessionId],
+    accesses: &BTreeMap<ManifestIndex, SessionAccesses>,
+    ids: &[ManifestIndex],
 ) -> Vec<(Session, SessionAccesses)> {
     let missing = || SessionAccesses::for_untraced("it did not run".to_owned());
     let with_accesses =
-        |id: &SessionId| (manifest.sessions[id.0].clone(), accesses.get(id).cloned().unwrap_or_else(missing));
+        |id: &ManifestIndex| (manifest.sessions[id.0].clone(), accesses.get(id).cloned().unwrap_or_else(missing));
     ids.iter().map(with_accesses).collect()
 }
 

@@ -1,7 +1,8 @@
-"""Memory that sessions share under nox, where all run in one process: environment variables and global variables.
+"""Variables that sessions share under nox, where all run in one process: environment variables and global variables.
 
 Part of noxide's host program. What a session changes in its own process is handed on to the sessions that come after
 it by need.
+Names from the other parts are used without import: see load.py.
 """
 
 import importlib
@@ -15,7 +16,7 @@ NOXFILE_MODULE = "user_nox_module"
 NOXIDE_VALUES = set()
 
 
-class MemorySnapshot:
+class VariableSnapshot:
     """Environment and globals of this process at one time; `known` are its globals if they are known."""
 
     def __init__(self, loaded, known=None):
@@ -103,9 +104,9 @@ def shown_name(key):
     return key[1] if key[0] == NOXFILE_MODULE else "%s.%s" % key
 
 
-def apply_memory(loaded, memory):
+def apply_shared_variables(loaded, shared_variables):
     """Applies the changes of earlier sessions to this process; prints a warning for each that cannot be applied."""
-    for name, value in memory["environment"].items():
+    for name, value in shared_variables["environment"].items():
         if value is None:
             os.environ.pop(name, None)
         else:
@@ -114,7 +115,7 @@ def apply_memory(loaded, memory):
     import pickle
 
     modules = project_modules(loaded)
-    for module_name, name, encoded in memory["globals"]:
+    for module_name, name, encoded in shared_variables["globals"]:
         try:
             module = modules.get(module_name) or importlib.import_module(module_name)
             if encoded is None:
@@ -130,7 +131,7 @@ def apply_memory(loaded, memory):
             logging.getLogger("nox").warning("The value that an earlier session gave %s was not handed on: %s", shown, error)
 
 
-class SharedMemory:
+class SharedVariables:
     """What the sessions of a run have changed, in the host process."""
 
     def __init__(self, loaded):
@@ -150,7 +151,7 @@ class SharedMemory:
     def add_to_request(self, request):
         """Adds to a request the changes of all sessions that come before it by need."""
         number = request["id"]
-        before = set(int(need) for need in request.get("required_statuses") or {})
+        before = set(int(need) for need in request.get("need_statuses") or {})
         if number not in self.order:
             before |= set(self.finished) - {number}  # it was notified, so that nox runs it last
         for need in list(before):
@@ -173,7 +174,7 @@ class SharedMemory:
                     self.name(need), name, self.name(number)))
         self.notes[number] = notes
         if environment or handed:
-            request["memory"] = {"environment": environment,
+            request["shared_variables"] = {"environment": environment,
                                  "globals": [[module, name, encoded] for (module, name), encoded in handed.items()]}
 
     def name(self, number):
@@ -210,7 +211,7 @@ class SharedMemory:
             return [], []
         variables = ["os.environ[%s]" % name for name in sorted(changes["environment"])]
         changed = variables + [shown_name((module, name)) for module, name, _ in changes["globals"]] + changes["lost"]
-        use = analyze_source(self.loaded.runners[later].func).memory
+        use = analyze_source(self.loaded.runners[later].func).shared_variables
         own = use.sets | use.changes | set("os.environ[%s]" % name for name in (
             self.changes.get(later) or {"environment": ()})["environment"])
         read = [name for name in changed if name in use.reads - own]

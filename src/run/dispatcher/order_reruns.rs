@@ -3,21 +3,21 @@
 use super::Dispatcher;
 use crate::provision::FinishedSession;
 use crate::record::{AttemptResult, EventKind};
-use crate::run::graph::SessionIndex;
-use crate::run::launcher::RaceConflict;
+use crate::run::graph::PlanIndex;
+use crate::run::launcher::PathConflict;
 use crate::run::options::FailFast;
 
 impl Dispatcher<'_> {
     /// Runs the first session again, alone, that conflicts with an earlier one and did not run after it; if there is none,
     /// reports the first failed session whose result was held. Returns whether it did either. Call it only if no session
     /// could start.
-    pub(super) fn restore_order(&mut self) -> bool {
+    pub(super) fn rerun_or_release_one(&mut self) -> bool {
         let is_idle = self.scheduler.count_running() == 0 && self.running.is_empty() && self.cleanups.is_idle();
-        if !self.launcher.finds_order_conflicts() || !is_idle {
+        if !self.launcher.can_find_order_conflicts() || !is_idle {
             return false;
         }
         let sessions = self.order.final_count()..self.context.plan.sessions.len();
-        for session in sessions.map(SessionIndex) {
+        for session in sessions.map(PlanIndex) {
             if let Some((earlier, conflict)) = self.find_order_violation(session) {
                 self.run_again(session, earlier, &conflict);
                 return true;
@@ -33,14 +33,14 @@ impl Dispatcher<'_> {
     }
 
     /// Returns a session before this one in nox's order, and what the conflict is, if this one must run again after it.
-    fn find_order_violation(&mut self, session: SessionIndex) -> Option<(SessionIndex, RaceConflict)> {
+    fn find_order_violation(&mut self, session: PlanIndex) -> Option<(PlanIndex, PathConflict)> {
         let mut violation = None;
         // Compares all pairs, even if one is enough: later runs use every conflict.
-        for earlier in (0..session.0).map(SessionIndex) {
+        for earlier in (0..session.0).map(PlanIndex) {
             if !self.order.is_out_of_order(earlier, session) || self.scheduler.waits_for(earlier, session) {
                 continue;
             }
-            let (one, other) = (self.session_id(earlier), self.session_id(session));
+            let (one, other) = (self.manifest_index(earlier), self.manifest_index(session));
             let launcher = &mut *self.launcher;
             let Some(conflict) = self.order.conflict(earlier, session, || launcher.find_order_conflict(one, other))
             else {
@@ -65,7 +65,7 @@ impl Dispatcher<'_> {
     }
 
     /// Runs a session again, alone, after one that is before it in nox's order.
-    fn run_again(&mut self, session: SessionIndex, earlier: SessionIndex, conflict: &RaceConflict) {
+    fn run_again(&mut self, session: PlanIndex, earlier: PlanIndex, conflict: &PathConflict) {
         let (name, other) = (self.session_name(session), self.session_name(earlier));
         let description = format!(
             "began before {other} had finished; they conflict on {}: it {}, {other} {}",
@@ -78,31 +78,29 @@ impl Dispatcher<'_> {
             }
             None => {
                 if let Some((attempts, install)) = self.order.take_attempts(session) {
-                    let progress = self.progress.entry(session).or_default();
+                    let progress = self.session_states.entry(session).or_default();
                     (progress.attempts, progress.install) = (attempts, install);
                 }
             }
         }
         self.order.take_unsaved(session);
         let slots = self.scheduler.restart_session(session);
-        self.races.schedule(session, slots, description);
+        self.solo_reruns.schedule(session, slots, description);
     }
 
     /// Returns whether the result of a failed session must wait, because a session before it in nox's order has not
     /// finished or will run again: the failure may be due to what is missing. With `--fail-fast=kill` no failure waits.
-    pub(super) fn should_hold_result(&mut self, session: SessionIndex) -> bool {
+    pub(super) fn should_hold_result(&mut self, session: PlanIndex) -> bool {
         !self.stopping
             && self.context.options.fail_fast != Some(FailFast::Kill)
-            && self.launcher.finds_order_conflicts()
+            && self.launcher.can_find_order_conflicts()
             && !self.is_order_certain(session)
     }
 
     /// Holds the result of a failed session; it releases its slots and locks.
-    pub(super) fn hold_result(&mut self, session: SessionIndex, attempt: AttemptResult) {
-        let waits_for = (0..session.0)
-            .map(SessionIndex)
-            .find(|&earlier| self.scheduler.outcome(earlier).is_none())
-            .unwrap_or(session);
+    pub(super) fn hold_result(&mut self, session: PlanIndex, attempt: AttemptResult) {
+        let waits_for =
+            (0..session.0).map(PlanIndex).find(|&earlier| self.scheduler.outcome(earlier).is_none()).unwrap_or(session);
         let (name, waits_for) = (self.session_name(session), self.session_name(waits_for));
         self.emit_event(EventKind::SessionHeld { session: name, attempt: attempt.clone(), waits_for });
         self.scheduler.hold_session(session);
@@ -110,8 +108,8 @@ impl Dispatcher<'_> {
     }
 
     /// Queues saving the environment of a finished session, once it is certain that the session does not run again.
-    pub(super) fn save_environment(&mut self, session: SessionIndex, finished: FinishedSession) {
-        if !self.launcher.finds_order_conflicts() {
+    pub(super) fn save_environment(&mut self, session: PlanIndex, finished: FinishedSession) {
+        if !self.launcher.can_find_order_conflicts() {
             return self.provision.enqueue_save(finished);
         }
         self.order.delay_save(session, finished);
@@ -134,9 +132,9 @@ impl Dispatcher<'_> {
 
     /// Returns whether no session before this one in nox's order can make it run again, and records how many sessions at
     /// the beginning of that order are final.
-    fn is_order_certain(&mut self, session: SessionIndex) -> bool {
+    fn is_order_certain(&mut self, session: PlanIndex) -> bool {
         let mut is_prefix = true;
-        for each in (self.order.final_count()..=session.0).map(SessionIndex) {
+        for each in (self.order.final_count()..=session.0).map(PlanIndex) {
             let is_finished = self.scheduler.outcome(each).is_some();
             let is_certain = (is_finished || each == session) && self.find_order_violation(each).is_none();
             if !is_certain && (each == session || !self.scheduler.waits_for(each, session)) {

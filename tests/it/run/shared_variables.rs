@@ -81,7 +81,7 @@ def announce(session):
 "#;
 
 #[test]
-fn changes_are_handed_on_to_sessions_that_come_after_by_need() {
+fn changed_variables_are_handed_on_along_needs() {
     for threads in ["", "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"] {
         let project = project(&format!("{threads}os.environ['REMOVED'] = 'not yet'\n{BY_NEED}"));
         let ran = run(&project, "-j 4");
