@@ -90,7 +90,7 @@ fn collect_yaml_sources(
         entries.sort_by_key(fs_err::DirEntry::path);
         for entry in entries {
             let path = entry.path();
-            if path.is_symlink() && !is_inside(&path, root) {
+            if path.is_symlink() && path.is_dir() && !is_inside(&path, root) {
                 continue;
             }
             let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
