@@ -57,12 +57,13 @@ impl StarterWorkflow {
         if path.exists() {
             return Err(StarterWorkflowError::Exists(self.path.clone()));
         }
-        path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
-        let directory = path.parent().map(fs_err::canonicalize).transpose()?.unwrap_or_default();
+        let existing = path.ancestors().skip(1).find(|directory| directory.exists());
+        let directory = existing.map(fs_err::canonicalize).transpose()?.unwrap_or_default();
         if !directory.starts_with(fs_err::canonicalize(root)?) {
             let message = format!("{} leads out of the project through a link", self.path);
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message).into());
         }
+        path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
         Ok(write_atomic(&path, self.text.as_bytes())?)
     }
 }

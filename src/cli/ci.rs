@@ -2,6 +2,7 @@
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
+use super::loaded_project::environment_redactor;
 use super::run::{RunCommandResult, run_sessions};
 use super::run_args::CiArgs;
 use super::shared_args::OutputFormat;
@@ -12,7 +13,6 @@ use crate::provision::CacheProvisioner;
 use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
-use crate::run::process::SecretRedactor;
 use crate::text::{pluralize, to_single_line};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, Cli
 fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -> Result<Vec<String>, CliError> {
     provisioner.finish_upload();
     // A server may repeat a request in its error message.
-    let redactor = SecretRedactor::from_environment([], &[]);
+    let redactor = environment_redactor();
     let mut lines = provisioner.summary_lines();
     if args.ci.write_sums {
         match provisioner.write_checksums() {

@@ -198,6 +198,15 @@ pub(super) fn resolve_store_options(settings: &Settings) -> StoreOptions {
     }
 }
 
+/// Returns what masks the secrets of noxide's environment, those of the setting `secrets` included as far as the settings
+/// of the working directory can be read.
+pub(super) fn environment_redactor() -> SecretRedactor {
+    let file = load_settings(Path::new(".")).ok();
+    let resolve = |file| Settings::resolve(&SettingsFlags::default(), &|name| std::env::var_os(name), file).ok();
+    let patterns = file.and_then(resolve).map(|settings| settings.run_options().secret_patterns).unwrap_or_default();
+    SecretRedactor::from_environment([], &patterns)
+}
+
 fn signing_key() -> Option<String> {
     environment_variable("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty())
 }

@@ -7,13 +7,13 @@ use clap::CommandFactory as _;
 use super::args::{Cli, CliCommand};
 use super::error::CliError;
 use super::exit_code::ExitCode;
+use super::loaded_project::environment_redactor;
 use super::{
     audit, bench, cache, ci, gate, history, init, list, matrix, merge, reference, replay, report, run, runs, trace,
 };
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::OutputContext;
 use crate::project::hide_credentials;
-use crate::run::process::SecretRedactor;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
@@ -35,7 +35,7 @@ pub fn main() -> std::process::ExitCode {
     let should_color = |is_terminal: bool, term: Option<&str>| color.should_color(is_terminal, term);
     let output = OutputContext::detect(&should_color, cli.global.verbose, cli.global.quiet);
     let exit_code = run_command(&cli, &output).unwrap_or_else(|error| {
-        let redactor = SecretRedactor::from_environment([], &[]);
+        let redactor = environment_redactor();
         output.print_diagnostics(&error.diagnostics(), cli.global.wants_json, &|text| redactor.redact_text(text));
         error.exit_code()
     });

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
+use super::loaded_project::environment_redactor;
 use super::shared_args::{OutputFormat, last_run_data_dir};
 use crate::output::OutputContext;
 use crate::record::{MergePlan, RunLookupError, RunRecord, RunStore, find_runs_below, new_run_id};
 use crate::report::{CombinedCoverage, CoverageFloor, combine_coverage, write_junit_report};
-use crate::run::process::SecretRedactor;
 use crate::text::{format_duration, pluralize};
 
 /// Flags of `noxide merge`.
@@ -101,7 +101,7 @@ fn write_merged_run(
     };
     plan.write(&directories, &directory).context("cannot write the merged run")?;
     if let Some(path) = &args.junit {
-        let redactor = SecretRedactor::from_environment([], &[]);
+        let redactor = environment_redactor();
         let written = write_junit_report(path, &plan.record, &directory, &|text| redactor.redact_text(text));
         let skipped = written.context("cannot write the JUnit report")?;
         skipped.iter().for_each(|warning| output.warn(warning));

@@ -96,10 +96,10 @@ fn write_comparison(
 /// Writes a report to a file and prints its path, or to standard output.
 fn write_report(args: &ReportArgs, target: Option<&Path>, text: &str, output: &OutputContext) -> Result<(), CliError> {
     let Some(path) = target.filter(|path| *path != Path::new("-")) else {
-        // Text and Markdown contain ends of logs; JSON has escapes.
+        // Pages, text and Markdown contain ends of logs; JSON has escapes.
         match args.format {
-            ReportFormat::Text | ReportFormat::Markdown => output.print_untrusted(text),
-            _ => output.print_document(text),
+            ReportFormat::Json | ReportFormat::Perfetto => output.print_document(text),
+            _ => output.print_untrusted(text),
         }
         return Ok(());
     };

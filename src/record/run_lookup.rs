@@ -7,10 +7,10 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::event::RunEvent;
 use super::recorder::{RUN_LOCK, read_events};
-use super::run_id::plausible_run_order;
+use super::run_id::{is_run_id, plausible_run_order};
 use super::run_record::{Machine, RunRecord};
 use super::run_store::RunStore;
-use crate::fs::{FileLock, RootDir};
+use crate::fs::{FileLock, MAX_DOCUMENT_BYTES, RootDir};
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR, is_run_data_dir};
 
 /// Maximum number of runs that are read at once.
@@ -130,7 +130,7 @@ pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecor
         let is_run = |entry: &DirEntry| entry.file_name() == "record.json" || entry.file_name() == "events.jsonl";
         let records = walk.filter_entry(may_contain_runs).flatten().filter(is_run);
         let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();
-        runs.retain(|run| run.join("record.json").symlink_metadata().is_ok() || !is_active_run(run));
+        runs.retain(|run| run.join("record.json").symlink_metadata().is_ok() || is_killed_run(run));
         runs.sort();
         runs.dedup();
         let is_newest = |run: &&PathBuf| {
@@ -188,17 +188,26 @@ fn read_killed_run(run_dir: &Path) -> io::Result<RunRecord> {
     if !path.symlink_metadata()?.is_file() {
         return Err(io::Error::other(format!("{} is not a regular file", path.display())));
     }
+    if path.symlink_metadata()?.len() > MAX_DOCUMENT_BYTES {
+        return Err(io::Error::other(format!("{} has more than {MAX_DOCUMENT_BYTES} bytes", path.display())));
+    }
     let events = read_events(&path)?;
     let without_events = || io::Error::other(format!("{} has no event of a run", path.display()));
     let record = RunRecord::from_events(&events, Machine::detect()).ok_or_else(without_events)?;
+    if let Some(problem) = record.find_excess() {
+        return Err(io::Error::other(format!("{}: {problem}", path.display())));
+    }
     check_logs(&record, run_dir)?;
     Ok(record)
 }
 
-/// Returns whether noxide still runs a run.
-fn is_active_run(run_dir: &Path) -> bool {
+/// Returns whether a directory without a record is a run in a run data directory, and noxide does not run it any more.
+fn is_killed_run(run_dir: &Path) -> bool {
+    let name = run_dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let store = run_dir.parent().filter(|runs| runs.ends_with("runs")).and_then(Path::parent);
     let lock = run_dir.join(RUN_LOCK);
-    lock.is_file() && matches!(FileLock::try_acquire(&lock), Ok(None))
+    let is_active = || lock.is_file() && matches!(FileLock::try_acquire(&lock), Ok(None));
+    is_run_id(name) && store.is_some_and(is_run_data_dir) && !is_active()
 }
 
 /// Fails if a log that an event names is neither missing nor a regular file in the run directory.

@@ -17,10 +17,10 @@ pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// Maximum number of sessions, attempts and notices of a run.
 const MAX_ITEMS: usize = 50_000;
-/// Maximum number of resources that the commands of all sessions together shared: each is compared with the others.
-const MAX_SHARED_USES: usize = 10_000;
+/// Maximum number of resources that the commands of all sessions together shared.
+const MAX_SHARED_USES: usize = 100_000;
 /// Maximum length of names and paths, in bytes.
-const MAX_NAME_BYTES: usize = 4_096;
+const MAX_NAME_BYTES: usize = 65_536;
 
 /// A run as stored in `record.json`. Times are milliseconds since the start of the run unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ impl RunRecord {
     }
 
     /// Finds a list with more items than a run can have, or an impossible attempt.
-    fn find_excess(&self) -> Option<String> {
+    pub(super) fn find_excess(&self) -> Option<String> {
         let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
         let counts = [
             ("sessions", self.sessions.len()),

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::str::FromStr;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use walkdir::WalkDir;
@@ -256,7 +258,19 @@ fn run_limited(command: &mut Command, seconds: u64) -> io::Result<Output> {
         let _ = prlimit(pid, Resource::As, limit(MAX_COVERAGE_MEMORY));
         let _ = prlimit(pid, Resource::Cpu, limit(seconds));
     }
-    child.wait_with_output()
+    // A device as a measured file waits without using the CPU.
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let process = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let watch = std::thread::spawn(move || {
+        let is_late = is_done.recv_timeout(Duration::from_secs(10 * seconds)) == Err(RecvTimeoutError::Timeout);
+        if let Some(process) = process.filter(|_| is_late) {
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+        }
+    });
+    let output = child.wait_with_output();
+    drop(done);
+    let _ = watch.join();
+    output
 }
 
 /// Finds the project's own coverage.py: in the active environment, `.venv`, a session's environment, or on PATH.
@@ -281,7 +295,9 @@ mod tests {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     #[test]
     fn a_program_that_does_not_end_is_stopped() {
-        let output = run_limited(Command::new("sh").args(["-c", "while :; do :; done"]), 1).unwrap();
-        assert!(std::os::unix::process::ExitStatusExt::signal(&output.status).is_some(), "{output:?}");
+        for script in ["while :; do :; done", "exec sleep 600"] {
+            let output = run_limited(Command::new("sh").args(["-c", script]), 1).unwrap();
+            assert!(std::os::unix::process::ExitStatusExt::signal(&output.status).is_some(), "{script}: {output:?}");
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! Locks of a session with their origins, and those derived from the commands of earlier runs.
 
+use std::collections::HashMap;
+
 use crate::project::{CommandUse, ResourceKind, Session, UseMode};
 use crate::record::{LockDetails, LockOrigin};
+
+/// Uses of one resource that are looked at to find out whether an equal one is known.
+const MAX_DISTINCT_USES: usize = 16;
 
 /// Locks of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,13 +62,27 @@ pub(super) fn find_incompatible(one: &[CommandUse], other: &[CommandUse]) -> Opt
 /// uses, or all in compatible ways, needs no lock.
 pub(super) fn derive_command_locks(sessions: &[&[CommandUse]]) -> Vec<SessionLocks> {
     let mut locks = vec![SessionLocks::default(); sessions.len()];
+    // Only uses of one resource are compared.
+    let mut by_resource: HashMap<(ResourceKind, &str), Vec<(usize, &CommandUse)>> = HashMap::new();
+    for (session, uses) in sessions.iter().enumerate() {
+        for found in *uses {
+            let known = by_resource.entry((found.kind, &found.target)).or_default();
+            let is_same = |(other, used): &(usize, &CommandUse)| {
+                *other == session && used.mode == found.mode && used.key == found.key
+            };
+            if !known.iter().rev().take(MAX_DISTINCT_USES).any(is_same) {
+                known.push((session, found));
+            }
+        }
+    }
     let rewrites_files = |uses: &&[CommandUse]| {
         uses.iter().find(|found| found.kind == ResourceKind::Files && found.mode == UseMode::Exclusive).cloned()
     };
     for (session, uses) in sessions.iter().enumerate() {
         for found in *uses {
-            let mut others = sessions.iter().enumerate().filter(|(other, _)| *other != session);
-            let conflicts = others.any(|(_, other)| find_incompatible(std::slice::from_ref(found), other).is_some());
+            let known = by_resource.get(&(found.kind, found.target.as_str()));
+            let conflicts = known
+                .is_some_and(|known| known.iter().any(|(other, used)| *other != session && !found.is_compatible(used)));
             // Every session reads the project's files.
             let affects_every_session = found.kind == ResourceKind::Files && sessions.len() > 1;
             if (conflicts || affects_every_session) && found.mode != UseMode::Private {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::session_accesses::{ConflictFreeFiles, EffectKind, PathEffect, SessionAccesses};
-use super::tree_scan::{ProjectTree, is_only_scanned, is_project_directory, is_selective_listing, parent_directory};
+use super::session_accesses::{ConflictFreeFiles, EffectKind, PathEffect, SessionAccesses, parent_directory};
+use super::tree_scan::{ProjectTree, is_only_scanned, is_project_directory, is_selective_listing};
 
 /// Kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

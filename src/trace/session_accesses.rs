@@ -86,6 +86,11 @@ impl ConflictFreeFiles {
     }
 }
 
+/// Returns the parent directory of a path as traces store it: relative to the project, or absolute.
+pub(super) fn parent_directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(directory, _)| directory)
+}
+
 /// Returns the rest of a path below a directory, in which `.` is the project.
 fn relative_to<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
     let rest = if directory == "." { path } else { path.strip_prefix(directory)?.strip_prefix('/')? };
@@ -159,9 +164,11 @@ impl SessionAccesses {
         self.incomplete_reasons.is_empty()
     }
 
-    /// Returns whether it accessed a path only after this time, such as the end of another session.
+    /// Returns whether it accessed a path only after this time, such as the end of another session. When it listed the
+    /// directory of the path is unknown.
     pub(crate) fn accesses_only_after(&self, path: &str, time: Instant) -> bool {
-        self.first_accesses.get(path).is_some_and(|first| *first > time)
+        let is_listed = self.listed.contains(parent_directory(path));
+        !is_listed && self.first_accesses.get(path).is_some_and(|first| *first > time)
     }
 
     /// Returns the accesses of a session that could not be traced.

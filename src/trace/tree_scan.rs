@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::session_accesses::SessionAccesses;
+use super::session_accesses::{SessionAccesses, parent_directory};
 use crate::project::find_ignored_paths;
 
 /// Facts about the project's tree, independent of the sessions.
@@ -54,11 +54,6 @@ impl GitTreeFacts {
             top_level_directories: &self.directories,
         })
     }
-}
-
-/// Returns the parent directory of a path as traces store it: relative to the project, or absolute.
-pub(super) fn parent_directory(path: &str) -> &str {
-    path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(directory, _)| directory)
 }
 
 /// Returns whether a session sees a path only because it scans the tree.

@@ -77,6 +77,6 @@ fn choose_upload_action(view: &JobView) -> String {
 
 /// Whether a workflow uses a secret other than the token of the run.
 fn has_secrets(text: &str) -> bool {
-    let text = text.replace("secrets.GITHUB_TOKEN", "").replace("secrets.FORGEJO_TOKEN", "");
-    text.contains("secrets.") || text.contains("secrets[") || text.contains("secrets: inherit")
+    let text = text.to_lowercase().replace("secrets.github_token", "").replace("secrets.forgejo_token", "");
+    text.contains("secrets")
 }

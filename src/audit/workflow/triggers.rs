@@ -126,7 +126,7 @@ impl WorkflowTriggers {
     /// Whether an event gives the workflow the permissions of the repository although anyone can cause it. What such a run
     /// saves in a cache is restored on the default branch.
     pub(crate) fn has_untrusted_event(&self) -> bool {
-        self.events.iter().any(|(name, ..)| is_untrusted_event(name))
+        self.events.iter().any(|(name, ..)| !OWN_CODE_EVENTS.contains(&name.as_str()))
     }
 
     /// Whether the `types` of an event name this activity.
@@ -161,6 +161,10 @@ pub(crate) fn is_tag_only(condition: Option<&str>) -> bool {
         !text.contains('!') && (text.contains("'refs/tags") || text.contains("ref_type == 'tag'"))
     })
 }
+
+/// Events whose runs execute the code of their own branch, pull request or tag; a called workflow has those of its callers.
+const OWN_CODE_EVENTS: [&str; 8] =
+    ["push", "pull_request", "schedule", "workflow_dispatch", "merge_group", "release", "create", "workflow_call"];
 
 fn is_untrusted_event(name: &str) -> bool {
     matches!(name, "pull_request_target" | "workflow_run" | "issues" | "issue_comment" | "discussion")

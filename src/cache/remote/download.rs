@@ -4,6 +4,7 @@ use super::manifest::PackFrame;
 use super::pack::{FrameError, FrameTrust, ImportBudget, read_frame};
 use super::snapshot::RemoteCache;
 use crate::cache::backend::BackendError;
+use crate::cache::options::StoreOptions;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::store::{PublishOutcome, Store};
 use crate::fs::parallel_map;
@@ -170,7 +171,10 @@ impl RemoteCache {
         let total =
             WorkAmount { entries: plan.frames().count() as u64, bytes: plan.total_bytes(), ..WorkAmount::default() };
         progress.start_phase(CachePhase::Restore, total);
-        let (report, budget) = (Mutex::new(DownloadReport::default()), ImportBudget::new(store.options().max_size));
+        let (report, budget) = (
+            Mutex::new(DownloadReport::default()),
+            ImportBudget::new(store.options().max_size.max(StoreOptions::DEFAULT_MAX_SIZE)),
+        );
         parallel_map(&plan.segments, |segment| {
             let (bytes, results) = self.download_segment(segment, store, &budget);
             progress.advance(WorkAmount { entries: results.len() as u64, bytes, ..WorkAmount::default() });

@@ -27,7 +27,7 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// No location is configured.
-    #[error("the location of the store is unknown; set NOXIDE_CACHE_DIR or HOME")]
+    #[error("there is no directory for the store, or it may belong to another user; set NOXIDE_CACHE_DIR or HOME")]
     NoLocation,
     /// The directory cannot be created, read or written.
     #[error("the store at {} cannot be used: {source}", path.display())]
@@ -84,7 +84,8 @@ impl Store {
         let root = options.signer.as_ref().map_or(root.clone(), |signer| root.join(format!("signed-{signer}")));
         let root = if options.has_checksums { root.join("with-sums") } else { root };
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
-        if root.exists() && may_belong_to_others(&root) {
+        let existing = root.ancestors().find(|path| path.exists());
+        if existing.is_some_and(may_belong_to_others) {
             return Err(StoreError::NotOwned(root));
         }
         let path = root.join("store.json");

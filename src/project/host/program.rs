@@ -33,7 +33,7 @@ def program(boot):
     code = compile(boot['program'], '<noxide host>', 'exec')
     try:
         data = marshal.dumps(code)
-        umask = os.umask(0o077)
+        umask = os.umask(0o022)
         try:
             os.makedirs(os.path.dirname(cached), exist_ok=True)
             with open('%s.%d' % (cached, os.getpid()), 'xb') as file:

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use thiserror::Error;
 
 use super::executables::find_on_path;
+use crate::fs::create_dirs;
 
 /// Installed versions. They are in the directory's name, so a change here creates a new environment.
 const NOX_VERSION: &str = "2026.10.20";
@@ -56,7 +57,7 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
     }
     let base =
         find_on_path(path, "python3").or_else(|| find_on_path(path, "python")).ok_or(NoxInstallError::NoPython)?;
-    fs_err::create_dir_all(cache)?;
+    create_dirs(cache)?;
     let temp_dir = tempfile::Builder::new().prefix("nox-building-").tempdir_in(cache)?;
     run_step(Command::new(&base).args(["-m", "venv", "--clear"]).arg(temp_dir.path()), "python3 -m venv")?;
     run_step(

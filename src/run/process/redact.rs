@@ -139,20 +139,20 @@ const URL_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').re
 /// The same with `/`, which many programs keep.
 const URL_PATH: &AsciiSet = &URL_UNRESERVED.remove(b'/');
 
+/// The characters that JavaScript's `encodeURIComponent` keeps.
+const URL_COMPONENT: &AsciiSet = &URL_UNRESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
+/// The characters that Java's `URLEncoder` keeps.
+const URL_FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
+
 /// Returns the forms in which programs print a value: in JSON, in a URL, quoted for a shell, in Base64 wherever it begins.
 fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    if secret.len() < MIN_ENCODED_SECRET_LEN {
-        return Vec::new();
-    }
     let mut forms: Vec<String> = Vec::new();
     if let Ok(text) = std::str::from_utf8(secret) {
-        let json = serde_json::to_string(text).unwrap_or_default();
-        forms.extend(json.get(1..json.len().saturating_sub(1)).map(str::to_owned));
         forms.extend(json_forms(text));
         forms.extend(shell_forms(text));
         forms.extend(python_forms(text));
         forms.extend(xml_forms(text));
-        for set in [URL_UNRESERVED, URL_PATH] {
+        for set in [URL_UNRESERVED, URL_PATH, URL_COMPONENT, URL_FORM] {
             let encoded = utf8_percent_encode(text, set).to_string();
             for form in [lower_case_escapes(&encoded), encoded] {
                 forms.push(form.replace("%20", "+"));
@@ -174,21 +174,46 @@ fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
     forms.into_iter().map(String::into_bytes).filter(|form| form != secret).collect()
 }
 
-/// Returns a value as JSON libraries print it: only ASCII (Python, PHP), without `<`, `>` and `&` (Go), with `\/` (PHP), and
-/// each once more in a JSON string.
+/// Returns a value as JSON libraries print it, and each form once more in a JSON string.
 fn json_forms(text: &str) -> Vec<String> {
-    let escape = |is_escaped: &dyn Fn(char) -> bool| -> String {
-        let json = serde_json::to_string(text).unwrap_or_default();
-        let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
-        inner.chars().map(|c| if is_escaped(c) { unicode_escape(c) } else { c.to_string() }).collect()
-    };
     let is_markup = |c: char| matches!(c, '<' | '>' | '&');
-    let mut forms = vec![escape(&|_| false), escape(&|c| !c.is_ascii()), escape(&is_markup)];
-    forms.push(escape(&|c| !c.is_ascii() || is_markup(c)));
-    forms.push(forms[1].replace('/', r"\/"));
+    let is_net = |c: char| is_markup(c) || matches!(c, '\'' | '"' | '+' | '`');
+    let mut forms = vec![
+        json_form(text, &|_| false),
+        // Python and PHP, Jackson.
+        json_form(text, &|c| !c.is_ascii()),
+        json_form(text, &|c| !c.is_ascii()).replace('/', r"\/"),
+        // Go, Gson, .NET.
+        json_form(text, &is_markup),
+        json_form(text, &|c| !c.is_ascii() || is_markup(c)),
+        json_form(text, &|c| is_markup(c) || matches!(c, '\'' | '=')),
+        json_form(text, &|c| !c.is_ascii() || is_net(c)),
+    ];
+    let upper: Vec<String> = forms.iter().map(|form| upper_case_unicode(form)).collect();
+    forms.extend(upper);
     let nested: Vec<String> = forms.iter().map(|form| form.replace('\\', r"\\").replace('"', "\\\"")).collect();
     forms.extend(nested);
     forms
+}
+
+/// Returns a value as JSON, with escapes in UTF-16 for some characters.
+fn json_form(text: &str, is_escaped: &dyn Fn(char) -> bool) -> String {
+    let json = |c: char| {
+        let quoted = serde_json::to_string(&c).unwrap_or_default();
+        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+    };
+    text.chars().map(|c| if is_escaped(c) { unicode_escape(c) } else { json(c) }).collect()
+}
+
+/// Returns a JSON form with upper-case digits in its escapes.
+fn upper_case_unicode(form: &str) -> String {
+    let mut parts = form.split("\\u");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let upper = |part: &str| {
+        let digits = part.floor_char_boundary(4);
+        format!("\\u{}{}", part[..digits].to_uppercase(), &part[digits..])
+    };
+    parts.fold(first, |text, part| text + &upper(part))
 }
 
 /// Returns the escapes of a character in UTF-16, such as `\u00e4`.
@@ -196,11 +221,28 @@ fn unicode_escape(character: char) -> String {
     character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
-/// Returns a value as shells quote it: `'"'"'` (Python's shlex), `'\''` (`set -x`), and backslashes (`printf %q`).
+/// Returns a value as shells quote it: `'"'"'` (Python's shlex), `'\''` (`set -x`), backslashes (`printf %q`), in double quotes
+/// (`declare -p`), and with octal escapes (`$'…'`).
 fn shell_forms(text: &str) -> Vec<String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=".contains(c) || !c.is_ascii();
-    let quoted = text.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("\\{c}") }).collect();
-    vec![text.replace('\'', r#"'"'"'"#), text.replace('\'', r"'\''"), quoted]
+    let quote = |plain: &str| -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || plain.contains(c) || !c.is_ascii();
+        text.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("\\{c}") }).collect()
+    };
+    let is_special = |c: char| matches!(c, '"' | '$' | '`' | '\\');
+    let declared = text.chars().map(|c| if is_special(c) { format!("\\{c}") } else { c.to_string() }).collect();
+    let octal = |byte: u8| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+        0x80.. => format!("\\{byte:03o}"),
+        _ => char::from(byte).to_string(),
+    };
+    vec![
+        text.replace('\'', r#"'"'"'"#),
+        text.replace('\'', r"'\''"),
+        quote("_-./:@%+="),
+        quote("_-./:@%+=~"),
+        declared,
+        text.bytes().map(octal).collect(),
+    ]
 }
 
 /// Returns a value as Python's `repr` and `ascii` print it, and as `repr` prints its bytes.
@@ -230,9 +272,10 @@ fn python_forms(text: &str) -> Vec<String> {
 /// Returns a value as XML and HTML have it in text and in attributes.
 fn xml_forms(text: &str) -> Vec<String> {
     let markup = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let attribute = markup.replace('"', "&quot;");
-    let quoted = ["&#x27;", "&#39;", "&apos;"].map(|quote| attribute.replace('\'', quote));
-    [markup, attribute].into_iter().chain(quoted).collect()
+    let attributes = ["&quot;", "&#34;"].map(|quote| markup.replace('"', quote));
+    let quote = |text: &String| ["&#x27;", "&#39;", "&apos;"].map(|quote| text.replace('\'', quote));
+    let quoted: Vec<String> = attributes.iter().flat_map(quote).collect();
+    [markup].into_iter().chain(attributes).chain(quoted).collect()
 }
 
 /// Returns percent escapes with hexadecimal digits in lower case.
@@ -360,6 +403,11 @@ mod tests {
             "pä&lt;&amp;&gt;\\ss'w/\"örd",
             "pä&lt;&amp;&gt;\\ss&#x27;w/&quot;örd",
             "70c3a43c263e5c737327772f22c3b67264",
+            r#"p\u00E4\u003C\u0026\u003E\\ss\u0027w/\u0022\u00F6rd"#,
+            "p%C3%A4%3C%26%3E%5Css'w%2F%22%C3%B6rd",
+            r#"p\303\244<&>\\ss\'w/"\303\266rd"#,
+            r#"pä<&>\\ss'w/\"örd"#,
+            "pä&lt;&amp;&gt;\\ss&#39;w/&#34;örd",
         ] {
             assert_eq!(odd.redact_text(text), "***", "{text}");
         }

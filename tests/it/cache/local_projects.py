@@ -79,7 +79,14 @@ def cases():
     linked = dict(FILES, **{"pyproject.toml": BACKENDS["hatchling"], "data.txt": "1", "own_x/data": "-> ../data.txt"})
     yield "a link to a file", linked, {"data.txt": "2"}, "skips", "installs"
     linked = dict(FILES, **{"pyproject.toml": BACKENDS["hatchling"], "shared/a.txt": "1", "own_x/shared": "-> ../shared"})
-    yield "a link to a directory", linked, {}, "skips", "never skips"
+    yield "a link to a directory", linked, {}, "skips", "skips"
+    yield "what a link to a directory leads to", linked, {"shared/a.txt": "2"}, "skips", "installs"
+    outside = dict(FILES, **{"pyproject.toml": BACKENDS["hatchling"], "my-lib": "-> /"})
+    yield "a link out of the project", outside, {}, "skips", "never skips"
+    named = dict(FILES, **{"pyproject.toml": pyproject("hatchling.build", '[tool.hatch.build.targets.wheel]\npackages = [".src/pkg"]\n'),
+                           ".src/pkg/__init__.py": "", "own_x/.mypy_cache/a": "1"})
+    yield "a hidden directory that is named", named, {".src/pkg/__init__.py": "A = 1"}, "skips", "installs"
+    yield "a cache of a tool", named, {"own_x/.mypy_cache/a": "2"}, "skips", "skips"
     src = {"pyproject.toml": SRC, "README.md": "", "src/a/__init__.py": ""}
     yield "src: a new package", src, {"src/b/__init__.py": ""}, "installs", "installs"
     yield "src: a stray directory", src, {"notes/x.txt": ""}, "skips", "installs"

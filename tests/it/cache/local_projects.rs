@@ -12,7 +12,7 @@ fn an_install_is_skipped_only_if_the_build_backend_reads_nothing_new() {
     let mut cases = Command::new(python());
     cases.arg(source.join("tests/it/cache/local_projects.py"));
     cases.arg(program.join("install_facts.py")).arg(program.join("local_project.py"));
-    assert_eq!(run_checked(&mut cases), "188 cases\n");
+    assert_eq!(run_checked(&mut cases), "196 cases\n");
 }
 
 /// Runs the session, which must pass; returns how many installs ran and were skipped.

@@ -149,11 +149,15 @@ fn a_killed_run_is_not_merged_as_the_run_before_it() {
     let run = RunningNoxide::start(&project, &[]);
     run.wait_for_file("up");
     let target = project.outer_dir().join("merged");
-    let merge = || project.noxide(&["merge", ".nox/.noxide", "--dir", target.to_str().unwrap()]);
+    let merge = || project.noxide(&["merge", ".nox/.noxide", "download", "--dir", target.to_str().unwrap()]);
+    project.write("download/readme", "");
     let merged = merge();
     assert_eq!(merged.exit, Some(0), "noxide still runs the newest one: {}", merged.text);
     run.signal(Signal::KILL);
     run.finish();
+    // Files of that name that are no run.
+    project.write("download/logs/events.jsonl", "{\"event\": \"login\"}\n");
+    project.write("download/events.jsonl", "");
     let merged = merge();
     assert_eq!(merged.exit, Some(1), "{}", merged.text);
     // The next run ends what is left of it.
@@ -174,17 +178,17 @@ fn names_and_shared_resources_of_a_record_have_limits() {
     };
     assert_eq!(report(&record).exit, Some(0));
     let mut long = record.clone();
-    long["root"] = "x".repeat(5_000).into();
+    long["root"] = "x".repeat(70_000).into();
     let ran = report(&long);
-    assert!(ran.exit == Some(2) && ran.text.contains("a name has 5000 bytes"), "{}", ran.text);
+    assert!(ran.exit == Some(2) && ran.text.contains("a name has 70000 bytes"), "{}", ran.text);
     let mut many = record;
     let used = serde_json::json!({
         "kind": "port", "target": "1", "mode": "exclusive", "key": "", "until_end": false, "command": "x"
     });
-    let uses: Vec<_> = (0..10_001).map(|_| used.clone()).collect();
+    let uses: Vec<_> = (0..100_001).map(|_| used.clone()).collect();
     many["sessions"][0]["result"]["resources"] = serde_json::json!({ "definition": "x", "uses": uses });
     let ran = report(&many);
-    assert!(ran.exit == Some(2) && ran.text.contains("resources.uses have 10001 items"), "{}", ran.text);
+    assert!(ran.exit == Some(2) && ran.text.contains("resources.uses have 100001 items"), "{}", ran.text);
 }
 
 #[test]

@@ -172,6 +172,22 @@ fn sessions_that_use_a_file_one_after_the_other_run_once() {
     }
 }
 
+/// When a directory was listed is unknown: a file in it that is read later proves nothing.
+#[test]
+fn a_session_that_listed_the_directory_of_a_common_file_runs_again() {
+    let project = Project::new(
+        "import nox, pathlib, os, time\n@nox.session(venv_backend='none')\ndef one(session):\n    \
+         while not os.path.exists('listed'): time.sleep(0.02)\n    pathlib.Path('d/x.txt').write_text('x')\n\
+         @nox.session(venv_backend='none')\ndef two(session):\n    names = sorted(os.listdir('d'))\n    \
+         pathlib.Path('listed').write_text('x')\n    time.sleep(3)\n    \
+         if os.path.exists('d/x.txt'): open('d/x.txt').read()\n    pathlib.Path('names').write_text(','.join(names))\n",
+    );
+    project.write("d/keep.txt", "");
+    let ran = project.noxide(&["run", "-j2"]);
+    assert_eq!((ran.exit, ran.session("two").attempts.len()), (Some(0), 2), "{}", ran.text);
+    assert_eq!(fs_err::read_to_string(project.root().join("names")).unwrap(), "keep.txt,x.txt");
+}
+
 #[test]
 fn a_listing_that_does_not_matter_separates_no_sessions() {
     let project = Project::new(&overtaken(&directory().join("clean_selective_listing.py")));

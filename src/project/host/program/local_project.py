@@ -20,6 +20,9 @@ CONFIGURATION_FILES = ("pyproject.toml", "setup.cfg", "hatch.toml")
 BUILD_SCRIPTS = ("setup.py", "pdm_build.py")
 # Files that backends read without being told to.
 IMPLICIT_FILES = ("MANIFEST.in", ".gitignore", ".hgignore", "LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
+# Directories of tools, which Git ignores and no build packs.
+TOOL_DIRECTORIES = (".git", ".hg", ".svn", ".nox", ".tox", ".venv", "__pycache__", "node_modules", ".mypy_cache", ".pytest_cache",
+                    ".ruff_cache", ".hypothesis", ".ipynb_checkpoints")
 OUTPUT_DIRECTORIES = ("build", "dist", "site", "htmlcov")
 # Names of directories at the top that are no packages unless settings say so (as in setuptools).
 RESERVED_DIRECTORIES = (
@@ -140,28 +143,36 @@ def project_facts(word, editable):
                  if not name.endswith(".py")]
         return [project.root, extras, files, directories, modules]
     top_files = None if project.chooses_files() else named | set(modules)
-    return [extras, directories, tree_facts(project.root, top_files)]
+    # Hidden paths at the top are part of the build only if the configuration names them.
+    hidden = set(re.findall(r"(?<![\w.])\.[\w-][\w.-]*", project.configuration))
+    return [extras, directories, tree_facts(project.root, top_files, hidden)]
 
 
-def tree_facts(root, top_files):
+def tree_facts(root, top_files, hidden=()):
     """Returns facts about all files of a project that may be part of its build; of those at the top, only `top_files`
     unless it is None."""
     facts, size = [], 0
     for directory, directories, files in os.walk(root):
         is_top = directory == root
-        directories[:] = sorted(name for name in directories if not is_output_directory(os.path.join(directory, name), is_top))
-        if any(os.path.islink(os.path.join(directory, name)) and (not is_top or name.isidentifier())
-               for name in directories):
-            raise UncertainInstall  # what is behind it may be part of the build
+        directories[:] = sorted(name for name in directories
+                                if (is_top and name in hidden and name not in TOOL_DIRECTORIES)
+                                or not is_output_directory(os.path.join(directory, name), is_top))
+        for name in directories:
+            path = os.path.join(directory, name)
+            if os.path.islink(path):
+                if not os.path.realpath(path).startswith(os.path.realpath(root) + os.sep):
+                    raise UncertainInstall  # what is behind it may be part of the build
+                facts.append([os.path.relpath(path, root), os.readlink(path)])
         for name in sorted(files):
             path = os.path.join(directory, name)
-            if is_top and (name.startswith(".") and name != ".gitignore" or name == "uv.lock"):
+            is_hidden = name.startswith(".") and name != ".gitignore" and name not in hidden
+            if is_top and (is_hidden or name == "uv.lock"):
                 continue
             if not os.path.isfile(path):
                 if is_top:
                     continue
                 raise UncertainInstall  # a dangling link, a pipe
-            if is_top and top_files is not None and name not in top_files:
+            if is_top and top_files is not None and name not in top_files and name not in hidden:
                 continue
             size += os.path.getsize(path)
             if size > MAX_TREE_BYTES:
@@ -173,10 +184,10 @@ def tree_facts(root, top_files):
 def is_output_directory(path, top):
     """Whether a directory contains build results and not sources."""
     name = os.path.basename(path)
-    if name in (".git", ".hg", "__pycache__") or name.endswith(".egg-info"):
+    if name in TOOL_DIRECTORIES or name.endswith(".egg-info"):
         return True
-    # Packages contain directories of any name.
-    if top and (name.startswith(".") or name == "node_modules"):
+    # Packages contain directories of any other name.
+    if top and name.startswith("."):
         return True
     has = lambda file: os.path.exists(os.path.join(path, file))  # noqa: E731
     return has("pyvenv.cfg") or (top and name in OUTPUT_DIRECTORIES and not has("__init__.py"))
