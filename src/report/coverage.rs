@@ -16,9 +16,6 @@ use crate::fs::write_atomic;
 use crate::record::{is_run_data_dir, may_contain_coverage};
 use crate::text::pluralize;
 
-/// Address space of coverage.py, in bytes: data of another runner is not trusted.
-const MAX_COVERAGE_MEMORY: u64 = 4 << 30;
-
 /// CPU time of coverage.py, in seconds: a constant part, and the part for each MiB of data.
 const MAX_COVERAGE_SECONDS: (u64, u64) = (60, 20);
 
@@ -252,6 +249,8 @@ fn run_limited(command: &mut Command, seconds: u64) -> io::Result<Output> {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        /// Address space of coverage.py, in bytes: data of another runner is not trusted.
+        const MAX_COVERAGE_MEMORY: u64 = 4 << 30;
         let limit = |value: u64| Rlimit { current: Some(value), maximum: Some(value) };
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         // Without the limits it runs all the same.
@@ -292,7 +291,6 @@ fn find_coverage_py() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    #[cfg(all(target_os = "linux", not(noxide_portable)))]
     #[test]
     fn a_program_that_does_not_end_is_stopped() {
         for script in ["while :; do :; done", "exec sleep 600"] {
