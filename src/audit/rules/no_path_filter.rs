@@ -110,10 +110,12 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
     };
     project.workflow_job_views(workflow).any(|view| {
         let names_docs = |name: &String| is_documentation(name) || name.contains('$');
+        // A directory to check is no tool.
+        let is_tool_word = |word: &String| !word.ends_with('/') && is_documentation(word);
         let runs_tool = |name: &String| {
             view.noxfile_session(name).is_some_and(|session| {
                 let mut runs = session.run_calls();
-                runs.any(|run| renders_readme(&run.args) || run.args.iter().any(|word| is_documentation(word)))
+                runs.any(|run| renders_readme(&run.args) || run.args.iter().any(|word| is_tool_word(word)))
             })
         };
         let in_scripts = || {
