@@ -151,12 +151,19 @@ fn find_known_path(workflow: &Workflow, job: &WorkflowJob, step_index: usize, pa
         let tool = printed_cache_tool(step, output)?;
         return Some(KnownCachePath { path: path.to_owned(), tool, is_output: true });
     }
+    let steps = || std::iter::once(None).chain(job.steps.iter().map(Some));
     let is_value = |(name, _): &(&str, PackageInstaller)| {
-        let value = workflow.resolve_variable(job, None, name);
-        value.is_some_and(|text| text.value.trim_end_matches('/') == path.trim_end_matches('/'))
+        let mut values = steps().filter_map(|step| workflow.resolve_variable(job, step, name));
+        values.any(|text| workspace_path(&text.value) == workspace_path(path))
     };
     let (_, tool) = CACHE_VARIABLES.into_iter().find(is_value)?;
     Some(KnownCachePath { path: path.to_owned(), tool, is_output: false })
+}
+
+/// Returns a path without the workspace, to which a path of a cache is relative.
+pub(crate) fn workspace_path(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    ["${{ github.workspace }}/", "./"].iter().find_map(|start| path.strip_prefix(start)).unwrap_or(path)
 }
 
 /// Variables that set the cache directories of tools.

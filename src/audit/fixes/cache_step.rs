@@ -366,7 +366,8 @@ fn tool_cache_dir(view: &JobView, variable: &str) -> Option<String> {
     let configured = view.cache_dir_variable(variable).map(|text| text.value.clone());
     let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
     let from_noxfile = || Some(noxfile?.find_env_assignment(variable)?.value.clone());
-    configured.or_else(from_noxfile).filter(|directory| !directory.contains('<'))
+    let directory = configured.or_else(from_noxfile).filter(|directory| !directory.contains('<'))?;
+    Some(job_cache::workspace_path(&directory).to_owned())
 }
 
 /// Returns the name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::prelude::*;
-use crate::audit::job_cache::CACHE_VARIABLES;
+use crate::audit::job_cache::{CACHE_VARIABLES, workspace_path};
 use crate::audit::job_installers::Downloader;
 
 pub(super) static RULE: Rule = Rule {
@@ -93,11 +93,14 @@ fn check_cache_dir(
     else {
         return;
     };
+    let used = workspace_path(&used).to_owned();
     let is_used = |path: &SpannedText| {
-        let path = path.value.trim_end_matches('/');
-        let below_home = path.strip_prefix('~').filter(|rest| !rest.is_empty());
-        path == used.trim_end_matches('/')
-            || below_home.is_some_and(|rest| used.trim_end_matches('/').ends_with(rest))
+        let path = workspace_path(&path.value);
+        // The absolute paths of the home directory and the workspace are not known.
+        let below_home = path.strip_prefix("~/");
+        let below = below_home.or((!path.starts_with('/')).then_some(path));
+        path == used
+            || (used.starts_with('/') && below.is_some_and(|rest| used.ends_with(&format!("/{rest}"))))
             || path.contains(&format!("env.{variable}"))
             || path.contains("steps.")
     };

@@ -109,8 +109,11 @@ fn the_cache_directory_of_pip_is_read_from_its_variable() {
             &text("~/.cache/pip", "/home/runner/.cache/pip"),
             &text("~/.cache/pip", "\"${{ runner.temp }}/pip\""),
             &text("\"${{ env.PIP_CACHE_DIR }}\"", "/tmp/pip"),
+            &text(".cache/pip", "\"${{ github.workspace }}/.cache/pip\""),
+            &text(".cache/pip", "/srv/work/.cache/pip"),
         ],
     );
+    check("NX114", NOXFILE, &[&text("~/.cache/pip", "\"${{ github.workspace }}/.pip-cache\"")], &[]);
     // A cache of the directory that the variable names is one of packages.
     let cached = of_job.replace("~/.cache/pip", "/tmp/pip");
     let large = NOXFILE.replace("'.[test]'", "'-r', 'requirements.txt'");
