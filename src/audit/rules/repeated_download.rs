@@ -56,16 +56,16 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
         // One command can download several packages.
-        let mut groups: Vec<(Vec<Span>, Vec<String>, &Vec<(JobView, Span)>)> = Vec::new();
+        let mut groups: Vec<DownloadGroup> = Vec::new();
         for ((resource, _), locations) in downloads.iter().filter(|(_, locations)| locations.len() > 1) {
-            let spans: Vec<Span> = locations.iter().map(|(_, span)| *span).collect();
-            match groups.iter_mut().find(|(known, ..)| *known == spans) {
-                Some((_, names, _)) => names.push(format!("`{resource}`")),
-                None => groups.push((spans, vec![format!("`{resource}`")], locations)),
+            let spans = |all: &[(JobView, Span)]| all.iter().map(|(_, span)| *span).collect::<Vec<_>>();
+            match groups.iter_mut().find(|group| spans(group.locations) == spans(locations)) {
+                Some(group) => group.names.push(format!("`{resource}`")),
+                None => groups.push(DownloadGroup { names: vec![format!("`{resource}`")], locations }),
             }
         }
-        for (_, names, locations) in groups {
-            let [(view, first), others @ ..] = locations.as_slice() else { continue };
+        for DownloadGroup { names, locations } in groups {
+            let [(view, first), others @ ..] = locations else { continue };
             let verb = if names.len() == 1 { "is" } else { "are" };
             let message = format!("{} {verb} downloaded in {} jobs", names.join(", "), locations.len());
             let finding = findings.report(view.source(), *first, message);
@@ -77,6 +77,12 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Resources that the same commands download.
+struct DownloadGroup<'a> {
+    names: Vec<String>,
+    locations: &'a [(JobView<'a>, Span)],
 }
 
 /// Returns the image and the labels of a job's runner.
