@@ -3,6 +3,7 @@
 use globset::GlobBuilder;
 
 use super::forge::Forge;
+use super::shell::{PackageInstaller, ShellCommand};
 use super::source::Span;
 use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_tag_only};
 use super::yaml::{YamlKind, YamlNode, YamlStyle};
@@ -35,6 +36,17 @@ pub struct JobCache {
     pub key: Option<SpannedText>,
     /// Prefixes, one per line of `restore-keys`.
     pub restore_keys: Vec<SpannedText>,
+    /// Paths whose content a step or a variable of the job tells.
+    known_paths: Vec<KnownCachePath>,
+}
+
+/// A path whose content is known from elsewhere: the output of a step that prints the cache directory of a tool, or the
+/// value of `UV_CACHE_DIR` or `PIP_CACHE_DIR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KnownCachePath {
+    path: String,
+    tool: PackageInstaller,
+    is_output: bool,
 }
 
 impl JobCache {
@@ -45,12 +57,12 @@ impl JobCache {
 
     /// Whether it caches uv's downloads.
     pub(crate) fn caches_uv_downloads(&self) -> bool {
-        self.kind == JobCacheKind::SetupUv || self.paths.iter().any(|path| is_uv_cache_path(&path.value))
+        self.kind == JobCacheKind::SetupUv || self.paths.iter().any(|path| self.is_uv_path(&path.value))
     }
 
     /// Whether it caches pip's downloads.
     pub(crate) fn caches_pip_downloads(&self) -> bool {
-        self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| is_pip_cache_path(&path.value))
+        self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| self.is_pip_path(&path.value))
     }
 
     /// Whether it caches Python packages or environments.
@@ -68,8 +80,27 @@ impl JobCache {
 
     /// Whether it caches downloads of packages and nothing else.
     pub(crate) fn has_only_downloads(&self) -> bool {
-        let is_download = |path: &SpannedText| is_uv_cache_path(&path.value) || is_pip_cache_path(&path.value);
+        let is_download = |path: &SpannedText| self.is_uv_path(&path.value) || self.is_pip_path(&path.value);
         !self.paths.is_empty() && self.paths.iter().all(is_download)
+    }
+
+    /// Whether one of its paths is a cache directory of uv.
+    pub(crate) fn is_uv_path(&self, path: &str) -> bool {
+        is_uv_cache_path(path) || self.is_known_path(path, |known| known.tool == PackageInstaller::Uv)
+    }
+
+    /// Whether one of its paths is a cache directory of pip.
+    pub(crate) fn is_pip_path(&self, path: &str) -> bool {
+        is_pip_cache_path(path) || self.is_known_path(path, |known| known.tool == PackageInstaller::Pip)
+    }
+
+    /// Whether a step of the job prints the path: the directory that the tool uses.
+    pub(crate) fn is_printed_path(&self, path: &str) -> bool {
+        self.is_known_path(path, |known| known.is_output)
+    }
+
+    fn is_known_path(&self, path: &str, has_property: impl Fn(&KnownCachePath) -> bool) -> bool {
+        self.known_paths.iter().any(|known| known.path == path && has_property(known))
     }
 }
 
@@ -104,7 +135,68 @@ pub(crate) fn is_environment_path(path: &str) -> bool {
 
 /// Returns the caches of a job, in the order of its steps.
 pub(super) fn find_job_caches(all: &[Workflow], workflow: &Workflow, job: &WorkflowJob) -> Vec<JobCache> {
-    job.steps.iter().filter_map(|step| detect_step_cache(all, workflow, step, (workflow, job))).collect()
+    let caches = job.steps.iter().filter_map(|step| detect_step_cache(all, workflow, step, (workflow, job)));
+    let with_known_paths = |cache: JobCache| {
+        let known = cache.paths.iter().filter_map(|path| find_known_path(workflow, job, cache.step_index, &path.value));
+        JobCache { known_paths: known.collect(), ..cache }
+    };
+    caches.map(with_known_paths).collect()
+}
+
+/// Returns what is known of a path from an earlier step, or from a variable of the job.
+fn find_known_path(workflow: &Workflow, job: &WorkflowJob, step_index: usize, path: &str) -> Option<KnownCachePath> {
+    let expression = path.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).map(str::trim);
+    if let Some((id, output)) = expression.and_then(|text| text.strip_prefix("steps.")?.split_once(".outputs.")) {
+        let step = job.steps.iter().take(step_index).find(|step| step.id.as_deref() == Some(id))?;
+        let tool = printed_cache_tool(step, output)?;
+        return Some(KnownCachePath { path: path.to_owned(), tool, is_output: true });
+    }
+    let steps = || std::iter::once(None).chain(job.steps.iter().map(Some));
+    let is_value = |(name, _): &(&str, PackageInstaller)| {
+        let mut values = steps().filter_map(|step| workflow.resolve_variable(job, step, name));
+        values.any(|text| workspace_path(&text.value) == workspace_path(path))
+    };
+    let (_, tool) = CACHE_VARIABLES.into_iter().find(is_value)?;
+    Some(KnownCachePath { path: path.to_owned(), tool, is_output: false })
+}
+
+/// Returns a path without the workspace, to which a path of a cache is relative.
+pub(crate) fn workspace_path(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    ["${{ github.workspace }}/", "./"].iter().find_map(|start| path.strip_prefix(start)).unwrap_or(path)
+}
+
+/// Variables that set the cache directories of tools.
+pub(crate) const CACHE_VARIABLES: [(&str, PackageInstaller); 2] =
+    [("UV_CACHE_DIR", PackageInstaller::Uv), ("PIP_CACHE_DIR", PackageInstaller::Pip)];
+
+/// Returns the tool whose cache directory a script writes to an output; `None` if it may write something else.
+fn printed_cache_tool(step: &WorkflowStep, output: &str) -> Option<PackageInstaller> {
+    let written = |command: &ShellCommand| {
+        let is_output_file =
+            command.output_files.iter().any(|file| file.text.trim_end_matches('}').ends_with("_OUTPUT"));
+        let value = command.words.iter().skip(1).find_map(|word| {
+            let plain = || word.text.strip_prefix(output)?.strip_prefix('=').filter(|_| is_output_file);
+            word.text.strip_prefix(&format!("::set-output name={output}::")).or_else(plain)
+        });
+        value.map(cache_dir_tool)
+    };
+    let mut tools = step.commands.iter().filter_map(written);
+    let first = tools.next()?;
+    tools.all(|tool| tool == first).then_some(first)?
+}
+
+/// Returns the tool whose cache directory a substitution (`$(pip cache dir)`) prints.
+fn cache_dir_tool(substitution: &str) -> Option<PackageInstaller> {
+    let command = substitution.trim().strip_prefix("$(")?.strip_suffix(')')?;
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let is_python = |program: &str| program.starts_with("python") || program == "py";
+    match words.as_slice() {
+        ["uv", "cache", "dir"] => Some(PackageInstaller::Uv),
+        ["pip" | "pip3", "cache", "dir"] => Some(PackageInstaller::Pip),
+        [program, "-m", "pip", "cache", "dir"] if is_python(program) => Some(PackageInstaller::Pip),
+        _ => None,
+    }
 }
 
 fn detect_step_cache(
@@ -114,8 +206,15 @@ fn detect_step_cache(
     // The job that runs the step: for a step of a local action, that of the workflow that uses the action.
     caller: (&Workflow, &WorkflowJob),
 ) -> Option<JobCache> {
-    let build =
-        |kind, span| JobCache { step_index: step.index, kind, span, paths: vec![], key: None, restore_keys: vec![] };
+    let build = |kind, span| JobCache {
+        step_index: step.index,
+        kind,
+        span,
+        paths: vec![],
+        key: None,
+        restore_keys: vec![],
+        known_paths: vec![],
+    };
     let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
     if action.is_cache_restore() {
         let lines = |name: &str| {

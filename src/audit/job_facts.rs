@@ -2,10 +2,11 @@
 
 use super::expanded_script::is_local_file;
 use super::forge::Forge;
+use super::job_cache::JobCache;
 use super::noxfile::Noxfile;
 use super::project::JobView;
 use super::shell::PackageInstaller;
-use super::workflow::{Workflow, WorkflowJob, WorkflowTriggers};
+use super::workflow::{SpannedText, Workflow, WorkflowJob, WorkflowTriggers};
 
 /// Tools whose download caches a job fills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,7 +143,7 @@ impl JobView<'_> {
     /// Whether the job is certain to run on a self-hosted runner. On GitHub only the label `self-hosted` shows that; any
     /// other may be that of a larger GitHub-hosted runner.
     pub(crate) fn is_certainly_self_hosted(&self) -> bool {
-        self.workflow.forge != Forge::Github || self.job.runs_on.iter().any(|label| label.value == "self-hosted")
+        self.workflow.forge != Forge::Github || self.job.has_self_hosted_label()
     }
 
     /// Whether the jobs of the matrix run on different runners.
@@ -150,6 +151,32 @@ impl JobView<'_> {
         let labels = self.runner_labels();
         self.job.runs_on.iter().any(|label| label.value.contains("${{"))
             && (labels.len() > 1 || labels.iter().any(|label| label.contains("${{")))
+    }
+
+    /// Whether the jobs of the matrix run on different runners on which a cache has the same paths. A path that a step prints
+    /// differs between operating systems, and the paths are part of the version of an entry.
+    pub(crate) fn mixes_platforms(&self, cache: &JobCache) -> bool {
+        let is_printed = |path: &SpannedText| cache.is_printed_path(&path.value);
+        if !self.has_several_platforms() || cache.paths.is_empty() || !cache.paths.iter().all(is_printed) {
+            return self.has_several_platforms();
+        }
+        let mut labels = self.runner_labels();
+        labels.sort();
+        labels.dedup();
+        let systems = ["ubuntu", "macos", "windows"];
+        systems.iter().any(|system| labels.iter().filter(|label| label.starts_with(system)).count() > 1)
+    }
+
+    /// Returns the value of the variable that sets a cache directory where the job runs sessions or, without
+    /// sessions, installs packages; `None` if it differs between steps.
+    pub(crate) fn cache_dir_variable(&self, name: &str) -> Option<&SpannedText> {
+        let calls: Vec<usize> = self.analysis.nox_calls.iter().map(|call| call.step_index).collect();
+        let installs = || self.analysis.installs.iter().map(|install| install.step_index).collect();
+        let steps = if calls.is_empty() { installs() } else { calls };
+        let mut values = steps.iter().map(|index| self.workflow.resolve_variable(self.job, self.step(*index), name));
+        let Some(first) = values.next() else { return self.workflow.resolve_variable(self.job, None, name) };
+        let is_equal = |other: Option<&SpannedText>| other.map(|text| &text.value) == first.map(|text| &text.value);
+        values.all(is_equal).then_some(first)?
     }
 
     /// Returns which download caches the job fills; `None` if it installs with a tool whose cache is unknown, or runs

@@ -23,6 +23,7 @@ pub mod rule_docs;
 pub(crate) mod rule_precision;
 pub mod rule_runner;
 pub(crate) mod rules;
+pub(crate) mod session_variable;
 pub mod shell;
 pub mod source;
 pub(crate) mod starter_workflow;

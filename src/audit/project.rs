@@ -9,6 +9,7 @@ use super::job_cache::{JobCache, find_job_caches};
 use super::noxfile::{Noxfile, NoxfileSession};
 use super::options::AuditOptions;
 use super::project_files::{DiscoverError, ProjectFiles, find_project_files, find_workflow_sources, list_file_paths};
+use super::session_variable::SessionVariable;
 use super::shell::{
     NetworkFetch, NoxCall, NoxCallSelection, PackageInstall, ShellCommand, find_network_fetches, parse_install,
     parse_nox_call,
@@ -179,7 +180,7 @@ impl AuditProject {
                     (step.index, fetch, span)
                 });
                 analysis.network_fetches.extend(fetches);
-                if let Some(nox) = parse_nox_call(command).filter(|call| call.selection != NoxCallSelection::Nothing) {
+                if let Some(nox) = parse_nox_call(command).filter(|call| self.runs_sessions(call)) {
                     if is_provided {
                         continue;
                     }
@@ -188,9 +189,11 @@ impl AuditProject {
                         analysis.nox_calls.extend(listed);
                         continue;
                     }
-                    let sessions = self.resolve_sessions(workflow, job, step, command, &nox);
+                    let before = step.commands.get(..index).unwrap_or_default();
+                    let variable = SessionVariable::find(workflow, job, step, before, command);
+                    let sessions = self.resolve_sessions(workflow, job, step, (command, &variable), &nox);
                     analysis.nox_calls.push(JobNoxCall {
-                        is_from_matrix: is_selected_by_expression(workflow, job, step, command, &nox),
+                        is_from_matrix: is_selected_by_expression(command, &variable, &nox),
                         alternative: None,
                         step_index: step.index,
                         command_index: index,
@@ -208,6 +211,12 @@ impl AuditProject {
         analysis
     }
 
+    /// Whether a call runs sessions: it does not only list them, and a noxfile that is started as a program calls nox.
+    fn runs_sessions(&self, call: &NoxCall) -> bool {
+        let calls_nox = || self.noxfile.as_ref().is_some_and(|noxfile| noxfile.source.text.contains("nox.main("));
+        call.selection != NoxCallSelection::Nothing && (!call.runs_noxfile || calls_nox())
+    }
+
     /// Returns the calls of nox whose commands the matrix provides.
     fn provided_calls(
         &self,
@@ -220,20 +229,22 @@ impl AuditProject {
         let script_span = step.script.as_ref().map_or(Span::default(), |script| Span::new(0, script.text.len()));
         let mut calls = Vec::new();
         for (text_index, script) in expanded.into_iter().enumerate() {
-            for command in script.commands {
-                let Some(mut parsed) = parse_nox_call(&command) else { continue };
-                if parsed.selection == NoxCallSelection::Nothing {
+            for (index, command) in script.commands.iter().enumerate() {
+                let Some(mut parsed) = parse_nox_call(command) else { continue };
+                if !self.runs_sessions(&parsed) {
                     continue;
                 }
                 parsed.program_span = script_span;
-                let sessions = self.resolve_sessions(workflow, job, step, &command, &parsed);
+                let before = script.commands.get(..index).unwrap_or_default();
+                let variable = SessionVariable::find(workflow, job, step, before, command);
+                let sessions = self.resolve_sessions(workflow, job, step, (command, &variable), &parsed);
                 calls.push(JobNoxCall {
                     step_index: step.index,
                     command_index: PROVIDED_COMMAND,
                     sessions: sessions.into_iter().map(|(name, _)| (name, script.span)).collect(),
                     parsed,
                     is_from_matrix: true,
-                    alternative: Some(MatrixAlternative { text_index, command }),
+                    alternative: Some(MatrixAlternative { text_index, command: command.clone() }),
                     span: script.span,
                 });
             }
@@ -280,7 +291,7 @@ impl AuditProject {
         workflow: &Workflow,
         job: &WorkflowJob,
         step: &WorkflowStep,
-        command: &ShellCommand,
+        (command, variable): (&ShellCommand, &SessionVariable),
         call: &NoxCall,
     ) -> Vec<(String, Span)> {
         let command_span = step.file_span(command.span);
@@ -304,18 +315,13 @@ impl AuditProject {
                 let known = self.noxfile.iter().flat_map(Noxfile::sessions);
                 to_names(known.filter(|session| session.name.contains(words.trim())).collect())
             }
-            NoxCallSelection::Default => {
-                let assigned =
-                    command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value.clone());
-                let variable =
-                    || workflow.resolve_variable(job, Some(step), "NOXSESSION").map(|text| text.value.clone());
-                match assigned.or_else(variable) {
-                    Some(value) => at_command(
-                        value.split(',').flat_map(|name| self.expand_names(workflow, job, name.trim())).collect(),
-                    ),
-                    None => to_names(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
-                }
-            }
+            NoxCallSelection::Default => match variable {
+                SessionVariable::Value(value) => at_command(
+                    value.split(',').flat_map(|name| self.expand_names(workflow, job, name.trim())).collect(),
+                ),
+                SessionVariable::Unset => to_names(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
+                SessionVariable::Unknown => Vec::new(),
+            },
             NoxCallSelection::Nothing => Vec::new(),
         }
     }
@@ -398,21 +404,14 @@ pub(crate) fn find_local_action<'a>(project: &'a AuditProject, directory: &str) 
 }
 
 /// Whether the sessions of a call depend on an expression: in the command, or in `NOXSESSION`.
-fn is_selected_by_expression(
-    workflow: &Workflow,
-    job: &WorkflowJob,
-    step: &WorkflowStep,
-    command: &super::shell::ShellCommand,
-    call: &NoxCall,
-) -> bool {
+fn is_selected_by_expression(command: &ShellCommand, variable: &SessionVariable, call: &NoxCall) -> bool {
     let in_command = command.words.iter().take_while(|word| word.text != "--").any(|word| word.text.contains("${{"));
-    let in_variable = || {
-        let assigned =
-            command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value.as_str());
-        let variable = workflow.resolve_variable(job, Some(step), "NOXSESSION").map(|text| text.value.as_str());
-        assigned.or(variable).is_some_and(|value| value.contains('$'))
+    let in_variable = match variable {
+        SessionVariable::Unset => false,
+        SessionVariable::Value(value) => value.contains('$'),
+        SessionVariable::Unknown => true,
     };
-    in_command || (call.selection == NoxCallSelection::Default && in_variable())
+    in_command || (call.selection == NoxCallSelection::Default && in_variable)
 }
 
 impl<'a> JobView<'a> {
@@ -496,7 +495,7 @@ impl<'a> JobView<'a> {
             }
         }
         let step_range = self.analysis.nox_calls.first()?.step_index..=self.analysis.nox_calls.last()?.step_index;
-        let has_condition = |step: &&WorkflowStep| step_range.contains(&step.index) && step.condition.is_some();
+        let has_condition = |step: &&WorkflowStep| step_range.contains(&step.index) && !step.runs_on_success();
         let runs_sessions =
             |step: &&WorkflowStep| self.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
         let is_one_step = step_range.start() == step_range.end();

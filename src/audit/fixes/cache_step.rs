@@ -2,10 +2,11 @@
 
 use super::super::fix::{CACHE_STEP_COMMENT, ENVIRONMENTS_STEP_COMMENT, Fix, SemanticChange, TextEdit};
 use super::super::forge::Forge;
-use super::super::job_cache::{self, JobCache, JobCacheKind, is_pip_cache_path, is_uv_cache_path};
+use super::super::job_cache::{self, CACHE_VARIABLES, JobCache, JobCacheKind};
 use super::super::job_facts::Downloads;
 use super::super::noxfile::NoxfileSession;
 use super::super::project::JobView;
+use super::super::shell::PackageInstaller;
 use super::super::workflow::{SpannedText, WorkflowStep};
 use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
 use super::step_edit::{insert_step, step_indent};
@@ -20,9 +21,9 @@ pub(crate) fn repair_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix>
         view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::ActionsCache && !view.may_publish())?;
     let saves = step.action.as_ref().is_some_and(|action| action.subpath.is_empty());
     let with = step.node.get("with").filter(|with| !with.is_flow && !with.aliased && !step.node.is_flow && saves)?;
-    let is_download = |path: &SpannedText| is_uv_cache_path(&path.value) || is_pip_cache_path(&path.value);
-    let has_downloads = cache.paths.iter().all(is_download);
-    (has_downloads || cache.paths.iter().all(|path| job_cache::is_environment_path(&path.value))).then_some(())?;
+    let is_download = |path: &SpannedText| cache.is_uv_path(&path.value) || cache.is_pip_path(&path.value);
+    (cache.paths.iter().all(is_download) || cache.paths.iter().all(|path| job_cache::is_environment_path(&path.value)))
+        .then_some(())?;
     let key = cache.key.as_ref()?;
     let (prefix, new_key) = complete_key(view, cache, &key.value)?;
     let mut edits = Vec::new();
@@ -37,30 +38,39 @@ pub(crate) fn repair_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix>
         edits.push(replace_scalar(view, old, &prefix)?);
         changes.push(SemanticChange::Set(path.clone(), "restore-keys".to_owned(), quote_scalar(&value)));
     }
-    if let Some((edit, change)) = correct_uv_path(view, step, cache, with) {
+    let mut corrected = CACHE_VARIABLES.into_iter().filter_map(|tool| correct_tool_path(view, step, cache, with, tool));
+    if let Some((edit, change)) = corrected.next() {
         edits.push(edit);
         changes.push(change);
     }
     (!edits.is_empty()).then(|| unsafe_fix(view, "complete the key of the cache", edits, changes))
 }
 
-/// Replaces the cached directory of uv by the one that the job uses.
-pub(crate) fn correct_cache_path(view: &JobView, cache: &JobCache) -> Option<Fix> {
+/// Replaces the cached directory of uv or pip by the one that the job uses.
+pub(crate) fn correct_cache_path(view: &JobView, cache: &JobCache, tool: (&str, PackageInstaller)) -> Option<Fix> {
     let step = view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::ActionsCache)?;
     let saves = step.action.as_ref().is_some_and(|action| action.subpath.is_empty());
     let with = step.node.get("with").filter(|with| !with.aliased && saves)?;
-    let (edit, change) = correct_uv_path(view, step, cache, with)?;
-    Some(unsafe_fix(view, "cache the directory that uv uses", vec![edit], vec![change]))
+    let (edit, change) = correct_tool_path(view, step, cache, with, tool)?;
+    let title = format!("cache the directory that {} uses", tool.1.as_str());
+    Some(unsafe_fix(view, &title, vec![edit], vec![change]))
 }
 
-fn correct_uv_path(
+fn correct_tool_path(
     view: &JobView,
     step: &WorkflowStep,
     cache: &JobCache,
     with: &YamlNode,
+    (variable, installer): (&str, PackageInstaller),
 ) -> Option<(TextEdit, SemanticChange)> {
-    let used = uv_cache_dir(view).filter(|used| !cache.paths.iter().any(|path| path.value == *used))?;
-    let wrong = cache.paths.iter().find(|path| is_uv_cache_path(&path.value) && !path.aliased)?;
+    let used = tool_cache_dir(view, variable).filter(|used| !cache.paths.iter().any(|path| path.value == *used))?;
+    let is_of_tool = |path: &str| match installer {
+        PackageInstaller::Uv => cache.is_uv_path(path),
+        _ => cache.is_pip_path(path),
+    };
+    // The output of a step is the directory that the tool uses.
+    let is_wrong = |path: &&SpannedText| is_of_tool(&path.value) && !path.aliased && !path.value.contains("steps.");
+    let wrong = cache.paths.iter().find(is_wrong)?;
     let written = view.source().slice(wrong.span);
     let at = written.find(&wrong.value).filter(|_| used.chars().all(|c| !c.is_whitespace()))?;
     let start = wrong.span.start + at;
@@ -93,7 +103,7 @@ fn complete_key(view: &JobView, cache: &JobCache, key: &str) -> Option<(String, 
     if let Some(python) = python_version(view).filter(|_| !job_cache::has_python_part(&known)) {
         head.push_str(&format!("py{python}-"));
     }
-    let holds_uv = cache.paths.iter().any(|path| is_uv_cache_path(&path.value));
+    let holds_uv = cache.paths.iter().any(|path| cache.is_uv_path(&path.value));
     if let Some(uv) = uv_version(view).filter(|_| holds_uv && !job_cache::has_uv_version_part(&known)) {
         head.push_str(&format!("uv{uv}-"));
     }
@@ -304,10 +314,10 @@ fn recommend_cache_inputs(view: &JobView) -> Option<CacheStepInputs> {
     // Not `.nox`: environments contain absolute paths and break in another workspace.
     let mut paths = Vec::new();
     if uv {
-        paths.push(uv_cache_dir(view).unwrap_or_else(|| "~/.cache/uv".to_owned()));
+        paths.push(tool_cache_dir(view, "UV_CACHE_DIR").unwrap_or_else(|| "~/.cache/uv".to_owned()));
     }
     if pip {
-        paths.push("~/.cache/pip".to_owned());
+        paths.push(tool_cache_dir(view, "PIP_CACHE_DIR").unwrap_or_else(|| "~/.cache/pip".to_owned()));
     }
     let mut files = dependency_files(view);
     let named = named_requirement_files(view)?;
@@ -351,12 +361,13 @@ fn dependency_files(view: &JobView) -> Vec<String> {
     names
 }
 
-/// Returns the cache directory of uv that a variable of the workflow or the noxfile sets.
-fn uv_cache_dir(view: &JobView) -> Option<String> {
-    let configured = view.workflow.resolve_variable(view.job, None, "UV_CACHE_DIR").map(|text| text.value.clone());
+/// Returns the cache directory that a variable of the workflow or the noxfile sets.
+fn tool_cache_dir(view: &JobView, variable: &str) -> Option<String> {
+    let configured = view.cache_dir_variable(variable).map(|text| text.value.clone());
     let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
-    let from_noxfile = || Some(noxfile?.find_env_assignment("UV_CACHE_DIR")?.value.clone());
-    configured.or_else(from_noxfile).filter(|directory| !directory.contains('<'))
+    let from_noxfile = || Some(noxfile?.find_env_assignment(variable)?.value.clone());
+    let directory = configured.or_else(from_noxfile).filter(|directory| !directory.contains('<'))?;
+    Some(job_cache::workspace_path(&directory).to_owned())
 }
 
 /// Returns the name shared by jobs that install the same packages: the first job's id, or the session in a session matrix.

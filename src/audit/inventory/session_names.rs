@@ -3,6 +3,7 @@
 use super::super::expanded_script::input_values;
 use super::super::noxfile::Noxfile;
 use super::super::project::{JobNoxCall, JobView};
+use super::super::session_variable::SessionVariable;
 use super::super::shell::NoxCallSelection;
 use super::super::source::Span;
 use super::super::workflow::{WorkflowFileKind, WorkflowStep};
@@ -38,14 +39,17 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
         NoxCallSelection::Keywords(_) => None,
         NoxCallSelection::Default => {
             let command = step.commands.get(call.command_index)?;
-            let assigned = command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value);
-            let variable = view.workflow.resolve_variable(view.job, Some(step), "NOXSESSION").map(|text| &text.value);
-            if let Some(value) = assigned.or(variable) {
-                let mut names = Vec::new();
-                for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-                    names.extend(expand_text(view, step, name)?);
+            let before = step.commands.get(..call.command_index).unwrap_or_default();
+            match SessionVariable::find(view.workflow, view.job, step, before, command) {
+                SessionVariable::Value(value) => {
+                    let mut names = Vec::new();
+                    for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                        names.extend(expand_text(view, step, name)?);
+                    }
+                    return Some(at_call(names));
                 }
-                return Some(at_call(names));
+                SessionVariable::Unknown => return None,
+                SessionVariable::Unset => {}
             }
             let noxfile = noxfile.filter(|noxfile| noxfile.has_known_defaults())?;
             Some(at_call(noxfile.default_sessions().into_iter().map(|session| session.name.clone()).collect()))

@@ -132,8 +132,10 @@ pub struct SessionCall {
 #[derive(Clone, Debug, Deserialize)]
 pub struct SessionStatement {
     range: AstRange,
-    /// Text in normalized form.
+    /// Text in normalized form, with the values of literal variables.
     pub(crate) text: String,
+    /// Whether an argument is a literal variable or an unpacked list, so that its range is not that of one text.
+    pub(crate) is_resolved: bool,
     /// Session method that the statement calls, `call` if it passes the session on, else empty.
     pub(crate) method: String,
     /// Arguments of the call: text and range.

@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from collections import Counter
 
 # Functions that call each other often would be followed for ever.
 MAX_CPU_SECONDS = 5
@@ -21,6 +22,7 @@ CONSTANTS = {}
 LISTS = set()
 FUNCTIONS = {}
 EXPRESSIONS = {}
+VALUES = {}
 
 
 def node_range(node):
@@ -65,41 +67,81 @@ def find_calls(body):
     return sorted(calls, key=lambda node: (node.lineno, node.col_offset))
 
 
-def local_values(function):
-    """Return the literal lists and texts of variables that a function assigns once, at its top level, and never changes."""
-    values, uses = {}, {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            uses[node.id] = uses.get(node.id, 0) + 1
-        # A method or an item may change it.
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.value, ast.Name):
-            uses[node.value.id] = uses.get(node.value.id, 0) + 2
-    for statement in function.body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else []
-        if len(targets) == 1 and isinstance(targets[0], ast.Name) and uses.get(targets[0].id) == 1:
-            items = statement.value.elts if isinstance(statement.value, (ast.List, ast.Tuple)) else [statement.value]
-            if all(isinstance(item, ast.Constant) and isinstance(item.value, str) for item in items):
-                values[targets[0].id] = [item.value for item in items], isinstance(statement.value, ast.Constant)
+READING_NODES = (ast.Starred, ast.BinOp, ast.Compare, ast.For, ast.comprehension)
+
+
+def changed_names(tree):
+    """Return the names that are bound more than once, and the lists that something else may change."""
+    bound, loads, read = [], [], set()
+    for node in ast.walk(tree):
+        if isinstance(node, READING_NODES):
+            read.update(id(child) for child in ast.iter_child_nodes(node))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            loads.append(node)
+        elif isinstance(node, ast.Name):
+            bound.append(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.append(node.name)
+        elif isinstance(node, ast.arg):
+            bound.append(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.append((node.asname or node.name).split(".")[0])
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            bound.extend(node.names * 2)
+    # A method, an item, another name or a called function may change a list.
+    return {name for name, count in Counter(bound).items() if count > 1}, {node.id for node in loads if id(node) not in read}
+
+
+def literal_items(node, values):
+    """Return the texts of a literal and whether it is one text rather than a list; None if any of it is computed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value], True
+    if isinstance(node, ast.Name):
+        return values.get(node.id)
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    items = []
+    for item in node.elts:
+        is_unpacked = isinstance(item, ast.Starred)
+        known = literal_items(item.value if is_unpacked else item, values)
+        if known is None or known[1] == is_unpacked:
+            return None
+        items += known[0]
+    return items, False
+
+
+def literal_values(tree, outer):
+    """Return the literal lists and texts that a module or function assigns once, at its top level, and never changes."""
+    values = dict(outer)
+    rebound, passed = changed_names(tree)
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+        if value is None or len(targets) != 1 or not isinstance(targets[0], ast.Name) or targets[0].id in rebound:
+            continue
+        known = literal_items(value, values)
+        is_alias = isinstance(value, ast.Name) and known is not None and not known[1]
+        if known is not None and not is_alias and not (isinstance(value, ast.List) and targets[0].id in passed):
+            values[targets[0].id] = known
     return values
 
 
 def argument_texts(argument, values):
-    """Return the texts of an argument of an install: those of a variable of the function, where it is known."""
+    """Return the texts of an argument: those of a variable or an unpacked list, where it is known."""
     is_unpacked = isinstance(argument, ast.Starred)
-    items, is_text = values.get(dotted_name(argument.value if is_unpacked else argument), ([], None))
+    items, is_text = literal_items(argument.value if is_unpacked else argument, values) or ([], None)
     return items if items and is_unpacked != is_text else [literal_text(argument)]
 
 
 def session_actions(function, parameter, seen):
     """Yield the session methods that a function calls; follow functions of the noxfile that receive the session."""
-    values = local_values(function)
+    values = literal_values(function, VALUES)
     for call in find_calls(function.body):
         name = dotted_name(call.func)
         if name.startswith(parameter + "."):
-            known = values if name.endswith("install") else {}
             yield {
                 "method": name[len(parameter) + 1 :],
-                "args": [text for argument in call.args for text in argument_texts(argument, known)],
+                "args": [text for argument in call.args for text in argument_texts(argument, values)],
                 "success_codes": [literal_text(code) for code in getattr(find_keyword(call, "success_codes"), "elts", [])],
             }
         elif name in FUNCTIONS and name not in seen:
@@ -146,16 +188,27 @@ def session_decorators(function):
             yield decorator, call
 
 
-def describe_statement(node, parameter):
+def describe_statement(node, parameter, values):
     call = node.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
     name = dotted_name(call.func) if call else ""
     is_method = name.startswith(parameter + ".")
     passes_session = call is not None and any(dotted_name(argument) == parameter for argument in call.args)
+    known = values if is_method else {}
+    arguments = [(argument, argument_texts(argument, known)) for argument in call.args] if call else []
+    is_resolved = any(texts != [literal_text(argument)] for argument, texts in arguments)
+    text = ast.unparse(node)
+    if is_resolved:
+        words = [
+            [argument] if texts == [literal_text(argument)] else [ast.Constant(text) for text in texts]
+            for argument, texts in arguments
+        ]
+        text = ast.unparse(ast.Call(call.func, [word for group in words for word in group], call.keywords))
     return {
         "range": node_range(node),
-        "text": ast.unparse(node),
+        "text": text,
+        "is_resolved": is_resolved,
         "method": name[len(parameter) + 1 :] if is_method else "call" if passes_session else "",
-        "args": [[literal_text(argument), node_range(argument)] for argument in call.args] if call else [],
+        "args": [[word, node_range(argument)] for argument, texts in arguments for word in texts],
         "keywords": [[entry.arg or "", node_range(entry)] for entry in call.keywords] if call else [],
     }
 
@@ -163,6 +216,7 @@ def describe_statement(node, parameter):
 def describe_session(function, decorator, call):
     value = (lambda *names: find_keyword(call, *names)) if call else (lambda *names: None)
     parameter = function.args.args[0].arg if function.args.args else "session"
+    values = literal_values(function, VALUES)
     name, reuse, backend, default = value("name"), value("reuse_venv"), value("venv_backend"), value("default")
     tags, requires, python = value("tags"), value("requires"), value("python")
     return {
@@ -185,7 +239,7 @@ def describe_session(function, decorator, call):
         "coverage_thresholds": list(literal_thresholds(function)),
         "worker_counts": list(worker_counts(function, {function.name})),
         "foreign_calls": sorted(set(foreign_calls(function, parameter, {function.name}))),
-        "statements": [describe_statement(node, parameter) for node in function.body],
+        "statements": [describe_statement(node, parameter, values) for node in function.body],
     }
 
 
@@ -330,6 +384,7 @@ def main():
             assignment = env_default(statement.value)
             if assignment:
                 env_assignments.append(assignment)
+    VALUES.update(literal_values(TREE, {}))
     model = {
         "options": options,
         "env_assignments": env_assignments,

@@ -1,6 +1,7 @@
 //! NX113: A package cache is restored after the first install.
 
 use super::prelude::*;
+use crate::audit::shell::requirement_name;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -66,8 +67,16 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 }
                 continue;
             }
+            // A step that prints the path needs its tool first, and the cache cannot be restored before that step.
+            let is_printed = cache.paths.iter().any(|path| cache.is_printed_path(&path.value));
+            let is_tool = |name: &str| matches!(name, "pip" | "uv" | "setuptools" | "wheel");
             let first = view.analysis.installs.iter().find(|job_install| {
-                job_install.step_index < cache.step_index && job_install.install.installer != PackageInstaller::Other
+                let packages = &job_install.install.packages;
+                let has_only_tools =
+                    !packages.is_empty() && packages.iter().all(|word| is_tool(requirement_name(&word.text)));
+                job_install.step_index < cache.step_index
+                    && job_install.install.installer != PackageInstaller::Other
+                    && !(is_printed && has_only_tools)
             });
             if let Some(first) = first {
                 let pip_is_uncached = first.install.installer != PackageInstaller::Uv && !cache.caches_pip_downloads();
@@ -81,12 +90,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 if pip_is_uncached {
                     finding.set_severity(Severity::Low);
                 }
-                finding.fix = fixes::step_edit::move_cache_step(
-                    &view,
-                    cache.step_index,
-                    first.step_index,
-                    "restore the cache before the first install",
-                );
+                let title = "restore the cache before the first install";
+                let moved = || fixes::step_edit::move_cache_step(&view, cache.step_index, first.step_index, title);
+                finding.fix = (!is_printed).then(moved).flatten();
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::prelude::*;
+use crate::audit::job_cache::{CACHE_VARIABLES, workspace_path};
 use crate::audit::job_installers::Downloader;
 
 pub(super) static RULE: Rule = Rule {
@@ -13,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The restored files are never read and the downloaded files never saved: the cache costs time and saves none.",
     evidence: "Observed: the noxfile sets UV_CACHE_DIR to /tmp/uv-cache, but the jobs cache ~/.cache/uv. Absolute workspace paths never hit on runners without containers, because the path is part of the cache version. Severity medium if the cached downloads are those of another tool than the one that installs the packages of the job (pip, uv or pdm), which is reported only if every command and action of the job tells what it installs; low and pedantic where the cache of setup-uv already holds those downloads. `cache` of `setup-python` without a file to hash fails the step.",
-    advice: "Cache the directory that UV_CACHE_DIR names, or set UV_CACHE_DIR to the cached directory.",
+    advice: "Cache the directory that UV_CACHE_DIR or PIP_CACHE_DIR names, or set the variable to the cached directory.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -54,7 +55,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             .iter()
             .filter(|cache| cache.kind == JobCacheKind::ActionsCache && cache.has_python_content())
         {
-            check_uv_cache_dir(&view, cache, findings);
+            for (variable, installer) in CACHE_VARIABLES {
+                check_cache_dir(&view, cache, (variable, installer), findings);
+            }
             check_absolute_path(&view, cache, findings);
         }
         for cache in &view.analysis.caches {
@@ -66,23 +69,45 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     }
 }
 
-/// Reports a cached path that is not the cache directory that uv uses.
-fn check_uv_cache_dir(view: &JobView, cache: &JobCache, findings: &mut FindingSink) {
-    let configured = view.workflow.resolve_variable(view.job, None, "UV_CACHE_DIR");
+/// Reports a cached path that is not the cache directory that uv or pip uses.
+fn check_cache_dir(
+    view: &JobView,
+    cache: &JobCache,
+    (variable, installer): (&str, PackageInstaller),
+    findings: &mut FindingSink,
+) {
+    let tool = installer.as_str();
+    let is_of_tool = |path: &str| match installer {
+        PackageInstaller::Uv => cache.is_uv_path(path),
+        _ => cache.is_pip_path(path),
+    };
+    // That another tool downloads the packages is reported instead.
+    if installer == PackageInstaller::Pip && view.single_downloader().is_some_and(|used| used.as_str() != tool) {
+        return;
+    }
+    let configured = view.cache_dir_variable(variable);
     let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
-    let assignment = noxfile.and_then(|noxfile| Some((noxfile, noxfile.find_env_assignment("UV_CACHE_DIR")?)));
+    let assignment = noxfile.and_then(|noxfile| Some((noxfile, noxfile.find_env_assignment(variable)?)));
     let Some(used) =
         configured.map(|text| text.value.clone()).or(assignment.map(|(_, variable)| variable.value.clone()))
     else {
         return;
     };
+    let used = workspace_path(&used).to_owned();
     let is_used = |path: &SpannedText| {
-        path.value.trim_end_matches('/') == used.trim_end_matches('/') || path.value.contains("env.UV_CACHE_DIR")
+        let path = workspace_path(&path.value);
+        // The absolute paths of the home directory and the workspace are not known.
+        let below_home = path.strip_prefix("~/");
+        let below = below_home.or((!path.starts_with('/')).then_some(path));
+        path == used
+            || (used.starts_with('/') && below.is_some_and(|rest| used.ends_with(&format!("/{rest}"))))
+            || path.contains(&format!("env.{variable}"))
+            || path.contains("steps.")
     };
-    let wrong = cache.paths.iter().find(|path| job_cache::is_uv_cache_path(&path.value));
-    let Some(wrong) = wrong.filter(|_| !cache.paths.iter().any(is_used) && !used.starts_with("${{")) else { return };
-    let message = format!("the job caches {}, but uv's cache directory is {used}", wrong.value);
-    let fix = fixes::cache_step::correct_cache_path(view, cache);
+    let wrong = cache.paths.iter().find(|path| is_of_tool(&path.value));
+    let Some(wrong) = wrong.filter(|_| !cache.paths.iter().any(is_used) && !used.contains("${{")) else { return };
+    let message = format!("the job caches {}, but {tool}'s cache directory is {used}", wrong.value);
+    let fix = fixes::cache_step::correct_cache_path(view, cache, (variable, installer));
     let finding = findings.report(view.source(), wrong.span, message);
     finding.fix = fix;
     if let Some(text) = configured {
@@ -109,16 +134,18 @@ fn check_absolute_path(view: &JobView, cache: &JobCache, findings: &mut FindingS
 
 /// Reports a cache of one tool's downloads in a job that downloads with another one.
 fn check_downloader(view: &JobView, cache: &JobCache, findings: &mut FindingSink) {
-    let all = |is_cache: fn(&str) -> bool| {
-        !cache.paths.is_empty() && cache.paths.iter().all(|path| is_cache(&path.value) && !path.value.contains("${{"))
+    let all = |is_cache: fn(&JobCache, &str) -> bool| {
+        let is_literal = |path: &str| !path.contains("${{") || cache.is_printed_path(path);
+        !cache.paths.is_empty()
+            && cache.paths.iter().all(|path| is_cache(cache, &path.value) && is_literal(&path.value))
     };
     let setup = view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::SetupPython);
     let setup = setup.and_then(|step| step.input_value("cache")).filter(|text| text.value == "pip");
     let (cached, what, span) = if let Some(text) = setup {
         (Downloader::Pip, "`cache: pip`".to_owned(), text.span)
     } else if let Some(path) = cache.paths.first().filter(|_| cache.kind == JobCacheKind::ActionsCache) {
-        let tool = if all(job_cache::is_pip_cache_path) { Downloader::Pip } else { Downloader::Uv };
-        if tool == Downloader::Uv && !all(job_cache::is_uv_cache_path) {
+        let tool = if all(JobCache::is_pip_path) { Downloader::Pip } else { Downloader::Uv };
+        if tool == Downloader::Uv && !all(JobCache::is_uv_path) {
             return;
         }
         (tool, path.value.clone(), path.span)

@@ -57,7 +57,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let cancels = concurrency.get("cancel-in-progress").and_then(|node| node.as_str()) == Some("true");
             let Some(group) = concurrency.get("group").filter(|_| cancels) else { continue };
             // Without a pull request, its context is empty.
-            let is_set = |context: &&str| !context.contains("pull_request") || on.runs_on_pull_request();
+            let is_filled = |context: &str| !context.contains("pull_request") || on.runs_on_pull_request();
+            let is_set = |context: &&str| context.split("||").any(is_filled);
             if let Some(context) = group.as_str().and_then(commit_context).filter(is_set) {
                 let message = format!("every push has a group of its own (`{context}`): nothing is ever cancelled");
                 findings.report(&workflow.source, group.span, message);
@@ -70,7 +71,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 const COMMIT_CONTEXTS: [&str; 4] =
     ["github.sha", "github.run_id", "github.run_number", "github.event.pull_request.head.sha"];
 
-/// Returns the context that makes a group unique to a commit or run: an expression of a group that is nothing else.
+/// Returns the context that makes a group unique to a commit or run: an expression of a group that is nothing else,
+/// or a commit and another one as its fallback.
 fn commit_context(group: &str) -> Option<&str> {
     let mut rest = group;
     while let Some((_, after)) = rest.split_once("${{") {
@@ -80,7 +82,7 @@ fn commit_context(group: &str) -> Option<&str> {
         let arguments = name.strip_prefix("format(").and_then(|rest| rest.strip_suffix(')'));
         let mut parts =
             arguments.filter(|text| !text.contains(['(', '|', '&'])).unwrap_or(name).split(',').map(str::trim);
-        if let Some(name) = parts.find(|name| COMMIT_CONTEXTS.contains(name)) {
+        if let Some(name) = parts.find(|name| name.split("||").all(|part| COMMIT_CONTEXTS.contains(&part.trim()))) {
             return Some(name);
         }
         rest = after;

@@ -136,7 +136,7 @@ fn report_rerun(view: &JobView, rerun: &PlainSession, all: &[JobView], findings:
 
 /// Returns the sessions that the job, or one job of its matrix, runs in every run, without arguments.
 fn plain_sessions<'a>(view: &JobView<'a>) -> Vec<PlainSession<'a>> {
-    let is_unconditional = |index: usize| view.step(index).is_some_and(|step: &WorkflowStep| step.condition.is_none());
+    let is_unconditional = |index: usize| view.step(index).is_some_and(WorkflowStep::runs_on_success);
     let has_literal_matrix = view.job.matrix.as_ref().is_some_and(|matrix| matrix.entries.is_some());
     let mut found = Vec::new();
     let calls = view.analysis.nox_calls.iter();

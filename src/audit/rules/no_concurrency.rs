@@ -98,7 +98,7 @@ fn cancels_superseded(concurrency: &YamlNode) -> bool {
     !waits && !has_unique_group(concurrency)
 }
 
-/// Whether the group contains something that no two runs share, and no alternative to it.
+/// Whether the group contains something that no two runs share, and no alternative to it that they share.
 fn has_unique_group(concurrency: &YamlNode) -> bool {
     let group = concurrency.get("group").unwrap_or(concurrency).as_str().unwrap_or_default();
     let is_unique = |text: &str| {
@@ -106,7 +106,8 @@ fn has_unique_group(concurrency: &YamlNode) -> bool {
             .iter()
             .any(|part| text.contains(part))
     };
-    is_unique(group) && !group.contains("||") && !group.contains("&&")
+    let mut expressions = group.split("${{").skip(1).map(|rest| rest.split("}}").next().unwrap_or(rest));
+    expressions.any(|text| !text.contains("&&") && text.split("||").all(is_unique))
 }
 
 /// Whether the job commits and pushes something.

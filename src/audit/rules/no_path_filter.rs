@@ -110,10 +110,19 @@ fn reads_documentation(project: &AuditProject, workflow: &Workflow) -> bool {
     };
     project.workflow_job_views(workflow).any(|view| {
         let names_docs = |name: &String| is_documentation(name) || name.contains('$');
+        // Files and directories to check are no tools.
+        let is_tool_call = |words: &[String]| {
+            let script = usize::from(words.first().is_some_and(|word| word.starts_with("python")));
+            let is_checked_path = |(index, word): &(usize, &String)| {
+                word.ends_with('/') || (*index > script && word.ends_with(".py") && word.contains('/'))
+            };
+            let mut others = words.iter().enumerate().filter(|pair| !is_checked_path(pair));
+            others.any(|(_, word)| is_documentation(word))
+        };
         let runs_tool = |name: &String| {
             view.noxfile_session(name).is_some_and(|session| {
                 let mut runs = session.run_calls();
-                runs.any(|run| renders_readme(&run.args) || run.args.iter().any(|word| is_documentation(word)))
+                runs.any(|run| renders_readme(&run.args) || is_tool_call(&run.args))
             })
         };
         let in_scripts = || {

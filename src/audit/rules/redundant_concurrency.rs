@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "It does nothing, has to be maintained, and may later differ from the default by mistake.",
     evidence: "Forgejo's reference (2025-10-05): superseded push and pull request runs without `concurrency` are cancelled.",
-    advice: "Remove it where the Forgejo version does this by default (`--forge-version`).",
+    advice: "Remove it. Reported only with `--forge-version 13` or later: older versions of Forgejo do not cancel superseded runs by default.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Pedantic,

@@ -119,7 +119,7 @@ pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
         word.starts_with('-') && !is_name && !QUIET_OPTIONS.contains(&word)
     };
     let mut options = command.words.iter().skip_while(|word| word.span.start <= call.parsed.program_span.start);
-    step.condition.is_none()
+    step.runs_on_success()
         && !command.is_conditional
         && command.assignments.is_empty()
         && call.parsed.posargs.is_empty()

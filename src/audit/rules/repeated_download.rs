@@ -55,15 +55,19 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 }
             }
         }
-        let mut reported: Vec<Vec<Span>> = Vec::new();
+        // One command can download several packages.
+        let mut groups: Vec<DownloadGroup> = Vec::new();
         for ((resource, _), locations) in downloads.iter().filter(|(_, locations)| locations.len() > 1) {
-            let spans: Vec<Span> = locations.iter().map(|(_, span)| *span).collect();
-            // One command can download several packages.
-            if reported.contains(&spans) {
-                continue;
+            let spans = |all: &[(JobView, Span)]| all.iter().map(|(_, span)| *span).collect::<Vec<_>>();
+            match groups.iter_mut().find(|group| spans(group.locations) == spans(locations)) {
+                Some(group) => group.names.push(format!("`{resource}`")),
+                None => groups.push(DownloadGroup { names: vec![format!("`{resource}`")], locations }),
             }
-            let [(view, first), others @ ..] = locations.as_slice() else { continue };
-            let message = format!("`{resource}` is downloaded in {} jobs", locations.len());
+        }
+        for DownloadGroup { names, locations } in groups {
+            let [(view, first), others @ ..] = locations else { continue };
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            let message = format!("{} {verb} downloaded in {} jobs", names.join(", "), locations.len());
             let finding = findings.report(view.source(), *first, message);
             for (other, span) in others {
                 finding.add_related(other.source(), *span, format!("again in job `{}`", other.job.id.value));
@@ -71,9 +75,14 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if locations.len() < 3 || !view.is_self_hosted() {
                 finding.set_severity(Severity::Info).set_persona(Persona::Pedantic);
             }
-            reported.push(spans);
         }
     }
+}
+
+/// Resources that the same commands download.
+struct DownloadGroup<'a> {
+    names: Vec<String>,
+    locations: &'a [(JobView<'a>, Span)],
 }
 
 /// Returns the image and the labels of a job's runner.

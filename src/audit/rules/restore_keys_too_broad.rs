@@ -61,7 +61,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             let Some(step) = view.step(cache.step_index) else { continue };
             let is_too_broad = |prefix: &&SpannedText| {
                 let lower = prefix.value.to_lowercase();
-                (!job_cache::has_os_part(&lower) && view.has_several_platforms())
+                (!job_cache::has_os_part(&lower) && view.mixes_platforms(cache))
                     || (cache.caches_environments() && !job_cache::has_python_part(&lower))
                     || matches_another_key(&view, cache, &prefix.value)
             };

@@ -88,13 +88,21 @@ fn report_group(view: &JobView, calls: &[&JobNoxCall], findings: &mut FindingSin
     }
     // Of a session that is not known to be independent, the place in the order may matter.
     let is_written = view.analysis.nox_calls.iter().all(|call| call.alternative.is_none());
-    if independent.len() == all && is_written {
+    if independent.len() == all && is_written && !has_separate_conditions(view) {
         finding.fix = fixes::session_matrix::split_into_matrix(view)
             .or_else(|| fixes::join_nox_calls::join_step_calls(view))
             .or_else(|| {
                 fixes::run_script::use_noxide_run(view).map(|fix| fixes::join_nox_calls::require_noxide(view, fix))
             });
     }
+}
+
+/// Whether several steps run the sessions, one of them with a condition: no patch keeps which of them run after a failure.
+fn has_separate_conditions(view: &JobView) -> bool {
+    let mut indexes: Vec<usize> = view.analysis.nox_calls.iter().map(|call| call.step_index).collect();
+    indexes.dedup();
+    let has_condition = |index: &usize| view.step(*index).is_some_and(|step| step.condition.is_some());
+    indexes.len() > 1 && indexes.iter().any(has_condition)
 }
 
 /// Returns the sessions whose commands are known not to interfere, each once. Of sessions that run tests, write

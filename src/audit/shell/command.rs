@@ -20,7 +20,7 @@ pub enum ControlOperator {
     And,
     /// `||`.
     Or,
-    /// `|`.
+    /// `|` or `|&`.
     Pipe,
     /// `&`: the command before runs in the background.
     Background,

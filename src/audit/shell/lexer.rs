@@ -35,7 +35,7 @@ struct ShellLexer<'a> {
     pending_heredocs: Vec<String>,
 }
 
-const CONTROL_OPERATORS: [&str; 8] = [";;", "&&", "||", "|", "&", ";", "(", ")"];
+const CONTROL_OPERATORS: [&str; 9] = [";;", "&&", "||", "|&", "|", "&", ";", "(", ")"];
 
 impl<'a> ShellLexer<'a> {
     fn scan_tokens(&mut self) {

@@ -37,8 +37,10 @@ pub struct NoxCall {
     pub(crate) reuses_environments: bool,
     /// Backend given by `-db` or `-fb`.
     pub(crate) backend: Option<String>,
-    /// Span of the word `nox`.
+    /// Span of the word `nox`, or of the noxfile.
     pub(crate) program_span: Span,
+    /// Whether the program is the noxfile itself: it runs sessions only if it calls `nox.main()`.
+    pub(crate) runs_noxfile: bool,
     /// Tool that installs nox and starts it (`uvx`, `pipx run`).
     pub(crate) launcher: Option<NoxLauncher>,
 }
@@ -55,7 +57,8 @@ pub(crate) struct NoxLauncher {
 /// Parses a command as a call of nox.
 pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
     let (index, is_noxide, launcher) = locate_nox(&command.words)?;
-    let program_span = command.words.get(index)?.span;
+    let program = command.words.get(index)?;
+    let program_span = program.span;
     let mut call = NoxCall {
         is_noxide,
         restores_packages: is_noxide && command.words.get(index + 1).is_some_and(|word| word.text == "ci"),
@@ -66,6 +69,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
         reuses_environments: false,
         backend: None,
         program_span,
+        runs_noxfile: is_noxfile(&program.text),
         launcher,
     };
     let skip = index + 1 + usize::from(is_noxide);
@@ -127,6 +131,9 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
         "nox" => Some((0, false, None)),
         "noxide" if matches!(text(1), "run" | "ci") => Some((0, true, None)),
         _ if is_python(name) && text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
+        _ if is_noxfile(text(0)) => Some((0, false, None)),
+        _ if is_python(name) && is_noxfile(text(1)) => Some((1, false, None)),
+        "poetry" | "pdm" | "hatch" if text(1) == "run" && text(2) == "nox" => Some((2, false, None)),
         "xvfb-run" | "sudo" | "env" | "coverage" => {
             let (index, is_noxide, launcher) = locate_nox(words.get(1..)?)?;
             Some((index + 1, is_noxide, launcher))
@@ -143,7 +150,9 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
                 let word = text(*index);
                 let is_program = *index == first_argument
                     || !matches!(text(index - 1), "--from" | "--spec" | "--with" | "-p" | "--python");
-                is_program && is_nox_requirement(word)
+                let is_script =
+                    || tool == "uv run" && is_noxfile(word) && has_only_options(words, first_argument, *index);
+                is_program && (is_nox_requirement(word) || is_script())
             })?;
             let has_version = words.iter().skip(first_argument).take(nox_index + 1 - first_argument).any(|word| {
                 word.text.contains("nox==") || word.text.contains("nox@") || word.text.contains("nox[uv]==")
@@ -152,6 +161,22 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
         }
         _ => None,
     }
+}
+
+/// Whether a word is the noxfile, which a script runs itself if it calls `nox.main()`.
+fn is_noxfile(word: &str) -> bool {
+    matches!(word, "noxfile.py" | "./noxfile.py")
+}
+
+/// Whether the words of a range are options of `uv run` and their values, so that the next word is the program.
+fn has_only_options(words: &[ShellWord], start: usize, end: usize) -> bool {
+    let takes_value = |word: &str| matches!(word, "--with" | "-p" | "--python" | "--group" | "--extra");
+    let between = words.get(start..end).unwrap_or_default();
+    between.iter().enumerate().all(|(index, word)| {
+        let is_value =
+            || index.checked_sub(1).and_then(|at| between.get(at)).is_some_and(|word| takes_value(&word.text));
+        word.text.starts_with('-') || is_value()
+    })
 }
 
 fn is_nox_requirement(word: &str) -> bool {
@@ -223,6 +248,21 @@ mod tests {
             ("uvx 'nox[uv]==1' -s lint", true),
         ] {
             assert_eq!(call(script).unwrap().launcher.unwrap().pinned, pinned, "{script}");
+        }
+        for script in [
+            "uv run noxfile.py -s a",
+            "uv run --script noxfile.py -s a",
+            "python3 noxfile.py -s a",
+            "./noxfile.py -s a",
+        ] {
+            assert!(call(script).unwrap().runs_noxfile && names(script) == ["a"], "{script}");
+        }
+        for script in ["poetry run nox -s a", "pdm run nox -s a", "hatch run nox -s a"] {
+            assert!(!call(script).unwrap().runs_noxfile && names(script) == ["a"], "{script}");
+        }
+        for script in ["cat noxfile.py", "ruff check noxfile.py", "uvx ruff noxfile.py", "uv run ruff check noxfile.py"]
+        {
+            assert!(call(script).is_none(), "{script}");
         }
         for script in
             ["pip install nox", "uv sync", "uvx --from nox x", "echo nox", "pipx install nox", "python -m pip"]

@@ -24,7 +24,7 @@ pub fn parse_script(script: &str) -> Vec<ShellCommand> {
             ShellToken::Operator(operator) => match operator {
                 "&&" => parser.finish_command(ControlOperator::And),
                 "||" => parser.finish_command(ControlOperator::Or),
-                "|" => parser.finish_command(ControlOperator::Pipe),
+                "|" | "|&" => parser.finish_command(ControlOperator::Pipe),
                 "&" => parser.finish_command(ControlOperator::Background),
                 _ => parser.finish_command(ControlOperator::Sequence),
             },
@@ -150,6 +150,11 @@ mod tests {
         let outputs: Vec<_> = all[2].output_files.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(outputs, ["out", "err", "all"]);
         assert_eq!((all[3].output_files.len(), all[3].command_line().as_str()), (1, "c"));
+        let merged = parse_script("a |& tee b || c");
+        assert_eq!(
+            (merged[1].preceding_operator, merged[1].command_line().as_str(), merged[2].preceding_operator),
+            (ControlOperator::Pipe, "tee b", ControlOperator::Or)
+        );
         assert_eq!(parse_script("a &\nb")[1].preceding_operator, ControlOperator::Background);
     }
 

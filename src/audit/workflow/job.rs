@@ -2,7 +2,7 @@
 
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
-use super::matrix::JobMatrix;
+use super::matrix::{JobMatrix, MatrixCombination};
 use super::step::WorkflowStep;
 use super::text::{SpannedText, spanned_entries};
 use super::triggers::{is_tag_only, runs_after_failure};
@@ -107,10 +107,29 @@ impl WorkflowJob {
 
     /// Whether all its labels are, or may be by an expression, those of GitHub-hosted runners.
     pub(crate) fn is_github_hosted(&self) -> bool {
-        let known = |label: &SpannedText| {
-            let hosted = ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.value.starts_with(start));
-            hosted || label.value.starts_with("${{")
+        let is_hosted = |label: &str| ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.starts_with(start));
+        let may_be_hosted = |label: &SpannedText| match self.matrix_labels(&label.value) {
+            Some(labels) => labels.iter().any(|label| is_hosted(label) || label.contains("${{")),
+            None => is_hosted(&label.value) || label.value.starts_with("${{"),
         };
-        !self.runs_on.is_empty() && self.runs_on.iter().all(known)
+        !self.runs_on.is_empty() && self.runs_on.iter().all(may_be_hosted)
+    }
+
+    /// Whether every runner has the label `self-hosted`, as written or from the matrix.
+    pub(crate) fn has_self_hosted_label(&self) -> bool {
+        self.runs_on.iter().any(|label| {
+            let values = self.matrix_labels(&label.value);
+            label.value == "self-hosted"
+                || values.is_some_and(|labels| labels.iter().all(|label| *label == "self-hosted"))
+        })
+    }
+
+    /// Returns the values of a label `${{ matrix.x }}` in each job of the matrix; `None` if it is not one, or if a value is
+    /// not literal.
+    fn matrix_labels(&self, label: &str) -> Option<Vec<&str>> {
+        let axis = label.strip_prefix("${{")?.strip_suffix("}}")?.trim().strip_prefix("matrix.")?;
+        let entries = self.matrix.as_ref()?.entries.as_ref().filter(|entries| !entries.is_empty())?;
+        let value = |entry: &MatrixCombination| entry.iter().position(|(path, _)| path == axis);
+        entries.iter().map(|entry| Some(entry.get(value(entry)?)?.1.value.as_str())).collect()
     }
 }

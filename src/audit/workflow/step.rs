@@ -5,7 +5,7 @@ use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
 use super::action_ref::ActionRef;
 use super::text::{SpannedText, StepScript, spanned_entries};
-use super::triggers::runs_after_failure;
+use super::triggers::{runs_after_failure, runs_on_success};
 
 /// A step of a job.
 #[derive(Clone, Debug)]
@@ -88,6 +88,11 @@ impl WorkflowStep {
     /// Whether it also runs after the failure of an earlier step.
     pub(crate) fn runs_after_failure(&self) -> bool {
         runs_after_failure(self.condition.as_ref().map(|text| text.value.as_str()))
+    }
+
+    /// Whether it runs whenever no earlier step failed: no condition, or one that asks only for the status of the job.
+    pub(crate) fn runs_on_success(&self) -> bool {
+        runs_on_success(self.condition.as_ref().map(|text| text.value.as_str()))
     }
 
     /// Converts a span of the script to a span of the file.

@@ -154,6 +154,25 @@ pub(super) fn runs_after_failure(condition: Option<&str>) -> bool {
     })
 }
 
+/// Whether the condition is true whenever no earlier step failed: there is none, or it asks only for the status of the job,
+/// such as `always()`.
+pub(super) fn runs_on_success(condition: Option<&str>) -> bool {
+    let Some(text) = condition else { return true };
+    let text = text.replace(char::is_whitespace, "").to_lowercase();
+    let text = text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).unwrap_or(&text);
+    // The values after a success; `None` for everything that is not the status of the job.
+    let value = |name: &str| match name {
+        "always()" | "success()" | "!cancelled()" | "!failure()" => Some(true),
+        "failure()" | "cancelled()" | "!success()" | "!always()" => Some(false),
+        _ => None,
+    };
+    let alternatives: Option<Vec<bool>> = text
+        .split("||")
+        .map(|part| part.split("&&").map(value).collect::<Option<Vec<bool>>>().map(|all| all.iter().all(|is| *is)))
+        .collect();
+    alternatives.is_some_and(|alternatives| alternatives.contains(&true))
+}
+
 /// Whether the condition is true only for tags.
 pub(crate) fn is_tag_only(condition: Option<&str>) -> bool {
     condition.is_some_and(|text| {
@@ -226,6 +245,20 @@ mod tests {
             assert!(!runs_after_failure(Some(text)), "{text}");
         }
         assert!(!runs_after_failure(None));
+        for text in [
+            "always()",
+            "${{ !cancelled() }}",
+            "success() || failure()",
+            "${{ always() && ! cancelled() }}",
+            "failure() || success()",
+            "success()",
+        ] {
+            assert!(runs_on_success(Some(text)), "{text}");
+        }
+        for text in ["failure()", "always() && x", "success() || github.ref == 'x'", "cancelled() || failure()", ""] {
+            assert!(!runs_on_success(Some(text)), "{text}");
+        }
+        assert!(runs_on_success(None));
         assert!(
             is_tag_only(Some("startsWith(github.ref, 'refs/tags/v')"))
                 && is_tag_only(Some("github.ref_type == \"tag\""))

@@ -267,6 +267,19 @@ fn workflows_that_need_changes_of_documentation_have_no_path_filter() {
 }
 
 #[test]
+fn sources_in_the_directory_of_the_documentation_are_only_checked() {
+    let noxfile = "import nox\nFILES = ('docs/sphinx/conf.py', 'docs/tools/', 'src')\n@nox.session\ndef lint(session):\n    session.run('black', '--check', *FILES)\n";
+    let text = "on: push\njobs:\n  lint:\n    runs-on: ubuntu-latest\n    steps:\n      - run: nox -s lint\n";
+    let found = |noxfile: &str| {
+        let files =
+            [(".github/workflows/ci.yml", text), ("noxfile.py", noxfile), ("docs/a.md", ""), ("pyproject.toml", "")];
+        ids(&files, true).contains(&"NX209")
+    };
+    assert!(found(noxfile) && found(&noxfile.replace("'black', '--check'", "'flake8'")));
+    assert!(!found(&noxfile.replace("'black', '--check'", "'python', 'docs/build.py'")));
+}
+
+#[test]
 fn a_project_of_documentation_needs_no_path_filter() {
     let text = job("      - run: nox -s tests\n").replace("on: pull_request", "on: push");
     let has = |more: (&str, &str)| ids(&[(FILE, &text), ("noxfile.py", NOXFILE), more], true).contains(&"NX209");

@@ -2,28 +2,28 @@
 
 use super::audit_project::{directory, find, lines};
 
-const FILE: &str = ".github/workflows/ci.yml";
-const FORGEJO: &str = ".forgejo/workflows/ci.yml";
+pub(super) const FILE: &str = ".github/workflows/ci.yml";
+pub(super) const FORGEJO: &str = ".forgejo/workflows/ci.yml";
 
 /// Whether a rule reports something in these files, pedantic findings included.
-fn has(id: &str, files: &[(&str, &str)]) -> bool {
+pub(super) fn has(id: &str, files: &[(&str, &str)]) -> bool {
     find(directory(files).path(), true).iter().any(|finding| finding.rule.id == id)
 }
 
 /// Severity and persona of the first finding of a rule.
-fn severity(id: &str, files: &[(&str, &str)]) -> Option<&'static str> {
+pub(super) fn severity(id: &str, files: &[(&str, &str)]) -> Option<&'static str> {
     let all = find(directory(files).path(), false);
     all.iter().find(|finding| finding.rule.id == id).map(|finding| finding.severity.as_str())
 }
 
-fn job(steps: &str) -> String {
+pub(super) fn job(steps: &str) -> String {
     format!(
         "on: pull_request\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v6\n{steps}"
     )
 }
 
 #[track_caller]
-fn check(id: &str, noxfile: &str, reported: &[&str], silent: &[&str]) {
+pub(super) fn check(id: &str, noxfile: &str, reported: &[&str], silent: &[&str]) {
     for (texts, expected) in [(reported, true), (silent, false)] {
         for text in texts {
             let root = directory(&[(FILE, text), ("noxfile.py", noxfile)]);
@@ -34,7 +34,7 @@ fn check(id: &str, noxfile: &str, reported: &[&str], silent: &[&str]) {
     }
 }
 
-const NOXFILE: &str = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    session.run('ruff', 'check')\n@nox.session\ndef types(session):\n    session.install('mypy')\n    session.run('mypy', 'src')\n@nox.session\ndef docs(session):\n    session.install('sphinx')\n    session.run('python', '-m', 'sphinx', 'docs', 'build')\n@nox.session\ndef tests(session):\n    session.install('.[test]')\n    session.run('pytest')\n";
+pub(super) const NOXFILE: &str = "import nox\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    session.run('ruff', 'check')\n@nox.session\ndef types(session):\n    session.install('mypy')\n    session.run('mypy', 'src')\n@nox.session\ndef docs(session):\n    session.install('sphinx')\n    session.run('python', '-m', 'sphinx', 'docs', 'build')\n@nox.session\ndef tests(session):\n    session.install('.[test]')\n    session.run('pytest')\n";
 
 #[test]
 fn gates_that_reject_skipped_jobs_are_found_in_every_spelling() {

@@ -1,0 +1,81 @@
+//! Value of `NOXSESSION`, which selects the sessions of a call of nox without `-s`.
+
+use super::shell::ShellCommand;
+use super::workflow::{Workflow, WorkflowJob, WorkflowStep};
+
+/// What `NOXSESSION` selects for a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SessionVariable {
+    /// It is not set: nox runs its default sessions.
+    Unset,
+    /// Its value, as written.
+    Value(String),
+    /// A script sets it in a way that the file does not tell.
+    Unknown,
+}
+
+const NAME: &str = "NOXSESSION";
+
+impl SessionVariable {
+    /// Finds the value for a command; `before` are the commands before it in the same script.
+    pub(crate) fn find(
+        workflow: &Workflow,
+        job: &WorkflowJob,
+        step: &WorkflowStep,
+        before: &[ShellCommand],
+        command: &ShellCommand,
+    ) -> Self {
+        if let Some((_, value)) = command.assignments.iter().find(|(name, _)| name == NAME) {
+            return Self::Value(value.clone());
+        }
+        if let Some(found) = before.iter().rev().find_map(exported_value) {
+            return found;
+        }
+        if let Some((_, value)) = step.env.iter().find(|(key, _)| key.value == NAME) {
+            return Self::Value(value.value.clone());
+        }
+        let earlier = job.steps.iter().take(step.index);
+        let written = earlier.rev().find_map(|step| {
+            let value = step.commands.iter().rev().find_map(written_value)?;
+            Some(if step.runs_on_success() { value } else { Self::Unknown })
+        });
+        if let Some(found) = written {
+            return found;
+        }
+        let value = workflow.resolve_variable(job, None, NAME);
+        value.map_or(Self::Unset, |text| Self::Value(text.value.clone()))
+    }
+}
+
+/// Returns the value that `export` gives to the commands after it.
+fn exported_value(command: &ShellCommand) -> Option<SessionVariable> {
+    let is_mentioned = command.words.iter().any(|word| word.text.contains(NAME));
+    if !is_mentioned || !matches!(command.program_name(), "export" | "declare" | "set" | "unset" | "$env:NOXSESSION") {
+        return None;
+    }
+    let assigned = command.words.iter().skip(1).find_map(|word| word.text.strip_prefix("NOXSESSION="));
+    let is_certain = command.program_name() == "export" && !command.is_conditional && command.enclosing_loop.is_none();
+    Some(as_value(assigned.filter(|_| is_certain)))
+}
+
+/// Returns the value that a command writes to the environment of later steps.
+fn written_value(command: &ShellCommand) -> Option<SessionVariable> {
+    let mentions = |text: &str| text.contains(NAME);
+    let is_env_file = |text: &str| text.trim_end_matches('}').ends_with("_ENV");
+    let mut files = command.output_files.iter();
+    let writes = files.any(|file| is_env_file(&file.text)) || command.words.iter().any(|word| is_env_file(&word.text));
+    if !writes && !command.words.iter().any(|word| word.text.contains("::set-env")) {
+        return None;
+    }
+    command.words.iter().any(|word| mentions(&word.text)).then_some(())?;
+    let assigned = command.words.get(1).and_then(|word| word.text.strip_prefix("NOXSESSION="));
+    let is_certain = command.program_name() == "echo" && !command.is_conditional && command.words.len() == 2;
+    Some(as_value(assigned.filter(|_| is_certain)))
+}
+
+/// Returns a value; one that the shell computes is unknown.
+fn as_value(text: Option<&str>) -> SessionVariable {
+    let is_computed = |text: &str| text.replace("${{", "").contains(['$', '`']);
+    let value = text.filter(|text| !text.is_empty() && !is_computed(text));
+    value.map_or(SessionVariable::Unknown, |text| SessionVariable::Value(text.to_owned()))
+}
