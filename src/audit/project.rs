@@ -167,6 +167,7 @@ impl AuditProject {
         for step in &job.steps {
             let expanded = expand_script(job, step);
             let is_provided = !expanded.is_empty();
+            let is_exported = SessionVariable::is_exported(&step.commands);
             for (index, command) in step.commands.iter().enumerate() {
                 if let Some(install) = parse_install(command) {
                     analysis.installs.push(JobInstall {
@@ -189,7 +190,7 @@ impl AuditProject {
                         analysis.nox_calls.extend(listed);
                         continue;
                     }
-                    let before = step.commands.get(..index).unwrap_or_default();
+                    let before = step.commands.get(..index).filter(|_| is_exported).unwrap_or_default();
                     let variable = SessionVariable::find(workflow, job, step, before, command);
                     let sessions = self.resolve_sessions(workflow, job, step, (command, &variable), &nox);
                     analysis.nox_calls.push(JobNoxCall {

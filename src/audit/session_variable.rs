@@ -17,7 +17,13 @@ pub(crate) enum SessionVariable {
 const NAME: &str = "NOXSESSION";
 
 impl SessionVariable {
-    /// Finds the value for a command; `before` are the commands before it in the same script.
+    /// Returns whether a script may set it for later commands.
+    pub(crate) fn is_exported(commands: &[ShellCommand]) -> bool {
+        commands.iter().any(|command| exported_value(command).is_some())
+    }
+
+    /// Finds the value for a command; `before` are the commands before it in the same script, or none if the script does not
+    /// export it.
     pub(crate) fn find(
         workflow: &Workflow,
         job: &WorkflowJob,
