@@ -416,4 +416,12 @@ mod tests {
     fn a_marker_displays_as_it_was_written() {
         assert_eq!(" os_name=='nt' ".parse::<Marker>().unwrap().to_string(), "os_name=='nt'");
     }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |depth: usize| format!("{}os_name == 'posix'{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(nested(100).parse::<Marker>().is_ok());
+        let error = nested(100_000).parse::<Marker>().unwrap_err().to_string();
+        assert!(error.contains("more than 100 nested parentheses"), "{}", &error[error.len() - 80..]);
+    }
 }
