@@ -40,7 +40,7 @@ pub struct JobCache {
     known_paths: Vec<KnownCachePath>,
 }
 
-/// A path whose content is known from elsewhere: the output of a step that prints the cache directory of a tool, or the
+/// A path whose content the job shows: the output of a step that prints the cache directory of a tool, or the
 /// value of `UV_CACHE_DIR` or `PIP_CACHE_DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct KnownCachePath {

@@ -21,7 +21,7 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with_permissions(path, bytes, std::os::unix::fs::PermissionsExt::from_mode(0o644), false)
 }
 
-/// Returns whether a path as the user wrote it names a character device or a pipe in `/dev`. A link elsewhere is replaced like
+/// Returns whether a path as the user wrote it names a character device or a pipe in `/dev`. A link outside of `/dev` is replaced like
 /// any file, because it may have come with a repository.
 fn is_device_path(path: &Path) -> bool {
     let is_plain = path.components().all(|part| !matches!(part, std::path::Component::ParentDir));

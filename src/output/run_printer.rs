@@ -61,9 +61,9 @@ impl RunPrinter {
     }
 
     /// Prints text that cannot come from a session, or was made safe; it may be a command to the runner.
-    fn print_trusted(&mut self, command: &str) -> io::Result<()> {
+    fn print_trusted(&mut self, text: &str) -> io::Result<()> {
         self.command_guard.resume_commands(&mut self.writer)?;
-        self.writer.write_line(command)
+        self.writer.write_line(text)
     }
 
     /// Returns which commands of a log may reach the runner: none of a recorded run, which may be that of another runner.

@@ -42,7 +42,7 @@ pub enum ResourceKind {
 }
 
 /// How a resource is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UseMode {
     /// Changed in any way: nobody else may use it.

@@ -3,6 +3,7 @@
 mod command_use;
 mod credentials;
 pub mod dependencies;
+mod forge_event;
 mod git;
 mod host;
 mod interpreter;
@@ -15,6 +16,7 @@ mod session_name;
 
 pub use command_use::{CommandUse, ResourceKind, UseMode};
 pub(crate) use credentials::{CREDENTIAL_VARIABLES, environment_variable, hidden_credentials, hide_credentials};
+pub(crate) use forge_event::runs_own_code;
 pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{
     FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,

@@ -1,12 +1,9 @@
 //! Locks of a session with their origins, and those derived from the commands of earlier runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::project::{CommandUse, ResourceKind, Session, UseMode};
 use crate::record::{LockDetails, LockOrigin};
-
-/// Uses of one resource that are looked at to find out whether an equal one is known.
-const MAX_DISTINCT_USES: usize = 16;
 
 /// Locks of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,16 +59,13 @@ pub(super) fn find_incompatible(one: &[CommandUse], other: &[CommandUse]) -> Opt
 /// uses, or all in compatible ways, needs no lock.
 pub(super) fn derive_command_locks(sessions: &[&[CommandUse]]) -> Vec<SessionLocks> {
     let mut locks = vec![SessionLocks::default(); sessions.len()];
-    // Only uses of one resource are compared.
+    // Only uses of one resource are compared, and equal ones of a session once.
     let mut by_resource: HashMap<(ResourceKind, &str), Vec<(usize, &CommandUse)>> = HashMap::new();
+    let mut seen = HashSet::new();
     for (session, uses) in sessions.iter().enumerate() {
         for found in *uses {
-            let known = by_resource.entry((found.kind, &found.target)).or_default();
-            let is_same = |(other, used): &(usize, &CommandUse)| {
-                *other == session && used.mode == found.mode && used.key == found.key
-            };
-            if !known.iter().rev().take(MAX_DISTINCT_USES).any(is_same) {
-                known.push((session, found));
+            if seen.insert((session, found.kind, &found.target, found.mode, &found.key)) {
+                by_resource.entry((found.kind, &found.target)).or_default().push((session, found));
             }
         }
     }

@@ -307,7 +307,7 @@ struct CacheStepInputs {
 /// no file says what it installs.
 fn recommend_cache_inputs(view: &JobView) -> Option<CacheStepInputs> {
     // Such a run may execute code of a pull request, and its cache is restored on the default branch.
-    if view.workflow.triggers.has_untrusted_event() {
+    if view.workflow.triggers.may_run_foreign_code() {
         return None;
     }
     let Downloads { uv, pip } = view.downloads()?;

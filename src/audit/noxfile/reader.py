@@ -5,7 +5,7 @@ import json
 import sys
 from collections import Counter
 
-# Functions that call each other often would be followed for ever.
+# Following functions that call each other many times takes exponential time.
 MAX_CPU_SECONDS = 5
 MAX_MEMORY = 2 << 30
 try:

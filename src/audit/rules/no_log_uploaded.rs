@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX307", name: "no-log-uploaded", summary: "A job uploads no log of its sessions." },
     rationale: "On Forgejo and Gitea, job logs are hard for a program to read, and long ones are truncated. Without an upload, there is nothing to inspect.",
     evidence: "Observed: nightly and release upload no log; two issues requested it for the other jobs, where it was added.",
-    advice: "Write the output to a file with `tee` and upload it with `if: always()`, or use `noxide run`, which writes a log per session.",
+    advice: "Use `noxide ci` and upload its directory: it writes a log per session, in which secrets are masked. In a workflow without secrets, `tee` and an upload with `if: always()` do too: a runner masks secrets in its own log, not in files.",
     severity: Severity::Info,
     confidence: Confidence::Medium,
     persona: Persona::Regular,

@@ -39,7 +39,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let is_setup = |step: &&WorkflowStep| step.uses_action("astral-sh/setup-uv");
     let is_pinned =
         |view: &JobView, step: &WorkflowStep| has_pinned_version(step) && !is_undefined_variable(view, step);
-    let is_pinned_elsewhere =
+    let has_pin_in_project =
         project.job_views().any(|view| view.job.steps.iter().filter(is_setup).any(|step| is_pinned(&view, step)))
             || project.job_views().any(|view| {
                 let packages = view.analysis.installs.iter().flat_map(|job_install| &job_install.install.packages);
@@ -66,7 +66,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 });
                 let finding = findings.report(view.source(), uses.span, "`setup-uv` installs the latest uv");
                 finding.set_fix(fix);
-                if !is_pinned_elsewhere || only_scheduled {
+                if !has_pin_in_project || only_scheduled {
                     finding.set_persona(Persona::Pedantic);
                 }
             }
@@ -78,7 +78,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             if is_installer && !is_chosen {
                 let finding = findings.report(view.source(), *span, "the script installs the latest uv");
                 finding.set_advice("Put the version into the URL: `…/uv/VERSION/install.sh`.");
-                if !is_pinned_elsewhere {
+                if !has_pin_in_project {
                     finding.set_persona(Persona::Pedantic);
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::super::source::Span;
 use super::super::yaml::YamlNode;
+use crate::project::runs_own_code;
 
 /// The events of `on:` and their filters.
 #[derive(Clone, Debug, Default)]
@@ -123,10 +124,10 @@ impl WorkflowTriggers {
             && self.events.iter().all(|(name, ..)| is_manual(name) || is_untrusted_event(name))
     }
 
-    /// Whether an event gives the workflow the permissions of the repository although anyone can cause it. What such a run
-    /// saves in a cache is restored on the default branch.
-    pub(crate) fn has_untrusted_event(&self) -> bool {
-        self.events.iter().any(|(name, ..)| !OWN_CODE_EVENTS.contains(&name.as_str()))
+    /// Whether a run may execute code of a pull request with the permissions of the repository. What such a run saves in a
+    /// cache is restored on the default branch. A called workflow has the events of its callers.
+    pub(crate) fn may_run_foreign_code(&self) -> bool {
+        self.events.iter().any(|(name, ..)| name != "workflow_call" && !runs_own_code(name))
     }
 
     /// Whether the `types` of an event name this activity.
@@ -180,10 +181,6 @@ pub(crate) fn is_tag_only(condition: Option<&str>) -> bool {
         !text.contains('!') && (text.contains("'refs/tags") || text.contains("ref_type == 'tag'"))
     })
 }
-
-/// Events whose runs execute the code of their own branch, pull request or tag; a called workflow has those of its callers.
-const OWN_CODE_EVENTS: [&str; 8] =
-    ["push", "pull_request", "schedule", "workflow_dispatch", "merge_group", "release", "create", "workflow_call"];
 
 fn is_untrusted_event(name: &str) -> bool {
     matches!(name, "pull_request_target" | "workflow_run" | "issues" | "issue_comment" | "discussion")

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::cache::backend::sanitize_key_part;
 use crate::cache::backends::BackendEnv;
 use crate::fs::read_project_text;
+use crate::project::runs_own_code;
 use crate::text::is_hex;
 
 /// The scopes that a run reads and writes.
@@ -49,7 +50,6 @@ impl CacheScopes {
         let head = variable("GITHUB_HEAD_REF");
         // Such a run has the rights of a branch, but may execute code of a pull request: `pull_request_target`, a comment,
         // the end of another workflow, and whatever else is not known to run the code of the branch itself.
-        let runs_own_code = |event: &str| OWN_CODE_EVENTS.contains(&event);
         let may_run_foreign_code = variable("GITHUB_EVENT_NAME").is_some_and(|event| !runs_own_code(&event));
         let write_scope = match (pull_request, head) {
             (_, head) if may_run_foreign_code => scope_name("t", head.as_deref().unwrap_or(&reference)),
@@ -135,10 +135,6 @@ impl CacheScopes {
         key.strip_prefix(&self.key_prefix).is_some_and(|rest| rest.starts_with('/'))
     }
 }
-
-/// Events whose runs execute the code of their own branch, pull request or tag.
-const OWN_CODE_EVENTS: [&str; 7] =
-    ["push", "pull_request", "schedule", "workflow_dispatch", "merge_group", "release", "create"];
 
 /// Returns the mark of the key of a manifest.
 fn name_mark(key: &str, signing_key: &str) -> String {

@@ -1,4 +1,4 @@
-//! Problems that rules once missed because a value is written elsewhere or in another form, each with workflows that look
+//! Problems that rules once missed because a value is in another file or step, or in another form, each with workflows that look
 //! alike and are right.
 
 use noxide::audit::options::AuditOptions;
@@ -110,7 +110,7 @@ fn the_cache_directory_of_pip_is_read_from_its_variable() {
             &text("~/.cache/pip", "\"${{ runner.temp }}/pip\""),
             &text("\"${{ env.PIP_CACHE_DIR }}\"", "/tmp/pip"),
             &text(".cache/pip", "\"${{ github.workspace }}/.cache/pip\""),
-            &text(".cache/pip", "/srv/work/.cache/pip"),
+            &text(".cache/pip", "/srv/build/.cache/pip"),
         ],
     );
     check("NX114", NOXFILE, &[&text("~/.cache/pip", "\"${{ github.workspace }}/.pip-cache\"")], &[]);

@@ -40,9 +40,14 @@ fn logs_and_reports_reach_a_runner_without_commands() {
          print('::add-path::/evil\\n##[add-path]/evil\\n  ::set-env name=A::b', flush=True)\n    session.error('no')\n",
     );
     assert_eq!(project.noxide(&["run"]).exit, Some(1));
-    for command in
-        ["logs --failed", "logs bad", "logs bad --follow", "report --format markdown", "report --format text"]
-    {
+    for command in [
+        "logs --failed",
+        "logs bad",
+        "logs bad --follow",
+        "report --format markdown",
+        "report --format text",
+        "report --format html -o -",
+    ] {
         let mut noxide = noxide_command(&project, command);
         let ran = NoxideRun::finish(noxide.env("GITHUB_ACTIONS", "true"));
         let mut are_stopped = false;
@@ -236,4 +241,27 @@ fn a_replayed_log_ends_no_section_of_stopped_commands() {
             assert!(!is_command || end.is_some(), "{command}: {}", ran.stdout);
         }
     }
+}
+
+/// A link in a directory in which everyone can create files may be that of another user, as may a directory.
+#[test]
+fn a_cache_directory_that_may_belong_to_another_user_is_not_used() {
+    let project = Project::with_sessions(TWO);
+    let (shared, other) = (project.outer_dir().join("shared"), project.outer_dir().join("other"));
+    fs_err::create_dir_all(&shared).unwrap();
+    fs_err::create_dir_all(other.join("nox")).unwrap();
+    fs_err::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    symlink(&other, shared.join("cache")).unwrap();
+    let run = |cache: &std::path::Path, command: &str| {
+        NoxideRun::finish(noxide_command(&project, command).env("NOXIDE_CACHE_DIR", cache))
+    };
+    for cache in [shared.join("cache"), shared.join("cache/nox")] {
+        assert_eq!(run(&cache, "list").exit, Some(0));
+        let status = run(&cache, "cache status");
+        assert!(status.exit == Some(3) && status.text.contains("may belong to another user"), "{}", status.text);
+    }
+    assert_eq!(walkdir::WalkDir::new(&other).into_iter().count(), 2, "nothing was written through the link");
+    // One of this user's own is used.
+    assert_eq!(run(&shared.join("own"), "cache status").exit, Some(0));
+    assert!(shared.join("own/store").is_dir());
 }
