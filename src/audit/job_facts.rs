@@ -5,6 +5,7 @@ use super::forge::Forge;
 use super::job_cache::JobCache;
 use super::noxfile::Noxfile;
 use super::project::JobView;
+use super::session_variable::{SessionVariable, written_value};
 use super::shell::PackageInstaller;
 use super::workflow::{SpannedText, Workflow, WorkflowJob, WorkflowTriggers};
 
@@ -169,14 +170,29 @@ impl JobView<'_> {
 
     /// Returns the value of the variable that sets a cache directory where the job runs sessions or, without
     /// sessions, installs packages; `None` if it differs between steps.
-    pub(crate) fn cache_dir_variable(&self, name: &str) -> Option<&SpannedText> {
+    pub(crate) fn cache_dir_variable(&self, name: &str) -> Option<SpannedText> {
         let calls: Vec<usize> = self.analysis.nox_calls.iter().map(|call| call.step_index).collect();
         let installs = || self.analysis.installs.iter().map(|install| install.step_index).collect();
         let steps = if calls.is_empty() { installs() } else { calls };
-        let mut values = steps.iter().map(|index| self.workflow.resolve_variable(self.job, self.step(*index), name));
-        let Some(first) = values.next() else { return self.workflow.resolve_variable(self.job, None, name) };
-        let is_equal = |other: Option<&SpannedText>| other.map(|text| &text.value) == first.map(|text| &text.value);
+        let mut values = steps.iter().map(|index| self.step_variable(*index, name));
+        let Some(first) = values.next() else { return self.workflow.resolve_variable(self.job, None, name).cloned() };
+        let is_equal =
+            |other: Option<SpannedText>| other.map(|text| text.value) == first.as_ref().map(|text| text.value.clone());
         values.all(is_equal).then_some(first)?
+    }
+
+    /// Returns the value of a variable in a step: its own, or what an earlier step writes for the later ones, or that of the
+    /// job or workflow. `None` if it is not set, or if a script computes it.
+    fn step_variable(&self, index: usize, name: &str) -> Option<SpannedText> {
+        if let Some((_, value)) = self.step(index)?.env.iter().find(|(key, _)| key.value == name) {
+            return Some(value.clone());
+        }
+        for step in self.job.steps.iter().take(index).rev() {
+            let Some(written) = written_value(&step.commands, name) else { continue };
+            let SessionVariable::Value(value) = written else { return None };
+            return step.runs_on_success().then(|| SpannedText { value, span: step.span, aliased: true });
+        }
+        self.workflow.resolve_variable(self.job, None, name).cloned()
     }
 
     /// Returns which download caches the job fills; `None` if it installs with a tool whose cache is unknown, or runs

@@ -1,6 +1,6 @@
 //! Value of `NOXSESSION`, which selects the sessions of a call of nox without `-s`.
 
-use super::shell::ShellCommand;
+use super::shell::{ControlOperator, ShellCommand};
 use super::workflow::{Workflow, WorkflowJob, WorkflowStep};
 
 /// What `NOXSESSION` selects for a command.
@@ -42,7 +42,7 @@ impl SessionVariable {
         }
         let earlier = job.steps.iter().take(step.index);
         let written = earlier.rev().find_map(|step| {
-            let value = step.commands.iter().rev().find_map(written_value)?;
+            let value = written_value(&step.commands, NAME)?;
             Some(if step.runs_on_success() { value } else { Self::Unknown })
         });
         if let Some(found) = written {
@@ -64,17 +64,28 @@ fn exported_value(command: &ShellCommand) -> Option<SessionVariable> {
     Some(as_value(assigned.filter(|_| is_certain)))
 }
 
-/// Returns the value that a command writes to the environment of later steps.
-fn written_value(command: &ShellCommand) -> Option<SessionVariable> {
-    let mentions = |text: &str| text.contains(NAME);
+/// Returns the value of a variable that a script writes last to the environment of later steps.
+pub(crate) fn written_value(commands: &[ShellCommand], name: &str) -> Option<SessionVariable> {
+    let written = |(index, command): (usize, &ShellCommand)| {
+        let next = commands.get(index + 1).filter(|next| next.preceding_operator == ControlOperator::Pipe);
+        command_value(command, next, name)
+    };
+    commands.iter().enumerate().rev().find_map(written)
+}
+
+/// Returns the value of a variable that a command writes to the environment of later steps, itself or by the command that
+/// reads its output.
+fn command_value(command: &ShellCommand, reader: Option<&ShellCommand>, name: &str) -> Option<SessionVariable> {
+    let mentions = |text: &str| text.contains(name);
     let is_env_file = |text: &str| text.trim_end_matches('}').ends_with("_ENV");
-    let mut files = command.output_files.iter();
-    let writes = files.any(|file| is_env_file(&file.text)) || command.words.iter().any(|word| is_env_file(&word.text));
+    let writes_env =
+        |command: &ShellCommand| command.output_files.iter().chain(&command.words).any(|word| is_env_file(&word.text));
+    let writes = writes_env(command) || reader.is_some_and(writes_env);
     if !writes && !command.words.iter().any(|word| word.text.contains("::set-env")) {
         return None;
     }
     command.words.iter().any(|word| mentions(&word.text)).then_some(())?;
-    let assigned = command.words.get(1).and_then(|word| word.text.strip_prefix("NOXSESSION="));
+    let assigned = command.words.get(1).and_then(|word| word.text.strip_prefix(name)?.strip_prefix('='));
     let is_certain = command.program_name() == "echo" && !command.is_conditional && command.words.len() == 2;
     Some(as_value(assigned.filter(|_| is_certain)))
 }

@@ -363,7 +363,7 @@ fn dependency_files(view: &JobView) -> Vec<String> {
 
 /// Returns the cache directory that a variable of the workflow or the noxfile sets.
 fn tool_cache_dir(view: &JobView, variable: &str) -> Option<String> {
-    let configured = view.cache_dir_variable(variable).map(|text| text.value.clone());
+    let configured = view.cache_dir_variable(variable).map(|text| text.value);
     let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
     let from_noxfile = || Some(noxfile?.find_env_assignment(variable)?.value.clone());
     let directory = configured.or_else(from_noxfile).filter(|directory| !directory.contains('<'))?;

@@ -89,7 +89,7 @@ fn check_cache_dir(
     let noxfile = view.project.noxfile.as_ref().filter(|_| !view.analysis.nox_calls.is_empty());
     let assignment = noxfile.and_then(|noxfile| Some((noxfile, noxfile.find_env_assignment(variable)?)));
     let Some(used) =
-        configured.map(|text| text.value.clone()).or(assignment.map(|(_, variable)| variable.value.clone()))
+        configured.as_ref().map(|text| text.value.clone()).or(assignment.map(|(_, variable)| variable.value.clone()))
     else {
         return;
     };

@@ -3,6 +3,7 @@
 use super::prelude::*;
 use crate::audit::noxfile::contains_session;
 use crate::audit::project::JobNoxCall;
+use crate::audit::shell::ShellCommand;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -99,7 +100,6 @@ fn certain_sessions<'a>(view: &JobView<'a>) -> Vec<(&'a JobNoxCall, &'a str, Spa
     calls.flat_map(|call| call.sessions.iter().map(move |(name, span)| (call, name.as_str(), *span))).collect()
 }
 
-/// Whether a call runs its sessions in every job of the matrix, without conditions, arguments, options or variables.
 /// Options of nox that do not change what a session runs.
 const QUIET_OPTIONS: [&str; 6] = [
     "-v",
@@ -110,10 +110,17 @@ const QUIET_OPTIONS: [&str; 6] = [
     "--forcecolor",
 ];
 
-pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
-    let Some(step) = view.step(call.step_index) else { return false };
+/// Returns the command that makes a call, and its step.
+fn find_command<'a>(view: &JobView<'a>, call: &'a JobNoxCall) -> Option<(&'a WorkflowStep, &'a ShellCommand)> {
+    let step = view.step(call.step_index)?;
     let provided = call.alternative.as_ref().map(|alternative| &alternative.command);
-    let Some(command) = provided.or_else(|| step.commands.get(call.command_index)) else { return false };
+    Some((step, provided.or_else(|| step.commands.get(call.command_index))?))
+}
+
+/// Whether a call runs its sessions in every job of the matrix, without conditions, arguments or options. Its command may
+/// set variables.
+fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
+    let Some((step, command)) = find_command(view, call) else { return false };
     let is_option = |word: &str| {
         let is_name = matches!(word, "-s" | "-e" | "--session" | "--sessions");
         word.starts_with('-') && !is_name && !QUIET_OPTIONS.contains(&word)
@@ -121,7 +128,6 @@ pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
     let mut options = command.words.iter().skip_while(|word| word.span.start <= call.parsed.program_span.start);
     step.runs_on_success()
         && !command.is_conditional
-        && command.assignments.is_empty()
         && call.parsed.posargs.is_empty()
         && matches!(command.preceding_operator, ControlOperator::Sequence | ControlOperator::And)
         && !options.any(|word| is_option(&word.text))
@@ -129,16 +135,22 @@ pub(super) fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
         && (!call.is_from_matrix || call.alternative.is_some())
 }
 
-/// Returns the session that runs all commands of this one, and more, in the same job.
-/// Returns another session that certainly runs in the same jobs as a call and contains one of its sessions.
+/// Returns another session that certainly runs in the same jobs as a call, with the same variables, and contains one of
+/// its sessions.
 pub(super) fn find_containing_session<'a>(view: &JobView<'a>, call: &JobNoxCall, name: &str) -> Option<&'a str> {
     let session = view.noxfile_session(name).filter(|session| session.name == name)?;
     // The matrix gives each of its jobs one of the calls.
     let text =
         |call: &JobNoxCall| call.alternative.as_ref().map(|alternative| (call.step_index, alternative.text_index));
     let is_in_same_job = |other: &JobNoxCall| text(other).is_none() || text(other) == text(call);
-    let others =
-        certain_sessions(view).into_iter().filter(|(other, ..)| is_in_same_job(other)).map(|(_, other, _)| other);
+    let sets_variables =
+        |call: &JobNoxCall| find_command(view, call).is_none_or(|(_, command)| !command.assignments.is_empty());
+    let has_same_variables =
+        |other: &JobNoxCall| std::ptr::eq(other, call) || !(sets_variables(other) || sets_variables(call));
+    let others = certain_sessions(view)
+        .into_iter()
+        .filter(|(other, ..)| is_in_same_job(other) && has_same_variables(other))
+        .map(|(_, other, _)| other);
     let mut others = others.filter(|other| view.noxfile_session(other).is_some_and(|known| known.name == *other));
     others.find(|other| view.noxfile_session(other).is_some_and(|larger| contains_session(larger, session)))
 }

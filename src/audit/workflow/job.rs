@@ -2,6 +2,7 @@
 
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
+use super::expression::ExpressionNames;
 use super::matrix::{JobMatrix, MatrixCombination};
 use super::step::WorkflowStep;
 use super::text::{SpannedText, spanned_entries};
@@ -46,7 +47,16 @@ const PUBLISHING_COMMANDS: [&str; 8] = [
 ];
 
 impl WorkflowJob {
-    pub(super) fn from_node(source: &SourceFile, key: &YamlNode, node: &YamlNode) -> Option<Self> {
+    pub(super) fn from_node(
+        source: &SourceFile,
+        key: &YamlNode,
+        node: &YamlNode,
+        names: &ExpressionNames,
+    ) -> Option<Self> {
+        let names = names.with_matrix(node);
+        let mut node = node.clone();
+        names.normalize_node(&mut node, None);
+        let node = &node;
         let text = |key: &str| node.get(key).and_then(SpannedText::from_node);
         let list = |key: &str| {
             let values = node.get(key).map(YamlNode::one_or_many).unwrap_or_default();
@@ -68,7 +78,11 @@ impl WorkflowJob {
             continue_on_error: text("continue-on-error"),
             matrix: node.get_entry("strategy").and_then(|(key, value)| JobMatrix::from_node(key, value)),
             env: node.get("env").map(spanned_entries).unwrap_or_default(),
-            steps: steps.iter().enumerate().map(|(index, step)| WorkflowStep::from_node(source, index, step)).collect(),
+            steps: steps
+                .iter()
+                .enumerate()
+                .map(|(index, step)| WorkflowStep::from_node(source, index, step, &names))
+                .collect(),
             uses: text("uses"),
             node: node.clone(),
         })

@@ -1,6 +1,7 @@
 //! Workflows as jobs and steps, each value with its span.
 
 mod action_ref;
+mod expression;
 mod job;
 mod matrix;
 mod step;

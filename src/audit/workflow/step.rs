@@ -4,6 +4,7 @@ use super::super::shell::{self, ShellCommand};
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
 use super::action_ref::ActionRef;
+use super::expression::ExpressionNames;
 use super::text::{SpannedText, StepScript, spanned_entries};
 use super::triggers::{runs_after_failure, runs_on_success};
 
@@ -37,7 +38,7 @@ pub struct WorkflowStep {
 }
 
 impl WorkflowStep {
-    pub(super) fn from_node(source: &SourceFile, index: usize, node: &YamlNode) -> Self {
+    pub(super) fn from_node(source: &SourceFile, index: usize, node: &YamlNode, names: &ExpressionNames) -> Self {
         let text = |key: &str| node.get(key).and_then(SpannedText::from_node);
         let script = node.get_entry("run").and_then(|(key, value)| StepScript::from_node(source, key, value));
         let uses = text("uses");
@@ -47,7 +48,7 @@ impl WorkflowStep {
             name: text("name"),
             id: text("id").map(|id| id.value),
             condition: text("if"),
-            commands: script.as_ref().map(|script| shell::parse_script(&script.text)).unwrap_or_default(),
+            commands: script.as_ref().map(|script| parse_commands(&script.text, names)).unwrap_or_default(),
             script,
             action: uses.as_ref().map(|uses| {
                 let line = source.line_text(source.line_index(uses.span.start));
@@ -106,4 +107,17 @@ impl WorkflowStep {
         let uses = || self.uses.as_ref().map(|uses| uses.value.clone());
         self.name.as_ref().map(|name| name.value.clone()).or_else(uses).or_else(script).unwrap_or_default()
     }
+}
+
+/// Parses a script; expressions in its words are in their usual spelling.
+fn parse_commands(script: &str, names: &ExpressionNames) -> Vec<ShellCommand> {
+    let mut commands = shell::parse_script(script);
+    for command in commands.iter_mut().filter(|_| script.contains("${{")) {
+        let files = command.output_files.iter_mut();
+        let texts = command.words.iter_mut().chain(files).map(|word| &mut word.text);
+        for text in texts.chain(command.assignments.iter_mut().map(|(_, value)| value)) {
+            *text = names.normalize_text(text);
+        }
+    }
+    commands
 }

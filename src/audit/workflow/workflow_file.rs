@@ -3,6 +3,7 @@
 use super::super::forge::Forge;
 use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
+use super::expression::ExpressionNames;
 use super::job::WorkflowJob;
 use super::step::WorkflowStep;
 use super::text::{SpannedText, spanned_entries};
@@ -43,15 +44,17 @@ pub struct Workflow {
 impl Workflow {
     /// Parses a file.
     pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, forge: Forge) -> Result<Self, YamlError> {
-        let root = parse_document(&source.text)?;
+        let mut root = parse_document(&source.text)?;
+        let names = ExpressionNames::from_jobs(&root);
+        names.normalize_node(&mut root, None);
         let jobs = match kind {
             WorkflowFileKind::Workflow => {
                 let jobs = root.get("jobs").map(YamlNode::entries).unwrap_or_default();
-                jobs.iter().filter_map(|(key, node)| WorkflowJob::from_node(&source, key, node)).collect()
+                jobs.iter().filter_map(|(key, node)| WorkflowJob::from_node(&source, key, node, &names)).collect()
             }
             WorkflowFileKind::CompositeAction => {
                 let runs = root.get_entry("runs").filter(|(_, runs)| runs.get("steps").is_some());
-                runs.and_then(|(key, node)| WorkflowJob::from_node(&source, key, node)).into_iter().collect()
+                runs.and_then(|(key, node)| WorkflowJob::from_node(&source, key, node, &names)).into_iter().collect()
             }
         };
         let on = root.get_entry("on").map(|(key, value)| WorkflowTriggers::from_node(key, value)).unwrap_or_default();

@@ -544,3 +544,72 @@ fn environments_of_several_pythons_have_high_severity() {
     let two = [(FILE, text("venv", "3.13")), (".github/workflows/other.yml", other)];
     assert_eq!(severity("NX109", &[(two[0].0, &two[0].1), (two[1].0, &two[1].1)]), Some("high"));
 }
+
+#[test]
+fn expressions_are_read_in_every_spelling() {
+    let secret =
+        |value: &str| job(&format!("      - env: {{TOKEN: \"${{{{ {value} }}}}\"}}\n        run: nox -s tests\n"));
+    check(
+        "NX412",
+        NOXFILE,
+        &[&secret("Secrets.Key"), &secret("secrets['KEY']")],
+        &[&secret("SECRETS.github_token"), &secret("secrets['Codecov_Token']")],
+    );
+    let needs = |value: &str| {
+        format!(
+            "on: push\njobs:\n  One:\n    runs-on: x\n    steps: [{{run: make}}]\n  b:\n    runs-on: x\n    needs: []\n    steps: [{{run: make, if: \"{value} == 'success'\"}}]\n"
+        )
+    };
+    check(
+        "NX415",
+        NOXFILE,
+        &[&needs("Needs['one'].result"), &needs("needs.ONE.RESULT")],
+        &[&needs("'needs.one.result'"), &needs("needs['one'].result").replace("needs: []", "needs: [ONE]")],
+    );
+    let matrix = |key: &str, session: &str| {
+        format!(
+            "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    strategy: {{matrix: {{SESSION: [lint, types, docs, tests]}}}}\n    steps:\n      - uses: actions/cache@v5\n        with: {{path: ~/.cache/uv, key: \"uv-{key}-${{{{ hashFiles('noxfile.py') }}}}-${{{{ runner.os }}}}\"}}\n      - run: nox -s ${{{{ {session} }}}}\n"
+        )
+    };
+    check(
+        "NX116",
+        NOXFILE,
+        &[&matrix("all", "matrix.SESSION"), &matrix("all", "matrix.session"), &matrix("all", "matrix['session']")],
+        &[&matrix("${{ matrix.session }}", "matrix.session"), &matrix("${{ Matrix['session'] }}", "matrix.SESSION")],
+    );
+}
+
+#[test]
+fn a_call_with_variables_repeats_its_own_sessions_only() {
+    let noxfile = "import nox\n@nox.session\ndef all(session):\n    session.install('ruff', 'mypy')\n    session.run('ruff', 'check')\n    session.run('mypy', 'src')\n@nox.session\ndef types(session):\n    session.install('ruff', 'mypy')\n    session.run('mypy', 'src')\n";
+    let call = |run: &str| job(&format!("      - run: {run}\n"));
+    check(
+        "NX211",
+        noxfile,
+        &[&call("nox -s all types"), &call("CI=1 nox -s all types"), &call("nox -s all && nox -s types")],
+        &[&call("CI=1 nox -s all && nox -s types"), &call("nox -s all && CI=1 nox -s types")],
+    );
+}
+
+#[test]
+fn a_cache_directory_that_an_earlier_step_sets_is_known() {
+    let text = |script: &str, path: &str| {
+        job(&format!(
+            "      - run: {script}\n      - uses: actions/cache@v5\n        with: {{path: {path}, key: \"pip-${{{{ hashFiles('pyproject.toml') }}}}-${{{{ runner.os }}}}\"}}\n      - run: pip install nox && nox -s tests\n"
+        ))
+    };
+    let set = "echo PIP_CACHE_DIR=/tmp/pip >> $GITHUB_ENV";
+    check(
+        "NX114",
+        NOXFILE,
+        &[
+            &text(set, "~/.cache/pip"),
+            &text("echo \"PIP_CACHE_DIR=/tmp/pip\" | tee -a \"$GITHUB_ENV\"", "~/.cache/pip"),
+        ],
+        &[
+            &text(set, "/tmp/pip"),
+            &text("echo PIP_CACHE_DIR=$HOME/pip >> $GITHUB_ENV", "~/.cache/pip"),
+            &text("echo PIP_CACHE_DIR=/tmp/pip", "~/.cache/pip"),
+        ],
+    );
+}

@@ -97,7 +97,8 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
         (living_processes("635.35").iter().filter(|process| sleeps(process)).count() == 3).then_some(())
     });
     run.signal(Signal::KILL);
-    kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
+    // The host ends by itself once noxide is dead, maybe before this signal.
+    let _ = kill_process(Pid::from_raw(host).unwrap(), Signal::KILL);
     let result = run.finish();
     assert_eq!(result.status.code(), None);
     assert!(!living_processes("635.35").is_empty(), "tagged processes survive until the next run");
