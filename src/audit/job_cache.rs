@@ -36,7 +36,7 @@ pub struct JobCache {
     pub key: Option<SpannedText>,
     /// Prefixes, one per line of `restore-keys`.
     pub restore_keys: Vec<SpannedText>,
-    /// Paths whose content a step or a variable of the job tells.
+    /// Paths that are known to be a tool's cache directory by a step or a variable of the job.
     known_paths: Vec<KnownCachePath>,
 }
 
@@ -84,12 +84,12 @@ impl JobCache {
         !self.paths.is_empty() && self.paths.iter().all(is_download)
     }
 
-    /// Whether one of its paths is a cache directory of uv.
+    /// Whether a path of the cache is uv's cache directory.
     pub(crate) fn is_uv_path(&self, path: &str) -> bool {
         is_uv_cache_path(path) || self.is_known_path(path, |known| known.tool == PackageInstaller::Uv)
     }
 
-    /// Whether one of its paths is a cache directory of pip.
+    /// Whether a path of the cache is pip's cache directory.
     pub(crate) fn is_pip_path(&self, path: &str) -> bool {
         is_pip_cache_path(path) || self.is_known_path(path, |known| known.tool == PackageInstaller::Pip)
     }
@@ -255,8 +255,8 @@ fn detect_step_cache(
         .then(|| build(JobCacheKind::Other, uses.span))
 }
 
-/// Whether this version of setup-uv caches by default on GitHub-hosted runners: from version 5 on, and from version 10
-/// on not if the job runs only for tags or the workflow only for privileged events.
+/// Whether this version of setup-uv caches by default on GitHub-hosted runners: since version 5; since version 10
+/// not if the job runs only for tags or the workflow only for privileged events.
 fn has_automatic_cache(major: Option<u32>, (workflow, job): (&Workflow, &WorkflowJob)) -> bool {
     let condition = job.condition.as_ref().map(|text| text.value.as_str());
     let is_privileged = is_tag_only(condition) || workflow.triggers.has_privileged_events_only();

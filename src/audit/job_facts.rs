@@ -1,5 +1,7 @@
 //! Facts of a job that decide whether a finding is certain and whether a fix is harmless: publishing, system, installs.
 
+use std::collections::BTreeSet;
+
 use super::expanded_script::is_local_file;
 use super::forge::Forge;
 use super::job_cache::JobCache;
@@ -171,28 +173,28 @@ impl JobView<'_> {
     /// Returns the value of the variable that sets a cache directory where the job runs sessions or, without
     /// sessions, installs packages; `None` if it differs between steps.
     pub(crate) fn cache_dir_variable(&self, name: &str) -> Option<SpannedText> {
-        let calls: Vec<usize> = self.analysis.nox_calls.iter().map(|call| call.step_index).collect();
+        let calls: BTreeSet<usize> = self.analysis.nox_calls.iter().map(|call| call.step_index).collect();
         let installs = || self.analysis.installs.iter().map(|install| install.step_index).collect();
         let steps = if calls.is_empty() { installs() } else { calls };
-        let mut values = steps.iter().map(|index| self.step_variable(*index, name));
-        let Some(first) = values.next() else { return self.workflow.resolve_variable(self.job, None, name).cloned() };
-        let is_equal =
-            |other: Option<SpannedText>| other.map(|text| text.value) == first.as_ref().map(|text| text.value.clone());
-        values.all(is_equal).then_some(first)?
-    }
-
-    /// Returns the value of a variable in a step: its own, or what an earlier step writes for the later ones, or that of the
-    /// job or workflow. `None` if it is not set, or if a script computes it.
-    fn step_variable(&self, index: usize, name: &str) -> Option<SpannedText> {
-        if let Some((_, value)) = self.step(index)?.env.iter().find(|(key, _)| key.value == name) {
-            return Some(value.clone());
+        let outer = self.workflow.resolve_variable(self.job, None, name).cloned();
+        let Some(last) = steps.iter().max() else { return outer };
+        // What the steps so far have left for the later ones; `None` inside if a script computes it.
+        let mut left: Option<Option<SpannedText>> = None;
+        let mut values: Vec<Option<SpannedText>> = Vec::new();
+        for step in self.job.steps.iter().take(last + 1) {
+            if steps.contains(&step.index) {
+                let own = step.env.iter().find(|(key, _)| key.value == name).map(|(_, value)| value.clone());
+                values.push(own.or_else(|| left.clone().unwrap_or_else(|| outer.clone())));
+            }
+            if let Some(written) = written_value(&step.commands, name) {
+                let SessionVariable::Value(value) = written else { return None };
+                let text = SpannedText { value, span: step.span, aliased: true };
+                left = Some(step.runs_on_success().then_some(text));
+            }
         }
-        for step in self.job.steps.iter().take(index).rev() {
-            let Some(written) = written_value(&step.commands, name) else { continue };
-            let SessionVariable::Value(value) = written else { return None };
-            return step.runs_on_success().then(|| SpannedText { value, span: step.span, aliased: true });
-        }
-        self.workflow.resolve_variable(self.job, None, name).cloned()
+        let value = |text: &Option<SpannedText>| text.as_ref().map(|text| text.value.clone());
+        let is_equal = values.windows(2).all(|pair| value(&pair[0]) == value(&pair[1]));
+        values.into_iter().next().filter(|_| is_equal)?
     }
 
     /// Returns which download caches the job fills; `None` if it installs with a tool whose cache is unknown, or runs

@@ -121,7 +121,7 @@ impl JobView<'_> {
     }
 
     fn add_actions(&self, session: &NoxfileSession, backend: &str, found: &mut Vec<Downloader>) -> Option<()> {
-        for action in &session.actions {
+        for action in &session.calls {
             match action.method.as_str() {
                 "install" => found.push(match backend {
                     "uv" => Downloader::Uv,

@@ -53,7 +53,7 @@ impl JobView<'_> {
                 return None;
             }
             for (name, _) in &call.sessions {
-                for action in &self.noxfile_session(name)?.actions {
+                for action in &self.noxfile_session(name)?.calls {
                     add_action(root, action, &mut names)?;
                 }
             }

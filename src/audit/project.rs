@@ -73,7 +73,7 @@ pub struct JobNoxCall {
 /// A call of nox that only some jobs of the matrix make: the matrix provides the command, or several of its words.
 #[derive(Clone, Debug)]
 pub(crate) struct MatrixAlternative {
-    /// Index of the text of the script, the same for all calls that one job of the matrix makes in the step.
+    /// Which expansion of the script it belongs to: the same for all calls that one job of the matrix makes in the step.
     pub(crate) text_index: usize,
     /// The command with the values of the matrix.
     pub(crate) command: ShellCommand,
@@ -226,7 +226,7 @@ impl AuditProject {
         step: &WorkflowStep,
         expanded: Vec<ExpandedScript>,
     ) -> Vec<JobNoxCall> {
-        // Positions in the expanded text are none of the file: the span of the script stands for them.
+        // Positions in the expanded text do not exist in the file: the span of the script stands for them.
         let script_span = step.script.as_ref().map_or(Span::default(), |script| Span::new(0, script.text.len()));
         let mut calls = Vec::new();
         for (text_index, script) in expanded.into_iter().enumerate() {
@@ -253,8 +253,8 @@ impl AuditProject {
         calls
     }
 
-    /// Returns the calls that a command makes in the jobs of a matrix whose values, in `NOXSESSION`, list several sessions;
-    /// none for any other command.
+    /// Returns one call for each value of the matrix, if `NOXSESSION` is one of its values and some of them list several
+    /// sessions; otherwise none.
     fn listed_calls(
         &self,
         workflow: &Workflow,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::source::{SharedSource, SourceFile};
 use super::yaml::MAX_BYTES;
@@ -23,6 +23,9 @@ pub enum DiscoverError {
         .0.display()
     )]
     NoWorkflows(PathBuf),
+    /// The paths to audit are in several projects.
+    #[error("{} and {} are in different projects; audit one project at a time", .0.display(), .1.display())]
+    SeveralProjects(PathBuf, PathBuf),
     /// A file cannot be read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -51,6 +54,32 @@ pub struct ProjectFiles {
     pub requires_uv_version: bool,
     /// Versions of nox and uv in the lock file.
     pub locked_versions: BTreeMap<String, String>,
+}
+
+/// Splits paths at the root of their project, which contains a forge's directory such as `.github`. Returns the root, and
+/// the paths below it: none if one of them is the root itself, which stands for all workflows. `None` if no path tells its
+/// project.
+pub(crate) fn split_project_root(paths: &[PathBuf]) -> Result<Option<(PathBuf, Vec<PathBuf>)>, DiscoverError> {
+    let mut split: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for path in paths {
+        let parts: Vec<_> = path.components().collect();
+        let is_forge = |part: &Component| FORGE_DIRS.iter().any(|name| part.as_os_str() == *name);
+        let (root, rest) = match parts.iter().rposition(is_forge) {
+            Some(index) => (parts[..index].iter().collect(), parts[index..].iter().collect()),
+            None if FORGE_DIRS.iter().any(|name| path.join(name).is_dir()) => (path.clone(), PathBuf::new()),
+            None => return Ok(None),
+        };
+        split.push((root, rest));
+    }
+    let Some((root, _)) = split.first().cloned() else { return Ok(None) };
+    let absolute =
+        |path: &Path| fs_err::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok();
+    if let Some((index, _)) = split.iter().enumerate().find(|(_, (other, _))| absolute(other) != absolute(&root)) {
+        return Err(DiscoverError::SeveralProjects(paths[0].clone(), paths[index].clone()));
+    }
+    let below: Vec<PathBuf> = split.into_iter().map(|(_, rest)| rest).collect();
+    let is_whole = below.iter().any(|rest| rest.as_os_str().is_empty());
+    Ok(Some((root, if is_whole { Vec::new() } else { below })))
 }
 
 /// Reads all workflows and composite actions of a project, or those at the given paths.

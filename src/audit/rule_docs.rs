@@ -74,12 +74,12 @@ const RULES_DOCUMENT_HEADER: &str = "# Rules of `noxide audit`
 This page is generated from the rules (`noxide audit --rules`); a test fails when it is out of date.
 
 `noxide audit` checks `.forgejo/`, `.gitea/` and `.github/workflows`, composite actions, and the noxfile, which it reads
-without running it. Pedantic rules report only with `--pedantic`, others always. A finding can differ from its rule in
+without running it. Pedantic rules report only with `--pedantic`. Other rules may have single findings that are pedantic; their evidence says which. A finding can differ from its rule in
 severity, in confidence, and in whether it is pedantic.
 
 - Ignore one finding: `# noxide: ignore[NX301] reason` on its line or on the comment lines directly above it.
 - Ignore all current findings: `noxide audit --baseline FILE --write-baseline` once, then `--baseline FILE`.
-- Fail in CI: `noxide audit`, from another severity on `noxide audit --fail-on medium`.
+- Fail in CI: `noxide audit`, which exits with 1 for findings of high severity; `--fail-on medium` also for medium.
 - Fix: `--fix` applies the safe fixes, `--fix --unsafe-fixes` all, and `--diff` shows them instead. [Audit](audit.md)
   describes the difference.
 
@@ -99,8 +99,8 @@ The first digit of a rule's number is its family:
 *Evidence* is what was measured or observed, and what the rule reports or does not report because of it. \"Sampled\" counts
 are from public repositories that use nox; what was observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
 parcelbook, is modeled on. *Measured* is how many of a rule's findings that are shown by default were true, with a fitting
-severity and advice, for both of two readers who judged them independently. The rules were corrected by the same verdicts
-and the verdicts on what they no longer report left out, so other repositories may show a lower share. *Not reported*
+severity and advice, for both of two readers who judged them independently. The rules were corrected by the same verdicts,
+and verdicts on findings that are no longer reported are not counted, so other repositories may show a lower share. *Not reported*
 shows a workflow without a finding of this rule; other rules may still report it.
 
 | rule | name | severity | reported | summary |

@@ -26,7 +26,7 @@ const MEASURED_RULES: &[MeasuredRule] = &[
 pub(crate) fn describe_precision(id: &str) -> Option<String> {
     let (_, findings, confirmed) = MEASURED_RULES.iter().find(|(rule, ..)| *rule == id)?;
     Some(format!(
-        "{confirmed} of {findings} findings true in {REPOSITORIES} public repositories ({MONTH}), read twice."
+        "Two readers found {confirmed} of {findings} findings true, in {REPOSITORIES} public repositories ({MONTH})."
     ))
 }
 

@@ -14,6 +14,7 @@ use crate::audit::forge::Forge;
 use crate::audit::inventory::build_inventory;
 use crate::audit::options::{AuditOptions, FailLevel, ForgeVersion, InstallSource, RuleSettings};
 use crate::audit::project::AuditProject;
+use crate::audit::project_files::split_project_root;
 use crate::audit::rule_docs::{render_explanation, render_rules_document};
 use crate::audit::rule_runner::run_audit;
 use crate::audit::rules;
@@ -28,7 +29,7 @@ use crate::text::{pluralize, to_safe_lines};
 /// Flags of `noxide audit`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditArgs {
-    /// Files or directories to audit instead of all workflows
+    /// Project, workflow files or directories to audit [default: the project in the working directory]
     #[arg(value_name = "PATH", help_heading = "Selection")]
     pub paths: Vec<PathBuf>,
     /// Print findings as text, json, sarif, github, forgejo or markdown
@@ -96,6 +97,16 @@ pub struct AuditArgs {
 /// # Errors
 /// When settings are invalid, or a file cannot be read or written.
 pub(super) fn run(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let Some((root, paths)) = split_project_root(&args.paths)? else { return audit(args, output) };
+    let baseline = args.baseline.as_ref().map(std::path::absolute).transpose().context("cannot find the baseline")?;
+    if !root.as_os_str().is_empty() {
+        std::env::set_current_dir(&root).map_err(|source| CliError::WorkingDirectory { path: root, source })?;
+    }
+    audit(&AuditArgs { paths, baseline, ..args.clone() }, output)
+}
+
+/// Audits the project in the working directory.
+fn audit(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let root = Path::new(".");
     if args.rules {
         output.print_document(&render_rules_document());

@@ -38,7 +38,7 @@ pub struct BenchArgs {
     /// Compare this shell command with the baseline; repeatable [default: noxide run]
     #[arg(long, value_name = "COMMAND", help_heading = "Commands")]
     pub(crate) candidate: Vec<String>,
-    /// Measure this command as the baseline [default: nox, and nox -j if available]
+    /// Measure this command as the baseline [default: nox; nox -j is then measured too, if available]
     #[arg(last = true, value_name = "COMMAND", help_heading = "Commands")]
     pub(crate) baseline: Vec<String>,
     /// Create the copies of the project in DIR [default: the system's temporary directory]

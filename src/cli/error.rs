@@ -164,6 +164,7 @@ impl CliError {
             | Self::Gate(_)
             | Self::StarterWorkflow(StarterWorkflowError::Exists(_))
             | Self::UnknownRule { .. }
+            | Self::Workflows(DiscoverError::SeveralProjects(..))
             | Self::NoInstallSource(_)
             | Self::BenchSetup(BenchSetupError::Delimiters { .. } | BenchSetupError::NotUtf8(_))
             | Self::NotInLock(_)

@@ -22,7 +22,7 @@ pub struct GateArgs {
     /// Fail if a job of this workflow is not in the results, other than the gate job
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub workflow: Option<PathBuf>,
-    /// Set the name of the gate job [default: the current job, from GITHUB_JOB]
+    /// Name of the gate job in the workflow, which --workflow does not expect [default: the current job, from GITHUB_JOB]
     #[arg(long, value_name = "JOB", requires = "workflow", help_heading = "Results")]
     pub job: Option<String>,
     /// Print the verdicts as text or json

@@ -144,7 +144,7 @@ impl ProjectParts {
             color: output.stdout_theme.color,
             will_run_sessions: load.will_run,
             load_timeout: settings.run_options().load_timeout,
-            // Code that a run without the signing key compiled is not executed with it.
+            // Code that a run without the signing key compiled is not executed in a run that has the key.
             cache_directory: user_cache_dir().filter(|_| signing_key().is_none()),
         })?;
         drop(phase);

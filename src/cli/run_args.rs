@@ -20,8 +20,8 @@ pub struct RunArgs {
     /// Flags that select sessions.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Rerun the sessions of the last run that neither passed nor were skipped, and what they require; other flags of selection narrow it
-    #[arg(long, visible_aliases = ["failed", "lf"], value_name = "failed", num_args = 0..=1, require_equals = true)]
+    /// Rerun the sessions of the last run that neither passed nor were skipped, and what they require; other flags of selection narrow it. The only FILTER is `failed`
+    #[arg(long, visible_aliases = ["failed", "lf"], value_name = "FILTER", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "failed", hide_possible_values = true, help_heading = "Selection")]
     pub rerun: Option<RerunFilter>,
     /// Print the docstring of a session instead of running
@@ -212,7 +212,7 @@ pub struct CiStepArgs {
     /// Collect logs, records, artifacts and reports in DIR
     #[arg(long, value_name = "DIR", default_value = "noxide-ci")]
     pub(crate) dir: PathBuf,
-    /// Use this remote cache: auto (the forge's own), off, s3://BUCKET/PREFIX or a directory; separate several with
+    /// Use this remote cache: auto (the forge's own, if any), actions (the forge's own, or an error), off, s3://BUCKET/PREFIX or a directory; separate several with
     /// commas, fastest first
     #[arg(long, value_name = "REMOTE", env = "NOXIDE_REMOTE", hide_env_values = true, default_value = "auto")]
     pub(crate) remote: String,

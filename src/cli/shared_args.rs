@@ -95,7 +95,7 @@ pub struct DependencyArgs {
     /// Flags that constrain installs.
     #[command(flatten)]
     pub(crate) lock_file: LockFileArgs,
-    /// Run an install offline if the same install succeeded less than TIME ago, such as 1h, and cache environments without a lock file [default: 0] [env: NOXIDE_MAX_AGE]
+    /// Run an install offline if the same install succeeded less than TIME ago, such as 1h; also cache environments of projects without a lock file [default: 0] [env: NOXIDE_MAX_AGE]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) max_age: Option<Duration>,
 }

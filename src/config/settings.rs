@@ -73,7 +73,7 @@ pub enum SettingOrigin {
 
 impl SettingOrigin {
     /// Returns whether the setting overrides the rules for sessions, which are in a file.
-    fn should_override_rules(&self) -> bool {
+    fn should_override_session_tables(&self) -> bool {
         matches!(self, Self::Flag(_) | Self::Variable(_))
     }
 }
@@ -139,7 +139,7 @@ pub struct Settings {
     pub cache: Setting<CacheMode>,
     /// Whether installs are constrained to uv.lock.
     pub locked: Setting<bool>,
-    /// Age up to which index responses are reused.
+    /// How long the same install runs offline after it succeeded.
     pub max_age: Setting<Option<Duration>>,
     file: SettingsFile,
 }
@@ -252,13 +252,13 @@ impl Settings {
         let mut rules: Vec<SessionOverrides> =
             self.file.sessions.iter().map(super::settings_file::SessionTable::to_overrides).collect();
         for rule in &mut rules {
-            if self.timeout.origin.should_override_rules() {
+            if self.timeout.origin.should_override_session_tables() {
                 rule.timeout = None;
             }
-            if self.idle_timeout.origin.should_override_rules() {
+            if self.idle_timeout.origin.should_override_session_tables() {
                 rule.idle_timeout = None;
             }
-            if self.retries.origin.should_override_rules() {
+            if self.retries.origin.should_override_session_tables() {
                 let count = self.retries.value.count;
                 rule.retries = rule.retries.map(|policy| RetryPolicy { count, ..policy });
             }

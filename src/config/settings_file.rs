@@ -55,7 +55,7 @@ pub struct SettingsFile {
     /// Result of a session that passes on retry.
     #[schemars(with = "ChoiceSchema<FlakyMode>", extend("default" = "pass"))]
     pub flaky_result: Option<LocatedValue<FlakyMode>>,
-    /// When sessions are traced for conflicts: those that are not known yet, all, or none.
+    /// Which sessions are traced for conflicts: new, changed or failed ones, all, or none.
     #[schemars(with = "ChoiceSchema<TraceMode>", extend("default" = "auto"))]
     pub trace: Option<LocatedValue<TraceMode>>,
     /// How session output is shown; by default "grouped".
@@ -130,7 +130,7 @@ pub struct SessionTable {
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "cache", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct CacheTable {
-    /// Whether the cache is used; "require" fails the run if the cache cannot be used.
+    /// Whether the cache is used; with "require", a run does not start if its cache cannot be opened.
     #[schemars(with = "ChoiceSchema<CacheMode>", extend("default" = "auto"))]
     pub(crate) mode: Option<LocatedValue<CacheMode>>,
     /// Whether installs are constrained to the versions in uv.lock.

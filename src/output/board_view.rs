@@ -63,7 +63,7 @@ pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, n
     let blocked = blocked.iter().take(if max_width < COMPACT_WIDTH { 0 } else { room });
     lines.extend(blocked.map(|(spec, reason)| render_blocked_row(board.theme, spec, reason, columns, max_width)));
     if shown < active.len() && height > 1 {
-        let more = format!("  {} and {} more running", board.theme.ellipsis(), active.len() - shown);
+        let more = format!("  {} and {} more", board.theme.ellipsis(), active.len() - shown);
         lines.push(board.theme.style_text(TextStyle::Dim, &truncate_text(board.theme, &more, max_width)));
     }
     if let Some(progress) = board.run_state.restore_progress().filter(|_| lines.len() + 1 < height) {

@@ -1,4 +1,4 @@
-//! Output of `noxide graph`: sessions, needs with origins and shared locks, as text, DOT, Mermaid or JSON.
+//! Output of `noxide graph`: sessions, needs with origins and common locks, as text, DOT, Mermaid or JSON.
 
 use std::collections::HashMap;
 
@@ -212,7 +212,7 @@ fn escape_mermaid_text(text: &str) -> String {
     quoted
 }
 
-/// Renders the graph as JSON: sessions, needs as edges, shared locks, the longest chain.
+/// Renders the graph as JSON: sessions, needs as edges, common locks, the longest chain.
 pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
     let name = |session: usize| sessions[session].spec.name.as_str();
     let needs: Vec<Value> = sessions

@@ -72,7 +72,7 @@ pub(crate) struct StatusCounts {
     pub(crate) done: usize,
     /// Finished with a failure.
     pub(crate) failed: usize,
-    /// Not started.
+    /// Not started, or held.
     pub(crate) waiting: usize,
 }
 

@@ -13,7 +13,7 @@ enum WaitCause<'a> {
     Lock(&'a str, &'a SessionSpec),
     /// One of the two is exclusive.
     Exclusive(&'a SessionSpec),
-    /// All slots are in use.
+    /// Too few slots are free.
     Slot,
     /// Slots are free: its packages are being restored, memory is low, or another run uses its environment.
     Preparation,

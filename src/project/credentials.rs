@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use rustix::fs::OFlags;
 
-/// The variables, and the one with which noxide hands them to itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote cache of other
+/// Variables with credentials, and the one with which noxide hands them to itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote cache of other
 /// branches.
 pub(crate) const CREDENTIAL_VARIABLES: [&str; 7] = [
     "NOXIDE_CACHE_SIGNING_KEY",

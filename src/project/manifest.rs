@@ -171,7 +171,8 @@ pub struct Session {
     /// Digest of the source of its function and of the functions of that file that it calls; `None` if unreadable.
     #[serde(default, rename = "source")]
     pub source_digest: Option<String>,
-    /// Digest of what determines its commands: its source, parameters and arguments; `None` if unknown.
+    /// Digest of what determines its commands: its source, parameters and arguments, as the host computes it; `None` if
+    /// unknown. `trace::session_digest` also covers the interpreter and the backend.
     #[serde(default, rename = "definition")]
     pub definition_digest: Option<String>,
 }

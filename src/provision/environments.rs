@@ -1,5 +1,5 @@
-//! Environments and bytecode of sessions: an environment is restored if it does not exist and nox would reuse it if
-//! it did, and saved after it was built.
+//! Environments and bytecode of sessions: a missing environment that nox would reuse is restored, and saved after it was
+//! built.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -93,7 +93,7 @@ impl EnvironmentCache {
         }
     }
 
-    /// Returns the store key of a session's environment; `None` if nox would not reuse it.
+    /// Returns the store key of a session's environment; `None` if it exists or nox would not reuse it.
     pub(super) fn environment_key(&self, session: &Session, inputs: &SessionKeyInputs) -> Option<VersionedKey> {
         self.reusable_venv(session, inputs).map(|spec| spec.versioned_key())
     }

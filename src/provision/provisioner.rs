@@ -387,11 +387,11 @@ impl CacheProvisioner {
         &mut self,
         packages: &RequiredPackages,
         bytecode_tag: &str,
-        downloads: bool,
+        may_download: bool,
     ) -> Vec<(String, String)> {
         let below_run = |name: &str| self.run_dir.as_ref().map(|run_dir| run_dir.join(name).display().to_string());
         let download_locks_dir =
-            below_run("download-locks").filter(|_| downloads).map(|dir| ("NOXIDE_DOWNLOAD_LOCKS".to_owned(), dir));
+            below_run("download-locks").filter(|_| may_download).map(|dir| ("NOXIDE_DOWNLOAD_LOCKS".to_owned(), dir));
         let shared_installs_dir = below_run("shared-installs").map(|dir| ("NOXIDE_SHARED_INSTALLS".to_owned(), dir));
         let (bytecode_dir, used) = self.bytecode.offer_packages(packages.iter_unique(), bytecode_tag, &self.store);
         self.mark_used(used);
@@ -421,9 +421,9 @@ impl Provisioner for CacheProvisioner {
         let environment_bytes = self.restore_environment(id, progress, &mut notices);
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
         cache.restored_bytes += environment_bytes;
-        let downloads = cache.misses > 0 || packages.required.is_empty();
-        self.may_download |= downloads;
-        let env = self.session_env(&packages, &tag, downloads);
+        let may_download = cache.misses > 0 || packages.required.is_empty();
+        self.may_download |= may_download;
+        let env = self.session_env(&packages, &tag, may_download);
         ProvisionResult { cache: Some(cache), env, notices }
     }
 

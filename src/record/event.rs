@@ -82,10 +82,10 @@ pub enum EventKind {
         session: SessionName,
         /// Result of the failed attempt.
         attempt: AttemptResult,
-        /// The session that it waits for.
+        /// The earlier session that has not finished or will run again.
         waits_for: SessionName,
     },
-    /// A session ended, or will not start (`aborted`).
+    /// A session ended, or will not start or no longer counts (`aborted`).
     SessionFinished(SessionResult),
     /// The run starts no more sessions: it was interrupted (Ctrl-C, SIGTERM, SIGHUP), a session failed (fail-fast), or
     /// the host process died.
@@ -194,9 +194,9 @@ pub struct SessionSpec {
     pub description: String,
     /// Sessions it waits for.
     pub needs: Vec<SessionNeed>,
-    /// Named locks it holds while it runs.
+    /// Named locks that it holds alone while it runs.
     pub locks: Vec<String>,
-    /// Other locks, and why it has each.
+    /// Shared and temporary locks, and the origins of all locks.
     #[serde(default, skip_serializing_if = "LockDetails::is_empty")]
     pub lock_details: LockDetails,
     /// Whether no other session runs at the same time.

@@ -43,7 +43,7 @@ pub(crate) use run_id::{new_run_id, random_u64};
 pub(crate) use run_lookup::{RunLookupError, check_event_logs, find_runs_below, may_contain_coverage};
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub(crate) use run_record::{describe_interrupt, reconstruct_events};
-pub use run_store::{CrashedRun, RunStore};
+pub use run_store::{KilledRun, RunStore};
 pub(crate) use run_summary::{EndedRun, RunSummary};
 pub(crate) use schedule_bounds::{lock_totals, longest_chains_after, longest_chains_before, slot_work};
 pub(crate) use temp_dir::RunTempDir;

@@ -20,8 +20,8 @@ pub enum Outcome {
     Cancelled,
     /// Skipped by nox: no interpreter, or `session.skip`.
     Skipped,
-    /// Not started because a session it requires did not pass or the run was interrupted first; or ended by
-    /// `session.error`. nox uses the same word for both.
+    /// Not started, or not counted, because a session it requires did not pass or the run was interrupted first; or ended
+    /// by `session.error`. nox uses the same word for both.
     Aborted,
 }
 

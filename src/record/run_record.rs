@@ -1,4 +1,4 @@
-//! Run record: one document with the results of a run, computed from its events; version 2.
+//! Run record: one document with the results of a run, computed from its events.
 
 use std::collections::HashMap;
 use std::io;

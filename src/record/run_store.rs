@@ -28,7 +28,7 @@ pub struct RunStore {
 
 /// A run without a record because noxide itself was killed.
 #[derive(Debug)]
-pub struct CrashedRun {
+pub struct KilledRun {
     /// Run identifier.
     pub run_id: String,
     /// Run directory.
@@ -180,12 +180,12 @@ impl RunStore {
     }
 
     /// Finds runs without a record whose noxide is not running any more.
-    pub fn find_crashed_runs(&self) -> Vec<CrashedRun> {
+    pub fn find_killed_runs(&self) -> Vec<KilledRun> {
         let unfinished = |run: &String| self.is_run(run) && !self.run_dir(run).join("record.json").exists();
         let lock = |run: String| {
             let path = self.run_dir(&run);
             let run_lock = FileLock::try_acquire(&path.join(RUN_LOCK)).ok().flatten()?;
-            Some(CrashedRun { run_id: run, run_dir: path, _run_lock: run_lock })
+            Some(KilledRun { run_id: run, run_dir: path, _run_lock: run_lock })
         };
         self.run_ids().into_iter().filter(unfinished).filter_map(lock).collect()
     }
@@ -194,7 +194,7 @@ impl RunStore {
     ///
     /// # Errors
     /// When the directory is not writable.
-    pub fn recover_crashed_run(&self, crashed: &CrashedRun) -> io::Result<()> {
+    pub fn recover_killed_run(&self, crashed: &KilledRun) -> io::Result<()> {
         let events = read_events(&crashed.run_dir.join("events.jsonl")).unwrap_or_default();
         match RunRecord::from_events(&events, Machine::detect()) {
             Some(record) => write_record(&crashed.run_dir, &record),

@@ -127,8 +127,8 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
 /// Returns the critical path, first session first.
 ///
 /// It is followed backwards from the session that ended last, each time to the session whose end let the current one
-/// start. If several ended at about the same time, a dependency takes precedence over a shared lock, and a lock over a
-/// slot.
+/// start. If several ended at about the same time, a dependency takes precedence over a common lock, that over
+/// exclusivity, and exclusivity over a slot.
 pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     let ran = executed_sessions(record);
     let mut chain = Vec::new();
@@ -189,9 +189,9 @@ fn blocking_reason(
 /// Computes the lower bounds from the actual durations.
 pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     let ran = executed_sessions(record);
-    let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.spec.exclusive).collect();
+    let concurrent: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.spec.exclusive).collect();
     let wall = |ran: &ExecutedSession<'_>| ran.end - ran.start;
-    let locks = lock_totals(shared.iter().map(|ran| (ran.session.spec.locks.as_slice(), wall(ran))));
+    let locks = lock_totals(concurrent.iter().map(|ran| (ran.session.spec.locks.as_slice(), wall(ran))));
     let lock = locks.into_iter().max_by_key(|(_, sum)| *sum).map(|(lock, sum)| (lock.to_owned(), sum));
     let cpu: Option<u64> = ran
         .iter()
@@ -199,10 +199,10 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
         .map(|attempt| attempt.cpu_ms)
         .sum();
     LowerBounds {
-        needs: longest_need_chain(&shared),
+        needs: longest_need_chain(&concurrent),
         lock,
         cpu: cpu.map(|cpu| cpu / record.slots.max(1) as u64),
-        longest_session: shared.iter().map(|ran| wall(ran)).max().unwrap_or(0),
+        longest_session: concurrent.iter().map(|ran| wall(ran)).max().unwrap_or(0),
         exclusive: ran.iter().filter(|ran| ran.session.spec.exclusive).map(wall).sum(),
     }
 }

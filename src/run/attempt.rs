@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::deadlines::to_millis;
 use super::launcher::ExitReport;
 use super::process::{LogWriter, ProcessTree, signal_group};
+use super::run_clock::to_millis;
 use super::timeout_context::describe_activity;
 use crate::project::{CommandUse, ManifestIndex};
 use crate::record::{AttemptResult, InstallStats, Outcome};

@@ -88,10 +88,10 @@ fn read_meminfo(root: &Path, key: &str) -> Option<u64> {
 /// How long a sample is reused, in milliseconds: a new one requires several reads below `/proc` and `/sys`.
 const SAMPLE_LIFETIME_MS: u64 = 100;
 
-/// Whether no session may start now. False while nothing runs: the sessions would wait forever.
+/// Whether starts must be delayed; never while nothing runs, since nothing would free memory.
 ///
 /// A sixteenth of the memory is reserved for running sessions, but at least 64 MiB and at most 1 GiB.
-fn is_below_reserve(available: Option<u64>, total: u64, running: usize) -> bool {
+fn should_delay_starts(available: Option<u64>, total: u64, running: usize) -> bool {
     let reserve = (total / 16).clamp(64 << 20, 1 << 30);
     running > 0 && available.is_some_and(|available| available < reserve)
 }
@@ -121,7 +121,7 @@ impl MemoryPressure {
             self.sampled_at = Some(now);
             self.last_sample = (self.read_available)();
         }
-        is_below_reserve(self.last_sample, self.total, running)
+        should_delay_starts(self.last_sample, self.total, running)
     }
 
     /// Returns a notice about low memory, the first time it is called.
@@ -202,13 +202,16 @@ mod tests {
     #[test]
     fn a_reserve_stays_free_while_something_runs() {
         let gib = 1 << 30;
-        assert!(is_below_reserve(Some(100 << 20), 2 * gib, 1), "a sixteenth of 2 GiB is 128 MiB");
-        assert!(!is_below_reserve(Some(128 << 20), 2 * gib, 1));
-        assert!(!is_below_reserve(Some(0), 2 * gib, 0), "nothing runs");
-        assert!(!is_below_reserve(None, 2 * gib, 3), "nothing is known");
-        assert!(is_below_reserve(Some(63 << 20), 0, 1) && !is_below_reserve(Some(64 << 20), 0, 1), "at least 64 MiB");
+        assert!(should_delay_starts(Some(100 << 20), 2 * gib, 1), "a sixteenth of 2 GiB is 128 MiB");
+        assert!(!should_delay_starts(Some(128 << 20), 2 * gib, 1));
+        assert!(!should_delay_starts(Some(0), 2 * gib, 0), "nothing runs");
+        assert!(!should_delay_starts(None, 2 * gib, 3), "nothing is known");
         assert!(
-            is_below_reserve(Some(gib - 1), 512 * gib, 1) && !is_below_reserve(Some(gib), 512 * gib, 1),
+            should_delay_starts(Some(63 << 20), 0, 1) && !should_delay_starts(Some(64 << 20), 0, 1),
+            "at least 64 MiB"
+        );
+        assert!(
+            should_delay_starts(Some(gib - 1), 512 * gib, 1) && !should_delay_starts(Some(gib), 512 * gib, 1),
             "at most 1 GiB"
         );
     }

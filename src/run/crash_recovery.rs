@@ -45,19 +45,19 @@ pub(crate) fn open_run_store(
     if let Err(error) = remembered {
         notices.push(format!("`noxide report` will not find this run in {}: {error}", store.path().display()));
     }
-    notices.extend(recover_crashed_runs(&store));
+    notices.extend(recover_killed_runs(&store));
     Ok((store, notices))
 }
 
 /// Kills the processes of runs whose noxide process was killed, and writes their records. Returns a notice for each
 /// record that cannot be written.
-pub(crate) fn recover_crashed_runs(store: &RunStore) -> Vec<String> {
+pub(crate) fn recover_killed_runs(store: &RunStore) -> Vec<String> {
     let mut notices = Vec::new();
-    for crashed in store.find_crashed_runs() {
+    for crashed in store.find_killed_runs() {
         if let Ok(tag) = RunTag::for_run(&crashed.run_dir) {
             kill_tagged_processes(&tag.env_entry());
         }
-        if let Err(error) = store.recover_crashed_run(&crashed) {
+        if let Err(error) = store.recover_killed_run(&crashed) {
             notices.push(format!("cannot write the record of run {}: {error}", crashed.run_id));
         }
     }

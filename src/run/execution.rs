@@ -22,7 +22,7 @@ use crate::provision::{CacheProvisioner, ProvisionWorker};
 use crate::record::{EventSubscriber, RunRecord, RunStore, SessionHistory};
 use crate::trace::SessionAccesses;
 
-/// Exit codes above this are signals: their sender waits for noxide to end.
+/// Above this, a signal ended the run; whoever sent it waits for noxide to end, so nothing is saved.
 const EXIT_SIGNAL_BASE: u8 = 128;
 
 /// Whether an exit code says that a signal ended the run.

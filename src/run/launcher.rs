@@ -21,7 +21,7 @@ pub struct LaunchRequest {
     pub nice: i32,
     /// How long to wait for processes that a command left running with its output open, in milliseconds.
     pub leak_timeout_ms: u64,
-    /// How many sessions have not started yet.
+    /// How many starts are still to come: of sessions that wait, and of scheduled retries.
     pub remaining_sessions: usize,
 }
 
@@ -82,9 +82,9 @@ pub struct PathConflict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderConflict {
     /// Set if the later session may have read or overwritten what the earlier one wrote.
-    pub(crate) to_later: Option<PathConflict>,
+    pub(crate) affecting_later: Option<PathConflict>,
     /// Set if the earlier session may have read or overwritten what the later one wrote.
-    pub(crate) to_earlier: Option<PathConflict>,
+    pub(crate) affecting_earlier: Option<PathConflict>,
     /// Whether the later session reads what the earlier one creates, so that their order matters even if they did not
     /// overlap.
     pub(crate) reads_output: bool,

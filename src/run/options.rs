@@ -10,6 +10,8 @@ use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::{LearnedConflict, TraceMode};
 
 /// Maximum delay after doubling; a longer first delay is not shortened.
+/// Number of runs that are kept by default.
+const DEFAULT_KEEP_RUNS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 const MAX_BACKOFF_DELAY: Duration = Duration::from_mins(5);
 
 /// All options of a run, resolved.
@@ -41,13 +43,13 @@ pub struct RunOptions {
     pub secret_patterns: Vec<String>,
     /// A directory for a second copy of each session's log.
     pub log_directory: Option<PathBuf>,
-    /// File names in `log_directory`; `{session}` stands for the slug of the session's name.
+    /// File names in `log_directory`; `{session}` stands for the file name of the session's log, without its extension.
     pub log_name_template: String,
     /// Options of provisioning.
     pub provision: ProvisionOptions,
-    /// Rules for single sessions, in file order.
+    /// Overrides for single sessions, in file order.
     pub session_overrides: Vec<SessionOverrides>,
-    /// When sessions are traced.
+    /// Which sessions are traced.
     pub trace_mode: TraceMode,
     /// Sessions that must not overlap according to past traces.
     pub learned_conflicts: Vec<LearnedConflict>,
@@ -66,7 +68,7 @@ impl Default for RunOptions {
             retries: RetryPolicy::default(),
             flaky_mode: FlakyMode::Pass,
             output_style: None,
-            keep_runs: NonZeroUsize::MIN.saturating_add(99),
+            keep_runs: DEFAULT_KEEP_RUNS,
             secret_patterns: Vec::new(),
             log_directory: None,
             log_name_template: "{session}.log".to_owned(),

@@ -1,8 +1,8 @@
 //! Order check: which sessions must run again because their effects may differ from those of nox's order.
 //!
 //! nox runs one session after the other. A session that overlapped with one before it in that order, or ran first, may
-//! have read or overwritten what the other wrote. Their traces show whether it did; they are compared once nothing
-//! else runs.
+//! have read or overwritten what the other wrote. Their traces show whether it did. Sessions run again once
+//! nothing else runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::provision::FinishedSession;
 use crate::record::{AttemptResult, InstallStats};
 
 /// Attempts of a session and its installs.
-type ReportedAttempts = (Vec<AttemptResult>, Option<InstallStats>);
+type FinishedAttempts = (Vec<AttemptResult>, Option<InstallStats>);
 
 /// Attempts of a run, and the sessions whose result or environment waits for the check.
 #[derive(Debug, Default)]
@@ -21,11 +21,11 @@ pub(super) struct OrderCheck {
     /// Conflicts of pairs in nox's order.
     conflicts: BTreeMap<(PlanIndex, PlanIndex), ComparedAttempts>,
     /// Pairs for which a notice said that the earlier session may have read what the later one wrote.
-    notified_pairs: BTreeSet<(PlanIndex, PlanIndex)>,
+    reported_pairs: BTreeSet<(PlanIndex, PlanIndex)>,
     /// Failed sessions whose result waits for sessions before them in nox's order.
     held: BTreeMap<PlanIndex, AttemptResult>,
-    /// Attempts and installs of sessions whose result was reported, in case they run again.
-    reported: BTreeMap<PlanIndex, ReportedAttempts>,
+    /// Attempts and installs of sessions that finished, in case they run again.
+    finished_attempts: BTreeMap<PlanIndex, FinishedAttempts>,
     /// How many sessions at the beginning of nox's order are final: they will not run again.
     final_count: usize,
     /// Environments that are saved once it is certain that their session does not run again.
@@ -94,9 +94,9 @@ impl OrderCheck {
         later: PlanIndex,
         conflict: &OrderConflict,
     ) -> Option<PathConflict> {
-        let is_new = || self.could_affect_earlier(earlier, later) && !self.notified_pairs.contains(&(earlier, later));
-        let affected = conflict.to_earlier.clone().filter(|_| is_new())?;
-        self.notified_pairs.insert((earlier, later));
+        let is_new = || self.could_affect_earlier(earlier, later) && !self.reported_pairs.contains(&(earlier, later));
+        let affected = conflict.affecting_earlier.clone().filter(|_| is_new())?;
+        self.reported_pairs.insert((earlier, later));
         Some(affected)
     }
 
@@ -142,12 +142,12 @@ impl OrderCheck {
         attempts: Vec<AttemptResult>,
         install: Option<InstallStats>,
     ) {
-        self.reported.insert(session, (attempts, install));
+        self.finished_attempts.insert(session, (attempts, install));
     }
 
     /// Removes and returns the attempts of a session whose result was reported.
-    pub(super) fn take_attempts(&mut self, session: PlanIndex) -> Option<ReportedAttempts> {
-        self.reported.remove(&session)
+    pub(super) fn take_attempts(&mut self, session: PlanIndex) -> Option<FinishedAttempts> {
+        self.finished_attempts.remove(&session)
     }
 
     /// Delays saving a session's environment.

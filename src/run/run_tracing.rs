@@ -48,7 +48,7 @@ struct TraceLearning {
     known: BTreeMap<ManifestIndex, Option<SessionAccesses>>,
     observed: ObservedTraces,
     /// Facts about the tree, for the accesses recorded so far.
-    tree_scan: Option<GitTreeFacts>,
+    tree_facts: Option<GitTreeFacts>,
 }
 
 /// Inputs of tracing that depend on the run.
@@ -125,7 +125,7 @@ impl RunTracing {
             posargs: posargs.to_vec(),
             known: BTreeMap::new(),
             observed: ObservedTraces::default(),
-            tree_scan: None,
+            tree_facts: None,
         };
         let tracing = Self::new(sessions, trace_context(manifest), &run_data_dir.join("trace"));
         (Self { learning: Some(learning), ..tracing }, notices)
@@ -176,7 +176,7 @@ impl RunTracing {
         }
         self.finished.insert(id, redact_accesses(accesses, &self.redactor));
         if let Some(learning) = &mut self.learning {
-            learning.tree_scan = None;
+            learning.tree_facts = None;
             if outcome == Outcome::Passed {
                 learning.observed.partial.remove(&id);
             } else {
@@ -228,7 +228,7 @@ impl RunTracing {
         }
         let known = learning.known.values().flatten();
         let scan = learning
-            .tree_scan
+            .tree_facts
             .get_or_insert_with(|| GitTreeFacts::for_accesses(self.finished.values().chain(known), &self.context.root));
         let accesses =
             |id: &ManifestIndex| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
@@ -238,7 +238,7 @@ impl RunTracing {
             !self.ends.get(&earlier).is_some_and(|end| second.accesses_only_after(&conflict.path, *end))
         };
         let found = OrderConflict::from_conflicts(conflicts.iter().filter(is_out_of_order));
-        // Whether a listing matters shows once the later session has run after the earlier one.
+        // Only after the later session has run again is it known whether a listing matters.
         let certain = conflicts.into_iter().filter(|conflict| conflict.kind != ConflictKind::ListCreate);
         let certain: Vec<AccessConflict> = certain.collect();
         if !certain.is_empty() {
@@ -262,7 +262,7 @@ impl RunTracing {
     }
 }
 
-/// Masks the secrets in paths. They are the same in the accesses of each session, so that conflicts remain.
+/// Masks the secrets in paths. Equal paths stay equal, so that conflicts remain.
 fn redact_accesses(accesses: SessionAccesses, redactor: &SecretRedactor) -> SessionAccesses {
     let mut document = match serde_json::to_value(&accesses) {
         Ok(document) if redactor.has_secrets() => document,
@@ -303,7 +303,7 @@ impl TraceLearning {
         if !self.known.contains_key(&id) {
             let file = TraceCache::load_accesses(&self.run_data_dir, &self.manifest.sessions[id.0].name);
             self.known.insert(id, file.map(|file| file.accesses));
-            self.tree_scan = None;
+            self.tree_facts = None;
         }
     }
 }
@@ -314,18 +314,22 @@ impl OrderConflict {
         let affecting = |writer: ConflictWriter| {
             conflicts.clone().find(|conflict| conflict.writer == writer || conflict.both_change())
         };
-        let to_later = affecting(ConflictWriter::First).map(|conflict| PathConflict {
+        let affecting_later = affecting(ConflictWriter::First).map(|conflict| PathConflict {
             path: conflict.path.clone(),
             action: conflict.second.clone(),
             other_action: conflict.first.clone(),
         });
-        let to_earlier = affecting(ConflictWriter::Second).map(|conflict| PathConflict {
+        let affecting_earlier = affecting(ConflictWriter::Second).map(|conflict| PathConflict {
             path: conflict.path.clone(),
             action: conflict.first.clone(),
             other_action: conflict.second.clone(),
         });
         let reads_output = conflicts.any(|conflict| conflict.second_reads_output);
-        (to_later.is_some() || to_earlier.is_some()).then_some(Self { to_later, to_earlier, reads_output })
+        (affecting_later.is_some() || affecting_earlier.is_some()).then_some(Self {
+            affecting_later,
+            affecting_earlier,
+            reads_output,
+        })
     }
 }
 

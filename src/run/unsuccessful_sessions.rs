@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::crash_recovery::recover_crashed_runs;
+use super::crash_recovery::recover_killed_runs;
 use crate::project::SessionName;
 use crate::record::RunStore;
 
@@ -20,7 +20,7 @@ impl UnsuccessfulSessions {
     pub(crate) fn from_last_run(store: &RunStore, selected: Option<&[OsString]>) -> Option<Self> {
         // Sessions of a killed noxide have not passed either. The notices are dropped: what could not be recovered is
         // tried again, and reported, when the run starts.
-        recover_crashed_runs(store);
+        recover_killed_runs(store);
         let last = store.newest_records(1).pop()?;
         let is_selected = |name: &&SessionName| {
             selected.is_none_or(|names| names.iter().any(|one| name.is_selected_by(&one.to_string_lossy())))

@@ -20,10 +20,10 @@ pub(super) struct ShareInput {
 /// 2. A session that cannot overlap with any other gets all slots.
 /// 3. So does one that mostly waited in earlier runs (its CPU time is at most half of its wall time): its workers need
 ///    little CPU.
-/// 4. So does one in a chain that determines the duration of the run: in earlier runs `chain ≥ all work / slots` and
+/// 4. So does one in a chain that determines the duration of the run: in earlier runs `chain ≥ all work / slots` (of sessions that are not exclusive) and
 ///    `chain ≥ 2 × any chain that may overlap with it`. Without history this
 ///    is assumed of a session that shares a lock with others: no two of these overlap, so a wrong guess costs little.
-/// 5. All others divide the slots: `slots / min(slots, sessions that may overlap)`, at least 1.
+/// 5. All others divide the slots: `slots / min(slots, the session and those that may overlap with it)`, at least 1.
 pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: usize) -> Vec<usize> {
     let links = NeedLinks::new(sessions);
     let chains = longest_chain_through(sessions, &links);

@@ -17,7 +17,7 @@ const MAX_PATHS: usize = 100_000;
 #[derive(Debug)]
 pub(super) struct AccessLog {
     pub(super) scope: TraceScope,
-    /// The time before which the accesses that are recorded now did not happen.
+    /// Lower bound of the time of the accesses that are recorded now.
     pub(super) time: Instant,
     paths: HashMap<PathBuf, PathAccess>,
     listed_directories: HashSet<PathBuf>,

@@ -329,9 +329,9 @@ fn add_listing_conflicts<'a>(
         {
             continue;
         }
-        let was_listed =
+        let existed_when_listed =
             reader.timing == TraceTiming::Sequential && if writer_is_first { is_created } else { is_deleted };
-        if was_listed && is_selective_listing(reader.accesses, directory) {
+        if existed_when_listed && is_selective_listing(reader.accesses, directory) {
             continue;
         }
         let action = format!("lists {directory}");

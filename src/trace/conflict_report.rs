@@ -1,4 +1,4 @@
-//! Races between traced sessions: the pairs that conflict, what separates them, and the conflicts that later runs use.
+//! Conflicts between traced sessions: the pairs that conflict, what separates them, and the conflicts that later runs use.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ impl ConflictReport {
     ) -> Self {
         // Lazy: git takes 1 to 3 ms, and most runs have nothing to compare.
         let accesses = || sessions.iter().map(|(_, accesses)| accesses);
-        let tree_scan = LazyCell::new(|| GitTreeFacts::for_accesses(accesses(), root));
+        let tree_facts = LazyCell::new(|| GitTreeFacts::for_accesses(accesses(), root));
         let mut session_conflicts = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
@@ -67,7 +67,7 @@ impl ConflictReport {
                     continue;
                 }
                 let (one, other) = (&sessions[first].1, &sessions[second].1);
-                let conflicts = tree_scan.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
+                let conflicts = tree_facts.with_tree(|tree| find_conflicts(one, other, tree, TraceTiming::Sequential));
                 if !conflicts.is_empty() {
                     let separated_by = planned.separated.get(&pair).cloned();
                     session_conflicts

@@ -28,8 +28,8 @@ const CACHE_DIRECTORY_NAMES: &[&str] = &[
 /// Git's working data, which Git itself synchronizes. Refs and HEAD are tracked.
 const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 
-/// Marker file of a virtual environment. Tools put `CACHEDIR.TAG` into environments too, but sessions that share one
-/// conflict; those of single sessions are excluded by path.
+/// Marker file of a virtual environment. Tools put `CACHEDIR.TAG` into environments too, but an environment that
+/// sessions share causes conflicts; those of single sessions are excluded by path.
 const ENVIRONMENT_FILE: &str = "pyvenv.cfg";
 
 /// File that identifies a cache directory, by the Cache Directory Tagging Specification.

@@ -73,7 +73,7 @@ impl TraceCache {
         self.session_digests.get(session.name.as_str()).is_some_and(|known| *known != session_digest(session, posargs))
     }
 
-    /// Returns whether a session was traced, or found to be untraceable, and has not changed since.
+    /// Returns whether a session passed while it was traced, or was found to be untraceable, and has not changed since.
     pub(crate) fn is_known(&self, session: &Session, posargs: &[String]) -> bool {
         self.session_digests.get(session.name.as_str()).is_some_and(|known| *known == session_digest(session, posargs))
     }

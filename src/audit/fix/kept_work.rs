@@ -20,7 +20,7 @@ pub(super) fn find_lost_work(before: &AuditProject, after: &AuditProject, path: 
         let Some(new) = new_views.iter().find(|new| new.job.id.value == id) else {
             return Some(format!("job `{id}` would be removed"));
         };
-        if !is_same_entry(matrix_node(old), matrix_node(new)) {
+        if !is_same_matrix(matrix_node(old), matrix_node(new)) {
             return Some(format!("job `{id}` would have another matrix"));
         }
         if old.job.condition.as_ref().map(|text| &text.value) != new.job.condition.as_ref().map(|text| &text.value) {
@@ -44,7 +44,7 @@ fn matrix_node<'a>(view: &JobView<'a>) -> Option<&'a YamlNode> {
     view.job.node.get("strategy")?.get("matrix")
 }
 
-fn is_same_entry(old: Option<&YamlNode>, new: Option<&YamlNode>) -> bool {
+fn is_same_matrix(old: Option<&YamlNode>, new: Option<&YamlNode>) -> bool {
     match (old, new) {
         (Some(old), Some(new)) => is_equivalent(old, new),
         (None, None) => true,
@@ -76,7 +76,7 @@ fn session_counts(view: &JobView) -> WorkCounts {
     counts
 }
 
-/// Returns the options of a call without those that select sessions or name its logs, and its posargs.
+/// Returns the options of a call (without those that select sessions or name its logs) and its posargs.
 fn call_options(call: &JobNoxCall, command: &ShellCommand) -> String {
     let after_program =
         command.words.iter().skip_while(|word| word.span.start < call.parsed.program_span.start).skip(1);

@@ -140,7 +140,7 @@ impl MergedJob {
         (is_single_step && view.required_order_reason().is_none()).then_some(())?;
         let joined = JoinedCalls::from_step(view, step)?;
         self.add_setup_commands(step, &joined)?;
-        self.add_shared_variables(view, step, members)?;
+        self.add_common_variables(view, step, members)?;
         let timeout = view.job.timeout_minutes.as_ref().map(|text| text.value.parse::<u32>());
         self.timeout_minutes = self.timeout_minutes.max(timeout?.ok()?);
         let mut insert_index = 0;
@@ -188,7 +188,7 @@ impl MergedJob {
 
     /// Collects variables that all jobs set to the same value; those that set a number of workers are dropped, since
     /// noxide sets it.
-    fn add_shared_variables(&mut self, view: &JobView, step: &WorkflowStep, members: &[JobView]) -> Option<()> {
+    fn add_common_variables(&mut self, view: &JobView, step: &WorkflowStep, members: &[JobView]) -> Option<()> {
         let is_worker_count = |name: &str| {
             let functions = view
                 .project

@@ -109,7 +109,7 @@ pub(crate) fn session_effect(session: &NoxfileSession, posargs: &[String]) -> Op
     }
     let mut effect = SessionEffect::ReadOnly;
     let mut runs = 0;
-    for action in &session.actions {
+    for action in &session.calls {
         let method = action.method.as_str();
         if method == "call" || QUIET_METHODS.contains(&method) || INSTALL_METHODS.contains(&method) {
             continue;

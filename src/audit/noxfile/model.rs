@@ -100,7 +100,7 @@ pub struct NoxfileSession {
     pub(crate) requires: Vec<String>,
     pub(crate) uses_posargs: bool,
     /// Calls of session methods, in order.
-    pub(crate) actions: Vec<SessionCall>,
+    pub(crate) calls: Vec<SessionCall>,
     /// Name of the function's first parameter.
     pub(crate) session_parameter: String,
     /// Whether nox expands it to several sessions: one per interpreter or parameter.
@@ -132,9 +132,9 @@ pub struct SessionCall {
 #[derive(Clone, Debug, Deserialize)]
 pub struct SessionStatement {
     range: AstRange,
-    /// Text in normalized form, with the values of literal variables.
+    /// Text in normalized form, with the values of variables that are literals.
     pub(crate) text: String,
-    /// Whether an argument is a literal variable or an unpacked list, so that its range is not that of one text.
+    /// Whether an argument is a variable with a literal value or an unpacked list, so that its range is not that of one text.
     pub(crate) is_resolved: bool,
     /// Session method that the statement calls, `call` if it passes the session on, else empty.
     pub(crate) method: String,
@@ -230,7 +230,7 @@ impl Noxfile {
         }
     }
 
-    /// Whether the noxfile writes out which sessions run when none is selected.
+    /// Whether it is known which sessions run when none is selected: the noxfile writes them out, or sets nothing.
     pub(crate) fn has_known_defaults(&self) -> bool {
         match (self.source.text.matches("options.sessions").count(), self.find_option("sessions")) {
             (0, None) => true,
@@ -347,7 +347,7 @@ impl Noxfile {
 impl NoxfileSession {
     /// Returns the requirements it installs, sorted; computed values such as temporary directories are left out.
     pub(crate) fn installed_packages(&self) -> Vec<String> {
-        let installs = self.actions.iter().filter(|action| action.method.contains("install"));
+        let installs = self.calls.iter().filter(|action| action.method.contains("install"));
         let words = installs.flat_map(|action| action.args.iter());
         let mut packages: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
         packages.sort();
@@ -357,7 +357,7 @@ impl NoxfileSession {
 
     /// Returns the requirements files it installs, as written.
     pub(crate) fn requirement_files(&self) -> Vec<&str> {
-        let installs = self.actions.iter().filter(|action| action.method.contains("install"));
+        let installs = self.calls.iter().filter(|action| action.method.contains("install"));
         let pairs = installs.flat_map(|action| action.args.windows(2));
         let pairs = pairs.filter(|pair| matches!(pair[0].as_str(), "-r" | "--requirement" | "--requirements"));
         pairs.map(|pair| pair[1].as_str()).filter(|file| !file.starts_with(['<', '*'])).collect()
@@ -374,7 +374,7 @@ impl NoxfileSession {
             let name = word.strip_prefix('*').unwrap_or_default();
             !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         };
-        self.actions.iter().filter(|action| action.method == "install").any(|action| {
+        self.calls.iter().filter(|action| action.method == "install").any(|action| {
             action.args.iter().enumerate().any(|(index, word)| {
                 let is_value = index.checked_sub(1).is_some_and(|before| is_value_option(&action.args[before]));
                 !is_value && (is_name(word) || is_constant(word))
@@ -384,7 +384,7 @@ impl NoxfileSession {
 
     /// Returns the commands it runs.
     pub(crate) fn run_calls(&self) -> impl Iterator<Item = &SessionCall> {
-        self.actions.iter().filter(|action| matches!(action.method.as_str(), "run" | "run_always"))
+        self.calls.iter().filter(|action| matches!(action.method.as_str(), "run" | "run_always"))
     }
 }
 

@@ -133,7 +133,7 @@ def argument_texts(argument, values):
     return items if items and is_unpacked != is_text else [literal_text(argument)]
 
 
-def session_actions(function, parameter, seen):
+def session_calls(function, parameter, seen):
     """Yield the session methods that a function calls; follow functions of the noxfile that receive the session."""
     values = literal_values(function, VALUES)
     for call in find_calls(function.body):
@@ -149,7 +149,7 @@ def session_actions(function, parameter, seen):
             parameters = [argument.arg for argument in FUNCTIONS[name].args.args]
             if passed and passed[0] < len(parameters):
                 yield {"method": "call", "args": [name], "success_codes": []}
-                yield from session_actions(FUNCTIONS[name], parameters[passed[0]], seen | {name})
+                yield from session_calls(FUNCTIONS[name], parameters[passed[0]], seen | {name})
 
 
 QUIET_METHODS = ("log", "debug", "warn", "error", "skip")
@@ -229,7 +229,7 @@ def describe_session(function, decorator, call):
         "tags": literal_list(tags) if tags is not None else [],
         "requires": literal_list(requires) if requires is not None else [],
         "uses_posargs": any(isinstance(node, ast.Attribute) and node.attr == "posargs" for node in ast.walk(function)),
-        "actions": list(session_actions(function, parameter, {function.name})),
+        "calls": list(session_calls(function, parameter, {function.name})),
         "session_parameter": parameter,
         "is_parametrized": len(function.decorator_list) > 1
         or isinstance(python, (ast.List, ast.Tuple, ast.Set, ast.ListComp))

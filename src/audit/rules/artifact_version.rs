@@ -69,7 +69,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                         finding.set_confidence(Confidence::Medium).set_severity(Severity::Medium);
                     }
                 }
-                Forge::Forgejo if major >= 4 && action.host.is_none() => {
+                Forge::Forgejo if major >= 4 && is_original_host(action.host.as_deref()) => {
                     let fix = (keeps_artifacts(&view, step) && !action.is_commit())
                         .then(|| fixes::step_edit::replace_uses(&view, step, &fork, "use Forgejo's fork"))
                         .flatten();
@@ -81,6 +81,13 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
             }
         }
     }
+}
+
+/// Whether the actions of a host are those of GitHub or unchanged copies of them: a mirror of one's own may be changed.
+fn is_original_host(host: Option<&str>) -> bool {
+    let mirror = Forge::Forgejo.default_action_host();
+    let mirror = mirror.rsplit('/').next().unwrap_or_default();
+    host.is_none_or(|host| host == "github.com" || host == mirror || host == mirror.replace("data.", "code."))
 }
 
 /// Whether version 4 stores the same artifacts: no two uploads have one name, and no uploaded file is hidden. A download

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The workflow and the noxfile set different coverage thresholds.",
     },
     rationale: "Only one of them takes effect, and readers of the other are misled.",
-    evidence: "Observed: 97 in the noxfile, 50 in a step that only prints it. Read are constants of the noxfile, and literals that a session passes (`--fail-under=97`); not reported where one of several thresholds is equal.",
+    evidence: "Observed: 97 in the noxfile, 50 in a step that only prints it. The rule reads constants of the noxfile, and literals that a session passes (`--fail-under=97`); not reported where one of several thresholds is equal.",
     advice: "Keep one number, in the noxfile or in pyproject.toml.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,

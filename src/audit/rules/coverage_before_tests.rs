@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     },
     rationale: "The session finds no data and fails, or reports the data of an earlier run.",
     evidence: "The coverage job of the pipeline behind the example runs the tests itself because it gets no data from the test jobs; where both run in one job, only the order of the sessions makes it correct.",
-    advice: "Let the session require the tests (`requires=[…]` in the noxfile), list it after them in the command, or download their data first. `noxide run` orders it after them automatically.",
+    advice: "Let the session require the tests (`requires=[…]` in the noxfile), name it after them in the command (nox runs sessions in the order of the command line), or download their data first. `noxide run` orders it after them automatically.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,

@@ -8,8 +8,8 @@ pub(super) static RULE: Rule = Rule {
         name: "gate-fails-on-skipped",
         summary: "The gate job treats a skipped job as failed.",
     },
-    rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored. Reported if a needed job has a condition that the gate has not: without one it is skipped only after a failure.",
-    evidence: "Observed: the gate was removed, restored, and failed for weeks. Read are scripts that compare results with `success` (in expressions, in variables, or in `toJSON(needs)`), steps that fail by their `if`, and `re-actors/alls-green` without `allowed-skips`. Not reported where the condition only asks for the success of needed jobs, where the script handles other results, or where an expression sets `allowed-skips`.",
+    rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored. Reported if a needed job has a condition that the gate does not have: a needed job without a condition is skipped only after a failure.",
+    evidence: "Observed: the gate was removed, restored, and failed for weeks. The rule reads scripts that compare results with `success` (in expressions, in variables, or in `toJSON(needs)`), steps that fail by their `if`, and `re-actors/alls-green` without `allowed-skips`. Not reported where the condition only asks for the success of needed jobs, where the script handles other results, or where an expression sets `allowed-skips`.",
     advice: "Accept `success` and `skipped`, and report jobs that failed or were cancelled.",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -223,7 +223,7 @@ fn is_skippable(view: &JobView, name: &str) -> bool {
         // What holds in the repository itself skips the job only in forks.
         let is_repository = |part: &str| part.contains("github.repository") && part.contains("==");
         let only_repository = own.split("||").any(|choice| choice.split("&&").all(is_repository));
-        // Then it is skipped only after a failure, which the gate reports.
+        // If it asks for success, it is skipped only after a failure, which the gate reports.
         let asks_for_success = own.split("&&").all(|part| {
             let name = part.strip_prefix("needs.").and_then(|rest| rest.strip_suffix(".result=='success'"));
             name.is_some_and(|name| job.needs.iter().any(|need| need.value == name))

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::audit::shell::ShellCommand;
+use crate::audit::workflow::WorkflowJob;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -105,13 +106,26 @@ fn is_test_command(command: &ShellCommand) -> bool {
     words.next().is_some_and(|word| matches!(word, "pytest" | "py.test" | "tox" | "unittest"))
 }
 
-/// Whether a later job, or a workflow that this one starts, downloads artifacts, and so possibly this one.
+/// Whether another job, or a workflow that this one starts, downloads the artifact or may do so: a download without a
+/// written name can have any.
 fn is_downloaded(view: &JobView, step: &WorkflowStep) -> bool {
-    let downloads = |text: &str| text.contains("download-artifact") || text.contains("gh run download");
-    let name = step.input_value("name").map_or("", |text| text.value.as_str());
+    let name = step.input_value("name").map_or("artifact", |text| text.value.as_str());
     let is_log = name.to_lowercase().contains("log");
-    let in_workflow = view.workflow.jobs.iter().filter(|job| job.id.value != view.job.id.value);
-    let mut in_workflow = in_workflow.map(|job| view.source().slice(job.node.span));
+    let written = name.split("${{").next().unwrap_or_default();
+    let is_other_name = |text: &SpannedText| {
+        let is_computed = text.value.contains("${{");
+        !is_computed && if written == name { text.value != name } else { !text.value.starts_with(written) }
+    };
+    let downloads = |job: &WorkflowJob| {
+        let text = view.source().slice(job.node.span);
+        let named = job.steps.iter().filter(|step| {
+            let is_download =
+                step.uses_action("actions/download-artifact") || step.uses_action("forgejo/download-artifact");
+            is_download && step.input_value("name").is_some_and(is_other_name)
+        });
+        text.contains("gh run download") || text.matches("download-artifact").count() > named.count()
+    };
+    let mut in_workflow = view.workflow.jobs.iter().filter(|job| job.id.value != view.job.id.value);
     let calls_workflow = view.workflow.jobs.iter().any(|job| job.uses.is_some());
     // Coverage data is combined by another job; logs are for people.
     (in_workflow.any(downloads) || calls_workflow) && !is_log

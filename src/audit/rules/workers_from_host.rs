@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A test session starts one worker per CPU of the machine, and the job does not limit it.",
     },
     rationale: "A container sees the CPUs of its host: 32 workers share the time of two cores, or hundreds of processes start when sessions run in parallel.",
-    evidence: "Observed: 32 forked workers hung on overlayfs; the variable that limits them was set in a job that does not run the tests. Read are functions that count CPUs unless a variable is set, and the number of workers that a session passes to pytest: `-n auto`, `cpu_count()`, or a constant made of it; not addopts of pytest. Those are pedantic where all jobs run on GitHub-hosted runners, where each job has the whole machine.",
+    evidence: "Observed: 32 forked workers hung on overlayfs; the variable that limits them was set in a job that does not run the tests. The rule reads functions that count CPUs unless a variable is set, and the number of workers that a session passes to pytest: `-n auto`, `cpu_count()`, or a constant made of it; it does not read `addopts` of pytest. Findings are pedantic where all jobs run on GitHub-hosted runners, where each job has the whole machine.",
     advice: "Set the variable in the job (of `-n auto`, PYTEST_XDIST_AUTO_NUM_WORKERS), or use `noxide run`, which gives each session its share of the CPUs.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

@@ -95,9 +95,11 @@ impl ActionRef {
         self.is_named("actions/cache") && self.subpath != "save"
     }
 
-    /// Whether it uploads an artifact (the original action or Forgejo's fork).
+    /// Whether it uploads an artifact (the original action, or a fork for Forgejo or Gitea).
     pub(crate) fn is_artifact_upload(&self) -> bool {
-        self.is_named("actions/upload-artifact") || self.is_named("forgejo/upload-artifact")
+        ["actions/upload-artifact", "forgejo/upload-artifact", "christopherhx/gitea-upload-artifact"]
+            .iter()
+            .any(|name| self.is_named(name))
     }
 
     /// Whether it is assumed to need Node: every action except local ones and images.

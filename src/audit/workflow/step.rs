@@ -112,7 +112,10 @@ impl WorkflowStep {
 /// Parses a script; expressions in its words are in their usual spelling.
 fn parse_commands(script: &str, names: &ExpressionNames) -> Vec<ShellCommand> {
     let mut commands = shell::parse_script(script);
-    for command in commands.iter_mut().filter(|_| script.contains("${{")) {
+    if !script.contains("${{") {
+        return commands;
+    }
+    for command in &mut commands {
         let files = command.output_files.iter_mut();
         let texts = command.words.iter_mut().chain(files).map(|word| &mut word.text);
         for text in texts.chain(command.assignments.iter_mut().map(|(_, value)| value)) {

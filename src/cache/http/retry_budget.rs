@@ -43,7 +43,7 @@ impl RetryBudget {
     }
 
     /// Records a successful request, which resets the count of failures but not the time. `delay` is how much longer it
-    /// took than usual: a service that answers slowly is used no longer than one that fails; `reason` is then reported.
+    /// took than usual: slowness exhausts the budget as failures do, and `reason` is then reported.
     pub(crate) fn record_success(&self, delay: Duration, reason: &str) {
         let mut state = self.lock_state();
         state.consecutive_failures = 0;

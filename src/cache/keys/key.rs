@@ -113,7 +113,7 @@ impl CacheKey {
         Self { prefix: format!("{prefix}-"), digest }
     }
 
-    /// Returns the prefix: what [`CacheKeyParts`] names, which does not depend on locked versions.
+    /// Returns the prefix: the parts and the sessions, which do not depend on locked versions.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -124,12 +124,12 @@ impl RequestedInstalls {
         self.closure_roots.insert(ClosureRoot::Group(group));
     }
 
-    fn add_requirements_file(&mut self, file: &str, requirements: bool, root: &Path) {
+    fn add_requirements_file(&mut self, file: &str, adds_packages: bool, root: &Path) {
         match RequirementsFile::read(&root.join(file)) {
             Ok(read) => {
                 self.requirements_files
                     .extend(read.files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).to_path_buf()));
-                if requirements {
+                if adds_packages {
                     let package = |requirement: Requirement| ClosureRoot::Package {
                         name: requirement.name,
                         extras: requirement.extras,

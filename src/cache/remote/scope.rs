@@ -41,8 +41,8 @@ impl CacheScopes {
             .unwrap_or_else(|| format!("at-{checkout_id}"));
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| read_project_text(path.as_ref()).ok());
         let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` one whose number the forge does not tell, by
-        // its head, `t` a run that may execute foreign code (below), `r` another reference such as a tag.
+        // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` a pull request by its head, if the forge
+        // does not tell the number, `t` a run that may execute foreign code (below), `r` another reference such as a tag.
         let branch = |name: &str| scope_name("b", name);
         let reference = variable("GITHUB_REF").unwrap_or_default();
         let pull_request = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next());
@@ -85,8 +85,8 @@ impl CacheScopes {
         format!("{}/{scope}/m-", self.key_prefix)
     }
 
-    /// Returns the key of a new manifest; keys sort by time. With a signing key it ends with a mark that only its owners
-    /// can make, so that manifests of others cannot crowd it out.
+    /// Returns the key of a new manifest; keys sort by time. With a signing key it ends with a mark that only owners of
+    /// the key can make, so that other manifests cannot displace it among the newest.
     pub(crate) fn manifest_key(&self, seconds: i64, digest: &str, signing_key: Option<&str>) -> String {
         let key = format!("{}-{}", self.manifest_name(seconds), digest.get(..12).unwrap_or(digest));
         match signing_key {

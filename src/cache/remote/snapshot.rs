@@ -44,9 +44,9 @@ pub struct RemoteSnapshot {
     /// Frames by entry, in the order of the scopes.
     pub(super) frames: BTreeMap<String, Vec<PackFrame>>,
     /// The manifests of the written scope, merged.
-    pub(super) written_manifest: RemoteManifest,
+    pub(super) write_scope_manifest: RemoteManifest,
     /// Keys of the manifests of the written scope.
-    pub(super) written_manifest_keys: Vec<String>,
+    pub(super) write_scope_manifest_keys: Vec<String>,
     /// Entries in each session's environment, by the name of its directory; the first scope has priority.
     pub(super) environments: BTreeMap<String, BTreeSet<String>>,
     /// Location of the project as the newest manifest states it, of the first scope that has one.
@@ -66,8 +66,8 @@ impl RemoteCache {
             match self.load_manifests(scope, &mut snapshot.warnings) {
                 Ok(manifests) => {
                     if *scope == self.scopes.write_scope {
-                        snapshot.written_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
-                        snapshot.written_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
+                        snapshot.write_scope_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
+                        snapshot.write_scope_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
                     }
                     if snapshot.checkout == CheckoutLocation::default() {
                         snapshot.checkout =
@@ -100,7 +100,7 @@ impl RemoteCache {
         let mut replaced: BTreeSet<String> = BTreeSet::new();
         let mut listed = self.backend.list_objects(&prefix)?;
         if self.signing_key.is_some() {
-            // Whoever has no key can write many manifests, but no name that has its mark.
+            // Whoever has no key can write many manifests, but none with the mark of the key in its name.
             let all = listed.len();
             listed.retain(|object| self.scopes.has_signed_name(&object.key, self.signing_key.as_deref()));
             if listed.len() < all {
@@ -124,7 +124,8 @@ impl RemoteCache {
             let signing = self.signing_key.as_deref().map(|key| ManifestSigning { key, name });
             match RemoteManifest::from_bytes(&bytes, signing) {
                 Ok(mut manifest) => {
-                    // A manifest describes packs of its own scope. Others it could only read, move or delete for an attacker.
+                    // A manifest describes packs of its own scope. If it named others, an attacker could have them read, moved or
+                    // deleted.
                     manifest.frames.retain(|frame| self.scopes.is_pack_of(scope, &frame.pack));
                     manifest.packs.retain(|pack, _| self.scopes.is_pack_of(scope, pack));
                     replaced.extend(manifest.replaces.iter().cloned());

@@ -23,7 +23,7 @@ use crate::cache::store::{EntryId, EntryKind, Store, StoreEntry, StoreError};
 const EARLY_UPLOAD_BYTES: u64 = 96 << 20;
 /// Length at which a pack is finished, in bytes.
 const TARGET_PACK_BYTES: u64 = 64 << 20;
-/// Larger frames are not moved to a new pack, but saved anew: they are copied in memory.
+/// Moving a frame to a new pack copies it in memory; larger ones are dropped and saved by a later run.
 const MAX_REPACKED_BYTES: u64 = 1 << 30;
 /// Days after which the last use of a frame is updated.
 const LAST_USED_REFRESH_DAYS: i64 = 5;
@@ -196,20 +196,21 @@ impl Uploader<'_> {
             names.contains(&frame.entry)
                 && today.saturating_sub(frame.last_used_day).saturating_abs() > LAST_USED_REFRESH_DAYS
         };
-        let repack = RepackPlan::for_manifest(&snapshot.written_manifest, &names, self.now);
+        let repack = RepackPlan::for_manifest(&snapshot.write_scope_manifest, &names, self.now);
         let is_known = |(name, entries): (&String, &BTreeSet<String>)| snapshot.environments.get(name) == Some(entries);
         let is_unchanged = self.environments.iter().all(is_known) && self.upload.frames.is_empty();
         if entries.is_empty()
             && repack.is_none()
             && is_unchanged
-            && !snapshot.written_manifest.frames.iter().any(needs_refresh)
+            && !snapshot.write_scope_manifest.frames.iter().any(needs_refresh)
         {
             return Ok(());
         }
         // Include what concurrent runs have written since the snapshot.
         let mut warnings = Vec::new();
         let manifests = self.remote.load_manifests(&self.remote.scopes.write_scope, &mut warnings)?;
-        let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.written_manifest]));
+        let own =
+            merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.write_scope_manifest]));
         entries.retain(|entry| !is_entry_covered(own.frames.iter(), entry));
         for (name, contained) in &own.environments {
             self.environments.entry(name.clone()).or_insert_with(|| contained.clone());
@@ -228,7 +229,8 @@ impl Uploader<'_> {
         }
         mark_superseded_versions(&mut self.upload.frames);
         self.upload.report.repack_reason = repack.map(|repack| repack.reason);
-        let replaces = manifests.into_iter().map(|(key, _)| key).chain(snapshot.written_manifest_keys.iter().cloned());
+        let replaces =
+            manifests.into_iter().map(|(key, _)| key).chain(snapshot.write_scope_manifest_keys.iter().cloned());
         self.write_manifest(replaces.collect(), snapshot.checkout_location(&self.remote.scopes))?;
         self.delete_packs(&replaced_packs);
         Ok(())

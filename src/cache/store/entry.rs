@@ -21,14 +21,14 @@ const MAX_UV_FILE_BYTES: u64 = 16 << 20;
 /// Maximum size of the files of an entry, in bytes, so that sums of sizes do not overflow.
 const MAX_BYTES: u64 = 1 << 44;
 
-/// Where the content of an entry came from: `noxide.sums` excludes what came from a remote cache without it.
+/// Where the content of an entry came from: `noxide.sums` excludes what was restored without that file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryOrigin {
     /// A remote cache, with nothing that vouches for it; also if the origin is unknown.
     #[default]
     Remote,
-    /// A remote cache; its tree is the one in `noxide.sums`, and the rest was left out.
+    /// A remote cache; its tree is the one in `noxide.sums`, and uv's own files were left out.
     VerifiedRemote,
     /// This machine: saved after uv or a session created it.
     Machine,

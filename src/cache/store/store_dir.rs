@@ -118,8 +118,8 @@ impl Store {
         self
     }
 
-    /// Returns whether `noxide.sums` excludes an entry: a wheel with another tree than in the file, and what a remote cache
-    /// stored without the file or is not in it any more.
+    /// Returns whether `noxide.sums` excludes an entry: a wheel whose tree differs from that in the file, and every entry from
+    /// a remote cache that the file does not vouch for.
     pub(super) fn is_excluded(&self, meta: &EntryMeta) -> bool {
         let Some(trees) = &self.expected_trees else { return false };
         let id = meta.entry_id().filter(|id| id.kind == EntryKind::Wheel);

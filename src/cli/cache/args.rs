@@ -31,7 +31,7 @@ pub(crate) enum CacheCommand {
     Verify(CacheVerifyArgs),
     /// Remove old and unused entries
     Prune(CachePruneArgs),
-    /// Remove all entries that are not in use
+    /// Remove all entries, except those that a running process uses
     Clean(CacheCleanArgs),
     /// Print the directory of the store
     Dir,

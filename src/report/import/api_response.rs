@@ -141,7 +141,7 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], run_field: &str) -> Result<Par
             continue;
         }
         let (time, wall) = parse_start_and_wall(entry)?;
-        // A job without a run (Forgejo's response for one run) belongs to the requested run.
+        // A job without a run (in Forgejo's response for one run) counts as a run of its own.
         let run = if entry.has_field(run_field) {
             entry.id_field(run_field)?
         } else {

@@ -5,10 +5,10 @@ use crate::provision::FinishedSession;
 use crate::record::{ArtifactList, AttemptResult, EventKind, InstallStats, Outcome, SessionResult, SharedResources};
 use crate::run::artifact_collector::ArtifactCollector;
 use crate::run::attempt::{ConcludedAttempt, DeadlineAction, RunningAttempt, StopReason, StopSignal};
-use crate::run::deadlines::to_millis;
 use crate::run::graph::PlanIndex;
 use crate::run::launcher::{ExitReport, SessionEvent};
 use crate::run::options::{FailFast, FlakyMode};
+use crate::run::run_clock::to_millis;
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
 /// Why a traced program such as `sudo` fails.
@@ -248,8 +248,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Sends SIGINT to all running attempts; `by_ctrl_c`: those that succeed nevertheless have
-    /// passed, as in nox.
+    /// Sends SIGINT to all running attempts. With `by_ctrl_c`, an attempt that still succeeds counts as passed, as in nox.
     pub(super) fn stop_all_attempts(&mut self, reason: &str, by_ctrl_c: bool) {
         let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
         for attempt in self.running.values_mut() {

@@ -7,9 +7,9 @@ use super::{Dispatcher, TICK_INTERVAL};
 use crate::project::ManifestIndex;
 use crate::record::{EventKind, Outcome};
 use crate::run::attempt::{AttemptLimits, DeadlineAction, RunningAttempt, StopReason, StopSignal};
-use crate::run::deadlines::to_millis;
 use crate::run::graph::PlanIndex;
 use crate::run::process::{SignalEvent, signal_group, suspend_all};
+use crate::run::run_clock::to_millis;
 
 impl Dispatcher<'_> {
     pub(super) fn handle_signal(&mut self, signal: SignalEvent) {

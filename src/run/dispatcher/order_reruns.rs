@@ -1,4 +1,4 @@
-//! Running sessions again whose effects may differ from those of nox's order, once nothing else runs.
+//! Reruns of sessions whose effects may differ from those of nox's order, once nothing else runs.
 
 use super::Dispatcher;
 use crate::provision::FinishedSession;
@@ -8,7 +8,7 @@ use crate::run::launcher::PathConflict;
 use crate::run::options::FailFast;
 
 impl Dispatcher<'_> {
-    /// Runs the first session again, alone, that conflicts with an earlier one and did not run after it; if there is none,
+    /// Reruns, alone, the first session that conflicts with an earlier one and did not run after it; if there is none,
     /// reports the first failed session whose result was held. Returns whether it did either. Call it only if no session
     /// could start.
     pub(super) fn rerun_or_release_one(&mut self) -> bool {
@@ -59,7 +59,7 @@ impl Dispatcher<'_> {
                 );
                 self.emit_event(EventKind::Notice { text });
             }
-            violation = violation.or(conflict.to_later.map(|conflict| (earlier, conflict)));
+            violation = violation.or(conflict.affecting_later.map(|conflict| (earlier, conflict)));
         }
         violation
     }
@@ -89,7 +89,7 @@ impl Dispatcher<'_> {
     }
 
     /// Returns whether the result of a failed session must wait, because a session before it in nox's order has not
-    /// finished or will run again: the failure may be due to what is missing. With `--fail-fast=kill` no failure waits.
+    /// finished or will run again: the failure may be due to missing output of that session. With `--fail-fast=kill` no failure waits.
     pub(super) fn should_hold_result(&mut self, session: PlanIndex) -> bool {
         !self.stopping
             && self.context.options.fail_fast != Some(FailFast::Kill)
@@ -99,8 +99,7 @@ impl Dispatcher<'_> {
 
     /// Holds the result of a failed session; it releases its slots and locks.
     pub(super) fn hold_result(&mut self, session: PlanIndex, attempt: AttemptResult) {
-        let waits_for =
-            (0..session.0).map(PlanIndex).find(|&earlier| self.scheduler.outcome(earlier).is_none()).unwrap_or(session);
+        let waits_for = self.find_uncertain_session(session).unwrap_or(session);
         let (name, waits_for) = (self.session_name(session), self.session_name(waits_for));
         self.emit_event(EventKind::SessionHeld { session: name, attempt: attempt.clone(), waits_for });
         self.scheduler.hold_session(session);
@@ -130,21 +129,31 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Returns whether no session before this one in nox's order can make it run again, and records how many sessions at
-    /// the beginning of that order are final.
+    /// Returns whether no session before this one in nox's order can make it run again.
     fn is_order_certain(&mut self, session: PlanIndex) -> bool {
+        self.find_uncertain_session(session).is_none()
+    }
+
+    /// Returns a session before this one in nox's order that can make it run again: one that has not finished, will run
+    /// again, or conflicts with it. Records how many sessions at the beginning of that order are final.
+    fn find_uncertain_session(&mut self, session: PlanIndex) -> Option<PlanIndex> {
         let mut is_prefix = true;
         for each in (self.order.final_count()..=session.0).map(PlanIndex) {
             let is_finished = self.scheduler.outcome(each).is_some();
-            let is_certain = (is_finished || each == session) && self.find_order_violation(each).is_none();
-            if !is_certain && (each == session || !self.scheduler.waits_for(each, session)) {
-                return false;
+            let violation = if is_finished || each == session { self.find_order_violation(each) } else { None };
+            let is_certain = (is_finished || each == session) && violation.is_none();
+            if each == session {
+                if let Some((earlier, _)) = violation {
+                    return Some(earlier);
+                }
+            } else if !is_certain && !self.scheduler.waits_for(each, session) {
+                return Some(each);
             }
             is_prefix &= is_certain && is_finished;
             if is_prefix {
                 self.order.set_final_count(each.0 + 1);
             }
         }
-        true
+        None
     }
 }

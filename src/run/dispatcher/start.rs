@@ -8,19 +8,19 @@ use crate::project::ManifestIndex;
 use crate::provision::ProvisionResult;
 use crate::record::{EventKind, NeedOrigin, SessionNeed};
 use crate::run::attempt::RunningAttempt;
-use crate::run::deadlines::to_millis;
 use crate::run::graph::PlanIndex;
 use crate::run::launcher::{ExitReport, LaunchRequest};
 use crate::run::pending_environments::EnvironmentState;
 use crate::run::plan::PlannedSession;
 use crate::run::process::{LogWriter, open_output_channel};
+use crate::run::run_clock::to_millis;
 use crate::run::scheduler::{NeedCondition, SessionStart};
 use crate::run::session_cleanup::log_copy_path;
 use crate::run::solo_reruns::SoloRerunAction;
 
 /// Niceness of sessions that are not on the longest chain. Slots limit the number of sessions, not of processes: if the
 /// sessions together use more CPUs than there are, the longest chain must not be slowed down by the others. At 15 they
-/// get 3 % of a CPU that it needs too. At 5 they got a quarter, and the longest chain of the example project took 13 %
+/// get 3 % of a CPU that the longest chain wants too. At 5 they got a quarter, and the longest chain of the example project took 13 %
 /// longer than alone.
 const BACKGROUND_NICE: i32 = 15;
 

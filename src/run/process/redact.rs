@@ -261,7 +261,7 @@ fn python_forms(text: &str) -> Vec<String> {
         let escape = |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\x{byte:02x}") };
         text.bytes().map(escape).collect()
     };
-    // Without a single quote in it, or with one and no double quote, nothing but backslashes is escaped.
+    // `repr` escapes a single quote only if there is a double quote too; otherwise only backslashes.
     let backslashes = text.replace('\\', r"\\");
     let texts = [&quoted, &backslashes];
     let mut forms: Vec<String> = texts.iter().flat_map(|text| [ascii(text), bytes(text)]).collect();

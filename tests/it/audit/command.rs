@@ -404,3 +404,28 @@ fn the_inventory_states_only_measured_durations() {
     let circle = directory(&[(".github/workflows/x.yml", circle)]);
     assert!(noxide(circle.path(), "audit --inventory").status.success());
 }
+
+#[test]
+fn a_path_selects_its_project() {
+    let project = small();
+    std::fs::write(project.path().join(".pre-commit-config.yaml"), "repos: []\n").unwrap();
+    let outside = directory(&[("x", "")]);
+    let expected = out(&noxide(project.path(), "audit --pedantic"));
+    assert!(expected.contains("NX201"), "{expected}");
+    let path = project.path().display();
+    for words in [
+        format!("audit --pedantic {path}"),
+        format!("audit --pedantic {path}/.forgejo/workflows"),
+        format!("audit --pedantic {path}/.forgejo/workflows/ci.yml"),
+    ] {
+        assert_eq!(out(&noxide(outside.path(), &words)), expected, "{words}");
+    }
+    assert_eq!(out(&noxide(project.path(), "audit --pedantic .")), expected);
+    let baseline = noxide(outside.path(), &format!("audit --pedantic --baseline known --write-baseline {path}"));
+    assert!(baseline.status.success(), "{}", err(&baseline));
+    assert!(outside.path().join("known").is_file());
+    let other = small();
+    let both = noxide(outside.path(), &format!("audit {path} {}", other.path().display()));
+    assert_eq!(both.status.code(), Some(2));
+    assert!(err(&both).contains("are in different projects; audit one project at a time"), "{}", err(&both));
+}

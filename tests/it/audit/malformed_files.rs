@@ -56,6 +56,10 @@ fn many_keys_and_long_lines_take_no_longer() {
         format!("on: push\nenv:\n{keys}jobs: {{}}\n"),
         format!("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n{steps}"),
         format!("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: {}\n", "nox -s a; ".repeat(20_000)),
+        format!(
+            "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: {}\n",
+            "nox -s ${{ A.x }}; ".repeat(20_000)
+        ),
     ] {
         let root = directory(&[(".forgejo/workflows/ci.yml", &text)]);
         let start = Instant::now();

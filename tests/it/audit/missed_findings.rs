@@ -613,3 +613,43 @@ fn a_cache_directory_that_an_earlier_step_sets_is_known() {
         ],
     );
 }
+
+#[test]
+fn uploads_are_compared_with_the_names_of_downloads() {
+    let text = |name: &str, download: &str| {
+        job(&format!(
+            "      - run: nox -s tests\n      - uses: actions/upload-artifact@v6\n        with: {{{name}path: htmlcov}}\n  publish:\n    needs: a\n    runs-on: ubuntu-latest\n    steps:\n      - {download}\n"
+        ))
+    };
+    let of = |with: &str| format!("uses: actions/download-artifact@v7\n        with: {{{with}}}");
+    check(
+        "NX304",
+        NOXFILE,
+        &[
+            &text("name: htmlcov, ", &of("name: dist")),
+            &text("name: 'htmlcov-${{ matrix.py }}', ", &of("name: dist")),
+            &text("", &of("name: dist")),
+        ],
+        &[
+            &text("name: htmlcov, ", &of("name: htmlcov")),
+            &text("name: 'htmlcov-${{ matrix.py }}', ", &of("name: htmlcov-3.13")),
+            &text("name: htmlcov, ", &of("pattern: 'd*'")),
+            &text("name: htmlcov, ", &of("name: '${{ inputs.x }}'")),
+            &text("name: htmlcov, ", "run: gh run download"),
+            &text("", &of("name: artifact")),
+        ],
+    );
+}
+
+#[test]
+fn unsupported_artifact_actions_are_found_on_every_host() {
+    let found = |uses: &str| {
+        let text = format!("on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - uses: {uses}@v4\n");
+        has("NX305", &[(FORGEJO, &text)])
+    };
+    for host in ["", "https://github.com/", "https://data.forgejo.org/", "https://code.forgejo.org/"] {
+        assert!(found(&format!("{host}actions/upload-artifact")), "{host}");
+    }
+    assert!(!found("https://forge.example/actions/upload-artifact"));
+    assert!(!found("https://code.forgejo.org/forgejo/upload-artifact"));
+}

@@ -319,7 +319,7 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
         assert!(claim.is_some(), "{run} is still locked");
         count(tally, if record.exit_code.is_some() { "records of whole runs" } else { "records of killed runs" });
     }
-    assert!(directory.find_crashed_runs().is_empty());
+    assert!(directory.find_killed_runs().is_empty());
     assert_eq!(std::fs::read(directory.run_dir(&first[0]).join("record.json")).unwrap(), kept, "history intact");
     let history = SessionHistory::from_records(&directory.newest_records(1_000));
     assert!(history.usual_stats(&noxide::project::SessionName::new("slow")).is_some_and(|usual| usual.wall_ms >= 300));

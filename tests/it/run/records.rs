@@ -85,7 +85,7 @@ fn a_run_is_recorded_as_it_goes_and_read_back() {
     for event in run("1", 100) {
         recorder.record_event(&event);
     }
-    assert_eq!(directory.find_crashed_runs().len(), 0, "its noxide lives");
+    assert_eq!(directory.find_killed_runs().len(), 0, "its noxide lives");
     recorder.write_final_record().unwrap();
     assert!(recorder.take_disk_error().is_none());
     let kept = directory.read_record("1").unwrap();
@@ -123,16 +123,16 @@ fn a_killed_run_is_recovered_from_its_events() {
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
     drop(RunRecorder::create(directory.run_dir(SECOND)).unwrap());
-    let dead = directory.find_crashed_runs();
+    let dead = directory.find_killed_runs();
     assert_eq!(dead.iter().map(|dead| dead.run_id.as_str()).collect::<Vec<_>>(), [FIRST, SECOND]);
     for dead in &dead {
-        directory.recover_crashed_run(dead).unwrap();
+        directory.recover_killed_run(dead).unwrap();
     }
     let kept = directory.read_record(FIRST).unwrap();
     assert_eq!((kept.exit_code, kept.interrupt_cause.as_deref()), (None, Some("killed")));
     assert_eq!(kept.sessions.iter().map(|s| s.result.is_some()).collect::<Vec<_>>(), [true, false]);
     assert_eq!(directory.run_ids(), [FIRST], "a run that left no event is removed");
-    assert!(directory.find_crashed_runs().is_empty());
+    assert!(directory.find_killed_runs().is_empty());
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn only_runs_are_recovered_and_removed() {
     fs_err::write(other.join("run.lock"), "").unwrap();
     std::os::unix::fs::symlink(&other, directory.run_dir(SECOND)).unwrap();
     std::os::unix::fs::symlink(other.join("made"), directory.run_dir(FIRST).join("run.lock")).unwrap();
-    assert!(directory.find_crashed_runs().is_empty());
+    assert!(directory.find_killed_runs().is_empty());
     directory.prune_runs(0);
     assert!(kept.iter().all(|dir| dir.join("file").exists() && !dir.join("record.json").exists()));
     assert!(!other.join("made").exists() && !directory.run_dir("src").join("run.lock").exists());
