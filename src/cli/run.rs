@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use super::error::{CliError, ErrorContext as _};
@@ -18,10 +18,10 @@ use crate::project::{GitCheckout, NoxfileManifest, SelectionArgs};
 use crate::provision::CacheProvisioner;
 use crate::record::{RunLookupError, RunRecord, RunStore};
 use crate::report::write_junit_report;
-use crate::run::process::{KeyListener, Keyboard, SignalEvent};
+use crate::run::process::Keyboard;
 use crate::run::{
-    ExecutionInputs, PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, UnsuccessfulSessions,
-    detect_capacity, execute_run, is_signal_exit, open_run_store, write_nox_report,
+    ExecutionInputs, PrepareInputs, PreparedRun, RunOrigin, RunPlan, RunResult, UnsuccessfulSessions, detect_capacity,
+    execute_run, forward_signals, is_signal_exit, listen_for_keys, open_run_store, write_nox_report,
 };
 
 /// Result of the command.
@@ -207,17 +207,6 @@ pub(super) fn execute_and_report(
     }
     drop(keys);
     Ok(result)
-}
-
-/// Listens for keys on the terminal; if that fails, the run goes on without keys.
-fn listen_for_keys(keyboard: Keyboard, sender: Sender<RunMessage>) -> Option<KeyListener> {
-    let forward = forward_signals(sender);
-    KeyListener::start(keyboard, move || forward(SignalEvent::ShowStatus)).ok()
-}
-
-/// Returns a function that sends signals to the dispatcher; signals after its end are ignored.
-fn forward_signals(sender: Sender<RunMessage>) -> impl Fn(SignalEvent) + Send + 'static {
-    move |signal| sender.send(RunMessage::Signal(signal)).unwrap_or(())
 }
 
 /// Returns arguments as text.

@@ -1,6 +1,5 @@
 //! `noxide trace`: runs sessions one at a time under tracing and finds their conflicts.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -15,9 +14,8 @@ use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};
 use crate::config::{SettingsEdit, apply_settings_edits, render_settings};
 use crate::output::{AccessConflictView, ConflictReportView, OutputContext, SessionConflictView, render_conflicts};
-use crate::project::{EnvironmentArgs, ManifestIndex, NoxRunArgs, NoxfileManifest, SelectionArgs};
-use crate::record::{Outcome, RunRecord};
-use crate::run::{PreparedRun, RunResult, open_run_store};
+use crate::project::{EnvironmentArgs, ManifestIndex, NoxRunArgs, SelectionArgs};
+use crate::run::{PreparedRun, open_run_store};
 use crate::trace::{ConflictReport, ObservedTraces, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
 
 /// Flags of `noxide trace`.
@@ -95,7 +93,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let plan_indexes: Vec<usize> = order.iter().map(|session| session.0).collect();
     let report = ConflictReport::new(sessions, &planned, &plan_indexes, &manifest.root);
-    let observed = ObservedTraces { partial: partially_traced(&manifest, &result, &ids), ..ObservedTraces::default() };
+    let observed = ObservedTraces { partial: result.partially_traced(&manifest, &ids), ..ObservedTraces::default() };
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs, &observed) {
         output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
@@ -109,21 +107,6 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     }
     let has_findings = report.has_unresolved() || report.is_incomplete();
     Ok(ExitCode::from(result.exit_code).max(ExitCode::from_check(args.check && has_findings)))
-}
-
-/// Returns the sessions that did not pass, whose traces may lack what they would have done next. A session that fails
-/// only while it is traced is not one of them: another trace would show no more.
-fn partially_traced(manifest: &NoxfileManifest, result: &RunResult, ids: &[ManifestIndex]) -> BTreeSet<ManifestIndex> {
-    let record = RunRecord::read(&result.run_dir.join("record.json")).ok();
-    let has_passed = |id: &ManifestIndex| {
-        let sessions = record.iter().flat_map(|record| &record.sessions);
-        let mut results = sessions.filter_map(|session| session.result.as_ref());
-        let name = &manifest.sessions[id.0].name;
-        results.any(|result| result.session == *name && result.outcome == Outcome::Passed)
-    };
-    let is_untraceable =
-        |id: &ManifestIndex| result.accesses.get(id).is_some_and(|accesses| accesses.unprivileged_program.is_some());
-    ids.iter().copied().filter(|id| !has_passed(id) && !is_untraceable(id)).collect()
 }
 
 /// Returns the settings that implement the advice.

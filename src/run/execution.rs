@@ -1,6 +1,6 @@
 //! Execution of a prepared run: launcher, session resources, provision worker and dispatcher, from start to end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
@@ -12,14 +12,14 @@ use super::nox_report::NoxResults;
 use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::prepared_run::PreparedRun;
-use super::process::{SecretRedactor, kill_run_processes};
+use super::process::{KeyListener, Keyboard, SecretRedactor, SignalEvent, kill_run_processes};
 use super::run_tracing::RunTracing;
 use super::session_cleanup::restore_log_copies;
 use super::session_resources::SessionResources;
 use crate::cache::NoProgress;
 use crate::project::{Host, ManifestIndex, NoxfileManifest};
 use crate::provision::{CacheProvisioner, ProvisionWorker};
-use crate::record::{EventSubscriber, RunRecord, RunStore, SessionHistory};
+use crate::record::{EventSubscriber, Outcome, RunRecord, RunStore, SessionHistory};
 use crate::trace::SessionAccesses;
 
 /// Above this, a signal ended the run; whoever sent it waits for noxide to end, so nothing is saved.
@@ -78,6 +78,38 @@ pub(crate) struct RunResult {
     pub(crate) provisioner: Option<CacheProvisioner>,
     /// Masks the secrets of the run.
     pub(crate) redactor: SecretRedactor,
+}
+
+impl RunResult {
+    /// Returns the sessions that did not pass, whose traces may lack what they would have done next. A session that fails
+    /// only while it is traced is not one of them: another trace would show no more.
+    pub(crate) fn partially_traced(
+        &self,
+        manifest: &NoxfileManifest,
+        ids: &[ManifestIndex],
+    ) -> BTreeSet<ManifestIndex> {
+        let record = RunRecord::read(&self.run_dir.join("record.json")).ok();
+        let has_passed = |id: &ManifestIndex| {
+            let sessions = record.iter().flat_map(|record| &record.sessions);
+            let mut results = sessions.filter_map(|session| session.result.as_ref());
+            let name = &manifest.sessions[id.0].name;
+            results.any(|result| result.session == *name && result.outcome == Outcome::Passed)
+        };
+        let is_untraceable =
+            |id: &ManifestIndex| self.accesses.get(id).is_some_and(|accesses| accesses.unprivileged_program.is_some());
+        ids.iter().copied().filter(|id| !has_passed(id) && !is_untraceable(id)).collect()
+    }
+}
+
+/// Listens for keys on the terminal; if that fails, the run goes on without keys.
+pub(crate) fn listen_for_keys(keyboard: Keyboard, sender: Sender<RunMessage>) -> Option<KeyListener> {
+    let forward = forward_signals(sender);
+    KeyListener::start(keyboard, move || forward(SignalEvent::ShowStatus)).ok()
+}
+
+/// Returns a function that sends signals to the dispatcher; signals after its end are ignored.
+pub(crate) fn forward_signals(sender: Sender<RunMessage>) -> impl Fn(SignalEvent) + Send + 'static {
+    move |signal| sender.send(RunMessage::Signal(signal)).unwrap_or(())
 }
 
 /// Executes a prepared run until all its sessions are finished and their processes have exited.

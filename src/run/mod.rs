@@ -34,7 +34,9 @@ mod worker_share;
 pub(crate) use capacity::detect_capacity;
 pub(crate) use crash_recovery::open_run_store;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
-pub(crate) use execution::{ExecutionInputs, RunResult, RunStartError, execute_run, is_signal_exit};
+pub(crate) use execution::{
+    ExecutionInputs, RunResult, RunStartError, execute_run, forward_signals, is_signal_exit, listen_for_keys,
+};
 pub use graph::{CycleStep, GraphError, GraphNode, PlanIndex, SessionGraph};
 pub use launcher::{ExitReport, LaunchRequest, OrderConflict, PathConflict, SessionEvent, SessionLauncher};
 pub(crate) use nox_report::write_nox_report;
