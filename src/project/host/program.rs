@@ -5,6 +5,9 @@ use std::path::Path;
 
 /// Code for `python -c`. It reads the program from descriptor 0, so that the program does not appear in process lists.
 pub(super) const BOOTSTRAP: &str = "\
+import sys
+# Without the working directory, in which a file such as json.py would be imported.
+sys.path[:] = [entry for entry in sys.path if entry]
 import json, os
 def read_exactly(size):
     data = b''

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::executables::find_on_path;
 use crate::fs::create_dirs;
+use crate::project::environment_variable;
 
 /// Installed versions. They are in the directory's name, so a change here creates a new environment.
 const NOX_VERSION: &str = "2026.10.20";
@@ -38,11 +39,22 @@ fn last_line_suffix(output: &str) -> String {
 
 /// Returns the directory of the environment's programs; it exists once the environment was created.
 pub(super) fn programs_dir(cache: &Path) -> PathBuf {
-    environment_dir(cache).join("bin")
+    environment_dir(cache, signing_key().as_deref()).join("bin")
 }
 
-fn environment_dir(cache: &Path) -> PathBuf {
-    cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}"))
+/// Returns the directory of the environment. A run with a signing key has its own, so that it uses no program that a run
+/// without the key has installed.
+fn environment_dir(cache: &Path, signing_key: Option<&str>) -> PathBuf {
+    let signer = signing_key.map(|key| {
+        let digest = blake3::derive_key("noxide private nox of a signing key", key.as_bytes());
+        format!("-signed-{}", blake3::Hash::from_bytes(digest).to_hex().get(..16).unwrap_or_default())
+    });
+    cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}{}", signer.unwrap_or_default()))
+}
+
+/// Returns the key with which the remote cache is signed.
+fn signing_key() -> Option<String> {
+    environment_variable("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty())
 }
 
 /// Returns the environment's interpreter, and whether this call created the environment.
@@ -50,7 +62,8 @@ fn environment_dir(cache: &Path) -> PathBuf {
 /// It is built in a temporary directory and renamed, so that no process uses an incomplete one. If two processes build
 /// it at once, the second uses the environment of the first.
 pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathBuf, bool), NoxInstallError> {
-    let home = environment_dir(cache);
+    let key = signing_key();
+    let home = environment_dir(cache, key.as_deref());
     let python = home.join("bin/python");
     if python.is_file() {
         return Ok((python, false));
@@ -63,6 +76,8 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
     run_step(
         Command::new(temp_dir.path().join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            // Other runs can have written pip's cache.
+            .args(key.map(|_| "--no-cache-dir"))
             .args([format!("nox=={NOX_VERSION}"), format!("uv=={UV_VERSION}")]),
         "pip install of nox and uv",
     )?;
@@ -104,4 +119,17 @@ fn rewrite_script_paths(building: &Path, home: &Path) -> Result<(), NoxInstallEr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_signing_key_has_an_environment_of_its_own() {
+        let directory = |key| environment_dir(Path::new("/cache"), key);
+        let all = [directory(None), directory(Some("one")), directory(Some("two"))];
+        assert!(all[0] != all[1] && all[1] != all[2] && all.iter().all(|path| path.starts_with("/cache")), "{all:?}");
+        assert!(!all[1].to_string_lossy().contains("one"));
+    }
 }

@@ -85,3 +85,21 @@ fn a_noxfile_that_changes_the_directory_does_not_move_the_project() {
     let later = project.noxide(&["replay", "last"]);
     assert!(later.code() == 0 && later.text.contains("one"), "a later command finds the run: {}", later.text);
 }
+
+#[test]
+fn files_named_like_modules_of_python_do_not_replace_them() {
+    // nox is not started in the project's directory either: `nox` imports none of these.
+    for threads in
+        ["", "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"]
+    {
+        let project = Project::new(&format!("{threads}{PRINTS}"));
+        for name in
+            ["json", "re", "enum", "types", "random", "string", "select", "tempfile", "shutil", "subprocess", "logging"]
+        {
+            std::fs::write(project.root().join(name).with_extension("py"), "raise ImportError('not the real one')\n")
+                .unwrap();
+        }
+        let ran = run(&project, "");
+        assert_eq!(ran.code(), 0, "{}", ran.text);
+    }
+}
