@@ -372,7 +372,7 @@ mod tests {
         ⠦ running   tests-0       19s
         ⠦ running   tests-1       19s
         ⠦ running   tests-2       19s
-          … and 27 more running
+          … and 27 more
           20s · 30 running
         ");
     }

@@ -14,6 +14,7 @@ mod judged_findings;
 mod malformed_files;
 mod matrix_fixes;
 mod missed_findings;
+mod missed_spellings;
 mod missed_values;
 mod real_workflows;
 mod rule_boundaries;
