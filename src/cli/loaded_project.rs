@@ -12,7 +12,7 @@ use crate::project::{
     Host, HostOptions, NoxPython, NoxSearch, NoxfileManifest, environment_variable, find_installed_nox,
     install_private_nox,
 };
-use crate::provision::ProvisionInputs;
+use crate::provision::{CacheMode, ProvisionInputs};
 use crate::record::ShardMetadata;
 use crate::run::process::{SecretRedactor, SignalGuard, become_subreaper, kill_run_processes};
 use crate::run::{RunOptions, Shard};
@@ -135,6 +135,7 @@ impl ProjectParts {
         let mut notices: Vec<String> = python.install_notice().into_iter().collect();
         let noxfile = load.noxfile.unwrap_or(Path::new("noxfile.py")).display();
         let phase = output.show_phase(&format!("loading {noxfile}"), PhaseLength::Unknown);
+        let uses_cache = settings.cache.value != CacheMode::Off;
         let (host, mut manifest) = Host::start(HostOptions {
             root: PathBuf::from("."),
             python,
@@ -145,7 +146,7 @@ impl ProjectParts {
             will_run_sessions: load.will_run,
             load_timeout: settings.run_options().load_timeout,
             // Code that a run without the signing key compiled is not executed in a run that has the key.
-            cache_directory: user_cache_dir().filter(|_| signing_key().is_none()),
+            cache_directory: user_cache_dir().filter(|_| uses_cache && signing_key().is_none()),
         })?;
         drop(phase);
         let redactor = SecretRedactor::from_environment([], &settings.run_options().secret_patterns);

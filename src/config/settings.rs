@@ -72,7 +72,7 @@ pub enum SettingOrigin {
 }
 
 impl SettingOrigin {
-    /// Returns whether the setting overrides the rules for sessions, which are in a file.
+    /// Returns whether the setting overrides the tables of sessions, which are in a file.
     fn should_override_session_tables(&self) -> bool {
         matches!(self, Self::Flag(_) | Self::Variable(_))
     }
@@ -247,23 +247,23 @@ impl Settings {
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
     }
 
-    /// Returns the rules for sessions in file order, without what a flag or a variable overrides.
+    /// Returns the overrides of sessions in file order, without what a flag or a variable overrides.
     pub fn session_overrides(&self) -> Vec<SessionOverrides> {
-        let mut rules: Vec<SessionOverrides> =
+        let mut all: Vec<SessionOverrides> =
             self.file.sessions.iter().map(super::settings_file::SessionTable::to_overrides).collect();
-        for rule in &mut rules {
+        for overrides in &mut all {
             if self.timeout.origin.should_override_session_tables() {
-                rule.timeout = None;
+                overrides.timeout = None;
             }
             if self.idle_timeout.origin.should_override_session_tables() {
-                rule.idle_timeout = None;
+                overrides.idle_timeout = None;
             }
             if self.retries.origin.should_override_session_tables() {
                 let count = self.retries.value.count;
-                rule.retries = rule.retries.map(|policy| RetryPolicy { count, ..policy });
+                overrides.retries = overrides.retries.map(|policy| RetryPolicy { count, ..policy });
             }
         }
-        rules
+        all
     }
 
     /// Returns the options of the run.

@@ -271,7 +271,7 @@ impl SessionTable {
         session
     }
 
-    /// Converts the table to a rule of `run`, without the locations of its values.
+    /// Converts the table to overrides, without the locations of its values.
     pub(crate) fn to_overrides(&self) -> SessionOverrides {
         SessionOverrides {
             pattern: self.pattern.value.clone(),

@@ -32,7 +32,7 @@ struct ScriptSession<'a> {
     flaky: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     slower: bool,
-    /// Index of each required session, with the origin of the need.
+    /// Index of each session that it needs, with the origin of the need.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     needs: Vec<(usize, String)>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]

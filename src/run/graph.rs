@@ -26,7 +26,7 @@ impl fmt::Display for PlanIndex {
 pub struct GraphNode {
     /// The session's index in its manifest.
     pub id: ManifestIndex,
-    /// Its options, all matching rules applied.
+    /// Its options, all matching overrides applied.
     pub options: SessionOptions,
     /// The sessions it waits for, and why.
     pub needs: Vec<(PlanIndex, NeedOrigin)>,
@@ -203,9 +203,9 @@ impl SessionGraph {
                 shared.entry(format!("environment {}", directory.display())).or_default().push(index);
             }
             for lock in self.nodes[index].options.locks.clone() {
-                let mut rules = options.overrides_for(&session.base, &session.signatures);
-                let rule = rules.find(|rule| rule.locks.contains(&lock));
-                let location = rule.map_or(String::new(), |rule| rule.location.clone());
+                let mut matching = options.overrides_for(&session.base, &session.signatures);
+                let with_lock = matching.find(|overrides| overrides.locks.contains(&lock));
+                let location = with_lock.map_or(String::new(), |overrides| overrides.location.clone());
                 self.nodes[index].locks.add(lock, LockOrigin::Settings { location });
             }
         }

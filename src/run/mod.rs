@@ -41,7 +41,7 @@ pub use graph::{CycleStep, GraphError, GraphNode, PlanIndex, SessionGraph};
 pub use launcher::{ExitReport, LaunchRequest, OrderConflict, PathConflict, SessionEvent, SessionLauncher};
 pub(crate) use nox_report::write_nox_report;
 pub use options::{
-    AfterRule, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,
+    AfterPattern, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,
     SessionOverrides,
 };
 pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};

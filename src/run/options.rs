@@ -1,4 +1,4 @@
-//! Options of a run, and of each session after its rules are applied.
+//! Options of a run, and of each session after its overrides are applied.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -193,7 +193,7 @@ pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionOptions {
     /// Sessions it waits for by settings.
-    pub after: Vec<AfterRule>,
+    pub after: Vec<AfterPattern>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
     /// Whether it runs alone; `None` means that nox's `allow_parallel` decides.
@@ -218,7 +218,7 @@ impl SessionOptions {
     fn apply_overrides(&mut self, overrides: &SessionOverrides) {
         for pattern in &overrides.after {
             if !self.after.iter().any(|after| after.pattern == *pattern) {
-                self.after.push(AfterRule { pattern: pattern.clone(), location: overrides.location.clone() });
+                self.after.push(AfterPattern { pattern: pattern.clone(), location: overrides.location.clone() });
             }
         }
         extend_unique(&mut self.locks, &overrides.locks);
@@ -251,7 +251,7 @@ fn extend_unique(known: &mut Vec<String>, more: &[String]) {
 
 /// A need declared by settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AfterRule {
+pub struct AfterPattern {
     /// The sessions to wait for: a base name, a signature or a glob.
     pub(crate) pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.

@@ -8,9 +8,10 @@ use super::trace_cache::{LearnedConflict, SeparationKind};
 /// Two sessions that conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictingPair {
-    /// Index of the earlier session in nox's order.
+    /// Index of the session that is earlier in nox's order, in the list that the caller compares: the sessions of a report, or
+    /// those of the manifest.
     pub first: usize,
-    /// Index of the later session.
+    /// Index of the later session in that list.
     pub second: usize,
     /// Conflicts between them; never empty.
     pub conflicts: Vec<AccessConflict>,
