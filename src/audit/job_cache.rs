@@ -1,6 +1,6 @@
 //! Caches of a job: step, paths and keys, and the parts of a cache key.
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::forge::Forge;
 use super::shell::{PackageInstaller, ShellCommand};
@@ -299,12 +299,30 @@ pub(crate) fn extract_hashed_files(key: &str) -> Vec<String> {
 
 /// Whether one of the patterns of `hashFiles` matches a file; also true if a pattern cannot be read.
 pub(crate) fn is_file_hashed(patterns: &[String], file: &str) -> bool {
-    patterns.iter().any(|pattern| {
-        let is_readable = !pattern.contains("${{") && !pattern.starts_with('!');
-        let glob = GlobBuilder::new(pattern.trim_start_matches("./")).literal_separator(true).build();
-        let matcher = glob.ok().filter(|_| is_readable).map(|glob| glob.compile_matcher());
-        matcher.is_none_or(|matcher| matcher.is_match(file))
-    })
+    HashedFiles::new(patterns).contains(file)
+}
+
+/// The files that `hashFiles` reads.
+pub(crate) struct HashedFiles {
+    /// `None` if a pattern cannot be read.
+    matchers: Option<Vec<GlobMatcher>>,
+}
+
+impl HashedFiles {
+    /// Compiles the patterns.
+    pub(crate) fn new(patterns: &[String]) -> Self {
+        let compile = |pattern: &String| {
+            let is_readable = !pattern.contains("${{") && !pattern.starts_with('!');
+            let glob = GlobBuilder::new(pattern.trim_start_matches("./")).literal_separator(true).build();
+            glob.ok().filter(|_| is_readable).map(|glob| glob.compile_matcher())
+        };
+        Self { matchers: patterns.iter().map(compile).collect() }
+    }
+
+    /// Whether a file is hashed; also true if a pattern cannot be read.
+    pub(crate) fn contains(&self, file: &str) -> bool {
+        self.matchers.as_ref().is_none_or(|matchers| matchers.iter().any(|matcher| matcher.is_match(file)))
+    }
 }
 
 /// Returns a key without its `hashFiles(…)` calls, in lower case.

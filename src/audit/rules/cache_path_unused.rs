@@ -213,7 +213,8 @@ impl FileListing<'_> {
     /// Whether a pattern matches a file, as far as the files are known.
     fn has_match(&mut self, patterns: &[String]) -> bool {
         let files = self.files.get_or_insert_with(|| list_files(self.root));
-        files.as_ref().is_none_or(|files| files.iter().any(|file| job_cache::is_file_hashed(patterns, file)))
+        let hashed = job_cache::HashedFiles::new(patterns);
+        files.as_ref().is_none_or(|files| files.iter().any(|file| hashed.contains(file)))
     }
 }
 
