@@ -13,7 +13,7 @@ use super::{
 };
 use crate::config::{ColorMode, append_action_inputs};
 use crate::output::OutputContext;
-use crate::project::hide_credentials;
+use crate::project::{find_invalid_credential, hide_credentials};
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
@@ -43,6 +43,9 @@ pub fn main() -> std::process::ExitCode {
 }
 
 fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> {
+    if let Some(name) = find_invalid_credential() {
+        return Err(CliError::Usage(format!("{name} is not valid UTF-8; set it to text, such as hexadecimal digits")));
+    }
     if let Some(path) = cli.global.directory.clone() {
         std::env::set_current_dir(&path).map_err(|source| CliError::WorkingDirectory { path, source })?;
     }

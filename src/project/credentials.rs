@@ -39,7 +39,7 @@ pub(crate) fn hide_credentials() {
     }
     let found: Vec<(&str, String)> =
         CREDENTIAL_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?))).collect();
-    if found.is_empty() {
+    if found.is_empty() || find_invalid_credential().is_some() {
         return;
     }
     let (Ok(program), Ok(text)) = (std::env::current_exe(), serde_json::to_vec(&found)) else { return };
@@ -60,6 +60,12 @@ pub(crate) fn hide_credentials() {
     command.args(arguments).env(PIPE_VARIABLE, reader.as_raw_fd().to_string());
     // Returns only if it fails: the credentials then remain in the environment, and sessions still do not get them.
     let _ = command.exec();
+}
+
+/// Returns the name of a variable with a credential that is not UTF-8: it would be taken for one that is not set.
+pub(crate) fn find_invalid_credential() -> Option<&'static str> {
+    let is_invalid = |name: &&&str| std::env::var_os(name).is_some_and(|value| value.to_str().is_none());
+    CREDENTIAL_VARIABLES.iter().find(is_invalid).copied()
 }
 
 /// Returns the value of an environment variable, or of a credential that was taken out of the environment.

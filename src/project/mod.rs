@@ -15,7 +15,9 @@ mod run_data_dir;
 mod session_name;
 
 pub use command_use::{CommandUse, ResourceKind, UseMode};
-pub(crate) use credentials::{CREDENTIAL_VARIABLES, environment_variable, hidden_credentials, hide_credentials};
+pub(crate) use credentials::{
+    CREDENTIAL_VARIABLES, environment_variable, find_invalid_credential, hidden_credentials, hide_credentials,
+};
 pub(crate) use forge_event::runs_own_code;
 pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{

@@ -50,3 +50,16 @@ fn the_store_of_runs_with_a_signing_key_is_their_own() {
     assert!(signed.starts_with(&plain) && other.starts_with(&plain) && signed != other && signed != plain);
     assert!(!signed.to_string_lossy().contains("one-key"));
 }
+
+#[test]
+fn a_credential_that_is_not_text_is_an_error() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let project = Project::with_sessions(SEARCH);
+    for name in ["NOXIDE_CACHE_SIGNING_KEY", "ACTIONS_RUNTIME_TOKEN"] {
+        let mut command = noxide_command(&project, "run");
+        command.env(name, std::ffi::OsStr::from_bytes(b"\xff\xfe-key")).env("NOXIDE_FORGE_TOKEN", "token-value");
+        let ran = NoxideRun::finish(&mut command);
+        assert_eq!(ran.exit, Some(2), "{}", ran.text);
+        assert!(ran.text.contains(&format!("{name} is not valid UTF-8")), "{}", ran.text);
+    }
+}
