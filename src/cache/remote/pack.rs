@@ -234,17 +234,9 @@ fn stage_items(staged: &mut StagedEntry<'_>, items: Vec<FrameItem>, content: &mu
     Ok(())
 }
 
-/// Returns whether uv's files contain the digest of this wheel and, unless uv built it, the pointer file contains the name of
-/// its tree.
+/// Returns whether uv places this entry like this, and uv's pointer names its tree and nothing else.
 fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>]) -> bool {
-    let digest = id.id().get(..64).unwrap_or_default();
-    let tree = placement.tree_path().rsplit('/').next().unwrap_or_default();
-    let contains = |file: &Vec<u8>, text: &str| {
-        !text.is_empty() && file.windows(text.len()).any(|window| window == text.as_bytes())
-    };
-    let names_wheel = files.iter().any(|file| contains(file, digest));
-    let names_tree = id.kind == EntryKind::BuiltWheel || files.last().is_some_and(|pointer| contains(pointer, tree));
-    placement.kind() == Some(id.kind) && files.len() == placement.files().len() && names_wheel && names_tree
+    placement.kind() == Some(id.kind) && files.len() == placement.files().len() && placement.has_pointer_of(id, files)
 }
 
 /// Returns whether uv would look for a wheel with this content at a link: the link has the name and version of its

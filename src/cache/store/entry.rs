@@ -156,7 +156,7 @@ impl StoreEntry {
         let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
         let mut directories: Vec<PathBuf> = directories.flatten().map(|entry| entry.path()).collect();
         directories.sort();
-        directories.iter().filter_map(|directory| read_placement(directory, self.id.kind).ok()).collect()
+        directories.iter().filter_map(|directory| read_placement(directory, &self.id).ok()).collect()
     }
 
     /// Returns the damage of uv's files in the entry.
@@ -164,18 +164,18 @@ impl StoreEntry {
         let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
         let damaged = directories.flatten().filter_map(|entry| {
             let name = format!("uv/{}", entry.file_name().to_string_lossy());
-            read_placement(&entry.path(), self.id.kind).err().map(|corruption| (name, corruption))
+            read_placement(&entry.path(), &self.id).err().map(|corruption| (name, corruption))
         });
         damaged.collect()
     }
 }
 
-fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec<Vec<u8>>), Damage> {
+fn read_placement(directory: &Path, id: &EntryId) -> Result<(UvPlacement, Vec<Vec<u8>>), Damage> {
     let text = read_regular_file(&directory.join("placement.json"), MAX_UV_FILE_BYTES);
     let text = text.map_err(|error| Damage::InvalidMeta(error.to_string()))?;
     let placement: UvPlacement =
         serde_json::from_slice(&text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
-    if placement.kind() != Some(kind) {
+    if placement.kind() != Some(id.kind) {
         return Err(Damage::InvalidPath);
     }
     let mut files = Vec::new();
@@ -189,6 +189,9 @@ fn read_placement(directory: &Path, kind: EntryKind) -> Result<(UvPlacement, Vec
             return Err(Damage::ContentMismatch);
         }
         files.push(bytes);
+    }
+    if !placement.has_pointer_of(id, &files) {
+        return Err(Damage::InvalidMeta("uv's pointer file names something else".to_owned()));
     }
     Ok((placement, files))
 }

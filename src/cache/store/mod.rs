@@ -21,6 +21,7 @@ mod status;
 mod store_dir;
 mod tree_listing;
 mod uv_placement;
+mod uv_pointer;
 mod verify;
 mod wheel_record;
 
@@ -42,4 +43,5 @@ pub use status::{EntryKindStatus, StoreStatus};
 pub use store_dir::{Store, StoreError};
 pub use tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 pub use uv_placement::UvPlacement;
+pub(in crate::cache) use uv_pointer::UvPointer;
 pub use verify::VerifyReport;

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::damage::Damage;
-use super::entry_id::EntryKind;
+use super::entry_id::{EntryId, EntryKind};
+use super::uv_pointer::UvPointer;
 use crate::fs::{blake3_hex, safe_relative_path};
 
 /// Version of `placement.json`.
@@ -130,6 +131,22 @@ impl UvPlacement {
             is_uvs.then_some(EntryKind::BuiltWheel)
         } else {
             None
+        }
+    }
+
+    /// Returns whether uv's pointer, the last of these files, is that of an entry in this place: whatever else it named, uv
+    /// would install.
+    pub(in crate::cache) fn has_pointer_of(&self, id: &EntryId, files: &[Vec<u8>]) -> bool {
+        let (Some(file), Some(bytes)) = (self.files.last(), files.last()) else { return false };
+        let Some(pointer) = UvPointer::parse(id.kind, &file.path, bytes) else { return false };
+        let (digest, wheel) = id.id().split_at_checked(64).unwrap_or_default();
+        let mut link = self.link.rsplit('/');
+        let (name, directory) = (link.next().unwrap_or_default(), link.next().unwrap_or_default());
+        let tree_name = self.tree_path.rsplit('/').next().unwrap_or_default();
+        match id.kind {
+            EntryKind::Wheel => pointer.is_of_wheel(digest, tree_name, &self.link),
+            EntryKind::BuiltWheel => pointer.is_of_source(digest, directory) && wheel.strip_prefix('.') == Some(name),
+            _ => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::cache::store::{EntryId, EntryKind, UvPlacement};
+use crate::cache::store::{EntryId, EntryKind, UvPlacement, UvPointer};
 use crate::fs::{Sha256Digest, read_regular_file};
 
 use super::layout::UvCacheLayout;
@@ -97,15 +97,20 @@ fn read_wheel_pointer(cache: &Path, layout: &UvCacheLayout, path: &Path) -> Poin
     };
     let Some(tree_path) = archive_path(layout, &target) else { return PointerScan::Malformed };
     let Some(name) = tree_path.rsplit('/').next() else { return PointerScan::Malformed };
-    if !bytes.windows(name.len()).any(|window| window == name.as_bytes()) {
+    let (Some(link), Some(pointer)) = (relative_path(cache, &stem), relative_path(cache, path)) else {
+        return PointerScan::Malformed;
+    };
+    let Some(parsed) = UvPointer::parse(EntryKind::Wheel, &pointer, &bytes) else { return PointerScan::Malformed };
+    if !parsed.has_single_digest() {
+        // Nothing in an entry vouches for the other digests, and uv would believe them.
+        return PointerScan::NoWheel;
+    }
+    if !parsed.is_of_wheel(&digest.to_string(), name, &link) {
         return PointerScan::Malformed;
     }
     if !cache.join(&tree_path).is_dir() {
         return PointerScan::NoWheel;
     }
-    let (Some(link), Some(pointer)) = (relative_path(cache, &stem), relative_path(cache, path)) else {
-        return PointerScan::Malformed;
-    };
     let metadata = format!("{link}.msgpack");
     let mut files = Vec::new();
     if cache.join(&metadata).is_file() {
@@ -129,11 +134,11 @@ fn read_wheel_pointer(cache: &Path, layout: &UvCacheLayout, path: &Path) -> Poin
 fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revision: &Path) -> Vec<UvCachedWheel> {
     let Ok(bytes) = read_regular_file(revision, MAX_FILE_BYTES) else { return Vec::new() };
     let (Some(digest), Some(shard)) = (find_digest(&bytes), revision.parent()) else { return Vec::new() };
-    let is_named = |name: &OsStr| bytes.windows(name.len()).any(|window| window == name.as_encoded_bytes());
+    let pointer = UvPointer::parse(EntryKind::BuiltWheel, &revision.to_string_lossy(), &bytes);
+    let Some(pointer) = pointer.filter(UvPointer::has_single_digest) else { return Vec::new() };
+    let is_named = |entry: &std::fs::DirEntry| entry.file_name() == pointer.id();
     let mut found = Vec::new();
-    for directory in
-        std::fs::read_dir(shard).into_iter().flatten().flatten().filter(|entry| is_named(&entry.file_name()))
-    {
+    for directory in std::fs::read_dir(shard).into_iter().flatten().flatten().filter(is_named) {
         for entry in std::fs::read_dir(directory.path()).into_iter().flatten().flatten() {
             let link = entry.path();
             let Ok(target) = std::fs::read_link(&link) else { continue };

@@ -206,6 +206,20 @@ impl HostileFrame {
         self.uv_files[0].insert(0, bytes);
     }
 
+    /// Lets uv's pointer name another tree: `id`, in which `TREE` is the name of the genuine one.
+    fn point_to(&mut self, id: &str) {
+        let tree = self.placement()["tree_path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let id = id.replace("TREE", &tree);
+        let old = self.uv_files[0].pop().unwrap();
+        // An array of which the name of the tree is the first text.
+        assert_eq!(old[1..2 + tree.len()], [&[0xa0 | u8::try_from(tree.len()).unwrap()], tree.as_bytes()].concat());
+        let marker = [0xd9, u8::try_from(id.len()).unwrap()];
+        let new = [&old[..1], &marker, id.as_bytes(), &old[2 + tree.len()..]].concat();
+        self.placement()["files"].as_array_mut().unwrap().last_mut().unwrap()["digest"] = json!(blake3_hex(&new));
+        *self.header["uv_placements"][0]["file_sizes"].as_array_mut().unwrap().last_mut().unwrap() = json!(new.len());
+        self.uv_files[0].push(new);
+    }
+
     fn link(&mut self) -> String {
         self.placement()["link"].as_str().unwrap().to_owned()
     }
@@ -276,6 +290,11 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
         alpha.uv_files[0] = vec![bytes, pointer];
         store.harms_alpha = false;
     }),
+    // uv joins the name in its pointer to its cache, and installs what is there.
+    ("pointer to a tree elsewhere", |store| store.alpha().point_to("/tmp/noxide-evil/TREE")),
+    ("pointer to a tree above", |store| store.alpha().point_to("../evil/TREE")),
+    ("pointer to a part of the tree", |store| store.alpha().point_to("TREE/alpha")),
+    ("pointer to another tree", |store| store.alpha().point_to("TREETREE")),
     ("wheel in the place of another", |store| {
         let (own, other) = (store.alpha().link(), store.beta().link());
         let text = store.alpha().placement().to_string().replace(&own, &other);

@@ -208,7 +208,22 @@ fn malicious_entries_in_the_store_are_never_restored() {
         let text = placement.to_string().replace("wheels-v", "environments-v");
         *placement = serde_json::from_str(&text).unwrap();
     });
-    let harms: [Harm<'_>; 12] = [
+    // A store from before pointers were checked.
+    let elsewhere = |tree: &std::path::Path| {
+        let directory = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
+        let path = directory.join("placement.json");
+        let mut placement: serde_json::Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+        let name = placement["tree_path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let last = placement["files"].as_array().unwrap().len() - 1;
+        let pointer = fs_err::read(directory.join(last.to_string())).unwrap();
+        let id = format!("/tmp/{name}");
+        let marker = [0xd9, u8::try_from(id.len()).unwrap()];
+        let pointer = [&pointer[..1], &marker, id.as_bytes(), &pointer[2 + name.len()..]].concat();
+        placement["files"][last]["digest"] = blake3::hash(&pointer).to_hex().as_str().into();
+        fs_err::write(directory.join(last.to_string()), pointer).unwrap();
+        fs_err::write(&path, placement.to_string()).unwrap();
+    };
+    let harms: [Harm<'_>; 13] = [
         ("metadata", &climbs),
         ("metadata", &torn),
         ("wrong file type", &pipe),
@@ -221,6 +236,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         ("not a path", &through_link),
         ("not a path", &outside_bucket),
         ("not a path", &other_kind),
+        ("names something else", &elsewhere),
     ];
     for (number, (expected, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();
