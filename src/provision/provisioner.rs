@@ -124,7 +124,10 @@ impl CacheProvisioner {
             return Ok(OpenedProvisioner { provisioner: None, notice: None });
         }
         match Self::open(inputs) {
-            Ok(provisioner) => Ok(OpenedProvisioner { provisioner: Some(provisioner), notice: None }),
+            Ok(mut provisioner) => match provisioner.warnings.pop() {
+                Some(warning) if mode == CacheMode::Require => Err(RemoteCacheError::NotShared(warning).into()),
+                notice => Ok(OpenedProvisioner { provisioner: Some(provisioner), notice }),
+            },
             Err(error) if mode == CacheMode::Require => Err(error),
             Err(error) => {
                 Ok(OpenedProvisioner { provisioner: None, notice: Some(format!("the cache is not used: {error}")) })
@@ -138,7 +141,8 @@ impl CacheProvisioner {
     /// When the store, uv's cache or the remote cache cannot be opened.
     pub(crate) fn open(inputs: &ProvisionInputs<'_>) -> Result<Self, ProvisionError> {
         let manifest = inputs.manifest;
-        let remote = inputs.remote.map(|setting| RunRemoteCache::open(setting, &manifest.root)).transpose()?;
+        let opened = inputs.remote.map(|setting| RunRemoteCache::open(setting, &manifest.root)).transpose()?;
+        let (remote, warning) = opened.map(|opened| (opened.remote, opened.warning)).unwrap_or_default();
         // With a malformed file, nothing would be checked.
         let checksums = WheelChecksums::load(&manifest.root).map_err(RemoteCacheError::from)?;
         let mut store = Store::open(&StoreOptions { has_checksums: checksums.is_some(), ..inputs.store.clone() })?;
@@ -159,7 +163,7 @@ impl CacheProvisioner {
             history_directory: None,
             trace_directory: None,
             session_keys: None,
-            remote: remote.flatten(),
+            remote,
             run_dir: None,
             environments: EnvironmentCache::new(manifest.no_install, inputs.posargs),
             bytecode: OfferedBytecode::default(),
@@ -170,7 +174,7 @@ impl CacheProvisioner {
             wheel_scanner: WheelScanner::default(),
             may_download: false,
             started_at: SystemTime::now(),
-            warnings: Vec::new(),
+            warnings: warning.into_iter().collect(),
         })
     }
 

@@ -24,6 +24,17 @@ pub(crate) enum RemoteCacheError {
     /// `noxide.sums` cannot be read.
     #[error(transparent)]
     Checksums(#[from] WheelChecksumsError),
+    /// The run may not share it.
+    #[error("{0}")]
+    NotShared(String),
+}
+
+/// A remote cache that was opened.
+pub(super) struct OpenedRemoteCache {
+    /// `None` if the setting names none, or it is not used.
+    pub(super) remote: Option<RunRemoteCache>,
+    /// Why it is not used.
+    pub(super) warning: Option<String>,
 }
 
 /// A remote cache, and the downloads and uploads of a run.
@@ -44,8 +55,8 @@ pub(super) struct RunRemoteCache {
 }
 
 impl RunRemoteCache {
-    /// Opens the remote cache of a setting for the project at `root`; `None` if the setting names none.
-    pub(super) fn open(setting: &str, root: &Path) -> Result<Option<Self>, RemoteCacheError> {
+    /// Opens the remote cache of a setting for the project at `root`.
+    pub(super) fn open(setting: &str, root: &Path) -> Result<OpenedRemoteCache, RemoteCacheError> {
         let variables = |name: &str| environment_variable(name);
         let checksums = WheelChecksums::load(root)?;
         let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
@@ -53,7 +64,15 @@ impl RunRemoteCache {
         let scopes = CacheScopes::from_environment(&platform, &checkout.to_string_lossy(), &variables);
         let signing_key = variables("NOXIDE_CACHE_SIGNING_KEY").filter(|key| !key.is_empty());
         let backend = open_backend(setting, &variables)?;
-        Ok(backend.map(|backend| Self {
+        if let Some(backend) = backend.as_ref().filter(|_| !scopes.may_be_shared()) {
+            let warning = format!(
+                "{} is not used: this CI service does not tell noxide which branch or pull request it runs, and all of them \
+                 would share what it contains; set GITHUB_REPOSITORY and GITHUB_REF (docs/ci.md), or `--remote off`",
+                backend.display_name()
+            );
+            return Ok(OpenedRemoteCache { remote: None, warning: Some(warning) });
+        }
+        let remote = backend.map(|backend| Self {
             remote: RemoteCache { backend, scopes, signing_key, checksums },
             snapshot: None,
             environments: EnvironmentEntries::default(),
@@ -63,7 +82,8 @@ impl RunRemoteCache {
             download_report: DownloadReport::default(),
             upload_report: None,
             warnings: Vec::new(),
-        }))
+        });
+        Ok(OpenedRemoteCache { remote, warning: None })
     }
 
     /// Returns its display name.

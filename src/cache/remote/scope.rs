@@ -22,11 +22,20 @@ pub struct CacheScopes {
     pub(crate) checkout_id: String,
     /// Identifier of the run on the CI server; empty outside CI.
     pub(crate) ci_run_id: String,
+    /// Whether the run is one in CI of which neither branch nor pull request is known.
+    is_unknown_reference: bool,
 }
+
+/// Variables by which CI services are known; not all of them set `CI`.
+const CI_VARIABLES: [&str; 6] =
+    ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID", "BUILDKITE"];
+/// Variables of the runners that also set `GITHUB_REF`.
+const FORGE_VARIABLES: [&str; 3] = ["GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITEA_ACTIONS"];
 
 impl CacheScopes {
     /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads the scope of
-    /// its base; a branch also reads the scope of the default branch. Outside CI there is one scope.
+    /// its base; a branch also reads the scope of the default branch. Outside CI there is one scope; in a CI service that does
+    /// not set `GITHUB_REF` there is none ([`CacheScopes::may_be_shared`]).
     ///
     /// `platform` identifies the platform of the wheels, such as `linux-x86_64`; `root` identifies the repository outside CI.
     pub fn from_environment(platform: &str, root: &str, variables: &BackendEnv<'_>) -> Self {
@@ -61,6 +70,8 @@ impl CacheScopes {
                 None => scope_name("r", &reference),
             },
         };
+        let is_ci = CI_VARIABLES.into_iter().any(|name| variable(name).is_some());
+        let is_forge = FORGE_VARIABLES.into_iter().any(|name| variable(name).is_some());
         let default_branch = event.pointer("/repository/default_branch").and_then(Value::as_str).map(branch);
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
         let ci_run_id = variable("GITHUB_RUN_ID").map(|ci_run_id| format!("{ci_run_id}.{attempt}")).unwrap_or_default();
@@ -77,7 +88,15 @@ impl CacheScopes {
             read_scopes,
             checkout_id,
             ci_run_id,
+            is_unknown_reference: is_ci && !is_forge && reference.is_empty(),
         }
+    }
+
+    /// Returns whether the run may share a remote cache: in CI only if its branch or pull request is known. Otherwise a
+    /// branch would use what any pull request stored, and a repository what another one stored that is checked out at the
+    /// same path.
+    pub(crate) fn may_be_shared(&self) -> bool {
+        !self.is_unknown_reference
     }
 
     /// Returns the key prefix of the manifests of a scope.
@@ -256,6 +275,20 @@ mod tests {
         assert_eq!((pushed.write_scope, pushed.read_scopes.len()), (scope_name("b", "main"), 1));
         // What it writes may come from the code of the pull request, so that no other run reads it.
         assert!(!privileged.read_scopes.contains(&privileged.write_scope));
+    }
+
+    #[test]
+    fn a_run_in_ci_shares_a_remote_cache_only_if_its_branch_or_pull_request_is_known() {
+        let gitlab = [("CI", "true"), ("GITLAB_CI", "true"), ("CI_COMMIT_BRANCH", "main")];
+        let named = [("GITHUB_REPOSITORY", "org/app"), ("GITHUB_REF", "refs/heads/main")];
+        assert!(!scope(&gitlab).may_be_shared() && !scope(&[&gitlab[..], &named[..1]].concat()).may_be_shared());
+        assert!(!scope(&[("JENKINS_URL", "https://ci.example.org/")]).may_be_shared(), "it does not set CI");
+        let known = scope(&[&gitlab[..], &named].concat());
+        assert!(known.may_be_shared() && known.write_scope == scope_name("b", "main"));
+        assert!(scope(&[]).may_be_shared() && scope(&[("CI", "")]).may_be_shared(), "outside CI");
+        for forge in FORGE_VARIABLES {
+            assert!(scope(&[("CI", "true"), (forge, "true")]).may_be_shared(), "{forge}");
+        }
     }
 
     #[test]

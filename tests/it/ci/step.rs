@@ -13,6 +13,9 @@ const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef two(session):\n    session.install('many')\n    session.run('python', '-c', 'import many')\n    session.log('two ran')\n\
     @nox.session(default=False)\ndef bad(session):\n    session.install('beta')\n    session.error('found something')\n";
 
+/// A run of a branch.
+const FORGE: [(&str, &str); 3] = [("CI", "true"), ("GITHUB_REPOSITORY", "org/repo"), ("GITHUB_REF", "refs/heads/main")];
+
 pub(super) struct Machine<'a> {
     pub(super) fixture: &'a Fixture,
     pub(super) name: &'static str,
@@ -130,6 +133,26 @@ fn a_failing_cache_fails_no_run() {
 }
 
 #[test]
+fn a_ci_service_that_names_no_branch_shares_no_remote_cache() {
+    let fixture = Fixture::new();
+    fixture.project.write("noxfile.py", NOXFILE);
+    let dir = fixture.project.outer_dir().join("remote");
+    let flags = ["-s", "one", "--remote", dir.to_str().unwrap()];
+    let machine = Machine { fixture: &fixture, name: "machine" };
+    let pull_request = [("CI", "true"), ("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_IID", "12")];
+    let (ran, cache) = machine.ci(&flags, &pull_request);
+    assert_eq!((ran.exit, &cache["remote"], &cache["saved"]), (Some(0), &Value::Null, &2.into()), "{ran:?}");
+    let note = "is not used: this CI service does not tell noxide which branch or pull request it runs";
+    assert!(ran.text.contains(note) && ran.text.contains("set GITHUB_REPOSITORY and GITHUB_REF"), "{}", ran.text);
+    assert!(!dir.exists(), "nothing is written");
+    let (ran, _) = machine.ci(&[&flags[..], &["--cache", "require"]].concat(), &pull_request);
+    assert!(ran.exit == Some(2) && ran.text.contains(note), "{ran:?}");
+    let named = [&pull_request[..], &FORGE].concat();
+    let (_, cache) = machine.ci(&flags, &named);
+    assert_eq!(names(&cache["uploaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+}
+
+#[test]
 fn coverage_is_held_to_its_floor() {
     let fixture = Fixture::new();
     let json = r#"{\"meta\": {\"software\": \"slipcover\"}, \"files\": {\"a.py\": {\"executed_lines\": [1, 2, 3], \"missing_lines\": [4]}}}"#;
@@ -165,7 +188,7 @@ fn environments_bytecode_and_directories_go_with_the_packages() {
         std::fs::remove_dir_all(&directory).ok();
         let machine = Machine { fixture: &fixture, name };
         let (ran, cache) =
-            machine.ci(&[&remote, arguments].concat(), &[("CI", "true"), ("PYTHONDONTWRITEBYTECODE", "")]);
+            machine.ci(&[&remote, arguments].concat(), &[&FORGE[..], &[("PYTHONDONTWRITEBYTECODE", "")]].concat());
         assert_eq!(ran.exit, Some(0), "{ran:?}");
         (ran, cache)
     };
@@ -228,10 +251,9 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
     fixture.project.write("noxfile.py", &noxfile);
     let remote_dir = fixture.project.outer_dir().join("remote").display().to_string();
     let flags = ["--remote", remote_dir.as_str(), "--max-age", "1h", "--events", "events.jsonl"];
-    let forge = [("CI", "true"), ("GITHUB_REPOSITORY", "org/repo")];
     let other = fixture.project.outer_dir().join("other");
     let run = |name: &'static str, root: &Path| {
-        let (ran, cache) = Machine { fixture: &fixture, name }.ci_at(root, &flags, &forge);
+        let (ran, cache) = Machine { fixture: &fixture, name }.ci_at(root, &flags, &FORGE);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
         (ran, cache)
     };
