@@ -29,6 +29,8 @@ fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
     command.env("UV_CACHE_DIR", fixture.cache_dir("killed")).env("NOXIDE_CACHE_DIR", fixture.project.outer_dir());
     // Without an index of the project, so that installs use that of the arguments.
     command.env("CI", "1").env("UV_NO_CONFIG", "1");
+    // A remote cache in CI is that of a branch.
+    command.env("GITHUB_REPOSITORY", "org/repo").env("GITHUB_REF", "refs/heads/main");
     command
 }
 
