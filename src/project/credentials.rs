@@ -11,15 +11,18 @@ use std::sync::OnceLock;
 
 use rustix::fs::OFlags;
 
-/// Variables with credentials, and the one with which noxide hands them to itself. Neither the noxfile nor a session gets them: whoever has them can write into the remote cache of other
-/// branches.
-pub(crate) const CREDENTIAL_VARIABLES: [&str; 7] = [
+/// Variables with credentials, and the one with which noxide hands them to itself. Neither the noxfile nor a session gets
+/// them: whoever has them can write into the remote cache of other branches. The runners of Forgejo and act check no token:
+/// there, the address of the cache is the credential.
+pub(crate) const CREDENTIAL_VARIABLES: [&str; 9] = [
     "NOXIDE_CACHE_SIGNING_KEY",
     "NOXIDE_FORGE_TOKEN",
     "NOXIDE_S3_ACCESS_KEY_ID",
     "NOXIDE_S3_SECRET_ACCESS_KEY",
     "NOXIDE_S3_SESSION_TOKEN",
     "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_CACHE_URL",
+    "ACTIONS_RESULTS_URL",
     PIPE_VARIABLE,
 ];
 
@@ -28,13 +31,24 @@ const PIPE_VARIABLE: &str = "NOXIDE_CREDENTIALS_PIPE";
 /// Maximum size of all credentials in bytes: what fits into a pipe that nobody reads yet.
 const MAX_CREDENTIAL_BYTES: u64 = 32 * 1024;
 
+/// Variables with an address that can be a credential by itself.
+const ADDRESS_VARIABLES: [&str; 2] = ["ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL"];
+/// Name under which the secret parts of addresses are masked.
+const ADDRESS_TOKEN: &str = "ACTIONS_ADDRESS_TOKEN";
+/// Shorter parts of the path of an address are names.
+const MIN_ADDRESS_TOKEN_LEN: usize = 8;
+
 static CREDENTIALS: OnceLock<Vec<(String, String)>> = OnceLock::new();
 
 /// Takes the credentials out of the environment: noxide starts itself again, in the same process, and hands them over
 /// through a pipe. Does nothing if there are none, or if that fails.
 pub(crate) fn hide_credentials() {
     if let Some(pipe) = std::env::var_os(PIPE_VARIABLE) {
-        let _ = CREDENTIALS.set(read_credentials(&pipe.to_string_lossy()));
+        let mut credentials = read_credentials(&pipe.to_string_lossy());
+        let addresses = credentials.iter().filter(|(name, _)| ADDRESS_VARIABLES.contains(&name.as_str()));
+        let tokens: Vec<String> = addresses.flat_map(|(_, address)| address_tokens(address)).collect();
+        credentials.extend(tokens.into_iter().map(|token| (ADDRESS_TOKEN.to_owned(), token)));
+        let _ = CREDENTIALS.set(credentials);
         return;
     }
     let found: Vec<(&str, String)> =
@@ -76,7 +90,7 @@ pub(crate) fn environment_variable(name: &str) -> Option<String> {
     })
 }
 
-/// Returns the credentials that were taken out of the environment.
+/// Returns the credentials that were taken out of the environment, and the secret parts of addresses.
 pub(crate) fn hidden_credentials() -> &'static [(String, String)] {
     CREDENTIALS.get().map_or(&[], Vec::as_slice)
 }
@@ -89,4 +103,27 @@ fn read_credentials(pipe: &str) -> Vec<(String, String)> {
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(format!("/dev/fd/{number}"));
     let read = opened.and_then(|file| file.take(MAX_CREDENTIAL_BYTES).read_to_end(&mut bytes));
     read.ok().and_then(|_| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// Returns the parts of the path of an address that are random, as `3f9a1c77d0aa42e1` in `http://host:8080/3f9a1c77d0aa42e1/`.
+fn address_tokens(address: &str) -> Vec<String> {
+    let path = address.split_once("://").map_or("", |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path);
+    let is_random = |part: &&str| part.len() >= MIN_ADDRESS_TOKEN_LEN && part.bytes().any(|byte| byte.is_ascii_digit());
+    path.split(['/', '?', '&', '=', '#']).filter(is_random).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_parts_of_an_address_are_secrets_and_names_are_not() {
+        let secret = "3f9a1c77d0aa42e1";
+        assert_eq!(address_tokens(&format!("http://host-12345678:8080/{secret}/")), [secret]);
+        assert_eq!(address_tokens(&format!("https://host/a/?sig={secret}&version=12")), [secret]);
+        for address in ["https://forge.example.org/forgejo/", "https://host/_apis/artifactcache/v1/", "", "http://host"]
+        {
+            assert!(address_tokens(address).is_empty(), "{address}");
+        }
+    }
 }

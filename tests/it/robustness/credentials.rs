@@ -32,6 +32,20 @@ fn no_session_finds_the_credentials_of_noxide() {
     assert!(log.contains("masked *** ***"), "{log}");
 }
 
+/// The runner of Forgejo checks no token: whoever knows the address of its cache can write to it.
+#[test]
+fn no_session_finds_the_address_of_the_cache() {
+    let project = Project::with_sessions(&SEARCH.replace("sign-with-", "3f9a1c77d0").replace("\"this\"", "\"aa42e1\""));
+    let address = "http://127.0.0.1:9/3f9a1c77d0aa42e1/";
+    let mut command = noxide_command(&project, "run");
+    command.env("FORGEJO_ACTIONS", "true").env("ACTIONS_CACHE_URL", address).env("ACTIONS_RESULTS_URL", address);
+    let ran = NoxideRun::finish(&mut command);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    let log = project.session_log("search");
+    assert!(log.contains("True places, 0 with credentials"), "{log}");
+    assert!(log.contains("masked ***") && !ran.text.contains("3f9a1c77d0aa42e1"), "{log}\n{}", ran.text);
+}
+
 /// Runs with the key share no store with runs without it.
 #[test]
 fn the_store_of_runs_with_a_signing_key_is_their_own() {

@@ -6,6 +6,8 @@ use std::path::Path;
 use crate::support::{HttpResponse, HttpServer, NoxideRun, Project, noxide_command};
 
 const TOKEN: &str = "Zq7SECRETvalueZq7";
+/// The secret part of the address of a cache.
+const ADDRESS_TOKEN: &str = "3f9a1c77d0aa42e1";
 
 /// A session that passes the token to a command and looks for a file of that name, and one that writes it to a report.
 const SESSIONS: &str = r#"
@@ -73,9 +75,10 @@ fn credentials_in_answers_of_a_server_are_masked() {
     let project = Project::new("import nox\n@nox.session(venv_backend='uv')\ndef one(session): pass\n");
     let server = HttpServer::new(|request| {
         let token = request.headers.get("authorization").cloned().unwrap_or_default();
-        HttpResponse::new(401, format!("bad token: {token}"))
+        HttpResponse::new(401, format!("bad token: {token} at {}", request.path))
     });
-    let base = format!("{}/", server.base);
+    // The path is a secret too, and noxide still knows it.
+    let base = format!("{}/{ADDRESS_TOKEN}/", server.base);
     let mut import = noxide_command(&project, &format!("history import {base}runs"));
     let ran = NoxideRun::finish(import.env("NOXIDE_FORGE_TOKEN", TOKEN));
     assert!(ran.text.contains("bad token") && !ran.text.contains(TOKEN), "{}", ran.text);
@@ -83,6 +86,7 @@ fn credentials_in_answers_of_a_server_are_masked() {
     let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "a/b"), ("ACTIONS_RUNTIME_TOKEN", TOKEN)];
     let ran = NoxideRun::finish(ci.envs(variables).env("ACTIONS_CACHE_URL", base));
     assert!(ran.text.contains("bad token") && !ran.text.contains(TOKEN), "{}", ran.text);
+    assert!(ran.text.contains("at /***/") && !ran.text.contains(ADDRESS_TOKEN), "{}", ran.text);
     assert_eq!(files_with_token(&project.root().join("noxide-ci")), [""; 0]);
 }
 
