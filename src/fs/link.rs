@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::digest::open_no_follow;
+
 /// How a file is placed at a second path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkMode {
@@ -103,9 +105,13 @@ fn reflink_file(from: &Path, to: &Path) -> io::Result<()> {
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut target = std::fs::OpenOptions::new().write(true).create_new(true).open(to)?;
-    let result = std::fs::File::open(from)
-        .and_then(|mut source| io::copy(&mut source, &mut target))
-        .and_then(|_| copy_metadata(from, to));
+    // No link is followed: another user may own the file and replace it.
+    let result = open_no_follow(from).and_then(|(mut source, _)| {
+        io::copy(&mut source, &mut target)?;
+        let metadata = source.metadata()?;
+        target.set_permissions(metadata.permissions())?;
+        target.set_times(std::fs::FileTimes::new().set_modified(metadata.modified()?))
+    });
     if result.is_err() {
         // Do not leave a partial copy.
         let _ = std::fs::remove_file(to);

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct FileStat {
     /// File type and permissions, as returned by `stat`.
     pub(crate) mode: u32,
+    /// The user that the file belongs to.
+    pub(crate) uid: u32,
     /// Size in bytes.
     pub(crate) size: u64,
     /// Inode number.
@@ -29,6 +31,11 @@ impl FileStat {
     /// If the path does not exist or cannot be read.
     pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
         std::fs::symlink_metadata(path).map(|metadata| Self::from(&metadata))
+    }
+
+    /// Returns whether the file belongs to this user.
+    pub(crate) fn is_own(&self) -> bool {
+        self.uid == rustix::process::geteuid().as_raw()
     }
 
     /// Returns whether this is a regular file.
@@ -66,6 +73,7 @@ impl From<&std::fs::Metadata> for FileStat {
         let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
         Self {
             mode: metadata.mode(),
+            uid: metadata.uid(),
             size: metadata.size(),
             inode: metadata.ino(),
             mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),

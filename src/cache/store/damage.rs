@@ -34,6 +34,9 @@ pub enum Damage {
     /// A device, pipe or socket, or a file where a directory is listed, and so on.
     #[error("wrong file type")]
     FileTypeMismatch,
+    /// The file belongs to another user than the store, who can change it.
+    #[error("belongs to another user")]
+    ForeignOwner,
     /// The setuid, setgid or sticky bit is set.
     #[error("setuid, setgid or sticky bit is set")]
     SpecialMode,

@@ -260,7 +260,7 @@ fn restore_missing_files(entry: &StoreEntry, spec: &DirectorySpec) -> Result<(u6
             }
             TreeNodeKind::File { size, .. } => {
                 let source = tree.join(&node.path);
-                verify_stored_file(node, &source, &linker).map_err(|damage| RestoreError::Damaged {
+                verify_stored_file(entry, node, &source, &linker).map_err(|damage| RestoreError::Damaged {
                     entry: entry.id.clone(),
                     path: node.path.clone(),
                     damage,

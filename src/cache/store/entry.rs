@@ -4,7 +4,7 @@ use super::damage::Damage;
 use super::entry_id::{EntryId, EntryKind};
 use super::tree_listing::TreeListing;
 use super::uv_placement::UvPlacement;
-use crate::fs::{DirLock, blake3_hex, open_regular_file, read_regular_file};
+use crate::fs::{DirLock, FileStat, blake3_hex, open_regular_file, read_regular_file};
 use crate::text::to_single_line;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,8 @@ pub struct StoreEntry {
     /// Files of the entry.
     pub listing: TreeListing,
     pub(super) path: PathBuf,
+    /// The user that the entry belongs to.
+    pub(super) owner: u32,
     _lock: DirLock,
 }
 
@@ -133,7 +135,8 @@ impl StoreEntry {
             return Err(Damage::InvalidMeta("the list of files has another digest".to_owned()));
         }
         let listing = TreeListing::parse(rest).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
-        Ok(Some(Self { id: id.clone(), meta, listing, path, _lock: lock }))
+        let owner = FileStat::from_path(&path)?.uid;
+        Ok(Some(Self { id: id.clone(), meta, listing, path, owner, _lock: lock }))
     }
 
     /// Reads only the metadata of the entry at a path.

@@ -159,7 +159,8 @@ fn write_node(
     let target = root.join(&node.path);
     let place_file = |entry: &StoreEntry, file: &TreeNode, linker: &FileLinker| {
         let source = entry.tree_path().join(&file.path);
-        let placed = verify_stored_file(file, &source, linker).and_then(|()| Ok(linker.link_file(&source, &target)?));
+        let placed =
+            verify_stored_file(entry, file, &source, linker).and_then(|()| Ok(linker.link_file(&source, &target)?));
         placed.map_err(|damage| RestoreError::Damaged { entry: entry.id.clone(), path: node.path.clone(), damage })
     };
     match &node.source {

@@ -303,7 +303,7 @@ fn stage_trees(
         for node in chunk.nodes {
             let source = from.join(&node.path);
             let started = Instant::now();
-            let verified = verify_stored_file(node, &source, linker);
+            let verified = verify_stored_file(&planned[chunk.tree_index].entry, node, &source, linker);
             check_time += started.elapsed();
             if let Err(damage) = verified.and_then(|()| link_node(node, &source, &to.join(&node.path), linker)) {
                 found.push((node.path.clone(), damage));
@@ -341,12 +341,20 @@ fn create_directories(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks that a file in the store is still the one that was verified.
-pub(super) fn verify_stored_file(node: &TreeNode, from: &Path, linker: &FileLinker) -> Result<(), Damage> {
+/// Checks that a file of an entry is still the one that was verified.
+pub(super) fn verify_stored_file(
+    entry: &StoreEntry,
+    node: &TreeNode,
+    from: &Path,
+    linker: &FileLinker,
+) -> Result<(), Damage> {
     let TreeNodeKind::File { sha256, size, executable, inode, modified, changed } = &node.kind else { return Ok(()) };
     let stat = FileStat::from_path(from)?;
     if !stat.is_file() {
         return Err(Damage::FileTypeMismatch);
+    }
+    if stat.uid != entry.owner {
+        return Err(Damage::ForeignOwner);
     }
     if stat.has_special_bits() {
         return Err(Damage::SpecialMode);

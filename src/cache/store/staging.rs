@@ -1,13 +1,14 @@
 //! Staging of new entries: files are imported and verified, then published with one rename.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::cache::options::StoreOptions;
 use crate::fs::{
-    FileLinker, FileStat, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, create_dirs,
+    FileLinker, FileStat, LinkMode, LockedTempDir, Sha256Digest, blake3_hex, copy_with_sha256, create_dirs,
     is_rename_target_occupied, is_symlink_contained, open_no_follow, safe_relative_path, sha256_open_file, walk_tree,
     write_new_file,
 };
@@ -136,14 +137,7 @@ impl StagedEntry<'_> {
                     return Err(Damage::FileTypeMismatch);
                 }
                 self.reserve_file(stat.size)?;
-                linker.link_file(&from.join(&path), &path_on_disk).map_err(Damage::from)?;
-                let (mut file, mut stat) = open_no_follow(&path_on_disk).map_err(Damage::from)?;
-                check_file_mode(stat)?;
-                if stat.mode & 0o002 != 0 {
-                    // Created with umask 000; a file of another user stays as it is.
-                    let _ = file.set_permissions(std::fs::Permissions::from_mode(stat.mode & 0o7_775));
-                    stat = FileStat::from(&file.metadata().map_err(Damage::from)?);
-                }
+                let (mut file, stat) = import_file(&from.join(&path), &path_on_disk, linker)?;
                 let (digest, _) = sha256_open_file(&mut file, stat).map_err(Damage::from)?;
                 self.add_file_node(text.clone(), stat, digest);
                 Ok(())
@@ -381,6 +375,25 @@ impl StagedEntry<'_> {
     fn damage_at(&self, path: &str, damage: Damage) -> EntryDamage {
         EntryDamage { entry: self.id.clone(), name: self.name.clone(), path: path.to_owned(), damage }
     }
+}
+
+/// Places a file in the store as one of this user that no other user can write to, and opens it.
+fn import_file(from: &Path, to: &Path, linker: &FileLinker) -> Result<(File, FileStat), Damage> {
+    linker.link_file(from, to)?;
+    let (mut file, mut stat) = open_no_follow(to)?;
+    if !stat.is_own() {
+        // A hard link to a file of another user, who could change it at any time.
+        std::fs::remove_file(to)?;
+        FileLinker::with_mode(LinkMode::Copy).link_file(from, to)?;
+        (file, stat) = open_no_follow(to)?;
+    }
+    check_file_mode(stat)?;
+    if stat.mode & 0o022 != 0 {
+        // Created with another umask.
+        file.set_permissions(std::fs::Permissions::from_mode(stat.mode & 0o7_755))?;
+        stat = FileStat::from(&file.metadata()?);
+    }
+    Ok((file, stat))
 }
 
 /// Checks that a file is of a type and mode that an entry may contain.

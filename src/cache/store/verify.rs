@@ -133,7 +133,7 @@ impl Store {
             match listed.remove(path.as_path()) {
                 Some(node) => {
                     damaged_paths
-                        .extend(find_node_damage(node, &tree.join(&path), &stat).map(|damage| (name(), damage)));
+                        .extend(find_node_damage(entry, node, &tree.join(&path), &stat).map(|damage| (name(), damage)));
                 }
                 None if stat.is_dir() => {}
                 None if !stat.is_file() && !stat.is_symlink() => damaged_paths.push((name(), Damage::FileTypeMismatch)),
@@ -182,10 +182,11 @@ impl VerifyReport {
     }
 }
 
-fn find_node_damage(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Damage> {
+fn find_node_damage(entry: &StoreEntry, node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Damage> {
     match &node.kind {
         TreeNodeKind::File { size, executable, .. } => match () {
             () if !stat.is_file() => Some(Damage::FileTypeMismatch),
+            () if stat.uid != entry.owner => Some(Damage::ForeignOwner),
             () if stat.has_special_bits() => Some(Damage::SpecialMode),
             () if stat.size != *size => Some(Damage::SizeMismatch { listed: *size, found: stat.size }),
             () if stat.is_executable() != *executable => Some(Damage::PermissionMismatch),

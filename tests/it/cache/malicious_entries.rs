@@ -1,7 +1,7 @@
 //! Malicious entries: rejected and named, when they are saved and when they are in the store already.
 
 use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use noxide::cache::store::{Damage, EntryDamage, EntryId, EntryKind, PublishOutcome};
@@ -142,6 +142,40 @@ fn devices_pipes_and_setuid_files_are_rejected() {
     let mut incoming = store.store.stage_entry(&store.id(), "x").unwrap();
     let missing = incoming.import_tree(&store.directory.path().join("none"), &FileLinker::new()).unwrap_err();
     assert!(matches!(missing.damage, Damage::Unreadable(_) | Damage::Missing), "{missing:?}");
+}
+
+#[test]
+fn files_in_the_store_belong_to_its_user_and_only_that_user_can_write_to_them() {
+    let store = Own::new();
+    let from = tempfile::tempdir().unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    for (name, mode) in [("group", 0o664), ("everyone", 0o666), ("tool", 0o775), ("foreign", 0o644)] {
+        let path = from.path().join(name);
+        fs_err::write(&path, name).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    if is_root {
+        // As in a cache that jobs of several users share.
+        std::os::unix::fs::chown(from.path().join("foreign"), Some(12_347), None).unwrap();
+    }
+    let id = EntryId::new(EntryKind::Directory, "some-directory.1").unwrap();
+    let mut incoming = store.store.stage_entry(&id, "directory").unwrap();
+    incoming.import_tree(from.path(), &FileLinker::new()).unwrap();
+    incoming.publish(None).unwrap();
+    let tree = store.store.open_entry(&id).unwrap().unwrap().tree_path();
+    for name in ["group", "everyone", "tool", "foreign"] {
+        let found = fs_err::metadata(tree.join(name)).unwrap();
+        assert_eq!(found.mode() & 0o022, 0, "{name}");
+        assert_eq!(found.uid(), rustix::process::geteuid().as_raw(), "{name}");
+        assert_eq!(found.mode() & 0o100 != 0, name == "tool");
+    }
+    assert!(store.store.verify_entries(&NoProgress).is_clean());
+    if is_root {
+        // A store from before such files were copied.
+        std::os::unix::fs::chown(tree.join("group"), Some(12_347), None).unwrap();
+        let verified = store.store.verify_entries(&NoProgress);
+        assert_eq!(verified.damaged[0].damage, Damage::ForeignOwner, "{verified:?}");
+    }
 }
 
 /// Entries in the store are manipulated one after the other; none reaches uv's cache, and the run continues.
