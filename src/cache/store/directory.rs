@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
-use crate::fs::{FileLinker, FileStat, LockedTempDir, RootDir, blake3_hex, walk_tree};
+use crate::fs::{FileLinker, FileStat, LockedTempDir, RootDir, blake3_hex, may_belong_to_others, walk_tree};
 
 use super::damage::Damage;
 use super::entry::StoreEntry;
@@ -118,6 +118,14 @@ impl DirectorySpec {
             || top.is_some_and(|top| self.top_level_prefixes.iter().any(|prefix| top.starts_with(prefix)))
     }
 
+    /// Returns whether a setting names the directory. If a name on its path can be taken by another user, as in `/tmp`, the
+    /// files may be that user's: they would be uploaded, and restored as this user's own on other machines.
+    fn may_belong_to_others(&self) -> bool {
+        let is_from_settings = self.kind == EntryKind::Directory && self.may_have_links;
+        let existing = self.path.ancestors().find(|path| path.symlink_metadata().is_ok());
+        is_from_settings && existing.is_some_and(may_belong_to_others)
+    }
+
     fn file_linker(&self) -> FileLinker {
         if self.kind == EntryKind::UvCache { FileLinker::new() } else { FileLinker::without_hardlinks() }
     }
@@ -135,6 +143,9 @@ impl Store {
     ) -> Result<Option<SavedEntry>, SaveFailure> {
         if !spec.path.is_dir() {
             return Ok(None);
+        }
+        if spec.may_belong_to_others() {
+            return Err(SaveError::ForeignDirectory.for_name(&spec.name));
         }
         let found = walk_tree(&spec.path).map_err(|error| SaveError::from(error).for_name(&spec.name))?;
         let found: Vec<(PathBuf, FileStat)> = found.into_iter().filter(|(path, _)| spec.should_include(path)).collect();
@@ -183,6 +194,13 @@ impl Store {
         let Some(entry) = self.latest_version(spec.kind, &spec.key).or_else(fallback) else {
             return Err(miss(CacheMiss::NOT_STORED.to_owned()));
         };
+        // Again after it was created: another user may have been faster.
+        let is_foreign = || {
+            spec.may_belong_to_others() || (fs_err::create_dir_all(&spec.path).is_ok() && spec.may_belong_to_others())
+        };
+        if is_foreign() {
+            return Err(miss(SaveError::ForeignDirectory.to_string()));
+        }
         let total = WorkAmount { entries: 1, files: entry.meta.files, bytes: entry.meta.bytes };
         progress.start_phase(CachePhase::Restore, total);
         let result = restore_missing_files(&entry, spec);
@@ -272,4 +290,38 @@ fn restore_missing_files(entry: &StoreEntry, spec: &DirectorySpec) -> Result<(u6
         }
     }
     Ok((files, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::cache::options::StoreOptions;
+    use crate::cache::progress::NoProgress;
+
+    #[test]
+    fn a_directory_whose_name_another_user_can_take_is_neither_saved_nor_restored() {
+        let (home, shared, victim) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs_err::set_permissions(shared.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+        let store = Store::open(&StoreOptions { dir: Some(home.path().join("store")), ..StoreOptions::default() });
+        let (store, path) = (store.unwrap(), shared.path().join("tool"));
+        let spec = DirectorySpec::from_settings(path.clone());
+        // This user's own directory, created first.
+        fs_err::create_dir(&path).unwrap();
+        fs_err::write(path.join("a"), "own").unwrap();
+        assert_eq!(store.save_directory(&spec, &NoProgress).unwrap().unwrap().files, 1);
+        fs_err::remove_dir_all(&path).unwrap();
+        assert_eq!(store.restore_directory(&spec, &NoProgress).unwrap().files, 1, "created here");
+        fs_err::remove_dir_all(&path).unwrap();
+        // As if another user had taken the name.
+        symlink(victim.path(), &path).unwrap();
+        let miss = store.restore_directory(&spec, &NoProgress).unwrap_err();
+        assert!(miss.reason.contains("may belong to another user"), "{miss:?}");
+        assert_eq!(fs_err::read_dir(victim.path()).unwrap().count(), 0);
+        fs_err::write(victim.path().join("a"), "other").unwrap();
+        let failure = store.save_directory(&spec, &NoProgress).unwrap_err();
+        assert!(failure.reason.contains("may belong to another user"), "{failure:?}");
+    }
 }

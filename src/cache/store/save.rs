@@ -92,6 +92,9 @@ pub(crate) enum SaveError {
     /// Another process saved the same content.
     #[error("another process saved it first")]
     AlreadySaved,
+    /// Another user can put files into a directory, or may have created it.
+    #[error("it may belong to another user; use a directory below one that only you can write to")]
+    ForeignDirectory,
     /// An environment was not created by uv.
     #[error("it was not created by uv")]
     NotCreatedByUv,
