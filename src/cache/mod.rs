@@ -4,6 +4,7 @@ mod backend;
 mod backends;
 mod http;
 pub mod keys;
+mod limited_items;
 mod options;
 mod package_selection;
 mod progress;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::limited_items::{limited_list, limited_map, limited_map_of_sets};
 use crate::cache::backend::is_valid_key;
+use crate::cache::limited_items::{limited_list, limited_map, limited_map_of_sets};
 use crate::cache::store::EntryId;
 use crate::fs::read_limited;
 use crate::text::{is_hex, shorten_text, to_single_line};

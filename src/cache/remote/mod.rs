@@ -3,7 +3,6 @@
 mod checksums;
 mod download;
 mod environment_entries;
-mod limited_items;
 mod manifest;
 mod pack;
 mod repack;

@@ -1,7 +1,7 @@
 //! Packs: a zstd frame for each entry, followed by an index that zstd readers skip.
 
-use super::limited_items::limited_list;
 use super::manifest::{MANIFEST_VERSION, PackFrame};
+use crate::cache::limited_items::limited_list;
 use crate::cache::store::{
     EntryId, EntryKind, EntryOrigin, PublishOutcome, StagedEntry, Store, StoreEntry, StoreError, TreeNode,
     TreeNodeKind, UvPlacement,

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{MAX_DOCUMENT_BYTES, is_symlink_contained, read_regular_file, safe_relative_path};
+use crate::cache::limited_items::{limited_list, limited_map, limited_set};
+use crate::cache::options::StoreOptions;
+use crate::fs::{is_symlink_contained, read_regular_file, safe_relative_path};
 
 use super::damage::Damage;
 use super::entry::StoreEntry;
@@ -13,6 +15,12 @@ use super::tree_listing::{TreeListing, TreeNode, TreeNodeKind};
 
 /// Version of `.noxide-environment.json`.
 const LAYOUT_VERSION: u32 = 2;
+/// Maximum size of a layout in bytes: enough for the paths of 100,000 files.
+const MAX_LAYOUT_BYTES: u64 = 16 << 20;
+/// Maximum number of wheels in an environment.
+const MAX_WHEELS: usize = 10_000;
+/// Maximum number of paths of each kind in a layout.
+const MAX_PATHS: usize = 250_000;
 
 /// The parts of an environment, stored next to its own files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +32,17 @@ pub(super) struct EnvironmentLayout {
     pub(super) python: String,
     /// `site-packages`, relative to the root.
     pub(super) site_packages: String,
-    /// Installed wheels.
+    /// Installed wheels, each once.
+    #[serde(deserialize_with = "limited_list::<_, _, MAX_WHEELS>")]
     pub(super) wheels: Vec<EnvironmentWheel>,
     /// Targets of symbolic links, by path.
+    #[serde(deserialize_with = "limited_map::<_, _, MAX_PATHS>")]
     pub(super) links: BTreeMap<String, String>,
     /// Empty directories.
+    #[serde(deserialize_with = "limited_set::<_, MAX_PATHS>")]
     pub(super) empty_directories: BTreeSet<String>,
     /// Modification times of its own files and of `.dist-info` directories, in nanoseconds since 1970.
+    #[serde(deserialize_with = "limited_map::<_, _, MAX_PATHS>")]
     pub(super) modified_times: BTreeMap<String, i64>,
 }
 
@@ -40,6 +52,7 @@ pub(super) struct EnvironmentWheel {
     /// The entry ID as text.
     pub(super) entry: String,
     /// Paths of its files that are absent, or are the environment's own.
+    #[serde(deserialize_with = "limited_set::<_, MAX_PATHS>")]
     pub(super) excluded: BTreeSet<String>,
 }
 
@@ -83,20 +96,50 @@ impl EnvironmentLayout {
 
     /// Reads the layout of an environment's entry. Paths are checked by [`EnvironmentLayout::resolve_nodes`].
     pub(super) fn from_entry(entry: &StoreEntry) -> Result<Self, Damage> {
-        let text = read_regular_file(&entry.tree_path().join(Self::FILE_NAME), MAX_DOCUMENT_BYTES)?;
-        let layout: Self = serde_json::from_slice(&text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
+        Self::parse(&read_regular_file(&entry.tree_path().join(Self::FILE_NAME), MAX_LAYOUT_BYTES)?)
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, Damage> {
+        let layout: Self = serde_json::from_slice(text).map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         if layout.version != LAYOUT_VERSION {
             return Err(Damage::InvalidMeta(format!(
                 "layout version {}, but this noxide uses version {LAYOUT_VERSION}",
                 layout.version
             )));
         }
+        layout.check_limits()?;
         Ok(layout)
     }
 
     /// Serializes the layout.
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Checks the limits that a reader has: numbers of wheels and paths, and that no wheel is listed twice.
+    pub(super) fn check_limits(&self) -> Result<(), Damage> {
+        let entries: HashSet<&str> = self.wheels.iter().map(|wheel| wheel.entry.as_str()).collect();
+        if entries.len() < self.wheels.len() {
+            return Err(Damage::InvalidMeta("a wheel is listed twice".to_owned()));
+        }
+        let excluded = self.wheels.iter().map(|wheel| wheel.excluded.len()).sum();
+        let counts = [excluded, self.links.len(), self.empty_directories.len(), self.modified_times.len()];
+        if self.wheels.len() > MAX_WHEELS {
+            return Err(Damage::TooLarge { limit: MAX_WHEELS as u64, unit: "wheels" });
+        }
+        if counts.into_iter().any(|count| count > MAX_PATHS) {
+            return Err(Damage::TooLarge { limit: MAX_PATHS as u64, unit: "paths" });
+        }
+        Ok(())
+    }
+
+    /// Serializes the layout for its entry.
+    pub(super) fn to_entry_file(&self) -> Result<Vec<u8>, Damage> {
+        let text = self.to_json();
+        match text.len() as u64 {
+            0..=MAX_LAYOUT_BYTES => Ok(text),
+            _ => Err(Damage::TooLarge { limit: MAX_LAYOUT_BYTES, unit: "bytes" }),
+        }
     }
 
     /// Returns everything in the environment, sorted by path. Each path is unique, inside the environment, and not below a
@@ -107,6 +150,7 @@ impl EnvironmentLayout {
         wheels: &'a [StoreEntry],
     ) -> Result<Vec<EnvironmentNode<'a>>, Damage> {
         let mut nodes: Vec<EnvironmentNode<'_>> = Vec::new();
+        check_file_count(own_files, wheels)?;
         for node in own_files.nodes.iter().filter(|node| node.path != Self::FILE_NAME) {
             let source = match node.kind {
                 TreeNodeKind::File { .. } => EnvironmentNodeSource::OwnFile(node),
@@ -171,6 +215,13 @@ impl EnvironmentLayout {
     }
 }
 
+/// Checks that an environment has no more files than an entry may have, before they are collected.
+fn check_file_count(own_files: &TreeListing, wheels: &[StoreEntry]) -> Result<(), Damage> {
+    let limit = StoreOptions::MAX_ENTRY_FILES;
+    let count = wheels.iter().map(|wheel| wheel.listing.nodes.len()).sum::<usize>() + own_files.nodes.len();
+    if count > limit { Err(Damage::TooLarge { limit: limit as u64, unit: "files" }) } else { Ok(()) }
+}
+
 /// Returns where an installer places a file of a wheel, relative to the environment; `None` if that is unknown.
 pub(super) fn install_path(site: &str, path: &str) -> Option<String> {
     let (top, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -212,6 +263,32 @@ mod tests {
         assert_eq!(installed("a-1.data/purelib/a.py").as_deref(), Some("lib/site/a.py"));
         assert_eq!(installed("a-1.data/data/share/a.1").as_deref(), Some("share/a.1"));
         assert_eq!((installed("a-1.data/headers/a.h"), installed("a-1.data/scripts")), (None, None));
+    }
+
+    #[test]
+    fn a_layout_names_each_wheel_once_and_has_limits() {
+        let wheel =
+            |number: usize| EnvironmentWheel { entry: format!("wheel/{number:064}"), excluded: BTreeSet::new() };
+        let parse = |change: &dyn Fn(&mut EnvironmentLayout)| {
+            let mut layout = layout();
+            change(&mut layout);
+            EnvironmentLayout::parse(&layout.to_json()).map(|parsed| parsed == layout)
+        };
+        assert_eq!(parse(&|layout| layout.wheels = vec![wheel(1), wheel(2)]), Ok(true));
+        let twice = Damage::InvalidMeta("a wheel is listed twice".to_owned());
+        assert_eq!(parse(&|layout| layout.wheels = vec![wheel(1), wheel(2), wheel(1)]), Err(twice));
+        let paths = |count: usize| (0..count).map(|number| number.to_string());
+        let is_refused =
+            |change: &dyn Fn(&mut EnvironmentLayout)| parse(change).unwrap_err().to_string().contains("more than ");
+        assert!(is_refused(&|layout| layout.wheels = (0..=MAX_WHEELS).map(wheel).collect()));
+        assert!(is_refused(&|layout| layout.empty_directories = paths(MAX_PATHS + 1).collect()));
+        assert!(is_refused(&|layout| layout.links = paths(MAX_PATHS + 1).map(|path| (path, String::new())).collect()));
+        assert!(is_refused(&|layout| layout.modified_times = paths(MAX_PATHS + 1).map(|path| (path, 0)).collect()));
+        // Each within its limit, but not together.
+        assert!(is_refused(&|layout| {
+            layout.wheels = vec![wheel(1), wheel(2)];
+            layout.wheels.iter_mut().for_each(|wheel| wheel.excluded = paths(MAX_PATHS / 2 + 1).collect());
+        }));
     }
 
     #[test]

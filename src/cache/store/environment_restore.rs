@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::cache::options::StoreOptions;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::fs::{FileLinker, FileStat, LockedTempDir, parallel_map};
 
@@ -94,16 +95,22 @@ impl Store {
     }
 
     fn open_environment_wheels(&self, layout: &EnvironmentLayout) -> Result<Vec<StoreEntry>, RestoreError> {
-        let open = |wheel: &super::environment_layout::EnvironmentWheel| {
+        let (mut opened, mut files): (Vec<StoreEntry>, usize) = (Vec::new(), 0);
+        for wheel in &layout.wheels {
             let id = EntryId::parse(&wheel.entry).filter(|id| id.kind.has_wheel_record());
             let id = id.ok_or_else(|| RestoreError::NotAWheel(wheel.entry.clone()))?;
             match self.open_entry(&id) {
-                Ok(Some(entry)) => Ok(entry),
-                Ok(None) => Err(RestoreError::MissingWheel(id)),
-                Err(damage) => Err(RestoreError::Damaged { path: id.to_string(), entry: id, damage }),
+                Ok(Some(entry)) => opened.push(entry),
+                Ok(None) => return Err(RestoreError::MissingWheel(id)),
+                Err(damage) => return Err(RestoreError::Damaged { path: id.to_string(), entry: id, damage }),
             }
-        };
-        layout.wheels.iter().map(open).collect()
+            files += opened.last().map_or(0, |entry| entry.listing.nodes.len());
+            if files > StoreOptions::MAX_ENTRY_FILES {
+                // `resolve_nodes` refuses so many, whatever the others contain.
+                break;
+            }
+        }
+        Ok(opened)
     }
 }
 

@@ -127,7 +127,7 @@ impl Store {
             |path: &Path| directories.contains(path) || path.to_str().is_some_and(|path| loose_files.contains(path));
         // Sessions and installers may write to these files, so they are never hard-linked.
         staged.import_matching(&spec.path, &FileLinker::without_hardlinks(), &is_loose)?;
-        let text = layout.to_json();
+        let text = layout.to_entry_file().map_err(SaveError::InvalidLayout)?;
         staged.add_file(EnvironmentLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice())?;
         staged.set_members(layout.wheels.iter().map(|wheel| wheel.entry.clone()).collect());
         match staged.publish(None)? {
@@ -184,6 +184,7 @@ fn split_environment_files(
     let times = loose_files.iter().filter_map(|path| Some((path.clone(), contents.files.get(path)?.mtime_ns)));
     layout.modified_times.extend(times);
     // Do not save what a restore would refuse.
+    layout.check_limits().map_err(SaveError::InvalidLayout)?;
     layout.resolve_nodes(&TreeListing::default(), wheels).map_err(SaveError::InvalidLayout)?;
     Ok((layout, loose_files))
 }

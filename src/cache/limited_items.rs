@@ -1,5 +1,5 @@
-//! Deserialization of lists and maps with a maximum number of items: a few compressed bytes of a remote cache can contain
-//! millions.
+//! Deserialization of lists, sets and maps with a maximum number of items: a few compressed bytes of a remote cache can
+//! contain millions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,21 +8,28 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Deserializes a list of at most `MAX` items.
-pub(super) fn limited_list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
+pub(in crate::cache) fn limited_list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     deserializer.deserialize_seq(ListVisitor::<T, MAX>(PhantomData))
 }
 
+/// Deserializes a set of at most `MAX` texts.
+pub(in crate::cache) fn limited_set<'de, D: Deserializer<'de>, const MAX: usize>(
+    deserializer: D,
+) -> Result<BTreeSet<String>, D::Error> {
+    Ok(LimitedSet::<MAX>::deserialize(deserializer)?.0)
+}
+
 /// Deserializes a map of at most `MAX` items.
-pub(super) fn limited_map<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
+pub(in crate::cache) fn limited_map<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
     deserializer.deserialize_map(MapVisitor::<T, MAX>(PhantomData))
 }
 
 /// Deserializes a map of at most `MAX` sets, each with at most `MAX` items.
-pub(super) fn limited_map_of_sets<'de, D: Deserializer<'de>, const MAX: usize>(
+pub(in crate::cache) fn limited_map_of_sets<'de, D: Deserializer<'de>, const MAX: usize>(
     deserializer: D,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, D::Error> {
     let sets = limited_map::<D, LimitedSet<MAX>, MAX>(deserializer)?;
