@@ -63,7 +63,11 @@ impl CacheScopes {
         let write_scope = match (pull_request, head) {
             (_, head) if may_run_foreign_code => scope_name("t", head.as_deref().unwrap_or(&reference)),
             (Some(number), _) => scope_name("pr", number),
-            (None, Some(head)) => scope_name("h", &head),
+            // A merged pull request: the reference is its base.
+            (None, Some(head)) => match event_pull_request(&event) {
+                Some(number) => scope_name("pr", &number),
+                None => scope_name("h", &head_name(&event, &head)),
+            },
             (None, None) => match reference.strip_prefix("refs/heads/") {
                 Some(name) => branch(name),
                 None if reference.is_empty() => "local".to_owned(),
@@ -155,6 +159,19 @@ impl CacheScopes {
     }
 }
 
+/// Returns the number of the pull request that an event is about.
+fn event_pull_request(event: &Value) -> Option<String> {
+    let number = event.pointer("/pull_request/number").or_else(|| event.pointer("/number"));
+    number.and_then(Value::as_u64).map(|number| number.to_string())
+}
+
+/// Returns the name of the head of a pull request: its branch, after the repository if the event tells it, because forks have
+/// branches of the same name.
+fn head_name(event: &Value, branch: &str) -> String {
+    let repository = event.pointer("/pull_request/head/repo/full_name").and_then(Value::as_str);
+    repository.map_or_else(|| branch.to_owned(), |repository| format!("{repository}:{branch}"))
+}
+
 /// Returns the mark of the key of a manifest.
 fn name_mark(key: &str, signing_key: &str) -> String {
     let signing_key = blake3::derive_key("noxide 2026 names of signed cache manifests", signing_key.as_bytes());
@@ -216,6 +233,26 @@ mod tests {
         for key in [pack.replace("/p-", "/m-"), pack.replace("linux", "macos"), format!("{pack}/x")] {
             assert!(!main.is_pack_of(&main.write_scope, &key), "{key}");
         }
+    }
+
+    #[test]
+    fn a_merged_pull_request_has_the_scope_of_its_number() {
+        let write_scope = |event: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs_err::write(file.path(), event).unwrap();
+            let path = file.path().to_str().unwrap();
+            let merged = [("GITHUB_EVENT_NAME", "pull_request"), ("GITHUB_REF", "refs/heads/main")];
+            let head = [("GITHUB_BASE_REF", "main"), ("GITHUB_HEAD_REF", "patch-1"), ("GITHUB_EVENT_PATH", path)];
+            scope(&[&merged[..], &head].concat()).write_scope
+        };
+        let event = r#"{"action": "closed", "number": 7, "pull_request": {"number": 7, "merged": true}}"#;
+        assert_eq!(write_scope(event), scope_name("pr", "7"));
+        assert_eq!(write_scope(r#"{"number": 8}"#), scope_name("pr", "8"));
+        let fork = |name: &str| {
+            write_scope(&format!(r#"{{"pull_request": {{"head": {{"repo": {{"full_name": "{name}/repo"}}}}}}}}"#))
+        };
+        assert_ne!(fork("one"), fork("two"), "forks with a branch of the same name");
+        assert_eq!(write_scope("{}"), scope_name("h", "patch-1"));
     }
 
     #[test]
