@@ -29,9 +29,12 @@ impl<'a> UvPointer<'a> {
     pub(in crate::cache) fn parse(kind: EntryKind, path: &str, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = MessageReader { rest: bytes };
         let is_local = path.ends_with(".rev");
+        let mut values_after = 0;
         if is_local {
-            // When the file was changed, then the pointer.
-            (reader.read_array_len()? == 2).then_some(())?;
+            // When the file was changed, the pointer, and in some versions of uv how it was built.
+            let value_count = reader.read_array_len()?;
+            (2..=3).contains(&value_count).then_some(())?;
+            values_after = value_count - 2;
             reader.skip_value(MAX_DEPTH)?;
         }
         let field_count = reader.read_array_len()?;
@@ -47,6 +50,9 @@ impl<'a> UvPointer<'a> {
         // A version and a size.
         for _ in read_fields..field_count {
             reader.skip_number()?;
+        }
+        for _ in 0..values_after {
+            reader.skip_value(MAX_DEPTH)?;
         }
         (!is_local || reader.rest.is_empty()).then_some(Self { id, sha256, file_name })
     }
