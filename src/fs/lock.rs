@@ -98,6 +98,10 @@ impl DirLock {
 
 /// Name prefix of locked temporary directories; only directories with this prefix are removed as stale.
 const DIR_PREFIX: &str = ".noxide-work-";
+/// Permissions of locked temporary directories. The sticky bit marks them as created by noxide: it is there from the first
+/// moment to the last, and neither a checkout nor an archive of one creates it.
+const DIR_MODE: u32 = 0o755 | DIR_MARK;
+const DIR_MARK: u32 = 0o1_000;
 
 /// A locked temporary directory, removed when dropped; if the process is killed, the next one removes it.
 #[derive(Debug)]
@@ -114,7 +118,7 @@ impl LockedTempDir {
     pub(crate) fn create_in(directory: &Path) -> io::Result<Self> {
         create_dirs(directory)?;
         loop {
-            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(DIR_MODE);
             let path = tempfile::Builder::new()
                 .prefix(DIR_PREFIX)
                 .rand_bytes(12)
@@ -137,20 +141,29 @@ impl LockedTempDir {
         &self.path
     }
 
-    /// Removes the temporary directories of killed processes from `directory`, and returns their number.
+    /// Removes the temporary directories of killed processes of this user from `directory`, and returns their number. Those
+    /// without noxide's mark stay: others may use the same names.
     pub(crate) fn remove_stale(directory: &Path) -> usize {
         let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
         let has_prefix = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes());
         let is_dir = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|file_type| file_type.is_dir());
         let candidates = entries.flatten().filter(|entry| has_prefix(&entry.file_name()) && is_dir(entry));
         let stale = candidates.filter(|entry| {
-            let Ok(lock) = File::open(entry.path()) else { return false };
+            let Ok(lock) = open_marked_directory(&entry.path()) else { return false };
             let is_unlocked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
             // Removed while locked, so that a process that has just created it notices.
             is_unlocked && remove_dir_tree(&entry.path()).is_ok()
         });
         stale.count()
     }
+}
+
+/// Opens a directory that belongs to this user and has noxide's mark; a link is not followed.
+fn open_marked_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = File::from(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?);
+    let stat = FileStat::from(&directory.metadata()?);
+    if stat.is_own() && stat.mode & DIR_MARK != 0 { Ok(directory) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 impl Drop for LockedTempDir {
@@ -213,11 +226,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let live = LockedTempDir::create_in(directory.path()).unwrap();
         fs_err::write(live.path().join("file"), "x").unwrap();
-        fs_err::create_dir(directory.path().join(".noxide-work-stale")).unwrap();
-        fs_err::write(directory.path().join(".noxide-work-stale/file"), "x").unwrap();
-        fs_err::create_dir(directory.path().join("other")).unwrap();
+        let create = |name: &str, mode: u32| {
+            let path = directory.path().join(name);
+            fs_err::create_dir(&path).unwrap();
+            fs_err::write(path.join("file"), "x").unwrap();
+            fs_err::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            path
+        };
+        let stale = create(".noxide-work-stale", DIR_MODE);
+        let kept = [create("other", DIR_MODE), create(".noxide-work-of-a-checkout", 0o755)];
         assert_eq!(LockedTempDir::remove_stale(directory.path()), 1);
-        assert!(live.path().join("file").exists() && directory.path().join("other").exists());
+        assert!(live.path().join("file").exists() && kept.iter().all(|path| path.exists()) && !stale.exists());
+        if rustix::process::geteuid().is_root() {
+            let foreign = create(".noxide-work-foreign", DIR_MODE);
+            std::os::unix::fs::chown(&foreign, Some(12_347), None).unwrap();
+            assert_eq!(LockedTempDir::remove_stale(directory.path()), 0, "of another user");
+        }
         let path = live.path().to_path_buf();
         drop(live);
         assert!(!path.exists());
