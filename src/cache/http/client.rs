@@ -141,7 +141,7 @@ impl HttpClient {
         for attempt in 1.. {
             let Some(remaining) = self.retry_budget.remaining() else { return Err(self.gave_up_error()) };
             let started = Instant::now();
-            let (delay, reason) = match self.send_once(request, remaining) {
+            let (delay, reason) = match self.send_once(request, attempt, remaining) {
                 // 501: the server does not know the request; repeating it does not help.
                 Ok(response) if response.status == 429 || (response.status >= 500 && response.status != 501) => {
                     let message = Some(response.body_summary()).filter(|message| !message.is_empty());
@@ -183,16 +183,19 @@ impl HttpClient {
         )
     }
 
-    fn send_once(&self, request: &HttpRequest<'_>, remaining: Duration) -> Result<HttpResponse, AttemptError> {
-        let transfer_time = |bytes: u64| Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
+    fn send_once(
+        &self,
+        request: &HttpRequest<'_>,
+        attempt: u32,
+        remaining: Duration,
+    ) -> Result<HttpResponse, AttemptError> {
         let limit = |bytes: u64| (BASE_TRANSFER_TIMEOUT + transfer_time(bytes)).min(remaining);
         let mut builder = http::Request::builder().method(request.method).uri(request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
         let timeouts = AttemptTimeouts {
-            // Not limited by `remaining`: an upload at the minimum rate is never cut off.
-            send_body: BASE_TRANSFER_TIMEOUT + transfer_time(request.body.len()),
+            send_body: upload_limit(request.body.len(), attempt, remaining),
             response: RESPONSE_TIMEOUT.min(remaining),
             receive_body: limit(request.max_response_bytes.saturating_add(request.skip_bytes)),
         };
@@ -231,6 +234,18 @@ impl HttpClient {
             .build();
         self.agent.run(configured).map_err(|error| AttemptError::Connection(describe_error(&error)))
     }
+}
+
+/// Returns the time that a transfer takes at the minimum rate.
+fn transfer_time(bytes: u64) -> Duration {
+    Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
+}
+
+/// Returns how long an attempt may send a body. The first is not limited by the rest of the budget: an upload at the minimum
+/// rate is not cut off.
+fn upload_limit(bytes: u64, attempt: u32, remaining: Duration) -> Duration {
+    let limit = BASE_TRANSFER_TIMEOUT + transfer_time(bytes);
+    if attempt == 1 { limit } else { limit.min(remaining) }
 }
 
 /// Timeouts of the parts of one attempt.
@@ -332,6 +347,14 @@ mod tests {
         assert_eq!(parse_retry_after("7"), Some(Duration::from_secs(7)));
         assert_eq!(parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(parse_retry_after("soon"), None);
+    }
+
+    #[test]
+    fn only_the_first_attempt_of_an_upload_may_take_longer_than_the_budget() {
+        let (bytes, seconds) = (8 << 20, Duration::from_secs);
+        assert_eq!(upload_limit(bytes, 1, seconds(10)), seconds(20));
+        assert_eq!(upload_limit(bytes, 2, seconds(10)), seconds(10));
+        assert_eq!(upload_limit(bytes, 2, seconds(30)), seconds(20));
     }
 
     #[test]
