@@ -179,9 +179,9 @@ def stored(book: Parcelbook) -> tuple[str, list]:
     """uv's cache and eleven environments kept: here, and as packs elsewhere, against an archive of each."""
     uv, store, packs = book.directory / "parcelbook-uv", book.directory / "parcelbook-noxide" / "store", book.directory / "packs"
     book.do(str(book.tools / "uv"), "lock", "--quiet")
-    book.env["CI"] = "true"
+    book.env |= {"CI": "true", "GITHUB_REF": "refs/heads/main"}
     book.do(book.noxide, "ci", "--locked", "--remote", str(packs))  # what the sessions read of each other stays
-    del book.env["CI"]
+    del book.env["CI"], book.env["GITHUB_REF"]
     environments = book.work / ".nox"
     shutil.rmtree(environments / ".noxide")  # the data of runs is neither an environment nor in the store
     archives = archive(uv, book.directory / "uv.tar.zst") + archive(environments, book.directory / "nox.tar.zst")

@@ -122,7 +122,7 @@ impl EnvironmentLayout {
         if entries.len() < self.wheels.len() {
             return Err(Damage::InvalidMeta("a wheel is listed twice".to_owned()));
         }
-        let excluded = self.wheels.iter().map(|wheel| wheel.excluded.len()).sum();
+        let excluded: usize = self.wheels.iter().map(|wheel| wheel.excluded.len()).sum();
         let counts = [excluded, self.links.len(), self.empty_directories.len(), self.modified_times.len()];
         if self.wheels.len() > MAX_WHEELS {
             return Err(Damage::TooLarge { limit: MAX_WHEELS as u64, unit: "wheels" });

@@ -127,7 +127,7 @@ impl<'a> MessageReader<'a> {
         self.take(1)?.first().copied()
     }
 
-    /// Reads a big-endian length of at most four bytes.
+    /// Reads a big-endian length of one or two bytes.
     fn read_length(&mut self, byte_count: usize) -> Option<usize> {
         let bytes = self.take(byte_count)?;
         Some(bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)))
@@ -136,7 +136,6 @@ impl<'a> MessageReader<'a> {
     fn read_array_len(&mut self) -> Option<usize> {
         match self.read_byte()? {
             marker @ 0x90..=0x9f => Some(usize::from(marker & 0x0f)),
-            0xdc => self.read_length(2),
             _ => None,
         }
     }
@@ -146,13 +145,15 @@ impl<'a> MessageReader<'a> {
         matches!(self.read_byte()?, 0x81 | 0x92).then_some(())
     }
 
+    /// Reads a text in its shortest form, so that one pointer has one form.
     fn read_text(&mut self) -> Option<&'a str> {
-        let length = match self.read_byte()? {
-            marker @ 0xa0..=0xbf => usize::from(marker & 0x1f),
-            0xd9 => self.read_length(1)?,
-            0xda => self.read_length(2)?,
+        let (length, lengths) = match self.read_byte()? {
+            marker @ 0xa0..=0xbf => (usize::from(marker & 0x1f), 0..=31),
+            0xd9 => (self.read_length(1)?, 32..=0xff),
+            0xda => (self.read_length(2)?, 0x100..=0xffff),
             _ => return None,
         };
+        lengths.contains(&length).then_some(())?;
         std::str::from_utf8(self.take(length)?).ok()
     }
 
@@ -173,9 +174,9 @@ impl<'a> MessageReader<'a> {
     fn skip_value(&mut self, depth: u8) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         let marker = self.rest.first().copied()?;
-        let mut skip_values = |reader: &mut Self, count: usize| (0..count).try_for_each(|_| reader.skip_value(depth));
+        let skip_values = |reader: &mut Self, count: usize| (0..count).try_for_each(|_| reader.skip_value(depth));
         match marker {
-            0x90..=0x9f | 0xdc => {
+            0x90..=0x9f => {
                 let count = self.read_array_len()?;
                 skip_values(self, count)
             }

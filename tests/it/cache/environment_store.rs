@@ -61,8 +61,8 @@ fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
         };
         let dated = kind.is_file() || entry.path().to_string_lossy().ends_with(".dist-info");
         let time = if dated { digest.mtime() * 1_000_000_000 + digest.mtime_nsec() } else { 0 };
-        // uv lets everyone write to its lock file; the store lets nobody else write to anything.
-        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (digest.mode() & !0o002, bytes, time))
+        // uv lets everyone write to its lock file; the store lets nobody else, and no group, write to anything.
+        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (digest.mode() & !0o022, bytes, time))
     };
     entries.map(told).collect()
 }

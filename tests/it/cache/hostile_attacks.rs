@@ -213,7 +213,8 @@ impl HostileFrame {
         let old = self.uv_files[0].pop().unwrap();
         // An array of which the name of the tree is the first text.
         assert_eq!(old[1..2 + tree.len()], [&[0xa0 | u8::try_from(tree.len()).unwrap()], tree.as_bytes()].concat());
-        let marker = [0xd9, u8::try_from(id.len()).unwrap()];
+        let length = u8::try_from(id.len()).unwrap();
+        let marker = if length < 32 { vec![0xa0 | length] } else { vec![0xd9, length] };
         let new = [&old[..1], &marker, id.as_bytes(), &old[2 + tree.len()..]].concat();
         self.placement()["files"].as_array_mut().unwrap().last_mut().unwrap()["digest"] = json!(blake3_hex(&new));
         *self.header["uv_placements"][0]["file_sizes"].as_array_mut().unwrap().last_mut().unwrap() = json!(new.len());

@@ -250,7 +250,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         let name = placement["tree_path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         let last = placement["files"].as_array().unwrap().len() - 1;
         let pointer = fs_err::read(directory.join(last.to_string())).unwrap();
-        let id = format!("/tmp/{name}");
+        let id = format!("/tmp/of-another-user/{name}");
         let marker = [0xd9, u8::try_from(id.len()).unwrap()];
         let pointer = [&pointer[..1], &marker, id.as_bytes(), &pointer[2 + name.len()..]].concat();
         placement["files"][last]["digest"] = blake3::hash(&pointer).to_hex().as_str().into();

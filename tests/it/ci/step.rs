@@ -146,7 +146,7 @@ fn a_ci_service_that_names_no_branch_shares_no_remote_cache() {
     assert!(ran.text.contains(note) && ran.text.contains("set GITHUB_REPOSITORY and GITHUB_REF"), "{}", ran.text);
     assert!(!dir.exists(), "nothing is written");
     let (ran, _) = machine.ci(&[&flags[..], &["--cache", "require"]].concat(), &pull_request);
-    assert!(ran.exit == Some(2) && ran.text.contains(note), "{ran:?}");
+    assert!(ran.exit == Some(3) && ran.text.contains(note), "{ran:?}");
     let named = [&pull_request[..], &FORGE].concat();
     let (_, cache) = machine.ci(&flags, &named);
     assert_eq!(names(&cache["uploaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
