@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fix::Fix;
 use super::source::{Position, SharedSource, Span};
+use crate::text::to_single_line;
 
 /// Impact of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,6 +118,11 @@ impl FindingLocation {
     /// Creates a location with a label.
     pub fn new(source: &SharedSource, span: Span, label: impl Into<String>) -> Self {
         Self { source: source.clone(), span, label: label.into() }
+    }
+
+    /// Returns the path as one line without control characters: a file may have any name.
+    pub(crate) fn display_path(&self) -> String {
+        to_single_line(&self.source.path)
     }
 
     /// Returns the position of the first byte.

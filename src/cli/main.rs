@@ -12,7 +12,7 @@ use super::{
     audit, bench, cache, ci, gate, history, init, list, matrix, merge, reference, replay, report, run, runs, trace,
 };
 use crate::config::{ColorMode, append_action_inputs};
-use crate::output::OutputContext;
+use crate::output::{OutputContext, print_command_line_error};
 use crate::project::{find_invalid_credential, hide_credentials};
 
 /// Runs the command line and returns the exit code.
@@ -26,8 +26,8 @@ pub fn main() -> std::process::ExitCode {
     let cli = match argv.and_then(Cli::parse_args) {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed stream is not an error.
-            let _ = error.print();
+            let color = ColorMode::from_environment(None, &variable);
+            print_command_line_error(&error, &|is_terminal, term| color.should_color(is_terminal, term));
             return u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.code()).into();
         }
     };

@@ -12,7 +12,7 @@ use crate::output::{MatrixEntry, OutputContext, render_matrix_json, render_matri
 use crate::project::ManifestIndex;
 use crate::record::RunStore;
 use crate::run::{ShardPart, ShardPlan};
-use crate::text::break_json_commands;
+use crate::text::escape_json_document;
 
 /// Message if no session is selected.
 pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
@@ -57,7 +57,7 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
         .collect();
     output.print_document(&match args.format {
         // Names are double-quoted, with the escapes of JSON.
-        OutputFormat::Text => break_json_commands(&render_matrix_yaml(&entries)),
+        OutputFormat::Text => escape_json_document(&render_matrix_yaml(&entries)),
         OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });
     Ok(ExitCode::SUCCESS)

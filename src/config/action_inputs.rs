@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 
+use crate::text::to_single_line;
+
 /// Appends the arguments in the variables that the action sets, if the subcommand is `ci`.
 ///
 /// # Errors
@@ -19,7 +21,7 @@ pub(crate) fn append_action_inputs(
         let text = variable(name).unwrap_or_default();
         // A `#` begins no comment here.
         let text = text.replace('#', "\\#");
-        shlex::split(&text).ok_or_else(|| format!("input `{input}` has an unclosed quote: {}", text.trim()))
+        shlex::split(&text).ok_or_else(|| format!("input `{input}` has an unclosed quote: {}", to_single_line(&text)))
     };
     let sessions = words("NOXIDE_ACTION_SESSIONS", "sessions")?;
     if let Some(flag) = sessions.iter().find(|name| name.starts_with('-')) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::theme::{OutputTheme, TextStyle};
-use crate::text::pluralize;
+use crate::text::{pluralize, to_single_line};
 
 /// Conflicting paths of two sessions that are shown, unless all are requested.
 const MAX_SHOWN_PATHS: usize = 5;
@@ -56,7 +56,7 @@ pub(crate) fn render_conflicts(report: &ConflictReportView, theme: OutputTheme, 
         let warning = theme.style_text(TextStyle::Bold, "warning");
         let _ = writeln!(text, "{warning}: the trace of {session} is incomplete");
         for reason in reasons {
-            let _ = writeln!(text, "  {reason}");
+            let _ = writeln!(text, "  {}", to_single_line(reason));
         }
     }
     if !report.incomplete.is_empty() {
@@ -69,8 +69,9 @@ pub(crate) fn render_conflicts(report: &ConflictReportView, theme: OutputTheme, 
 
 fn render_session_conflict(conflict: &SessionConflictView, theme: OutputTheme, show_all: bool, text: &mut String) {
     let SessionConflictView { first, second, separated_by, conflicts } = conflict;
+    let (first, second) = (to_single_line(first), to_single_line(second));
     let head = theme.style_text(TextStyle::Bold, &format!("{first} and {second}"));
-    let reason = separated_by.as_ref().map_or(String::new(), |reason| format!("  ({reason})"));
+    let reason = separated_by.as_ref().map_or(String::new(), |reason| format!("  ({})", to_single_line(reason)));
     let _ = writeln!(text, "{head}{}", theme.style_text(TextStyle::Dim, &reason));
     let limit = match (show_all, separated_by) {
         (true, _) => conflicts.len(),
@@ -78,9 +79,10 @@ fn render_session_conflict(conflict: &SessionConflictView, theme: OutputTheme, s
         (false, Some(_)) => 1,
     };
     for conflict in conflicts.iter().take(limit) {
-        let path = theme.style_text(TextStyle::Accent, &conflict.path);
+        let path = theme.style_text(TextStyle::Accent, &to_single_line(&conflict.path));
         let _ = writeln!(text, "  {}: {path}", conflict.kind);
-        let effects = format!("    {first} {}, {second} {}", conflict.first, conflict.second);
+        let (one, other) = (to_single_line(&conflict.first), to_single_line(&conflict.second));
+        let effects = format!("    {first} {one}, {second} {other}");
         let _ = writeln!(text, "{}", theme.style_text(TextStyle::Dim, &effects));
     }
     let hidden = conflicts.len().saturating_sub(limit);
@@ -109,8 +111,9 @@ fn render_advice(report: &ConflictReportView, theme: OutputTheme, text: &mut Str
     let _ = writeln!(text, "{head}\n");
     for (session, required) in &report.requires {
         let names: Vec<String> = required.iter().map(|(name, _)| format!("{name:?}")).collect();
-        let paths: BTreeSet<&str> = required.iter().map(|(_, path)| path.as_str()).collect();
-        let paths: Vec<&str> = paths.into_iter().take(3).collect();
+        let paths: BTreeSet<String> = required.iter().map(|(_, path)| to_single_line(path)).collect();
+        let paths: Vec<String> = paths.into_iter().take(3).collect();
+        let session = to_single_line(session);
         let _ = writeln!(text, "    {session}: requires=[{}]  # {}", names.join(", "), paths.join(", "));
     }
     text.push('\n');

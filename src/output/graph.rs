@@ -161,7 +161,7 @@ fn quote_dot_string(text: &str) -> String {
         }
     }
     quoted.push('"');
-    quoted
+    quoted.replace("##[", "## [")
 }
 
 /// Renders the graph for Mermaid, which forges display in Markdown.

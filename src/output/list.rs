@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::OutputTheme;
 use super::theme::TextStyle;
 use crate::record::{LockOrigin, NeedOrigin, SessionSpec};
-use crate::text::{format_duration, pluralize};
+use crate::text::{format_duration, pluralize, to_single_line};
 
 /// A session of the noxfile, as listed.
 #[derive(Clone, Debug, Serialize)]
@@ -111,14 +111,15 @@ pub(crate) fn render_list_json(sessions: &[ListedSession]) -> Value {
 
 /// Describes the origin of a need in a few words.
 pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
-    match origin {
+    // Files and variables may have any name.
+    to_single_line(&match origin {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
         NeedOrigin::Coverage { data_file } => format!("coverage {data_file}"),
         NeedOrigin::SharedVariable { name } => format!("shared variable {name}"),
         NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
-    }
+    })
 }
 
 /// Describes locks, exclusivity and CPUs that differ from the default.
@@ -136,7 +137,7 @@ pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
     if spec.cpus != 1 {
         limits.push(format!("{} cpus", spec.cpus));
     }
-    limits
+    limits.iter().map(|limit| to_single_line(limit)).collect()
 }
 
 /// Describes the origin of a lock in brackets.

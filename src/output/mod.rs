@@ -47,7 +47,7 @@ pub(crate) use list::{ListedSession, render_list_json, render_list_text};
 pub(crate) use matrix::{MatrixEntry, render_matrix_json, render_matrix_yaml};
 pub use options::UnknownOutputStyle;
 pub use options::{ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery};
-pub(crate) use output_context::{OutputContext, is_ci, terminal_size};
+pub(crate) use output_context::{OutputContext, is_ci, print_command_line_error, terminal_size};
 pub(crate) use phase_line::PhaseLength;
 pub(crate) use plan::{SimulatedSession, render_plan_json, render_plan_text};
 pub(crate) use remaining_time::{RemainingTime, estimate_remaining};

@@ -16,7 +16,7 @@ use super::theme::OutputTheme;
 use super::workflow_command::{AllowedCommands, CommandGuard};
 use crate::cache::{NoProgress, ProgressReporter};
 use crate::record::random_u64;
-use crate::text::{break_json_commands, escape_markdown_cell, sanitize_line, to_safe_lines, to_single_line};
+use crate::text::{escape_json_document, escape_markdown_cell, sanitize_line, to_safe_lines, to_single_line};
 
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl OutputContext {
     /// others unchanged: whoever renders one escapes what it contains.
     pub(crate) fn print_document(&self, text: &str) {
         if text.starts_with(['{', '[']) {
-            return print_stdout(&break_json_commands(text));
+            return print_stdout(&escape_json_document(text));
         }
         print_stdout(text);
     }
@@ -101,7 +101,7 @@ impl OutputContext {
 
     /// Prints a document to standard output.
     pub(crate) fn print_json(&self, document: &Value) {
-        print_stdout(&break_json_commands(&format!("{document:#}\n")));
+        print_stdout(&escape_json_document(&format!("{document:#}\n")));
     }
 
     /// Prints lines to standard error.
@@ -213,6 +213,21 @@ impl OutputContext {
             if self.uses_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
         OutputStreams { stdout, stderr: Box::new(std::io::stderr()), terminal_size: terminal_size_query(), events }
     }
+}
+
+/// Prints an error of the command line, or the help or version that was asked for. An argument may be a text of unknown
+/// origin, such as an input of a workflow.
+pub(crate) fn print_command_line_error(error: &clap::Error, should_color: &dyn Fn(bool, Option<&str>) -> bool) {
+    if !error.use_stderr() {
+        // A closed stream is not an error.
+        let _ = error.print();
+        return;
+    }
+    let term = std::env::var("TERM").ok();
+    let text = error.render();
+    let has_color = should_color(std::io::stderr().is_terminal(), term.as_deref());
+    let text = if has_color { text.ansi().to_string() } else { text.to_string() };
+    print_stderr(to_safe_lines(&text).trim_end());
 }
 
 /// Returns a token that no session can know.

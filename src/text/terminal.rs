@@ -25,10 +25,37 @@ pub(crate) fn break_commands(line: &str) -> String {
     format!("{indent}{}", rest.replace("##[", "## ["))
 }
 
-/// Makes a JSON document safe to print where a runner reads: `##[` can only be in a string, where an escape has the same
-/// meaning.
-pub(crate) fn break_json_commands(document: &str) -> String {
-    document.replace("##[", "#\\u0023[")
+/// Makes a JSON document safe to print where a runner or a terminal reads: `##[`, control characters and those that change
+/// the direction of text can only be in a string, where an escape has the same meaning.
+pub(crate) fn escape_json_document(document: &str) -> String {
+    let document = document.replace("##[", "#\\u0023[");
+    if !document.contains(is_escaped_in_json) {
+        return document;
+    }
+    let escape = |c: char| if is_escaped_in_json(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    document.chars().map(escape).collect()
+}
+
+/// Matches the control characters that JSON allows in strings as they are.
+fn is_escaped_in_json(c: char) -> bool {
+    c >= '\u{7f}' && is_control_char(c)
+}
+
+/// Quotes a path that has control characters, quotation marks or backslashes as Git does, so that it is one line: for the
+/// head of a diff, which other programs read.
+pub(crate) fn quote_path(path: &str) -> String {
+    let is_quoted = |c: char| is_control_char(c) || matches!(c, '"' | '\\');
+    if !path.contains(is_quoted) {
+        return path.to_owned();
+    }
+    let escape = |c: char| match c {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '"' | '\\' => format!("\\{c}"),
+        c if is_control_char(c) => c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", path.chars().map(escape).collect::<String>())
 }
 
 /// Makes lines of unknown origin safe to print, each on its own: without control sequences except colors, and never a
@@ -158,7 +185,10 @@ mod tests {
         assert_eq!(to_single_line("\n  \x1b[31mred\x1b[0m\tb\nc\n"), "red b c");
         assert_eq!(to_single_line("\n ::add-path::/x\n::b ##[add-path]/y"), ": :add-path::/x ::b ## [add-path]/y");
         assert_eq!(break_commands("  ::x::"), "  : :x::");
-        assert_eq!(break_json_commands(r###"{"a": "##[x]"}"###), r###"{"a": "#\u0023[x]"}"###);
+        assert_eq!(escape_json_document(r###"{"a": "##[x]"}"###), r###"{"a": "#\u0023[x]"}"###);
+        assert_eq!(escape_json_document("{\"é\": \"\u{9b}2J\u{202e}\"}\n"), "{\"é\": \"\\u009b2J\\u202e\"}\n");
+        assert_eq!(quote_path("a/b c.yml"), "a/b c.yml");
+        assert_eq!(quote_path("a/x\n--- \"\\\t\u{9b}é"), r#""a/x\n--- \"\\\t\302\233é""#);
         assert_eq!(to_safe_lines("\x1b[31mred\x1b[0m\x1b[2J\r\n::x\n\n"), "\x1b[31mred\x1b[0m\n: :x\n\n");
         assert!(!to_single_line("a\x07\u{85}\u{9b}2Jb\r\n").chars().any(char::is_control));
     }

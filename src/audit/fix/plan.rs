@@ -12,11 +12,14 @@ use super::edit::Fix;
 use super::kept_work::find_lost_work;
 use super::validate::{FixError, validate_text_fix, validate_yaml_fix};
 use crate::fs::replace_content;
+use crate::text::quote_path;
 
 /// Limit of rounds, far above the number of findings of a project.
 const MAX_FIX_ROUNDS: usize = 2000;
 /// Limit of the bytes that all rounds audit together: each audits all files again.
 const MAX_AUDITED_BYTES: usize = 64 << 20;
+/// Limit of the jobs that all rounds audit together.
+const MAX_AUDITED_JOBS: usize = 40_000;
 
 /// Which fixes to apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,8 @@ impl FixPlan {
         let diff = |changed: &FileChange| {
             let path = &changed.old.path;
             let diff = similar::TextDiff::from_lines(&changed.old.text, &changed.new.text);
-            diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+            let (old, new) = (quote_path(&format!("a/{path}")), quote_path(&format!("b/{path}")));
+            diff.unified_diff().header(&old, &new).to_string()
         };
         self.changed_files.iter().map(diff).collect()
     }
@@ -162,7 +166,8 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
     let mut findings = unbaselined_findings(&plan.project, baseline);
     plan.findings_before = findings.len();
     let mut applied_at_reset = 0;
-    let max_rounds = max_fix_rounds(before.iter().map(|source| source.text.len()).sum());
+    let jobs = plan.project.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
+    let max_rounds = max_fix_rounds(before.iter().map(|source| source.text.len()).sum(), jobs);
     for round in 0..=max_rounds {
         let candidates = plan.collect_candidates(&findings, &mut rejected_keys);
         if candidates.is_empty() {
@@ -192,9 +197,9 @@ pub fn plan_fixes(project: AuditProject, level: FixLevel, baseline: &Baseline) -
     plan
 }
 
-/// Returns the number of rounds for files of this size: each round audits all of them again.
-fn max_fix_rounds(bytes: usize) -> usize {
-    (MAX_AUDITED_BYTES / bytes.max(1)).clamp(1, MAX_FIX_ROUNDS)
+/// Returns the number of rounds for files of this size with this many jobs: each round audits all of them again.
+fn max_fix_rounds(bytes: usize, jobs: usize) -> usize {
+    (MAX_AUDITED_BYTES / bytes.max(1)).min(MAX_AUDITED_JOBS / jobs.max(1)).clamp(1, MAX_FIX_ROUNDS)
 }
 
 /// A fix that passed the checks of its own file.
@@ -365,8 +370,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_files_have_fewer_rounds() {
-        let rounds = [0, 31_000, 600_000, 1 << 30].map(max_fix_rounds);
+    fn large_files_and_many_jobs_have_fewer_rounds() {
+        let rounds = [0, 31_000, 600_000, 1 << 30].map(|bytes| max_fix_rounds(bytes, 1));
         assert_eq!(rounds, [MAX_FIX_ROUNDS, MAX_FIX_ROUNDS, 111, 1]);
+        assert_eq!([20, 200, 100_000].map(|jobs| max_fix_rounds(1, jobs)), [MAX_FIX_ROUNDS, 200, 1]);
     }
 }

@@ -164,7 +164,8 @@ fn render_markdown_row(job: &JobRow) -> String {
         (false, _) => join_cell_items(caches) + &format_uncached(job),
     };
     let (installs, needs) = (join_cell_items(installs), job.needs.join(", "));
-    format!("| {} ({}) | {installs} | {caches} | {sessions} | {needs} |\n", job.job, job.line)
+    let row = format!("| {} ({}) | {installs} | {caches} | {sessions} | {needs} |", job.job, job.line);
+    row.replace(char::is_control, " ") + "\n"
 }
 
 /// Whether a job may install more than the files show.
@@ -279,8 +280,11 @@ fn truncate_cell(text: &str) -> String {
 
 /// Writes columns as wide as their widest cell; the last column wraps.
 fn write_table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text: &mut String) {
+    // Names of jobs and sessions may be any text.
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| cell.replace(char::is_control, " "))).collect();
     let column_width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    for row in rows {
+    for row in &rows {
         let mut head = String::new();
         for (column, cell) in row.iter().enumerate().take(N - 1) {
             let padding = column_width(column).saturating_sub(cell.chars().count());
@@ -296,6 +300,7 @@ fn write_hanging_indent(head: &str, words: &str, width: Option<usize>, text: &mu
     let line_width = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(16));
     let mut line = String::new();
     text.push_str(head);
+    let words = words.replace(char::is_control, " ");
     for word in words.split(' ') {
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > line_width {
             text.push_str(&format!("{line}\n{}", " ".repeat(indent)));

@@ -2,7 +2,7 @@
 
 use super::groups::describe_places;
 use crate::audit::finding::UnfixedRule;
-use crate::text::pluralize;
+use crate::text::{pluralize, to_single_line};
 
 /// A fix that was applied, or rejected with a reason.
 #[derive(Debug)]
@@ -49,10 +49,11 @@ pub(crate) fn render_fix_summary(fixes: &[FixView<'_>], unfixed: &[UnfixedRule<'
     }
     let mut text = String::new();
     for (path, lines) in files {
-        text.push_str(&format!("{path}\n"));
+        text.push_str(&format!("{}\n", to_single_line(path)));
         for (line, times) in lines {
+            let line = to_single_line(&line);
             let repeated = if times > 1 { format!(" ({times} times)") } else { String::new() };
-            text.push_str(&format!("{line}{repeated}\n"));
+            text.push_str(&format!("  {line}{repeated}\n"));
         }
     }
     if !unfixed.is_empty() {

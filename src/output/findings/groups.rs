@@ -1,6 +1,7 @@
 //! Groups of findings: those of one rule, severity and confidence, in all files or in one.
 
 use crate::audit::finding::{Confidence, Finding};
+use crate::text::to_single_line;
 
 /// Findings of one rule with one severity and one confidence; never empty.
 pub(super) type FindingGroup<'a> = Vec<&'a Finding>;
@@ -61,7 +62,7 @@ pub(super) fn describe_places(findings: &[&Finding]) -> String {
     }
     let place = |(path, members): &(&str, Vec<&Finding>)| {
         let lines: Vec<String> = distinct_lines(members).iter().map(usize::to_string).collect();
-        format!("{path}:{}", lines.join(", "))
+        format!("{}:{}", to_single_line(path), lines.join(", "))
     };
     files.iter().map(place).collect::<Vec<_>>().join("; ")
 }

@@ -28,7 +28,7 @@ pub(crate) fn render_markdown(findings: &[Finding], counts: FindingCounts) -> St
     }
     text.push_str("\n<details><summary>What to do</summary>\n\n");
     for group in &groups {
-        text.push_str(&format!("- **{}** {}\n", group[0].rule.id, group[0].advice));
+        text.push_str(&format!("- **{}** {}\n", group[0].rule.id, to_single_line(&group[0].advice)));
     }
     text.push_str("\n</details>\n");
     text

@@ -8,6 +8,7 @@ use super::groups::{confidence_note, describe_places, group_by_rule};
 use super::statistics::render_rule_table;
 use crate::audit::finding::{Finding, FindingLocation, Severity};
 use crate::output::OutputTheme;
+use crate::text::to_single_line;
 
 /// Number of related locations shown as snippets.
 const MAX_RELATED_SNIPPETS: usize = 3;
@@ -49,9 +50,9 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
     let mut other_files: Vec<&FindingLocation> = related.take(MAX_RELATED_SNIPPETS).collect();
     other_files.dedup_by(|a, b| a.source.path == b.source.path && a.start_position().line == b.start_position().line);
     for location in &other_files {
-        let annotation = AnnotationKind::Context.span(first_line_span(location)).label(location.label.as_str());
+        let annotation = AnnotationKind::Context.span(first_line_span(location)).label(to_single_line(&location.label));
         first = first.element(
-            Snippet::source(location.source.text.as_str()).path(location.source.path.as_str()).annotation(annotation),
+            Snippet::source(location.source.text.as_str()).path(location.display_path()).annotation(annotation),
         );
     }
     if group.len() > 1 {
@@ -66,11 +67,12 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
     }
     let summary = format!("{} ({}){}", finding.rule.summary, finding.rule.name, confidence_note(finding.confidence));
     first = first.element(Level::NOTE.message(wrap_message(&summary, width)));
-    first = first.element(Level::HELP.message(wrap_message(&finding.advice, width)));
+    first = first.element(Level::HELP.message(wrap_message(&to_single_line(&finding.advice), width)));
     let mut groups = vec![first];
     if let Some(fix) = finding.fix.as_ref().filter(|fix| !fix.edits.is_empty()) {
-        let title = Level::HELP.secondary_title(format!("{} ({})", fix.title, fix.applied_by()));
-        let mut source = Snippet::source(fix.source.text.as_str()).path(fix.source.path.as_str());
+        let title = to_single_line(&format!("{} ({})", fix.title, fix.applied_by()));
+        let title = Level::HELP.secondary_title(title);
+        let mut source = Snippet::source(fix.source.text.as_str()).path(to_single_line(&fix.source.path));
         for edit in &fix.edits {
             source = source.patch(Patch::new(edit.span.start..edit.span.end, edit.text.as_str()));
         }
@@ -95,13 +97,13 @@ fn finding_snippet<'a>(
     location: &'a FindingLocation,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let primary = AnnotationKind::Primary.span(first_line_span(location));
-    let primary = if location.label.is_empty() { primary } else { primary.label(location.label.as_str()) };
-    let mut snippet =
-        Snippet::source(location.source.text.as_str()).path(location.source.path.as_str()).annotation(primary);
+    let primary = if location.label.is_empty() { primary } else { primary.label(to_single_line(&location.label)) };
+    let mut snippet = Snippet::source(location.source.text.as_str()).path(location.display_path()).annotation(primary);
     for other in
         finding.related.iter().filter(|other| other.source.path == location.source.path).take(MAX_RELATED_SNIPPETS)
     {
-        snippet = snippet.annotation(AnnotationKind::Context.span(first_line_span(other)).label(other.label.as_str()));
+        snippet = snippet
+            .annotation(AnnotationKind::Context.span(first_line_span(other)).label(to_single_line(&other.label)));
     }
     snippet
 }
@@ -115,7 +117,7 @@ fn first_line_span(location: &FindingLocation) -> std::ops::Range<usize> {
 
 fn format_location(location: &FindingLocation) -> String {
     let start = location.start_position();
-    format!("{}:{}:{}", location.source.path, start.line, start.column)
+    format!("{}:{}:{}", location.display_path(), start.line, start.column)
 }
 
 fn join_locations(locations: &[String]) -> String {

@@ -10,7 +10,7 @@ use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::run_summary::{outcome_counts, session_total_ms};
 use crate::output::{BestEffortWriter, EventReporter, RunState};
 use crate::record::{AttemptResult, EventKind, Outcome, RunEvent, SessionNeed, SessionResult};
-use crate::text::break_json_commands;
+use crate::text::escape_json_document;
 
 /// The document of a run.
 #[derive(Debug, Serialize)]
@@ -144,7 +144,7 @@ impl JsonReporter {
             return Ok(());
         }
         let text = serde_json::to_string_pretty(&RunDocument::from_state(&self.state, &self.run_dir))?;
-        self.writer.write_line(&break_json_commands(&text))?;
+        self.writer.write_line(&escape_json_document(&text))?;
         self.writer.flush()
     }
 }

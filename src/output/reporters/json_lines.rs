@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::{BestEffortWriter, EventReporter};
 use crate::record::RunEvent;
-use crate::text::break_json_commands;
+use crate::text::escape_json_document;
 
 /// Writes each event as a line of JSON.
 pub(crate) struct JsonLinesReporter {
@@ -27,7 +27,7 @@ impl JsonLinesReporter {
 
 impl EventReporter for JsonLinesReporter {
     fn on_event(&mut self, event: &RunEvent, _: &Path) -> io::Result<()> {
-        self.writer.write_line(&break_json_commands(&serde_json::to_string(event)?))?;
+        self.writer.write_line(&escape_json_document(&serde_json::to_string(event)?))?;
         self.writer.flush()
     }
 }

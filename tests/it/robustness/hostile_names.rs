@@ -183,6 +183,51 @@ fn names_in_workflows_are_harmless_on_every_output() {
 }
 
 #[test]
+fn inputs_of_the_action_are_harmless_in_messages() {
+    let project = Project::with_sessions("@nox.session\ndef lint(session): pass\n");
+    for (variable, input) in [
+        ("NOXIDE_ACTION_SESSIONS", "run \"tests\n::add-path::/evil\r\n##[add-path]/evil"),
+        ("NOXIDE_ACTION_SESSIONS", "'-s\n::add-path::/evil'"),
+        ("NOXIDE_ACTION_ARGS", "'--jobs=x\n::add-path::/evil'"),
+    ] {
+        let mut noxide = noxide_command(&project, "ci");
+        let ran = NoxideRun::finish(noxide.env("GITHUB_ACTIONS", "true").env(variable, input));
+        assert!(ran.exit == Some(2) && ran.stderr.contains("add-path"), "{}", ran.text);
+        assert_safe_text(input, &ran.stderr);
+    }
+}
+
+/// A directory whose name is a diff of the noxfile.
+#[test]
+fn names_of_files_cannot_forge_a_diff_or_a_summary() {
+    let project = Project::with_sessions("@nox.session\ndef lint(session): pass\n");
+    let workflow = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: nox -s lint\n";
+    project.write(".forgejo/workflows/x\n+import evil\n.yml", workflow);
+    let name = "x\n--- a/noxfile.py\n+++ b/noxfile.py\n@@ -1,1 +1,2 @@\n import nox\n+import evil";
+    let directory = project.root().join(".github/actions").join(name);
+    fs_err::create_dir_all(&directory).unwrap();
+    let action = "runs:\n  using: composite\n  steps:\n    - run: python -m pip install --upgrade pip\n      shell: bash\n    \
+                  - run: pip install nox\n      shell: bash\n    - run: nox -s lint\n      shell: bash\n";
+    fs_err::write(directory.join("action.yml"), action).unwrap();
+    for arguments in [
+        &["audit", "--pedantic"][..],
+        &["audit", "--inventory"],
+        &["audit", "--diff", "--unsafe-fixes"],
+        &["audit", "--fix", "--unsafe-fixes"],
+    ] {
+        let ran = project.noxide(arguments);
+        assert!(ran.text.contains("import evil"), "{arguments:?}: {}", ran.text);
+        let forged = ["+import evil", "--- a/noxfile.py", "+++ b/noxfile.py", " import nox", "@@ -1,1 +1,2 @@"];
+        for line in ran.text.lines() {
+            assert!(!forged.iter().any(|start| line.starts_with(start)), "{arguments:?}: {}", ran.text);
+        }
+        if arguments.contains(&"--diff") {
+            assert!(ran.stdout.contains(r#"+++ "b/.forgejo/workflows/x\n+import evil\n.yml""#), "{}", ran.stdout);
+        }
+    }
+}
+
+#[test]
 fn names_of_files_are_harmless_in_messages() {
     let project = Project::with_sessions("@nox.session\ndef lint(session): pass\n");
     let name = "x\n::add-path::/evil\u{1b}[2J";
@@ -199,6 +244,11 @@ fn names_of_files_are_harmless_in_messages() {
         vec!["run", "-f", name],
         vec!["cache", "restore", "--uv-cache", name],
         vec!["gate", "--needs", name],
+        vec!["run", "--jobs", name],
+        vec!["audit", "--format", name],
+        vec!["merge", "--fail-under", name],
+        vec![name],
+        vec!["run", "--\n::add-path::/evil"],
     ] {
         let ran = NoxideRun::finish(noxide_in(project.root(), &arguments).env("GITHUB_ACTIONS", "true"));
         assert_safe_text(&format!("{arguments:?}"), &ran.stderr);
