@@ -1,12 +1,13 @@
 //! Baseline of known findings: a file of fingerprints that later audits ignore.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use crate::fs::read_project_text;
+use super::project_files::is_inside;
+use crate::fs::{read_project_text, write_atomic};
 
 /// Version of the baseline format.
 const BASELINE_VERSION: u32 = 1;
@@ -70,6 +71,23 @@ impl Baseline {
     /// Returns the baseline as JSON, with a final line ending.
     pub(crate) fn to_json(&self) -> String {
         format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
+    }
+
+    /// Writes the baseline to `path`. One that settings name must be in the project: an audit of a checkout writes no other
+    /// file.
+    ///
+    /// # Errors
+    /// When the path is outside, or the file cannot be written.
+    pub(crate) fn write(&self, path: &Path, root: &Path, is_from_settings: bool) -> std::io::Result<()> {
+        let leads_up = path.components().any(|part| part == Component::ParentDir);
+        let mut parents =
+            path.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+        let parent = if leads_up { parents.next() } else { parents.find(|dir| dir.exists()) };
+        if is_from_settings && !parent.is_some_and(|parent| is_inside(parent, root)) {
+            let message = format!("{} is outside of the project; name it with --baseline", path.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+        }
+        write_atomic(path, self.to_json().as_bytes())
     }
 
     /// Splits findings into the new ones and the number of known ones.

@@ -98,17 +98,8 @@ impl JobView<'_> {
 
     /// Returns the jobs that need this one, directly or through others.
     pub(crate) fn dependents(&self) -> Vec<&WorkflowJob> {
-        let mut found: Vec<&WorkflowJob> = Vec::new();
-        let mut pending = vec![self.job.id.value.as_str()];
-        while let Some(id) = pending.pop() {
-            for job in self.workflow.jobs.iter().filter(|job| job.needs.iter().any(|need| need.value == id)) {
-                if !found.iter().any(|known| known.id.value == job.id.value) {
-                    found.push(job);
-                    pending.push(&job.id.value);
-                }
-            }
-        }
-        found
+        let dependents = self.workflow.needs_graph.dependents(&self.job.id.value);
+        dependents.filter_map(|dependent| self.workflow.jobs.get(dependent)).collect()
     }
 
     /// Whether every runner of the job is known to run Linux.

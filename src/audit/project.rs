@@ -8,7 +8,9 @@ use super::forge::Forge;
 use super::job_cache::{JobCache, find_job_caches};
 use super::noxfile::{Noxfile, NoxfileSession};
 use super::options::AuditOptions;
-use super::project_files::{DiscoverError, ProjectFiles, find_project_files, find_workflow_sources, list_file_paths};
+use super::project_files::{
+    DiscoverError, ProjectFiles, find_project_files, find_workflow_sources, is_inside, list_file_paths,
+};
 use super::session_variable::SessionVariable;
 use super::shell::{
     NetworkFetch, NoxCall, NoxCallSelection, PackageInstall, ShellCommand, find_network_fetches, parse_install,
@@ -119,7 +121,9 @@ impl AuditProject {
         if sources.iter().any(|source| source.text.contains("cache-dependency-glob")) {
             files.paths = list_file_paths(root);
         }
-        let noxfile = files.noxfile_name.as_deref().and_then(|name| Noxfile::read(root, name));
+        // The lines of a noxfile are printed too.
+        let name = files.noxfile_name.as_deref().filter(|name| is_inside(&root.join(name), root));
+        let noxfile = name.and_then(|name| Noxfile::read(root, name));
         let noxfile = noxfile.map(|noxfile| match manifest {
             Some(manifest) => noxfile.with_manifest(manifest),
             None => noxfile,

@@ -107,14 +107,21 @@ pub(crate) fn find_workflow_sources(root: &Path, paths: &[PathBuf]) -> Result<Ve
     Ok(sources)
 }
 
-/// Reads a file, or the YAML files of a directory and of up to `levels` levels below it.
+/// Reads a file, or the YAML files of a directory and of up to `levels` levels below it. Links out of the project are not
+/// followed: files become sources without content, directories within another directory are left out.
 fn collect_yaml_sources(
     root: &Path,
     path: &Path,
     levels: usize,
     sources: &mut Vec<SharedSource>,
 ) -> Result<(), DiscoverError> {
-    if path.is_dir() {
+    let relative = path.strip_prefix(root).unwrap_or(path);
+    let parts = || relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
+    // A path that is outside as written was named by the user.
+    let is_below = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if (is_below || path.is_symlink()) && path.exists() && !is_inside(path, root) {
+        sources.push(SourceFile::outside(parts().collect::<Vec<_>>().join("/")));
+    } else if path.is_dir() {
         let mut entries: Vec<_> = fs_err::read_dir(path)?.collect::<Result<_, _>>()?;
         entries.sort_by_key(fs_err::DirEntry::path);
         for entry in entries {
@@ -128,23 +135,22 @@ fn collect_yaml_sources(
             }
         }
     } else if path.is_file() {
-        let relative = path.strip_prefix(root).unwrap_or(path).components();
-        let relative: Vec<_> = relative.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
         // One byte more than the YAML parser accepts, so that it reports larger files without reading them whole.
         let mut bytes = Vec::new();
         open_project_file(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        sources.push(SourceFile::new(relative.join("/"), String::from_utf8_lossy(&bytes).into_owned()));
+        sources
+            .push(SourceFile::new(parts().collect::<Vec<_>>().join("/"), String::from_utf8_lossy(&bytes).into_owned()));
     }
     Ok(())
 }
 
-/// Returns whether a link leads to something inside the project.
-fn is_inside(path: &Path, root: &Path) -> bool {
+/// Returns whether a path, whatever links are on the way, leads to something inside the project or its repository, and not
+/// to the files of Git, which may contain credentials.
+pub(crate) fn is_inside(path: &Path, root: &Path) -> bool {
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-    match (fs_err::canonicalize(path), fs_err::canonicalize(root)) {
-        (Ok(path), Ok(root)) => path.starts_with(root),
-        _ => false,
-    }
+    let (Ok(path), Ok(root)) = (fs_err::canonicalize(path), fs_err::canonicalize(root)) else { return false };
+    let repository = root.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(&root);
+    path.strip_prefix(repository).is_ok_and(|below| below.components().all(|part| part.as_os_str() != ".git"))
 }
 
 /// Collects facts about the project's other files.

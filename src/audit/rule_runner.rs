@@ -1,5 +1,8 @@
 //! Rule runner: runs every rule on a project and drops ignored findings.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
 use super::finding::{Finding, Persona};
 use super::forge::Forge;
 use super::options::AuditOptions;
@@ -10,6 +13,9 @@ use super::source::SharedSource;
 
 /// Marks a comment that ignores findings: `# noxide: ignore[NX101]`, or without brackets for every rule.
 const IGNORE_MARKER: &str = "noxide: ignore";
+
+/// Most findings of one rule in one file; the last one says that there are more.
+const MAX_FINDINGS_IN_FILE: usize = 500;
 
 /// The findings of an audit.
 #[derive(Debug, Default)]
@@ -30,7 +36,17 @@ pub fn run_audit(project: &AuditProject) -> AuditResult {
         }
         let mut sink = FindingSink::new(rule);
         (rule.check_project)(project, &mut sink);
+        let mut counts: HashMap<String, usize> = HashMap::new();
         for mut finding in sink.findings {
+            let count = counts.entry(finding.location.source.path.clone()).or_default();
+            *count += 1;
+            match (*count).cmp(&MAX_FINDINGS_IN_FILE) {
+                Ordering::Less => {}
+                Ordering::Equal => {
+                    finding.message.push_str(" (further findings of this rule in this file are left out)")
+                }
+                Ordering::Greater => continue,
+            }
             if let Some(settings) = settings {
                 finding.severity = settings.severity.unwrap_or(finding.severity);
                 finding.persona = settings.pedantic.map_or(finding.persona, Persona::from_pedantic);
@@ -150,6 +166,17 @@ pub(super) mod tests {
         assert_eq!(ids(TEXT, set("no-timeout", ignore("ci.yml:4"))).1, 0);
         let pedantic = RuleSettings { pedantic: Some(true), severity: Some(Severity::High), ..plain };
         assert_eq!(ids(TEXT, set("NX101", pedantic)).0, ["NX301", "NX401"]);
+    }
+
+    #[test]
+    fn one_rule_reports_a_limited_number_of_findings_in_a_file() {
+        let needs: Vec<String> = (0..2_000).map(|number| format!("n{number}")).collect();
+        let text = format!("on: push\njobs: {{a: {{runs-on: x, needs: [{}]}}}}\n", needs.join(", "));
+        let audit = run_audit(&project(&[(".github/workflows/ci.yml", &text)], AuditOptions::default()));
+        let unknown: Vec<&Finding> = audit.findings.iter().filter(|finding| finding.rule.id == "NX414").collect();
+        assert_eq!(unknown.len(), MAX_FINDINGS_IN_FILE);
+        let last = &unknown[MAX_FINDINGS_IN_FILE - 1].message;
+        assert!(last.ends_with("(further findings of this rule in this file are left out)"), "{last}");
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct SourceFile {
     pub path: String,
     /// Content of the file.
     pub text: String,
+    /// Whether it is a link out of the project, whose content is not read.
+    pub(crate) leads_outside: bool,
     line_starts: Vec<usize>,
 }
 
@@ -53,7 +55,12 @@ impl SourceFile {
         let text = text.into();
         let mut lines = vec![0];
         lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(offset, _)| offset + 1));
-        Arc::new(Self { path: path.into(), text, line_starts: lines })
+        Arc::new(Self { path: path.into(), text, leads_outside: false, line_starts: lines })
+    }
+
+    /// Creates the source file of a link out of the project: it is reported, and its content is not read.
+    pub(crate) fn outside(path: impl Into<String>) -> SharedSource {
+        Arc::new(Self { path: path.into(), text: String::new(), leads_outside: true, line_starts: vec![0] })
     }
 
     /// Returns the index (from 0) of the line that contains a byte.

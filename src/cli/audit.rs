@@ -19,7 +19,6 @@ use crate::audit::rule_docs::{render_explanation, render_rules_document};
 use crate::audit::rule_runner::run_audit;
 use crate::audit::rules;
 use crate::config::{AuditFlags, AuditSettings, load_settings};
-use crate::fs::write_atomic;
 use crate::output::OutputContext;
 use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, render_fix_summary};
 use crate::project::SessionName;
@@ -193,8 +192,8 @@ fn print_findings(
         }
         None => {}
         Some(path) if args.write_baseline => {
-            let text = Baseline::from_findings(&findings).to_json();
-            write_atomic(path, text.as_bytes()).context("cannot write the baseline")?;
+            let written = Baseline::from_findings(&findings).write(path, &project.root, args.baseline.is_none());
+            written.context("cannot write the baseline")?;
             output.print(&format!("wrote {} to {}\n", pluralize(findings.len(), "finding"), path.display()));
             return Ok(ExitCode::SUCCESS);
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -19,6 +19,20 @@ pub struct SettingsSource {
     pub path: PathBuf,
     /// Content of the file.
     pub text: String,
+}
+
+impl SettingsSource {
+    /// Returns whether the file is a link out of the project, or to the files of Git: its lines are not shown.
+    pub(super) fn leads_outside(&self) -> bool {
+        if !self.path.is_symlink() {
+            return false;
+        }
+        let root = self.path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (Ok(target), Ok(root)) = (fs_err::canonicalize(&self.path), fs_err::canonicalize(root)) else {
+            return true;
+        };
+        !target.strip_prefix(root).is_ok_and(|below| below.components().all(|part| part.as_os_str() != ".git"))
+    }
 }
 
 /// A range of bytes in a settings file.
@@ -157,10 +171,10 @@ pub enum SettingsProblem {
 }
 
 impl SettingsError {
-    /// Returns the location in a file, if the error is in one.
+    /// Returns the location in a file of the project, if the error is in one.
     pub fn location(&self) -> Option<&SettingsLocation> {
         match self {
-            Self::InFile { location, .. } => Some(location),
+            Self::InFile { location, .. } => Some(location).filter(|location| !location.source.leads_outside()),
             Self::InVariable { .. } | Self::TwoFiles { .. } | Self::Unreadable { .. } => None,
         }
     }

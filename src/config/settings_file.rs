@@ -347,6 +347,12 @@ pub fn load_settings(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
     let mut settings = SettingsFile::default();
     let mut errors = Vec::new();
     for (file, mut reader) in [noxide_toml, pyproject].into_iter().flatten() {
+        if !reader.errors.is_empty() && reader.source.leads_outside() {
+            // The errors quote the file, which may be any file of this user.
+            let reason = "it is a link out of the project, and the settings there are invalid".to_owned();
+            errors.push(SettingsError::Unreadable { path: reader.source.path.clone(), reason });
+            continue;
+        }
         // The order of the file, which differs from the order of parsing if a table is written in parts.
         reader.errors.sort_by_key(|error| error.location().map(|location| location.span.start));
         errors.extend(reader.errors);

@@ -25,7 +25,7 @@ const STRING_LIST: &str = "a list of strings";
 
 /// Reads one file and collects its errors.
 pub(super) struct TomlReader {
-    source: Arc<SettingsSource>,
+    pub(super) source: Arc<SettingsSource>,
     /// The table of the settings, such as `tool.noxide.`; empty if they are at the top.
     table_prefix: String,
     pub(super) errors: Vec<SettingsError>,

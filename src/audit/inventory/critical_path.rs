@@ -1,5 +1,7 @@
 //! Critical path of a workflow: the chain of `needs` that ends last, where durations are known; else its longest chain.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::table::JobRow;
 
 /// Chains of `needs` of a workflow.
@@ -31,10 +33,11 @@ pub(super) fn find_chains(jobs: &[JobRow]) -> NeedsChains {
     let longest = ends.iter().map(|(_, path)| path.len()).max().unwrap_or_default();
     let mut chains = ends.iter().filter(|(_, path)| path.len() == longest);
     // Of a job that needs two chains of equal length, neither is the longest.
+    let needed = needed_jobs(jobs);
     let has_equals = |path: &[usize]| {
         path.windows(2).any(|pair| {
-            let others = needed_jobs(jobs, pair[1]).filter(|need| *need != pair[0]);
-            others.map(|need| ends[need].1.len()).any(|length| length == ends[pair[0]].1.len())
+            let others = needed[pair[1]].iter().filter(|need| **need != pair[0]);
+            others.map(|need| ends[*need].1.len()).any(|length| length == ends[pair[0]].1.len())
         })
     };
     let longest_chain = match (chains.next(), chains.next()) {
@@ -56,14 +59,17 @@ fn duration(job: &JobRow) -> Option<u64> {
 
 /// Returns for each job the chain that ends with it and takes longest, with its weight.
 fn chain_ends(jobs: &[JobRow], weight: impl Fn(&JobRow) -> u64) -> Vec<(u64, Vec<usize>)> {
+    let needed = needed_jobs(jobs);
     let mut pending: Vec<usize> = (0..jobs.len()).collect();
     let mut finished: Vec<Option<(u64, Vec<usize>)>> = vec![None; jobs.len()];
     // If `needs` form a cycle, no pending job is ready: the first one is processed without its needs.
-    while let Some(index) =
-        pending.iter().position(|job| is_job_ready(jobs, &finished, *job)).or(Some(0).filter(|_| !pending.is_empty()))
+    while let Some(index) = pending
+        .iter()
+        .position(|job| needed[*job].iter().all(|need| finished[*need].is_some()))
+        .or(Some(0).filter(|_| !pending.is_empty()))
     {
         let job = pending.remove(index);
-        let ends: Vec<(u64, Vec<usize>)> = needed_jobs(jobs, job).filter_map(|need| finished[need].clone()).collect();
+        let ends: Vec<(u64, Vec<usize>)> = needed[job].iter().filter_map(|need| finished[*need].clone()).collect();
         let longest = ends.into_iter().rev().max_by_key(|(time, path)| (*time, path.len()));
         let (time, mut path) = longest.unwrap_or_default();
         path.push(job);
@@ -72,11 +78,13 @@ fn chain_ends(jobs: &[JobRow], weight: impl Fn(&JobRow) -> u64) -> Vec<(u64, Vec
     finished.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-/// Returns the indexes of the jobs that a job needs; names of unknown jobs are ignored.
-fn needed_jobs<'a>(jobs: &'a [JobRow], job: usize) -> impl Iterator<Item = usize> + 'a {
-    (0..jobs.len()).filter(move |other| *other != job && jobs[job].needs.contains(&jobs[*other].job))
-}
-
-fn is_job_ready(jobs: &[JobRow], finished: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
-    needed_jobs(jobs, job).all(|need| finished[need].is_some())
+/// Returns for each job the indexes of the jobs that it needs, in the order of the file; names of unknown jobs are ignored.
+fn needed_jobs(jobs: &[JobRow]) -> Vec<BTreeSet<usize>> {
+    let positions: HashMap<&str, usize> =
+        jobs.iter().enumerate().map(|(index, row)| (row.job.as_str(), index)).collect();
+    let needed = |(index, row): (usize, &JobRow)| {
+        let needs = row.needs.iter().filter_map(|need| positions.get(need.as_str()).copied());
+        needs.filter(|need| *need != index).collect()
+    };
+    jobs.iter().enumerate().map(needed).collect()
 }

@@ -1,5 +1,7 @@
 //! NX213: The gate job treats a skipped job as failed.
 
+use std::collections::HashSet;
+
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
@@ -58,9 +60,8 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(is_gate_job) {
         for step in &view.job.steps {
             let Some(required) = required_successes(&view, step) else { continue };
-            let skippable = view.job.needs.iter().map(|need| need.value.as_str());
-            let mut skippable = skippable.filter(|name| required.contains(name) && is_skippable(&view, name));
-            if skippable.next().is_none() {
+            let names = view.job.needs.iter().map(|need| need.value.as_str());
+            if !has_skippable(&view, names.filter(|name| required.contains(name)).collect()) {
                 continue;
             }
             let span = view.job.node.get_entry("if").map_or(view.job.id.span, |(key, _)| key.span);
@@ -204,18 +205,17 @@ fn fails_always(script: &str) -> bool {
         || script.lines().any(|line| line.trim() == "false" || line.trim() == "/bin/false")
 }
 
-/// Whether a needed job can be skipped on purpose: it has a condition that the gate has not, or needs such a job.
-fn is_skippable(view: &JobView, name: &str) -> bool {
+/// Whether one of some needed jobs can be skipped on purpose: it has a condition that the gate has not, or needs such a job.
+fn has_skippable(view: &JobView, names: Vec<&str>) -> bool {
     let condition = |text: &SpannedText| {
         let text = normalize_spaces(&text.value);
         text.trim_start_matches("${{").trim_end_matches("}}").to_owned()
     };
     let gate_condition = view.job.condition.as_ref().map(condition).unwrap_or_default();
-    let mut pending = vec![name];
-    let mut seen: Vec<&str> = Vec::new();
+    let mut pending = names;
+    let mut seen: HashSet<&str> = HashSet::new();
     while let Some(name) = pending.pop() {
-        let Some(job) = view.workflow.find_job(name).filter(|_| !seen.contains(&name)) else { continue };
-        seen.push(name);
+        let Some(job) = view.workflow.find_job(name).filter(|_| seen.insert(name)) else { continue };
         // Without `always()`, what remains of the condition.
         let own = job.condition.as_ref().map(condition).unwrap_or_default();
         let own =

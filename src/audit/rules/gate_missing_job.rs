@@ -52,22 +52,11 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(super::gate_fails_on_skipped::is_gate_job) {
-        let mut covered: Vec<&str> = vec![view.job.id.value.as_str()];
-        let mut pending: Vec<&str> = view.job.needs.iter().map(|need| need.value.as_str()).collect();
-        while let Some(name) = pending.pop() {
-            if !covered.contains(&name) {
-                covered.push(name);
-                pending.extend(
-                    view.workflow
-                        .find_job(name)
-                        .iter()
-                        .flat_map(|job| job.needs.iter().map(|need| need.value.as_str())),
-                );
-            }
-        }
+        let gate = view.job.id.value.as_str();
+        let is_covered = |id: &str| id == gate || view.workflow.needs_graph.needs(gate, id);
         let others = view.project.workflow_job_views(view.workflow).filter(|other| can_block(&view, other));
         let unchecked: Vec<&str> =
-            others.map(|other| other.job.id.value.as_str()).filter(|id| !covered.contains(id)).collect();
+            others.map(|other| other.job.id.value.as_str()).filter(|id| !is_covered(id)).collect();
         // A gate that leaves out most jobs is one for some of them, not for the workflow.
         if unchecked.len() > view.job.needs.len() {
             continue;

@@ -1,5 +1,7 @@
 //! NX414: A job needs a job that does not exist, or itself.
 
+use std::collections::HashMap;
+
 use super::prelude::*;
 use crate::text::did_you_mean;
 
@@ -46,36 +48,35 @@ jobs:
     check_project,
 };
 
+/// Most names of unknown jobs in a workflow for which a similar name is searched.
+const MAX_HINTS: usize = 20;
+
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
-    for view in project.job_views() {
-        for need in &view.job.needs {
-            // GitHub ignores the case of job ids.
-            let is_same = |id: &str| view.workflow.forge == Forge::Github && id.eq_ignore_ascii_case(&need.value);
-            if view.workflow.jobs.iter().any(|job| job.id.value != need.value && is_same(&job.id.value)) {
-                continue;
-            }
-            if view.workflow.find_job(&need.value).is_none() {
-                let known = view.workflow.jobs.iter().map(|job| job.id.value.as_str());
-                let hint = did_you_mean(&need.value, known).map(|hint| format!("; {hint}")).unwrap_or_default();
-                findings.report(view.source(), need.span, format!("job `{}` does not exist{hint}", need.value));
-            } else if has_needs_cycle(&view, &need.value, &mut Vec::new()) {
-                let job = &view.job.id.value;
-                let through = if need.value == *job { String::new() } else { format!(" through `{}`", need.value) };
-                findings.report(view.source(), need.span, format!("job `{job}` needs itself{through}"));
+    for workflow in &project.workflows {
+        // GitHub ignores the case of job ids.
+        let mut by_lower_case: HashMap<String, Vec<&str>> = HashMap::new();
+        for job in workflow.jobs.iter().filter(|_| workflow.forge == Forge::Github) {
+            by_lower_case.entry(job.id.value.to_ascii_lowercase()).or_default().push(&job.id.value);
+        }
+        let mut hints = 0;
+        for job in &workflow.jobs {
+            for need in &job.needs {
+                let same = by_lower_case.get(&need.value.to_ascii_lowercase());
+                if same.is_some_and(|ids| ids.iter().any(|id| *id != need.value)) {
+                    continue;
+                }
+                let id = &job.id.value;
+                if workflow.find_job(&need.value).is_none() {
+                    let known = workflow.jobs.iter().map(|job| job.id.value.as_str()).filter(|_| hints < MAX_HINTS);
+                    let hint = did_you_mean(&need.value, known).map(|hint| format!("; {hint}")).unwrap_or_default();
+                    hints += 1;
+                    let message = format!("job `{}` does not exist{hint}", need.value);
+                    findings.report(&workflow.source, need.span, message);
+                } else if need.value == *id || workflow.needs_graph.needs(&need.value, id) {
+                    let through = if need.value == *id { String::new() } else { format!(" through `{}`", need.value) };
+                    findings.report(&workflow.source, need.span, format!("job `{id}` needs itself{through}"));
+                }
             }
         }
     }
-}
-
-/// Whether a chain of `needs` from `name` leads back to the job.
-fn has_needs_cycle<'a>(view: &JobView<'a>, name: &str, seen: &mut Vec<&'a str>) -> bool {
-    let Some(job) = view.workflow.find_job(name) else { return false };
-    if name == view.job.id.value {
-        return true;
-    }
-    if seen.contains(&job.id.value.as_str()) {
-        return false;
-    }
-    seen.push(&job.id.value);
-    job.needs.iter().any(|need| has_needs_cycle(view, &need.value, seen))
 }

@@ -1,7 +1,8 @@
 //! NX202: A job needs other jobs but uses nothing from them.
 
+use std::collections::HashSet;
+
 use super::prelude::*;
-use crate::audit::workflow::WorkflowJob;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -79,8 +80,10 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         );
         // A job after this one must still wait for the jobs before it.
         let mut followers = view.dependents().into_iter();
-        let keeps_order =
-            followers.all(|job| names.iter().all(|name| job.needs.iter().any(|need| need.value == *name)));
+        let keeps_order = followers.all(|job| {
+            let direct: HashSet<&str> = job.needs.iter().map(|need| need.value.as_str()).collect();
+            names.iter().all(|name| direct.contains(name))
+        });
         let fix = keeps_order
             .then(|| fixes::step_edit::remove_job_key(&view, "needs", "remove the unused `needs`"))
             .flatten();
@@ -96,19 +99,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 
 /// Whether most other jobs wait for a job, and not only this one.
 fn is_common_gate(view: &JobView, name: &str) -> bool {
-    let waits = |job: &&WorkflowJob| {
-        let mut pending: Vec<&str> = job.needs.iter().map(|need| need.value.as_str()).collect();
-        let mut seen: Vec<&str> = Vec::new();
-        while let Some(need) = pending.pop() {
-            if !seen.contains(&need) {
-                seen.push(need);
-                let needed = view.workflow.find_job(need);
-                pending.extend(needed.iter().flat_map(|job| job.needs.iter().map(|need| need.value.as_str())));
-            }
-        }
-        seen.contains(&name)
-    };
-    let others = view.workflow.jobs.iter().filter(|job| job.id.value != name);
-    let waiting = others.clone().filter(waits).count();
-    waiting > 2 && waiting * 3 >= others.count() * 2
+    let graph = &view.workflow.needs_graph;
+    let position = graph.position(name);
+    let waiting = graph.dependents(name).filter(|job| Some(*job) != position).count();
+    let others = view.workflow.jobs.len().saturating_sub(usize::from(position.is_some()));
+    waiting > 2 && waiting * 3 >= others * 2
 }

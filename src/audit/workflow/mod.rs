@@ -4,6 +4,7 @@ mod action_ref;
 mod expression;
 mod job;
 mod matrix;
+mod needs_graph;
 mod step;
 mod text;
 mod triggers;

@@ -5,9 +5,13 @@ use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::expression::ExpressionNames;
 use super::job::WorkflowJob;
+use super::needs_graph::NeedsGraph;
 use super::step::WorkflowStep;
 use super::text::{SpannedText, spanned_entries};
 use super::triggers::WorkflowTriggers;
+
+/// Most jobs of a workflow that are read: rules compare jobs with each other.
+const MAX_JOBS: usize = 500;
 
 /// Kind of a workflow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Workflow {
     pub env: Vec<(SpannedText, SpannedText)>,
     /// Jobs, in the order of the file.
     pub jobs: Vec<WorkflowJob>,
+    /// Which jobs need which.
+    pub(crate) needs_graph: NeedsGraph,
     /// Root of the YAML document.
     pub root: YamlNode,
     /// Index among the workflows of the project.
@@ -44,12 +50,18 @@ pub struct Workflow {
 impl Workflow {
     /// Parses a file.
     pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, forge: Forge) -> Result<Self, YamlError> {
+        if source.leads_outside {
+            return Err(YamlError::LeadsOutside);
+        }
         let mut root = parse_document(&source.text)?;
         let names = ExpressionNames::from_jobs(&root);
         names.normalize_node(&mut root, None);
-        let jobs = match kind {
+        let jobs: Vec<WorkflowJob> = match kind {
             WorkflowFileKind::Workflow => {
                 let jobs = root.get("jobs").map(YamlNode::entries).unwrap_or_default();
+                if let Some((key, _)) = jobs.get(MAX_JOBS) {
+                    return Err(YamlError::TooManyJobs(MAX_JOBS, key.span.start));
+                }
                 jobs.iter().filter_map(|(key, node)| WorkflowJob::from_node(&source, key, node, &names)).collect()
             }
             WorkflowFileKind::CompositeAction => {
@@ -60,6 +72,7 @@ impl Workflow {
         let on = root.get_entry("on").map(|(key, value)| WorkflowTriggers::from_node(key, value)).unwrap_or_default();
         let env = root.get("env").map(spanned_entries).unwrap_or_default();
         Ok(Self {
+            needs_graph: NeedsGraph::new(&jobs),
             name: root.get("name").and_then(SpannedText::from_node),
             source,
             kind,
@@ -74,7 +87,7 @@ impl Workflow {
 
     /// Finds a job by its key.
     pub(crate) fn find_job(&self, id: &str) -> Option<&WorkflowJob> {
-        self.jobs.iter().find(|job| job.id.value == id)
+        self.jobs.get(self.needs_graph.position(id)?)
     }
 
     /// Returns the value of an environment variable in a step or job, from the innermost scope.

@@ -40,6 +40,12 @@ pub enum YamlError {
     /// Too many nodes, those of expanded aliases included.
     #[error("more than {MAX_NODES} nodes, those of expanded aliases included")]
     TooManyNodes(usize),
+    /// A workflow has more jobs than are audited.
+    #[error("the workflow has more than {0} jobs and is not audited; split it")]
+    TooManyJobs(usize, usize),
+    /// The file is a link out of the project, which is not read: its lines would be printed.
+    #[error("the file is a link out of the project and is not read; put the file itself there")]
+    LeadsOutside,
     /// The file has more than one document.
     #[error("a workflow must not contain a second YAML document")]
     SecondDocument(usize),
@@ -58,11 +64,12 @@ impl YamlError {
     /// Returns the byte offset of the error.
     pub(crate) fn byte_offset(&self) -> usize {
         match self {
-            Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
+            Self::TooLarge | Self::ByteOrderMark | Self::Empty | Self::LeadsOutside => 0,
             Self::NulByte(at)
             | Self::NotUtf8(at)
             | Self::TooDeep(at)
             | Self::TooManyNodes(at)
+            | Self::TooManyJobs(_, at)
             | Self::SecondDocument(at)
             | Self::DuplicateKey(_, at)
             | Self::Syntax(_, at) => *at,

@@ -265,3 +265,92 @@ fn a_cache_directory_that_may_belong_to_another_user_is_not_used() {
     assert_eq!(run(&shared.join("own"), "cache status").exit, Some(0));
     assert!(shared.join("own/store").is_dir());
 }
+
+/// A pull request can contain links to any file of the machine that audits it.
+#[test]
+fn an_audit_prints_no_line_of_a_file_outside_of_the_project() {
+    let project = Project::with_sessions(TWO);
+    run_checked(project.command("git").args(["init", "-q"]));
+    let git_config = project.root().join(".git/config");
+    fs_err::write(&git_config, "[http]\n\textraheader = SECRET\n").unwrap();
+    let mut targets = vec![git_config];
+    for (name, text) in [("credentials", "[default]\nkey = SECRET\n"), ("hosts.yml", "host:\n  SECRET: SECRET\n")] {
+        let path = project.outer_dir().join(name);
+        fs_err::write(&path, text).unwrap();
+        targets.push(path);
+    }
+    project.write(".github/workflows/a.yml", WORKFLOW);
+    let noxfile = project.read("noxfile.py");
+    for target in &targets {
+        for file in [".github/workflows/b.yml", "action.yml", "noxfile.py", "noxide.toml", "pyproject.toml"] {
+            fs_err::remove_file(project.root().join(file)).ok();
+            symlink(target, project.root().join(file)).unwrap();
+            for arguments in
+                ["audit --pedantic", "audit --diff --unsafe-fixes", "audit .github/workflows", "run --dry-run"]
+            {
+                // A run executes the noxfile and shows its errors.
+                if arguments.starts_with("run") && !file.ends_with(".toml") {
+                    continue;
+                }
+                let ran = NoxideRun::finish(&mut noxide_command(&project, arguments));
+                assert!(!ran.text.contains("SECRET"), "{arguments} with {file}: {}", ran.text);
+                let is_workflow = file.ends_with(".yml") && arguments == "audit --pedantic";
+                let is_named = ran.text.contains("is a link out of the project");
+                assert!(is_named || !(file.ends_with(".toml") || is_workflow), "{arguments}, {file}: {}", ran.text);
+            }
+            fs_err::remove_file(project.root().join(file)).unwrap();
+        }
+        project.write("noxfile.py", &noxfile);
+    }
+    // A link within the repository is read.
+    project.write("shared/a.yml", WORKFLOW);
+    symlink("../../shared/a.yml", project.root().join(".github/workflows/c.yml")).unwrap();
+    let ran = project.noxide(&["audit", "--pedantic"]);
+    assert!(ran.text.contains(".github/workflows/c.yml:") && !ran.text.contains("out of the project"), "{}", ran.text);
+}
+
+#[test]
+fn a_baseline_of_the_settings_is_written_in_the_project_only() {
+    let project = Project::with_sessions(TWO);
+    project.write(".github/workflows/a.yml", WORKFLOW);
+    let outside = project.outer_dir().join("profile");
+    fs_err::write(&outside, "precious").unwrap();
+    run_checked(project.command("git").args(["init", "-q"]));
+    symlink(project.outer_dir(), project.root().join("link")).unwrap();
+    for path in [outside.to_str().unwrap(), "../profile", "new/../../profile", "link/profile"] {
+        project.write("noxide.toml", format!("[audit]\nbaseline = '{path}'\n"));
+        let ran = project.noxide(&["audit", "--write-baseline"]);
+        assert!(ran.exit == Some(3) && ran.text.contains("is outside of the project"), "{path}: {}", ran.text);
+        assert_eq!(fs_err::read_to_string(&outside).unwrap(), "precious", "{path}");
+    }
+    project.write("noxide.toml", "[audit]\nbaseline = 'baseline.json'\n");
+    assert_eq!(project.noxide(&["audit", "--write-baseline"]).exit, Some(0));
+    assert_eq!(project.noxide(&["audit", "--write-baseline", "--baseline", "../new.json"]).exit, Some(0));
+    assert!(project.root().join("baseline.json").exists() && project.outer_dir().join("new.json").exists());
+}
+
+#[test]
+fn an_audit_of_many_jobs_ends() {
+    let project = Project::with_sessions(TWO);
+    let workflow = |jobs: usize, needs: &dyn Fn(usize) -> std::ops::Range<usize>| {
+        let job = |number: usize| {
+            let needs: Vec<String> = needs(number).map(|need| format!("j{need}")).collect();
+            format!(
+                "  j{number}:\n    needs: [{}]\n    runs-on: x\n    steps: [{{run: nox -s one}}]\n",
+                needs.join(", ")
+            )
+        };
+        let jobs: String = (0..jobs).map(job).collect();
+        project.write(".github/workflows/a.yml", format!("on: push\njobs:\n{jobs}"));
+    };
+    workflow(200, &|number| number.saturating_sub(30)..number);
+    for arguments in [&["audit"][..], &["audit", "--inventory"]] {
+        let ran = project.noxide(arguments);
+        assert!(matches!(ran.exit, Some(0 | 1)), "{}", ran.text);
+    }
+    workflow(25, &|number| 0..number);
+    assert!(matches!(project.noxide(&["audit", "--diff", "--unsafe-fixes"]).exit, Some(0 | 1)));
+    workflow(501, &|_| 0..0);
+    let ran = project.noxide(&["audit"]);
+    assert!(ran.exit == Some(1) && ran.text.contains("more than 500 jobs"), "{}", ran.text);
+}
