@@ -13,7 +13,7 @@ use crate::project::{HostError, InterpreterError, LoadStage, NoxError};
 use crate::provision::{ProvisionError, UvCacheError};
 use crate::record::RunLookupError;
 use crate::report::bench::BenchSetupError;
-use crate::report::{CombineCoverageError, ComparisonTargetError, ImportSourceError};
+use crate::report::{CombineCoverageError, ComparisonTargetError, CoverageDataError, ImportSourceError};
 use crate::run::process::SignalEvent;
 use crate::run::{GraphError, PrepareError, RunStartError};
 use crate::trace::TraceError;
@@ -160,7 +160,7 @@ impl CliError {
             | Self::Graph(_)
             | Self::RunLookup(_)
             | Self::Comparison(_)
-            | Self::Coverage(CombineCoverageError::NoData | CombineCoverageError::Mismatch { .. })
+            | Self::Coverage(CombineCoverageError::Data(_))
             | Self::Gate(_)
             | Self::StarterWorkflow(StarterWorkflowError::Exists(_))
             | Self::UnknownRule { .. }
@@ -203,7 +203,7 @@ impl CliError {
             Self::Nox(_) => "install nox, or pass one with --nox or NOXIDE_NOX",
             Self::Host(HostError::LoadTimeout { .. }) => "allow more time with --load-timeout",
             Self::Host(HostError::Load(failure)) => return failure.hints(),
-            Self::Coverage(CombineCoverageError::NoData) => {
+            Self::Coverage(CombineCoverageError::Data(CoverageDataError::NoData)) => {
                 "name the data files in `artifacts` of the sessions that write them"
             }
             Self::Coverage(CombineCoverageError::NoCoveragePy) => "install coverage",

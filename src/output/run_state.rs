@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use console::measure_text_width;
+
 use crate::project::SessionName;
 use crate::record::{EventKind, Outcome, RestoreProgress, RunEvent, RunMetadata, SessionResult, SessionSpec};
 
@@ -12,6 +14,8 @@ pub(crate) struct RunState {
     run_metadata: Option<RunMetadata>,
     sessions: Vec<SessionView>,
     session_indices: HashMap<SessionName, usize>,
+    /// Columns of the widest name, which each row needs: measured once for each session.
+    widest_name: usize,
     elapsed_ms: u64,
     interrupt_cause: Option<String>,
     restore_progress: Option<RestoreProgress>,
@@ -134,6 +138,11 @@ impl RunState {
         &self.sessions
     }
 
+    /// Returns the number of columns of the widest session name.
+    pub(crate) fn widest_name(&self) -> usize {
+        self.widest_name
+    }
+
     /// Finds a session by name.
     pub(crate) fn find_session(&self, name: &SessionName) -> Option<&SessionView> {
         self.session_indices.get(name).map(|&index| &self.sessions[index])
@@ -213,6 +222,7 @@ impl RunState {
     fn add_session(&mut self, session: &SessionSpec) {
         if !self.session_indices.contains_key(&session.name) {
             self.session_indices.insert(session.name.clone(), self.sessions.len());
+            self.widest_name = self.widest_name.max(measure_text_width(&session.name.display_name()));
             self.sessions.push(SessionView { spec: session.clone(), status: SessionStatus::Waiting });
         }
     }
@@ -230,6 +240,7 @@ impl RunState {
                 cpus: 1,
                 usual_ms: None,
             };
+            self.widest_name = self.widest_name.max(measure_text_width(&name.display_name()));
             self.sessions.push(SessionView { spec, status: SessionStatus::Waiting });
             self.sessions.len() - 1
         });

@@ -68,8 +68,7 @@ pub(crate) fn shorten_middle(text: &str, max_width: usize, theme: OutputTheme) -
 
 /// Returns the column width of session names.
 pub(crate) fn session_name_width(state: &RunState) -> usize {
-    let widths = state.sessions().iter().map(|view| measure_text_width(&view.spec.name.display_name()));
-    widths.max().unwrap_or(0).min(MAX_NAME_WIDTH)
+    state.widest_name().min(MAX_NAME_WIDTH)
 }
 
 /// Formatter of session rows, aligned in columns.

@@ -16,7 +16,7 @@ const GITIGNORE: &[u8] = b"# Created by noxide ci.\n*\n";
 /// Creates the directory, and removes what an earlier job left there.
 ///
 /// # Errors
-/// When the directory is a symbolic link, has directories that no job created, or is not writable.
+/// When the directory is a symbolic link, has files or directories that no job created, or is not writable.
 pub(crate) fn reset_collection_dir(dir: &Path) -> io::Result<()> {
     if dir.is_symlink() {
         return Err(io::Error::other(format!("{} is a symbolic link; choose another directory", dir.display())));
@@ -24,7 +24,8 @@ pub(crate) fn reset_collection_dir(dir: &Path) -> io::Result<()> {
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     let marker = dir.join(".gitignore");
     let is_of_earlier_job = read_regular_file(&marker, MAX_DOCUMENT_BYTES).is_ok_and(|text| text == GITIGNORE);
-    let foreign = COPIED_FILES.iter().chain(&WRITTEN_FILES).map(|name| dir.join(name)).find(|path| is_dir(path));
+    let own_files = || COPIED_FILES.iter().chain(&WRITTEN_FILES).map(|name| dir.join(name));
+    let foreign = own_files().chain([marker.clone()]).find(|path| path.symlink_metadata().is_ok());
     if let Some(foreign) = foreign.filter(|_| !is_of_earlier_job) {
         let foreign = foreign.display();
         return Err(io::Error::other(format!("{foreign} was not created by noxide ci; choose another directory")));
@@ -32,8 +33,7 @@ pub(crate) fn reset_collection_dir(dir: &Path) -> io::Result<()> {
     fs_err::create_dir_all(dir)?;
     // Git ignores its content.
     write_atomic(&marker, GITIGNORE)?;
-    for name in COPIED_FILES.iter().chain(&WRITTEN_FILES) {
-        let path = dir.join(name);
+    for path in own_files() {
         let removed = if is_dir(&path) { remove_dir_tree(&path) } else { fs_err::remove_file(&path) };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

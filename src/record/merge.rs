@@ -93,6 +93,12 @@ impl MergePlan {
                 merge_session((&mut record.sessions, &mut positions), moved, &mut notices);
             }
         }
+        // A damaged record may have the exit code of a run that passed.
+        let has_failure =
+            |session: &RecordedSession| session.result.as_ref().is_none_or(|end| end.outcome.is_failure());
+        if record.exit_code == Some(0) && record.sessions.iter().any(has_failure) {
+            record.exit_code = Some(1);
+        }
         let mut seen = BTreeSet::new();
         notices.retain(|notice| seen.insert(notice.clone()));
         record.notices = notices;

@@ -1,5 +1,6 @@
 //! Lookup of recorded runs: by the start of their identifier, by file, and below directories of artifacts.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -121,44 +122,68 @@ impl RunStore {
 /// When a directory does not exist, or a record cannot be read or has another version.
 pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecord)>, RunLookupError> {
     let mut found: Vec<PathBuf> = Vec::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
     for dir in dirs {
         // Fails if the directory does not exist: a missing artifact must not go unnoticed.
         let unreadable = |source| RunLookupError::UnreadableDirectory { dir: dir.clone(), source };
         std::fs::read_dir(dir).map_err(unreadable)?;
-        let walk = WalkDir::new(dir).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
-        // A run without a record was killed, unless noxide still runs it.
-        let is_run = |entry: &DirEntry| entry.file_name() == "record.json" || entry.file_name() == "events.jsonl";
-        let records = walk.filter_entry(may_contain_runs).flatten().filter(is_run);
-        let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();
-        runs.retain(|run| run.join("record.json").symlink_metadata().is_ok() || is_killed_run(run));
-        runs.sort();
-        runs.dedup();
-        let is_newest = |run: &&PathBuf| {
-            let has_run_data = |runs: &&Path| runs.ends_with("runs") && runs.parent().is_some_and(is_run_data_dir);
-            let store = run.parent().filter(has_run_data);
-            let time = |run: &PathBuf| plausible_run_order(&run.file_name().unwrap_or_default().to_string_lossy());
-            let in_store =
-                |store: &Path| runs.iter().filter(|other| other.parent() == Some(store)).max_by_key(|run| time(run));
-            store.is_none_or(|store| in_store(store) == Some(*run))
-        };
-        for run in runs.iter().filter(is_newest) {
-            if !found.contains(run) {
-                found.push(run.clone());
-            }
-        }
+        let new: Vec<PathBuf> = find_newest_runs(dir)?.into_iter().filter(|run| known.insert(run.clone())).collect();
+        found.extend(new);
+        check_count(found.len())?;
     }
     check_size(&found)?;
     found.into_iter().map(|run| Ok((run.clone(), read_downloaded_record(&run)?))).collect()
 }
 
-/// Fails if there are too many runs, or their records are too large together: all are held in memory.
+/// Finds the runs below a directory; of the runs in one run data directory only the newest is kept, so that the others need
+/// no memory.
+fn find_newest_runs(dir: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    let mut single: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut newest: BTreeMap<PathBuf, ((bool, String), PathBuf)> = BTreeMap::new();
+    let walk = WalkDir::new(dir).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
+    for entry in walk.filter_entry(may_contain_runs).flatten() {
+        let Some(run) = entry.path().parent() else { continue };
+        // A run without a record was killed, unless noxide still runs it.
+        let is_run = match entry.file_name().to_str() {
+            Some("record.json") => true,
+            Some("events.jsonl") => run.join("record.json").symlink_metadata().is_err() && is_killed_run(run, &entry),
+            _ => false,
+        };
+        if !is_run {
+            continue;
+        }
+        let has_run_data = |runs: &&Path| runs.ends_with("runs") && runs.parent().is_some_and(is_run_data_dir);
+        if let Some(store) = run.parent().filter(has_run_data) {
+            let order = plausible_run_order(&run.file_name().unwrap_or_default().to_string_lossy());
+            if newest.get(store).is_none_or(|(known, _)| *known <= order) {
+                newest.insert(store.to_path_buf(), (order, run.to_path_buf()));
+            }
+        } else {
+            single.insert(run.to_path_buf());
+        }
+        check_count(single.len() + newest.len())?;
+    }
+    single.extend(newest.into_values().map(|(_, run)| run));
+    Ok(single)
+}
+
+/// Fails if there are more runs than are read at once.
+fn check_count(runs: usize) -> io::Result<()> {
+    if runs <= MAX_RUNS {
+        return Ok(());
+    }
+    let message = format!("there are more than {MAX_RUNS} runs; merge fewer at once");
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
+/// Fails if the records are too large together: all are held in memory.
 fn check_size(runs: &[PathBuf]) -> io::Result<()> {
     let size = |run: &PathBuf| {
         let record = run.join("record.json").symlink_metadata();
         record.or_else(|_| run.join("events.jsonl").symlink_metadata()).map_or(0, |file| file.len())
     };
     let bytes = runs.iter().map(size).fold(0, u64::saturating_add);
-    if runs.len() > MAX_RUNS || bytes > MAX_RECORD_BYTES {
+    if bytes > MAX_RECORD_BYTES {
         let message = format!("there are {} runs with records of {bytes} bytes together", runs.len());
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
@@ -201,8 +226,12 @@ fn read_killed_run(run_dir: &Path) -> io::Result<RunRecord> {
     Ok(record)
 }
 
-/// Returns whether a directory without a record is a run in a run data directory, and noxide does not run it any more.
-fn is_killed_run(run_dir: &Path) -> bool {
+/// Returns whether a directory without a record is a run in a run data directory, and noxide does not run it any more. So
+/// is one whose events are a link or a pipe: a download that lacks a record must not go unnoticed.
+fn is_killed_run(run_dir: &Path, events: &DirEntry) -> bool {
+    if !events.file_type().is_file() && !events.file_type().is_dir() {
+        return true;
+    }
     let name = run_dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let store = run_dir.parent().filter(|runs| runs.ends_with("runs")).and_then(Path::parent);
     let lock = run_dir.join(RUN_LOCK);

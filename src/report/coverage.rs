@@ -1,7 +1,8 @@
 //! Combination of coverage data: slipcover's files are merged here, coverage.py's by the project's own coverage.py.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::str::FromStr;
@@ -12,15 +13,21 @@ use serde_json::{Value, json};
 use walkdir::WalkDir;
 
 use super::slipcover::{CoverageError, SlipcoverCoverage};
-use crate::fs::write_atomic;
+use crate::fs::{open_regular_file, read_limited, write_atomic};
 use crate::record::{is_run_data_dir, may_contain_coverage};
-use crate::text::pluralize;
+use crate::text::{format_size, pluralize};
 
 /// CPU time of coverage.py, in seconds: a constant part, and the part for each MiB of data.
 const MAX_COVERAGE_SECONDS: (u64, u64) = (60, 20);
 
-/// Largest data file of slipcover that is read.
-const MAX_SLIPCOVER_BYTES: u64 = 256 * 1024 * 1024;
+/// Most data files, and files that may be some by their names.
+const MAX_DATA_FILES: usize = 10_000;
+/// Largest data file of slipcover. Parsed, it may need ten times as much memory.
+const MAX_SLIPCOVER_BYTES: u64 = 32 << 20;
+/// Largest size of all data files of slipcover together.
+const MAX_SLIPCOVER_TOTAL_BYTES: u64 = 256 << 20;
+/// Most files, lines and branches in the merged data of slipcover.
+const MAX_SLIPCOVER_ITEMS: usize = 5_000_000;
 
 /// The coverage of one tool's combined data.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,9 +99,9 @@ pub(crate) struct CoverageFloorError;
 /// Errors combining coverage data.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CombineCoverageError {
-    /// No data file was found.
-    #[error("no coverage data found: there are no .coverage files and no JSON files of slipcover")]
-    NoData,
+    /// The data is missing or cannot be used.
+    #[error(transparent)]
+    Data(#[from] CoverageDataError),
     /// There are coverage.py files, but no coverage.py.
     #[error("cannot combine .coverage files: coverage.py is not installed in .venv, in .nox or on PATH")]
     NoCoveragePy,
@@ -106,6 +113,32 @@ pub(crate) enum CombineCoverageError {
         /// Its output.
         message: String,
     },
+    /// A file cannot be written, or coverage.py cannot be started.
+    #[error("cannot combine coverage data: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What is wrong with coverage data.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CoverageDataError {
+    /// No data file was found.
+    #[error("no coverage data found: there are no .coverage files and no JSON files of slipcover")]
+    NoData,
+    /// The data files of slipcover have no line.
+    #[error(
+        "the coverage data of slipcover ({}) has no lines; check that `--source` names the measured code and that it ran",
+        pluralize(*files, "file")
+    )]
+    NoLines {
+        /// Number of data files.
+        files: usize,
+    },
+    /// The data files are too many or too large.
+    #[error("cannot combine coverage data: there are more than {limit}; combine fewer files at once")]
+    TooMuch {
+        /// The limit, with its unit.
+        limit: String,
+    },
     /// Data files contradict each other.
     #[error("cannot merge {}: {source}", path.display())]
     Mismatch {
@@ -114,9 +147,6 @@ pub(crate) enum CombineCoverageError {
         /// What differs.
         source: CoverageError,
     },
-    /// A file cannot be written, or coverage.py cannot be started.
-    #[error("cannot combine coverage data: {0}")]
-    Io(#[from] io::Error),
 }
 
 /// Combines the coverage data below `dirs` into the directory `target`; `roots` are project directories whose
@@ -129,66 +159,120 @@ pub(crate) fn combine_coverage(
     roots: &[&Path],
     target: &Path,
 ) -> Result<Vec<CombinedCoverage>, CombineCoverageError> {
-    let mut databases = Vec::new();
-    let mut slipcover: Vec<(PathBuf, SlipcoverCoverage)> = Vec::new();
     let current_dir = std::env::current_dir().unwrap_or_default();
-    for path in find_coverage_files(dirs, target) {
+    let roots: Vec<&Path> = roots.iter().copied().chain([current_dir.as_path()]).collect();
+    let mut databases = Vec::new();
+    let mut slipcover = SlipcoverTotal::default();
+    for path in find_coverage_files(dirs, target)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !name.ends_with(".json") {
+        if name.ends_with(".json") {
+            slipcover.add_file(path, &roots)?;
+        } else {
             databases.extend(is_sqlite_database(&path).then_some(path));
-        } else if fs_err::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_SLIPCOVER_BYTES) {
-            let coverage = fs_err::read(&path).ok().and_then(|bytes| {
-                let mut candidates = roots.iter().copied().chain([current_dir.as_path()]);
-                SlipcoverCoverage::parse(&bytes, candidates.find(|root| has_paths_below(&bytes, root)))
-            });
-            slipcover.extend(coverage.map(|coverage| (path, coverage)));
         }
     }
-    if databases.is_empty() && slipcover.is_empty() {
-        return Err(CombineCoverageError::NoData);
+    if databases.is_empty() && slipcover.files == 0 {
+        return Err(CoverageDataError::NoData.into());
+    }
+    let total = slipcover.total.take();
+    if total.as_ref().is_some_and(SlipcoverCoverage::is_empty) {
+        return Err(CoverageDataError::NoLines { files: slipcover.files }.into());
     }
     fs_err::create_dir_all(target)?;
     let mut combined = Vec::new();
     combined.extend(combine_with_coverage_py(&databases, target)?);
-    let files = slipcover.len();
-    let mut parts = slipcover.into_iter();
-    if let Some((_, mut total)) = parts.next() {
-        for (path, coverage) in parts {
-            total.merge(coverage).map_err(|source| CombineCoverageError::Mismatch { path, source })?;
-        }
+    if let Some(total) = total {
         let path = target.join("coverage.json");
         write_atomic(&path, format!("{}\n", total.to_json()).as_bytes())?;
-        combined.push(CombinedCoverage { tool: "slipcover", percent: total.percent_covered(), files, path });
+        let (percent, files) = (total.percent_covered(), slipcover.files);
+        combined.push(CombinedCoverage { tool: "slipcover", percent, files, path });
     }
     Ok(combined)
+}
+
+/// Merged data of slipcover. Each file is merged when it is read, so that only one of them is in memory.
+#[derive(Debug, Default)]
+struct SlipcoverTotal {
+    total: Option<SlipcoverCoverage>,
+    /// Number of merged files.
+    files: usize,
+    bytes: u64,
+}
+
+impl SlipcoverTotal {
+    /// Adds a file, unless it is something else than data of slipcover.
+    fn add_file(&mut self, path: PathBuf, roots: &[&Path]) -> Result<(), CombineCoverageError> {
+        let Ok(file) = open_regular_file(&path) else { return Ok(()) };
+        let size = file.metadata()?.len();
+        if size > MAX_SLIPCOVER_BYTES && !mentions_slipcover(file.try_clone()?).unwrap_or(false) {
+            return Ok(());
+        }
+        let too_large = |bytes: u64| CoverageDataError::TooMuch { limit: format_size(bytes) };
+        if size > MAX_SLIPCOVER_BYTES {
+            return Err(too_large(MAX_SLIPCOVER_BYTES).into());
+        }
+        let Ok(bytes) = read_limited(file, MAX_SLIPCOVER_BYTES) else { return Ok(()) };
+        let Some(coverage) = SlipcoverCoverage::parse(&bytes, roots) else { return Ok(()) };
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        if self.bytes > MAX_SLIPCOVER_TOTAL_BYTES {
+            return Err(too_large(MAX_SLIPCOVER_TOTAL_BYTES).into());
+        }
+        self.files += 1;
+        let items = match &mut self.total {
+            None => self.total.insert(coverage).item_count(),
+            Some(total) => {
+                total.merge(coverage).map_err(|source| CoverageDataError::Mismatch { path, source })?;
+                total.item_count()
+            }
+        };
+        if items > MAX_SLIPCOVER_ITEMS {
+            return Err(CoverageDataError::TooMuch { limit: pluralize(MAX_SLIPCOVER_ITEMS, "line") }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a large document is data of slipcover: the name is at its start or, if keys are sorted, at its end.
+fn mentions_slipcover(mut file: std::fs::File) -> io::Result<bool> {
+    const PART: u64 = 64 << 10;
+    let mut part = Vec::new();
+    file.by_ref().take(PART).read_to_end(&mut part)?;
+    file.seek(SeekFrom::End(-(PART as i64)))?;
+    file.take(PART).read_to_end(&mut part)?;
+    Ok(String::from_utf8_lossy(&part).contains("\"slipcover\""))
 }
 
 /// Finds files that may be coverage data by their names, each once.
 ///
 /// Output of an earlier merge in `target` is skipped. A run data directory has other runs too: it is searched only if
 /// a directory of `dirs` is inside it.
-fn find_coverage_files(dirs: &[PathBuf], target: &Path) -> Vec<PathBuf> {
+///
+/// # Errors
+/// When there are too many.
+fn find_coverage_files(dirs: &[PathBuf], target: &Path) -> Result<Vec<PathBuf>, CombineCoverageError> {
     let target = fs_err::canonicalize(target).ok();
     let mut found = Vec::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
     let is_data_name = |name: &str| {
         name == ".coverage" || name.starts_with(".coverage.") || (name.ends_with(".json") && name.contains("cov"))
     };
     for dir in dirs.iter().filter(|dir| !is_run_data_dir(dir)) {
         let walk = WalkDir::new(dir).sort_by_file_name().into_iter();
         for entry in walk.filter_entry(may_contain_coverage).flatten().filter(|entry| entry.file_type().is_file()) {
+            if !is_data_name(&entry.file_name().to_string_lossy()) {
+                continue;
+            }
             let Ok(path) = fs_err::canonicalize(entry.path()) else { continue };
             let is_output = path.parent() == target.as_deref();
-            if is_data_name(&entry.file_name().to_string_lossy()) && !is_output && !found.contains(&path) {
+            if !is_output && known.insert(path.clone()) {
                 found.push(path);
+            }
+            if found.len() > MAX_DATA_FILES {
+                return Err(CoverageDataError::TooMuch { limit: pluralize(MAX_DATA_FILES, "data file") }.into());
             }
         }
     }
-    found
-}
-
-/// Returns whether a document mentions files below a directory.
-fn has_paths_below(bytes: &[u8], root: &Path) -> bool {
-    String::from_utf8_lossy(bytes).contains(&format!("\"{}/", root.display()))
+    Ok(found)
 }
 
 /// Returns whether a file is an SQLite database, the format of coverage.py's data.

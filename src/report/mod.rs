@@ -28,7 +28,7 @@ mod time_axis;
 
 pub(crate) use comparison::compare_runs;
 pub(crate) use comparison_target::{ComparisonTargetError, resolve_comparison_target};
-pub(crate) use coverage::{CombineCoverageError, CombinedCoverage, CoverageFloor, combine_coverage};
+pub(crate) use coverage::{CombineCoverageError, CombinedCoverage, CoverageDataError, CoverageFloor, combine_coverage};
 pub use critical_path::{CriticalPathEntry, LowerBounds, WaitReason};
 pub(crate) use failed_log_tails::read_failed_log_tails;
 pub use import::{ImportError, ImportedHistory, parse_import};

@@ -1,6 +1,7 @@
 //! Slipcover coverage data (JSON): parsing, merging and writing, as `python -m slipcover --merge` does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +13,8 @@ pub(crate) struct SlipcoverCoverage {
     meta: Map<String, Value>,
     has_branches: bool,
     files: BTreeMap<String, FileCoverage>,
+    /// Number of files, lines and branches.
+    item_count: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -44,19 +47,21 @@ pub(crate) enum CoverageError {
 impl SlipcoverCoverage {
     /// Parses the data, or returns `None` for other content.
     ///
-    /// Paths below `root`, the directory of the measurement, become relative to it, since it differs between runners.
-    pub(crate) fn parse(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
+    /// Paths below the directory of the measurement, the first of `roots` that contains one, become relative to it, since it
+    /// differs between runners.
+    pub(crate) fn parse(bytes: &[u8], roots: &[&Path]) -> Option<Self> {
         let document: SlipcoverDocument = serde_json::from_slice(bytes).ok()?;
         if document.meta.get("software")?.as_str()? != "slipcover" {
             return None;
         }
         let branches = document.meta.get("branch_coverage").and_then(Value::as_bool).unwrap_or(false);
-        let mut coverage = Self { meta: document.meta, has_branches: branches, files: BTreeMap::new() };
+        let root = find_root(document.files.keys(), roots);
+        let mut coverage = Self { meta: document.meta, has_branches: branches, files: BTreeMap::new(), item_count: 0 };
         for (name, file) in document.files {
             let relative = root.and_then(|root| Path::new(&name).strip_prefix(root).ok());
             let name = relative.map_or_else(|| name.clone(), |relative| relative.to_string_lossy().into_owned());
             let name = name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
-            coverage.files.entry(name).or_default().merge(file);
+            coverage.merge_file(name, file);
         }
         Some(coverage)
     }
@@ -74,9 +79,29 @@ impl SlipcoverCoverage {
             return Err(CoverageError::BranchMismatch);
         }
         for (name, file) in other.files {
-            self.files.entry(name).or_default().merge(file);
+            self.merge_file(name, file);
         }
         Ok(())
+    }
+
+    fn merge_file(&mut self, name: String, file: FileCoverage) {
+        let known = self.files.entry(name).or_insert_with(|| {
+            self.item_count += 1;
+            FileCoverage::default()
+        });
+        let before = known.item_count();
+        known.merge(file);
+        self.item_count = self.item_count - before + known.item_count();
+    }
+
+    /// Returns the number of files, lines and branches, which determines the memory that the data needs.
+    pub(super) fn item_count(&self) -> usize {
+        self.item_count
+    }
+
+    /// Returns whether no line was measured.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.values().all(|file| file.executed_lines.is_empty() && file.missing_lines.is_empty())
     }
 
     /// Returns the percentage of covered lines and branches; 100 if there is nothing to cover.
@@ -124,15 +149,16 @@ impl SlipcoverCoverage {
 }
 
 impl FileCoverage {
+    /// Adds the lines and branches of another run, in a time that depends on the size of `other` only.
     fn merge(&mut self, other: Self) {
-        self.executed_lines.extend(other.executed_lines);
-        self.missing_lines.extend(other.missing_lines);
-        self.executed_branches.extend(other.executed_branches);
-        self.missing_branches.extend(other.missing_branches);
-        let executed = &self.executed_lines;
-        self.missing_lines.retain(|line| !executed.contains(line));
-        let executed = &self.executed_branches;
-        self.missing_branches.retain(|branch| !executed.contains(branch));
+        merge_sets((&mut self.executed_lines, &mut self.missing_lines), other.executed_lines, other.missing_lines);
+        let known = (&mut self.executed_branches, &mut self.missing_branches);
+        merge_sets(known, other.executed_branches, other.missing_branches);
+    }
+
+    fn item_count(&self) -> usize {
+        [self.executed_lines.len(), self.missing_lines.len()].iter().sum::<usize>()
+            + [self.executed_branches.len(), self.missing_branches.len()].iter().sum::<usize>()
     }
 
     fn count_covered(&self, branches: bool) -> (usize, usize) {
@@ -143,6 +169,35 @@ impl FileCoverage {
         }
         (covered, covered + missing)
     }
+}
+
+/// Adds what was executed and what was missed; what any run executed is not missing.
+fn merge_sets<T: Ord>(
+    (executed, missing): (&mut BTreeSet<T>, &mut BTreeSet<T>),
+    more_executed: BTreeSet<T>,
+    more_missing: BTreeSet<T>,
+) {
+    for item in more_executed {
+        missing.remove(&item);
+        executed.insert(item);
+    }
+    missing.extend(more_missing.into_iter().filter(|item| !executed.contains(item)));
+}
+
+/// Returns the first of `roots` that contains a file. The root of the file system and relative paths are none.
+fn find_root<'a, 'b>(names: impl Iterator<Item = &'b String>, roots: &[&'a Path]) -> Option<&'a Path> {
+    let mut positions: HashMap<&[u8], usize> = HashMap::new();
+    for (position, root) in roots.iter().enumerate().filter(|(_, root)| root.is_absolute() && root.parent().is_some()) {
+        positions.entry(root.as_os_str().as_bytes()).or_insert(position);
+    }
+    let lengths: BTreeSet<usize> = positions.keys().map(|root| root.len()).collect();
+    let mut first: Option<usize> = None;
+    for name in names.map(String::as_bytes) {
+        let parents = lengths.range(..name.len()).filter(|length| name[**length] == b'/');
+        let found = parents.filter_map(|length| positions.get(&name[..*length]).copied());
+        first = found.chain(first).min();
+    }
+    roots.get(first?).copied()
 }
 
 fn coverage_percent(covered: usize, all: usize) -> f64 {
@@ -156,7 +211,7 @@ mod tests {
     fn data(branches: bool, files: &Value) -> SlipcoverCoverage {
         let meta = json!({ "software": "slipcover", "version": "1.0.17", "branch_coverage": branches });
         let document = json!({ "meta": meta, "files": files, "summary": {} });
-        SlipcoverCoverage::parse(document.to_string().as_bytes(), Some(Path::new("/w/1"))).unwrap()
+        SlipcoverCoverage::parse(document.to_string().as_bytes(), &[Path::new("/"), Path::new("/w/1")]).unwrap()
     }
 
     #[test]
@@ -169,7 +224,11 @@ mod tests {
         assert_eq!(document["files"]["a.py"]["executed_lines"], json!([1, 2, 3]));
         assert_eq!(document["files"]["b.py"]["summary"]["percent_covered"], json!(100.0));
         assert_eq!(document["summary"]["missing_lines"], json!(1));
-        assert_eq!(SlipcoverCoverage::parse(document.to_string().as_bytes(), None).unwrap(), all);
+        assert_eq!(
+            (all.item_count(), all.is_empty(), data(false, &json!({ "b.py": {} })).is_empty()),
+            (6, false, true)
+        );
+        assert_eq!(SlipcoverCoverage::parse(document.to_string().as_bytes(), &[]).unwrap(), all);
     }
 
     #[test]
@@ -185,8 +244,8 @@ mod tests {
 
     #[test]
     fn other_documents_are_none_and_contexts_are_refused() {
-        assert_eq!(SlipcoverCoverage::parse(b"{\"meta\": {\"software\": \"coverage\"}, \"files\": {}}", None), None);
-        assert_eq!(SlipcoverCoverage::parse(b"[]", None), None);
+        assert_eq!(SlipcoverCoverage::parse(b"{\"meta\": {\"software\": \"coverage\"}, \"files\": {}}", &[]), None);
+        assert_eq!(SlipcoverCoverage::parse(b"[]", &[]), None);
         let mut all = data(false, &json!({}));
         let mut with = all.clone();
         with.meta.insert("show_contexts".to_owned(), json!(true));

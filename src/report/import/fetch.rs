@@ -1,16 +1,18 @@
 //! Paginated API responses fetched from a forge, bounded in size and time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// Maximum size of one response, in bytes.
-const MAX_RESPONSE_BYTES: u64 = 32 << 20;
+/// Maximum size of all responses together, in bytes.
+const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 /// Maximum number of pages.
 const MAX_PAGES: usize = 50;
 /// Timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout of all requests together.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// One API response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +79,12 @@ pub(crate) fn fetch_pages(
         .build()
         .into();
     let (mut responses, mut next) = (Vec::new(), Some(url.to_owned()));
+    let (mut bytes_left, deadline) = (MAX_RESPONSE_BYTES, Instant::now() + TOTAL_TIMEOUT);
     while let Some(url) = next.take().filter(|_| responses.len() < MAX_PAGES) {
+        if Instant::now() > deadline {
+            let message = format!("the pages before it took more than {} seconds", TOTAL_TIMEOUT.as_secs());
+            return Err(failed(&url, message));
+        }
         let mut request = agent.get(&url).header("Accept", "application/json").header("User-Agent", "noxide");
         if let Some(token) = token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -85,8 +92,9 @@ pub(crate) fn fetch_pages(
         let mut response = request.call().map_err(|error| failed(&url, error.to_string()))?;
         let link = response.headers().get("link").and_then(|link| link.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
-        let read = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec();
+        let read = response.body_mut().with_config().limit(bytes_left).read_to_vec();
         let bytes = read.map_err(|error| failed(&url, error.to_string()))?;
+        bytes_left = bytes_left.saturating_sub(bytes.len() as u64);
         if status >= 300 {
             let body: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(200).collect();
             return Err(FetchError::Status { url, status, body: body.trim().to_owned() });

@@ -118,3 +118,33 @@ fn incompatible_coverage_data_is_reported() {
     assert!(String::from_utf8_lossy(&without.stderr).contains("coverage.py is not installed"), "{without:?}");
     assert!(venv().join("bin/coverage").exists(), ".ci/tools.txt has it");
 }
+
+#[test]
+fn data_without_lines_and_too_much_data_are_refused() {
+    let project = Project::empty();
+    let empty = r#"{"meta": {"software": "slipcover"}, "files": {}}"#;
+    project.write("cov-1.json", empty);
+    let merge = || project.noxide(&["merge", "--coverage", "--fail-under", "97"]);
+    let ran = merge();
+    assert!(ran.exit == Some(2) && ran.stderr.contains("(1 file) has no lines"), "{ran:?}");
+    // With lines in another file it is no error: a session may measure nothing.
+    project.write("cov-2.json", empty.replace("{}", r#"{"a.py": {"executed_lines": [1], "missing_lines": []}}"#));
+    let ran = merge();
+    assert!(ran.exit == Some(0) && ran.stdout.contains("100.00 % (slipcover, 2 data files)"), "{ran:?}");
+    // A large document of another tool is left out, one of slipcover is not.
+    let large = |start: &str| {
+        let path = project.write("cov-3.json", start);
+        fs_err::OpenOptions::new().append(true).open(path).unwrap().set_len(40 << 20).unwrap();
+    };
+    large("{\"meta\": {\"format\": 3},");
+    assert_eq!(merge().stdout, ran.stdout);
+    large("{\"meta\": {\"software\": \"slipcover\"},");
+    let ran = merge();
+    assert!(ran.exit == Some(2) && ran.stderr.contains("there are more than 32 MiB"), "{ran:?}");
+    std::fs::remove_file(project.root().join("cov-3.json")).unwrap();
+    for number in 0..=10_000 {
+        project.write(&format!("many/.coverage.{number}"), "");
+    }
+    let ran = merge();
+    assert!(ran.exit == Some(2) && ran.stderr.contains("more than 10000 data files"), "{ran:?}");
+}

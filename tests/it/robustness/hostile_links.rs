@@ -89,6 +89,16 @@ fn ci_removes_only_directories_that_it_created() {
     assert!(ran.exit != Some(0) && ran.text.contains("link is a symbolic link"), "{}", ran.text);
     assert_eq!(content(&victim), before);
 
+    // Files of the project itself have the same names.
+    for name in [".gitignore", "coverage.json", "junit.xml", "record.json"] {
+        let own = project.outer_dir().join("own").join(name);
+        fs_err::create_dir_all(&own).unwrap();
+        fs_err::write(own.join(name), "precious").unwrap();
+        let ran = ci(&own);
+        assert!(ran.exit == Some(3) && ran.text.contains("was not created by noxide ci"), "{}", ran.text);
+        assert_eq!(fs_err::read_to_string(own.join(name)).unwrap(), "precious");
+    }
+
     let dir = project.root().join("collected");
     assert_eq!(ci(&dir).exit, Some(0));
     fs_err::write(dir.join("logs/old.log"), "of an earlier job").unwrap();
