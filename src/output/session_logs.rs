@@ -1,6 +1,7 @@
 //! Logs of a recorded run: a list with their paths, their content, and what is added to them while the run goes on.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::workflow_command::AllowedCommands;
 use super::{BestEffortWriter, OutputContext, OutputTheme};
 use crate::project::SessionName;
 use crate::record::log_reader::{LineSplitter, read_log_range};
-use crate::record::{EventKind, Outcome, RunEvent, read_events};
+use crate::record::{EventKind, Outcome, RunEvent, check_event_logs, open_run_file, parse_event, read_events};
 use crate::text::{did_you_mean, format_size, sanitize_line, to_single_line};
 
 /// How often a log that is followed is read again.
@@ -47,6 +48,8 @@ impl RecordedLogs {
     pub(crate) fn read(run_dir: &Path) -> io::Result<Self> {
         let mut logs = Self { run_dir: run_dir.to_path_buf(), sessions: Vec::new(), attempts: Vec::new() };
         for event in read_events(&run_dir.join("events.jsonl"))? {
+            // The logs may be those of another runner: no link on the way to one is followed.
+            check_event_logs(&event, run_dir)?;
             logs.apply_event(event);
         }
         Ok(logs)
@@ -190,6 +193,7 @@ impl OutputContext {
             let events = tail.read_new_events()?;
             let is_idle = events.is_empty();
             for event in events {
+                check_event_logs(&event, &logs.run_dir)?;
                 let shown =
                     sessions.is_empty() || event_session(&event.kind).is_some_and(|one| sessions.contains(&one));
                 if shown {
@@ -224,20 +228,20 @@ fn event_session(event: &EventKind) -> Option<&SessionName> {
 
 /// Events of a run that may be written to while they are read.
 struct EventTail {
-    reader: BufReader<fs_err::File>,
+    reader: BufReader<File>,
     line: Vec<u8>,
 }
 
 impl EventTail {
     fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { reader: BufReader::new(fs_err::File::open(path)?), line: Vec::new() })
+        Ok(Self { reader: BufReader::new(open_run_file(path)?), line: Vec::new() })
     }
 
     /// Returns the events that are complete and were not returned before.
     fn read_new_events(&mut self) -> io::Result<Vec<RunEvent>> {
         let mut events = Vec::new();
         while self.reader.read_until(b'\n', &mut self.line)? > 0 && self.line.ends_with(b"\n") {
-            events.push(serde_json::from_slice(&self.line)?);
+            events.push(parse_event(&self.line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?);
             self.line.clear();
         }
         Ok(events)

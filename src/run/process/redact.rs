@@ -1,7 +1,10 @@
 //! Redaction of secrets in logs and messages.
 
+use std::borrow::Cow;
+use std::os::unix::ffi::OsStringExt as _;
+
 use aho_corasick::{AhoCorasick, MatchKind};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use crate::fs::encode_base64_url;
 use crate::project::hidden_credentials;
@@ -48,20 +51,31 @@ pub struct SecretRedactor {
 impl SecretRedactor {
     /// Collects the secrets of noxide's own environment and of other `variables`, as [`SecretRedactor::new`] does.
     pub(crate) fn from_environment(variables: impl IntoIterator<Item = (String, String)>, patterns: &[String]) -> Self {
+        // A value need not be UTF-8.
         let environment =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::new(environment.chain(hidden_credentials().iter().cloned()).chain(variables), patterns)
+            std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.into_vec()));
+        let others = hidden_credentials().iter().cloned().chain(variables);
+        Self::from_bytes(environment.chain(others.map(|(name, value)| (name, value.into_bytes()))), patterns)
     }
 
     /// Collects the values of variables whose names suggest a credential or match one of `patterns` (names or globs).
     ///
     /// A value of several lines is masked line by line too, since tools print keys line by line.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>, patterns: &[String]) -> Self {
+        Self::from_bytes(variables.into_iter().map(|(name, value)| (name, value.into_bytes())), patterns)
+    }
+
+    fn from_bytes(variables: impl Iterator<Item = (String, Vec<u8>)>, patterns: &[String]) -> Self {
         let mut secrets: Vec<Vec<u8>> = Vec::new();
-        for (name, value) in variables {
+        for (name, bytes) in variables {
+            let value = String::from_utf8_lossy(&bytes);
             if is_credential(&name, &value) || patterns.iter().any(|glob| glob_matches(glob, &name)) {
                 let lines = value.lines().map(str::trim);
                 secrets.extend(lines.chain([value.trim()]).map(|line| line.as_bytes().to_vec()));
+                if matches!(value, Cow::Owned(_)) {
+                    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+                    secrets.extend(lines.chain([bytes.trim_ascii()]).map(<[u8]>::to_vec));
+                }
             }
             // A password in a URL or DSN is a secret under any name.
             secrets.extend(
@@ -159,6 +173,10 @@ fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
                 forms.push(form);
             }
         }
+    }
+    if std::str::from_utf8(secret).is_err() {
+        forms.push(surrogate_form(secret));
+        forms.push(percent_encode(secret, URL_UNRESERVED).to_string());
     }
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     forms.extend([hex.to_uppercase(), hex]);
@@ -269,13 +287,29 @@ fn python_forms(text: &str) -> Vec<String> {
     forms
 }
 
+/// Returns a value that is not UTF-8 as Python's `repr` and JSON print it: with a surrogate for each other byte.
+fn surrogate_form(secret: &[u8]) -> String {
+    let chunk = |chunk: std::str::Utf8Chunk<'_>| {
+        let invalid: String = chunk.invalid().iter().map(|byte| format!("\\udc{byte:02x}")).collect();
+        format!("{}{invalid}", chunk.valid())
+    };
+    secret.utf8_chunks().map(chunk).collect()
+}
+
 /// Returns a value as XML and HTML have it in text and in attributes.
 fn xml_forms(text: &str) -> Vec<String> {
     let markup = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let attributes = ["&quot;", "&#34;"].map(|quote| markup.replace('"', quote));
     let quote = |text: &String| ["&#x27;", "&#39;", "&apos;"].map(|quote| text.replace('\'', quote));
     let quoted: Vec<String> = attributes.iter().flat_map(quote).collect();
-    [markup].into_iter().chain(attributes).chain(quoted).collect()
+    let forms: Vec<String> = [markup].into_iter().chain(attributes).chain(quoted).collect();
+    // In attributes, XML libraries write tabs and line ends as references.
+    let references = [["&#9;", "&#10;", "&#13;"], ["&#x9;", "&#xA;", "&#xD;"], ["&#x09;", "&#x0A;", "&#x0D;"]];
+    let spaces = forms.iter().flat_map(|form| {
+        references.map(|[tab, feed, ret]| form.replace('\t', tab).replace('\n', feed).replace('\r', ret))
+    });
+    let spaces: Vec<String> = if text.contains(['\t', '\n', '\r']) { spaces.collect() } else { Vec::new() };
+    forms.into_iter().chain(spaces).collect()
 }
 
 /// Returns percent escapes with hexadecimal digits in lower case.
@@ -335,6 +369,21 @@ mod tests {
         SecretRedactor::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())), &patterns)
     }
 
+    fn redactor_of_tab() -> SecretRedactor {
+        redactor(&[("A_TOKEN", "ab\tc<secret>")], &[])
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf8_is_masked() {
+        let value = b"byte\xff-secret".to_vec();
+        let redactor = SecretRedactor::from_bytes([("A_TOKEN".to_owned(), value.clone())].into_iter(), &[]);
+        let masked = |bytes: &[u8]| redactor.redact_chunk(&mut Vec::new(), bytes, true);
+        for text in [value.as_slice(), "byte\u{fffd}-secret".as_bytes(), b"byte\\udcff-secret", b"byte%FF-secret"] {
+            assert_eq!(masked(text), b"***", "{}", String::from_utf8_lossy(text));
+        }
+        assert_eq!(masked(b"byte-secret"), b"byte-secret");
+    }
+
     #[test]
     fn credentials_by_name_and_by_settings() {
         let redactor = redactor(
@@ -388,6 +437,10 @@ mod tests {
         assert_eq!(masked("x=s3cr%2Ft%20%27va%22lue-%C3%A9&y s3cr/t+%27va%22lue-%C3%A9"), "x=***&y ***");
         assert_eq!(masked(r#"'s3cr/t '"'"'va"lue-é'"#), "'***'");
         assert_eq!(masked(r#"'s3cr/t \'va"lue-é'"#), "'***'");
+        let tabs = redactor_of_tab();
+        for text in ["ab\tc<secret>", "ab&#9;c&lt;secret&gt;", "ab&#x9;c&lt;secret&gt;"] {
+            assert_eq!(tabs.redact_text(text), "***", "{text}");
+        }
         // As Python, Go and PHP write JSON; `set -x` and `%q`; lower-case URLs; bytes; XML; hexadecimal.
         let odd = SecretRedactor::new([("A_TOKEN".to_owned(), "pä<&>\\ss'w/\"örd".to_owned())], &[]);
         for text in [

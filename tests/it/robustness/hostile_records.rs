@@ -214,6 +214,10 @@ fn logs_behind_a_link_are_not_shown() {
     for command in [
         "replay last",
         "replay last -vv",
+        "logs",
+        "logs tests",
+        "logs --failed",
+        "logs tests --follow",
         "report last --format text",
         "report last --format markdown",
         "report last --format html -o -",
@@ -318,4 +322,69 @@ fn many_unknown_names_are_refused_at_once() {
     // One second on an idle machine; tests may run beside many others.
     assert!(many.elapsed < one.elapsed + Duration::from_secs(8), "{:?} and {:?}", many.elapsed, one.elapsed);
     assert!(many.text.len() < 20_000, "{} bytes", many.text.len());
+}
+
+#[test]
+fn the_newest_of_thousands_of_runs_is_merged_and_more_than_a_thousand_are_refused() {
+    let project = Project::empty();
+    let runs = project.root().join("download/.nox/.noxide/runs");
+    for number in 0..4_000 {
+        let run = runs.join(format!("20260101-000000.000-{number:06x}"));
+        fs_err::create_dir_all(&run).unwrap();
+        fs_err::write(run.join("record.json"), "").unwrap();
+    }
+    let newest = runs.join("20260102-000000.000-000000");
+    fs_err::create_dir_all(newest.join("logs")).unwrap();
+    fs_err::copy(golden("record.json"), newest.join("record.json")).unwrap();
+    let ran = project.noxide(&["merge", "download"]);
+    assert!(ran.stdout.contains("merged 1 run into"), "{ran:?}");
+    for number in 0..=1_000 {
+        let run = project.root().join(format!("many/{number}"));
+        fs_err::create_dir_all(&run).unwrap();
+        fs_err::write(run.join("record.json"), "").unwrap();
+    }
+    let ran = project.noxide(&["merge", "many"]);
+    assert!(ran.exit == Some(2) && ran.text.contains("more than 1000 runs"), "{ran:?}");
+}
+
+#[test]
+fn a_damaged_download_is_not_merged_as_a_success() {
+    let project = Project::empty();
+    let dir = project.root().join("download");
+    fs_err::create_dir_all(dir.join("logs")).unwrap();
+    let merge = |record: &Value| {
+        fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
+        project.noxide(&["merge", "download"])
+    };
+    let mut record = golden_record();
+    record["exit_code"] = json!(0);
+    record["sessions"] = json!([record["sessions"][1]]);
+    for outcome in ["passed", "failed"] {
+        record["sessions"][0]["result"]["outcome"] = json!(outcome);
+        let ran = merge(&record);
+        assert_eq!(ran.exit, Some(i32::from(outcome == "failed")), "{}", ran.text);
+    }
+    record["sessions"][0]["result"] = Value::Null;
+    assert_eq!(merge(&record).exit, Some(1), "it did not end");
+    // A run without a record whose events are not a file of the download.
+    record["sessions"] = json!([]);
+    let other = project.root().join("download/other");
+    fs_err::create_dir_all(&other).unwrap();
+    symlink(golden("events.jsonl"), other.join("events.jsonl")).unwrap();
+    let ran = merge(&record);
+    assert!(ran.exit == Some(2) && ran.text.contains("is not a regular file"), "{}", ran.text);
+}
+
+#[test]
+fn json_has_no_control_characters_of_a_terminal() {
+    let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
+    let mut record = golden_record();
+    record["notices"] = json!(["a\u{9b}2J\u{202e}\u{2028}\u{7f}b"]);
+    fs_err::write(project.root().join("record.json"), record.to_string()).unwrap();
+    let ran = NoxideRun::finish(&mut noxide_command(&project, "report record.json --format json -o -"));
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(document.to_string().contains("a\u{9b}2J\u{202e}\u{2028}\u{7f}b"), "{}", ran.text);
+    let is_harmful = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}');
+    assert_eq!(ran.stdout.find(is_harmful), None);
+    assert!(ran.stdout.contains(r"a\u009b2J\u202e\u2028\u007fb"), "{}", ran.stdout);
 }

@@ -99,3 +99,17 @@ fn secrets_are_not_in_errors_of_the_noxfile() {
         assert!(ran.text.contains("boom ***") && !ran.text.contains(TOKEN), "{}", ran.text);
     }
 }
+
+#[test]
+fn a_secret_that_is_not_utf8_is_masked() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let session = "@nox.session(venv_backend='none')\ndef one(session):\n    \
+                   sys.stdout.buffer.write(os.fsencode(os.environ['MY_TOKEN']) + b'\\n')\n    print(ascii(os.environ['MY_TOKEN']))\n";
+    let project = Project::with_sessions(&format!("import sys\n{session}"));
+    let mut command = noxide_command(&project, "run -v");
+    let secret = std::ffi::OsString::from_vec(b"byte\xff-secret-z".to_vec());
+    let ran = NoxideRun::finish(command.env("MY_TOKEN", secret));
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    assert!(!ran.text.contains("-secret-z") && !project.session_log("one").contains("-secret-z"), "{}", ran.text);
+    assert!(project.session_log("one").contains("***"), "{}", ran.text);
+}
