@@ -43,7 +43,7 @@ pub fn run_audit(project: &AuditProject) -> AuditResult {
             match (*count).cmp(&MAX_FINDINGS_IN_FILE) {
                 Ordering::Less => {}
                 Ordering::Equal => {
-                    finding.message.push_str(" (further findings of this rule in this file are left out)")
+                    finding.message.push_str(" (further findings of this rule in this file are left out)");
                 }
                 Ordering::Greater => continue,
             }

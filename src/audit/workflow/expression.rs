@@ -45,7 +45,7 @@ impl ExpressionNames {
                 *text = self.normalize_expression(text);
             }
             YamlKind::Scalar(text, _) if key != Some("run") && text.contains("${{") => {
-                *text = self.normalize_text(text)
+                *text = self.normalize_text(text);
             }
             YamlKind::Scalar(..) => {}
             YamlKind::Seq(items) => items.iter_mut().for_each(|item| self.normalize_node(item, None)),
