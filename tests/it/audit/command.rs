@@ -408,7 +408,7 @@ fn the_inventory_states_only_measured_durations() {
 #[test]
 fn a_path_selects_its_project() {
     let project = small();
-    std::fs::write(project.path().join(".pre-commit-config.yaml"), "repos: []\n").unwrap();
+    fs_err::write(project.path().join(".pre-commit-config.yaml"), "repos: []\n").unwrap();
     let outside = directory(&[("x", "")]);
     let expected = out(&noxide(project.path(), "audit --pedantic"));
     assert!(expected.contains("NX201"), "{expected}");

@@ -96,7 +96,7 @@ fn files_named_like_modules_of_python_do_not_replace_them() {
         for name in
             ["json", "re", "enum", "types", "random", "string", "select", "tempfile", "shutil", "subprocess", "logging"]
         {
-            std::fs::write(project.root().join(name).with_extension("py"), "raise ImportError('not the real one')\n")
+            fs_err::write(project.root().join(name).with_extension("py"), "raise ImportError('not the real one')\n")
                 .unwrap();
         }
         let ran = run(&project, "");
