@@ -121,8 +121,8 @@ impl JobView<'_> {
     }
 
     fn add_actions(&self, session: &NoxfileSession, backend: &str, found: &mut Vec<Downloader>) -> Option<()> {
-        for action in &session.calls {
-            match action.method.as_str() {
+        for call in &session.calls {
+            match call.method.as_str() {
                 "install" => found.push(match backend {
                     "uv" => Downloader::Uv,
                     "virtualenv" | "venv" => Downloader::Pip,
@@ -130,7 +130,7 @@ impl JobView<'_> {
                     _ => return None,
                 }),
                 "run" | "run_always" | "run_install" => {
-                    let words: Vec<&str> = action.args.iter().map(String::as_str).collect();
+                    let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
                     match words.as_slice() {
                         ["uv" | "uvx", ..] => found.push(Downloader::Uv),
                         ["pip", ..] | ["python" | "python3", "-m", "pip", ..] => found.push(Downloader::Pip),

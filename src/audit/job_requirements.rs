@@ -53,8 +53,8 @@ impl JobView<'_> {
                 return None;
             }
             for (name, _) in &call.sessions {
-                for action in &self.noxfile_session(name)?.calls {
-                    add_action(root, action, &mut names)?;
+                for call in &self.noxfile_session(name)?.calls {
+                    add_call(root, call, &mut names)?;
                 }
             }
         }
@@ -62,9 +62,9 @@ impl JobView<'_> {
     }
 }
 
-fn add_action(root: &Path, action: &SessionCall, names: &mut BTreeSet<String>) -> Option<()> {
-    let words: Vec<&str> = action.args.iter().map(String::as_str).collect();
-    match action.method.as_str() {
+fn add_call(root: &Path, call: &SessionCall, names: &mut BTreeSet<String>) -> Option<()> {
+    let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
+    match call.method.as_str() {
         "install" => add_arguments(root, &words, names),
         "run" | "run_always" | "run_install" => match words.as_slice() {
             ["pip", "install", rest @ ..] | ["python" | "python3", "-m", "pip", "install", rest @ ..] => {

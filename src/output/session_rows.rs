@@ -131,7 +131,7 @@ impl SessionRows {
     pub(crate) fn held_row(self, name: &str, attempt: &AttemptResult, waits_for: &str) -> String {
         let reason = to_single_line(&attempt.reason);
         let rest = format!(
-            "{:>7}  {}{}; its result waits for {waits_for}, which nox runs before it",
+            "{:>7}  {}{}; its result waits for {waits_for}",
             format_duration(attempt.end.saturating_sub(attempt.start)),
             attempt.outcome,
             if reason.is_empty() { String::new() } else { format!(" ({reason})") },

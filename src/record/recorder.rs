@@ -31,7 +31,7 @@ impl RunRecorder {
     /// Creates the run directory with its `logs`, and locks it.
     ///
     /// It is created under a staging name first, so that no other process sees it unlocked and mistakes it for a
-    /// crashed run.
+    /// killed run.
     ///
     /// # Errors
     /// When the directory cannot be created, or exists already.

@@ -1,4 +1,4 @@
-//! Run store: run directories, records and history; recovery of crashed runs and pruning.
+//! Run store: run directories, records and history; recovery of killed runs and pruning.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -190,17 +190,17 @@ impl RunStore {
         self.run_ids().into_iter().filter(unfinished).filter_map(lock).collect()
     }
 
-    /// Writes the record of a crashed run from its events; a run without events is removed.
+    /// Writes the record of a killed run from its events; a run without events is removed.
     ///
     /// # Errors
     /// When the directory is not writable.
-    pub fn recover_killed_run(&self, crashed: &KilledRun) -> io::Result<()> {
-        let events = read_events(&crashed.run_dir.join("events.jsonl")).unwrap_or_default();
+    pub fn recover_killed_run(&self, killed: &KilledRun) -> io::Result<()> {
+        let events = read_events(&killed.run_dir.join("events.jsonl")).unwrap_or_default();
         match RunRecord::from_events(&events, Machine::detect()) {
-            Some(record) => write_record(&crashed.run_dir, &record),
+            Some(record) => write_record(&killed.run_dir, &record),
             None => {
-                remove_run_temp_dir(&crashed.run_dir);
-                self.open_runs()?.remove_dir(Path::new(&crashed.run_id))
+                remove_run_temp_dir(&killed.run_dir);
+                self.open_runs()?.remove_dir(Path::new(&killed.run_id))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Recovery of crashed runs: their processes are killed and their records written from their events.
+//! Recovery of killed runs: their processes are killed and their records written from their events.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -30,7 +30,7 @@ impl RunTag {
     }
 }
 
-/// Opens the store of a project's runs, or a temporary one, remembers where it is, and recovers crashed runs. Returns
+/// Opens the store of a project's runs, or a temporary one, remembers where it is, and recovers killed runs. Returns
 /// the store and notices.
 ///
 /// # Errors
@@ -53,12 +53,12 @@ pub(crate) fn open_run_store(
 /// record that cannot be written.
 pub(crate) fn recover_killed_runs(store: &RunStore) -> Vec<String> {
     let mut notices = Vec::new();
-    for crashed in store.find_killed_runs() {
-        if let Ok(tag) = RunTag::for_run(&crashed.run_dir) {
+    for killed in store.find_killed_runs() {
+        if let Ok(tag) = RunTag::for_run(&killed.run_dir) {
             kill_tagged_processes(&tag.env_entry());
         }
-        if let Err(error) = store.recover_killed_run(&crashed) {
-            notices.push(format!("cannot write the record of run {}: {error}", crashed.run_id));
+        if let Err(error) = store.recover_killed_run(&killed) {
+            notices.push(format!("cannot write the record of run {}: {error}", killed.run_id));
         }
     }
     notices

@@ -391,8 +391,8 @@ fn cache_group_name(view: &JobView) -> String {
 fn has_written_installs(view: &JobView) -> bool {
     let is_computed = |word: &String| word.starts_with('<') || (word.starts_with('*') && !word.ends_with(".posargs"));
     view.session_names().iter().filter_map(|name| view.noxfile_session(name)).all(|session| {
-        let mut installs = session.calls.iter().filter(|action| action.method.ends_with("install"));
-        installs.all(|action| !action.args.iter().any(is_computed))
+        let mut installs = session.calls.iter().filter(|call| call.method.ends_with("install"));
+        installs.all(|call| !call.args.iter().any(is_computed))
     })
 }
 

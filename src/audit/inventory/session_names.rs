@@ -132,8 +132,8 @@ pub(super) fn followed_sessions(noxfile: &Noxfile, started: &mut Vec<String>) {
     while let Some(name) = started.get(index).cloned() {
         index += 1;
         let Some(session) = noxfile.find_session(&name) else { continue };
-        let notified = session.calls.iter().filter(|action| action.method == "notify");
-        let notified = notified.filter_map(|action| action.args.first());
+        let notified = session.calls.iter().filter(|call| call.method == "notify");
+        let notified = notified.filter_map(|call| call.args.first());
         for other in session.requires.iter().chain(notified) {
             if let Some(other) = noxfile.find_session(other).filter(|other| !started.contains(&other.name)) {
                 started.push(other.name.clone());
@@ -146,7 +146,7 @@ pub(super) fn followed_sessions(noxfile: &Noxfile, started: &mut Vec<String>) {
 pub(super) fn follows_computed_names(noxfile: &Noxfile) -> bool {
     let is_computed = |name: &String| name.starts_with(['<', '*']) || name.contains('{');
     noxfile.sessions().iter().any(|session| {
-        let notified = session.calls.iter().filter(|action| action.method == "notify");
-        session.requires.iter().chain(notified.filter_map(|action| action.args.first())).any(is_computed)
+        let notified = session.calls.iter().filter(|call| call.method == "notify");
+        session.requires.iter().chain(notified.filter_map(|call| call.args.first())).any(is_computed)
     })
 }

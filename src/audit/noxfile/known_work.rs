@@ -109,8 +109,8 @@ pub(crate) fn session_effect(session: &NoxfileSession, posargs: &[String]) -> Op
     }
     let mut effect = SessionEffect::ReadOnly;
     let mut runs = 0;
-    for action in &session.calls {
-        let method = action.method.as_str();
+    for call in &session.calls {
+        let method = call.method.as_str();
         if method == "call" || QUIET_METHODS.contains(&method) || INSTALL_METHODS.contains(&method) {
             continue;
         }
@@ -118,7 +118,7 @@ pub(crate) fn session_effect(session: &NoxfileSession, posargs: &[String]) -> Op
             return None;
         }
         runs += 1;
-        match command_effect(action, posargs)? {
+        match command_effect(call, posargs)? {
             SessionEffect::ReadOnly => {}
             other if effect == SessionEffect::ReadOnly || effect == other => effect = other,
             _ => return None,
@@ -127,8 +127,8 @@ pub(crate) fn session_effect(session: &NoxfileSession, posargs: &[String]) -> Op
     (runs > 0).then_some(effect)
 }
 
-fn command_effect(action: &SessionCall, posargs: &[String]) -> Option<SessionEffect> {
-    let mut words: Vec<&str> = action.args.iter().map(String::as_str).collect();
+fn command_effect(call: &SessionCall, posargs: &[String]) -> Option<SessionEffect> {
+    let mut words: Vec<&str> = call.args.iter().map(String::as_str).collect();
     if let ["python" | "python3", "-m", ..] = words.as_slice() {
         words.drain(..2);
     }

@@ -347,8 +347,8 @@ impl Noxfile {
 impl NoxfileSession {
     /// Returns the requirements it installs, sorted; computed values such as temporary directories are left out.
     pub(crate) fn installed_packages(&self) -> Vec<String> {
-        let installs = self.calls.iter().filter(|action| action.method.contains("install"));
-        let words = installs.flat_map(|action| action.args.iter());
+        let installs = self.calls.iter().filter(|call| call.method.contains("install"));
+        let words = installs.flat_map(|call| call.args.iter());
         let mut packages: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
         packages.sort();
         packages.dedup();
@@ -357,8 +357,8 @@ impl NoxfileSession {
 
     /// Returns the requirements files it installs, as written.
     pub(crate) fn requirement_files(&self) -> Vec<&str> {
-        let installs = self.calls.iter().filter(|action| action.method.contains("install"));
-        let pairs = installs.flat_map(|action| action.args.windows(2));
+        let installs = self.calls.iter().filter(|call| call.method.contains("install"));
+        let pairs = installs.flat_map(|call| call.args.windows(2));
         let pairs = pairs.filter(|pair| matches!(pair[0].as_str(), "-r" | "--requirement" | "--requirements"));
         pairs.map(|pair| pair[1].as_str()).filter(|file| !file.starts_with(['<', '*'])).collect()
     }
@@ -374,9 +374,9 @@ impl NoxfileSession {
             let name = word.strip_prefix('*').unwrap_or_default();
             !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         };
-        self.calls.iter().filter(|action| action.method == "install").any(|action| {
-            action.args.iter().enumerate().any(|(index, word)| {
-                let is_value = index.checked_sub(1).is_some_and(|before| is_value_option(&action.args[before]));
+        self.calls.iter().filter(|call| call.method == "install").any(|call| {
+            call.args.iter().enumerate().any(|(index, word)| {
+                let is_value = index.checked_sub(1).is_some_and(|before| is_value_option(&call.args[before]));
                 !is_value && (is_name(word) || is_constant(word))
             })
         })
@@ -384,7 +384,7 @@ impl NoxfileSession {
 
     /// Returns the commands it runs.
     pub(crate) fn run_calls(&self) -> impl Iterator<Item = &SessionCall> {
-        self.calls.iter().filter(|action| matches!(action.method.as_str(), "run" | "run_always"))
+        self.calls.iter().filter(|call| matches!(call.method.as_str(), "run" | "run_always"))
     }
 }
 

@@ -126,12 +126,12 @@ fn installs_named_packages(view: &JobView) -> bool {
 /// Whether a change of the noxfile would hardly change the downloads: its packages have no versions, or bypass the cache.
 fn names_no_versions(view: &JobView) -> bool {
     let sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
-    let mut installs = sessions.flat_map(|session| &session.calls).filter(|action| action.method == "install");
-    installs.all(|action| {
-        let bypasses = action.args.iter().any(|word| word == "--no-cache-dir");
+    let mut installs = sessions.flat_map(|session| &session.calls).filter(|call| call.method == "install");
+    installs.all(|call| {
+        let bypasses = call.args.iter().any(|word| word == "--no-cache-dir");
         let has_version = |word: &str| word.contains(['=', '<', '>', '~', '@']) && !word.starts_with(['<', '-']);
         // Extras stand for any number of packages.
-        bypasses || !action.args.iter().any(|word| has_version(word) || word.starts_with(".["))
+        bypasses || !call.args.iter().any(|word| has_version(word) || word.starts_with(".["))
     })
 }
 
@@ -145,7 +145,7 @@ fn reads_lock_file(view: &JobView) -> bool {
         [program, verb, ..] => program == "uv" && matches!(verb.as_str(), "sync" | "run" | "export"),
         _ => false,
     };
-    in_job || sessions.any(|session| session.calls.iter().any(|action| reads(&action.args)))
+    in_job || sessions.any(|session| session.calls.iter().any(|call| reads(&call.args)))
 }
 
 /// Returns the requirements files of the project that the job and its sessions install.

@@ -96,7 +96,7 @@ fn find_hook_run<'a>(view: &JobView<'a>) -> Option<(Span, &'static str, Option<&
             }
             for (name, span) in &call.sessions {
                 let changes_directory = |session: &crate::audit::noxfile::NoxfileSession| {
-                    session.calls.iter().any(|action| matches!(action.method.as_str(), "chdir" | "cd"))
+                    session.calls.iter().any(|call| matches!(call.method.as_str(), "chdir" | "cd"))
                 };
                 let session = view.noxfile_session(name);
                 let session = session.filter(|session| session.is_straight_line && !changes_directory(session));

@@ -122,7 +122,7 @@ fn bypasses_cache(view: &JobView) -> bool {
         });
     let mut sessions = view.session_names().iter().filter_map(|name| view.noxfile_session(name));
     let in_session = sessions.any(|session| {
-        let mut words = session.calls.iter().flat_map(|action| &action.args);
+        let mut words = session.calls.iter().flat_map(|call| &call.args);
         words.any(|word| matches!(word.as_str(), "--no-cache-dir" | "--no-cache"))
     });
     by_flag || in_session || is_set("PIP_NO_CACHE_DIR") || is_set("UV_NO_CACHE")

@@ -112,7 +112,7 @@ const PIP_ONLY: [&str; 7] = [
 /// Whether a session passes options to an install that uv does not have, or runs `setup.py` with the setuptools that only
 /// virtualenv installs unasked.
 fn needs_pip(session: &crate::audit::noxfile::NoxfileSession) -> bool {
-    let mut installs = session.calls.iter().filter(|action| action.method == "install");
+    let mut installs = session.calls.iter().filter(|call| call.method == "install");
     let is_pip_only = |word: &String| {
         let option = word.trim_start_matches("<f'").split('=').next().unwrap_or_default();
         matches!(option, "--platform" | "--abi" | "--implementation")
@@ -120,7 +120,7 @@ fn needs_pip(session: &crate::audit::noxfile::NoxfileSession) -> bool {
     let installs_setuptools = session.installed_packages().iter().any(|word| requirement_name(word) == "setuptools");
     let mut runs = session.run_calls();
     let runs_setup = runs.any(|run| matches!(run.args.as_slice(), [python, script, ..] if python.starts_with("python") && script == "setup.py"));
-    installs.any(|action| action.args.iter().any(is_pip_only)) || (runs_setup && !installs_setuptools)
+    installs.any(|call| call.args.iter().any(is_pip_only)) || (runs_setup && !installs_setuptools)
 }
 
 /// Whether a job that runs nox chooses a Python for which uv cannot be installed.
@@ -195,7 +195,7 @@ fn calls_missing_tool(session: &crate::audit::noxfile::NoxfileSession) -> bool {
 /// Whether a session would run with uv: it selects no backend itself, and does not call pip or virtualenv, which
 /// environments of uv lack.
 fn can_use_uv(session: &crate::audit::noxfile::NoxfileSession) -> bool {
-    let uses_conda = session.calls.iter().any(|action| action.method.contains("conda"));
-    let installs = session.calls.iter().any(|action| action.method == "install");
+    let uses_conda = session.calls.iter().any(|call| call.method.contains("conda"));
+    let installs = session.calls.iter().any(|call| call.method == "install");
     session.venv_backend.is_none() && installs && !calls_missing_tool(session) && !uses_conda
 }

@@ -28,7 +28,7 @@ pub enum EntryOrigin {
     /// A remote cache, with nothing that vouches for it; also if the origin is unknown.
     #[default]
     Remote,
-    /// A remote cache; its tree is the one in `noxide.sums`, and uv's own files were left out.
+    /// A remote cache; its tree is the one in `noxide.sums`, and uv's cached metadata were left out.
     VerifiedRemote,
     /// This machine: saved after uv or a session created it.
     Machine,

@@ -237,7 +237,7 @@ mod tests {
         assert!(is_valid(&older, &path), "without the file name");
         for id in ["/tmp/x/ZAm16tRex-oLO_Mm", "../evil/ZAm16tRex-oLO_Mm", "ZAm16tRex-oLO_Mm/x", "ZAm16tRex-oLO_Mn", ""]
         {
-            // The name of the tree and the digest occur elsewhere in the file.
+            // The name of the tree and the digest occur in another part of the file.
             let bytes = [pointer(id, &one, file), format!("{TREE} {sha256}").into_bytes()].concat();
             assert!(!is_valid(&bytes, &path), "{id}");
         }

@@ -292,7 +292,7 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
         store.harms_alpha = false;
     }),
     // uv joins the name in its pointer to its cache, and installs what is there.
-    ("pointer to a tree elsewhere", |store| store.alpha().point_to("/tmp/noxide-evil/TREE")),
+    ("pointer to a tree outside of the cache", |store| store.alpha().point_to("/tmp/noxide-evil/TREE")),
     ("pointer to a tree above", |store| store.alpha().point_to("../evil/TREE")),
     ("pointer to a part of the tree", |store| store.alpha().point_to("TREE/alpha")),
     ("pointer to another tree", |store| store.alpha().point_to("TREETREE")),

@@ -243,7 +243,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         *placement = serde_json::from_str(&text).unwrap();
     });
     // A store from before pointers were checked.
-    let elsewhere = |tree: &std::path::Path| {
+    let point_outside = |tree: &std::path::Path| {
         let directory = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
         let path = directory.join("placement.json");
         let mut placement: serde_json::Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
@@ -270,7 +270,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         ("not a path", &through_link),
         ("not a path", &outside_bucket),
         ("not a path", &other_kind),
-        ("names something else", &elsewhere),
+        ("names something else", &point_outside),
     ];
     for (number, (expected, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();

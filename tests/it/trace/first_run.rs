@@ -319,7 +319,7 @@ def dependent(session):
         (wrong.outcome, wrong.attempts.len(), ran.outcome("dependent")),
         (Outcome::Aborted, 1, Outcome::Aborted)
     );
-    assert!(ran.text.contains("its result waits for long, which nox runs before it"), "{}", ran.text);
+    assert!(ran.text.contains("its result waits for long"), "{}", ran.text);
     let ran = project.noxide(&["run", "-j3", "--trace", "never"]);
     assert_eq!((ran.exit, ran.record().notices.len()), (Some(1), 0), "{}", ran.text);
 }
