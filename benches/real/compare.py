@@ -149,7 +149,13 @@ class Checkout:
         """Logs of the sessions of the newest run."""
         runs = [run for parent in (".noxide/runs", ".nox/.noxide/runs") for run in tree.glob(f"{parent}/*") if run.is_dir()]
         newest = max(runs, key=lambda run: run.stat().st_mtime, default=None)
-        return sorted((newest / "logs").glob("*")) if newest else [started_at]
+        if newest is None:
+            return [started_at]
+        # `tests.2.log` is the second attempt of `tests`; what counts is the last one, as under nox.
+        last: dict[str, pathlib.Path] = {}
+        for path in sorted((newest / "logs").glob("*"), key=lambda path: path.stat().st_mtime):
+            last[re.sub(r"(\.[0-9]+)?\.log$", "", path.name)] = path
+        return sorted(last.values())
 
     def environment(self) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("NOX", "COVERAGE", "PYTEST"))}

@@ -142,7 +142,7 @@ impl JobView<'_> {
                         _ => {}
                     }
                 }
-                "conda_install" | "poetry.install" | "notify" => return None,
+                "conda_install" | "poetry.install" | "notify" | "unknown_call" => return None,
                 _ => {}
             }
         }

@@ -72,6 +72,14 @@ pub struct JobNoxCall {
     pub span: Span,
 }
 
+impl JobNoxCall {
+    /// Whether a command of a step makes the call, in every job of the matrix or in some of them.
+    pub(crate) fn is_made_by(&self, step: &WorkflowStep, command_index: usize, command: &ShellCommand) -> bool {
+        let is_alternative = self.alternative.as_ref().is_some_and(|alternative| alternative.command == *command);
+        self.step_index == step.index && (self.command_index == command_index || is_alternative)
+    }
+}
+
 /// A call of nox that only some jobs of the matrix make: the matrix provides the command, or several of its words.
 #[derive(Clone, Debug)]
 pub(crate) struct MatrixAlternative {
@@ -327,7 +335,7 @@ impl AuditProject {
                 SessionVariable::Unset => to_names(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
                 SessionVariable::Unknown => Vec::new(),
             },
-            NoxCallSelection::Nothing => Vec::new(),
+            NoxCallSelection::Nothing | NoxCallSelection::Unknown => Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::super::workflow::ActionRef;
 use super::critical_path::find_chains;
 use super::job_caches::{find_cache_rows, may_have_hidden_cache, uncached_installers};
 use super::job_work::{JobWork, find_job_work};
+use super::other_installs::session_installs;
 use super::session_names::{followed_sessions, follows_computed_names};
 use super::table::{Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
 
@@ -27,12 +28,14 @@ pub fn build_inventory(project: &AuditProject, usual_ms: &dyn Fn(&str) -> Option
     let workflows: Vec<WorkflowRow> = project.workflows.iter().map(row).collect();
     let sessions: Vec<NoxfileSessionRow> =
         project.noxfile.iter().flat_map(|noxfile| noxfile_session_rows(&workflows, noxfile)).collect();
+    let may_have_more_sessions = project.noxfile.as_ref().is_some_and(Noxfile::has_other_decorators);
     let is_complete = project.parse_failures.is_empty()
+        && !may_have_more_sessions
         && !project.noxfile.as_ref().is_some_and(follows_computed_names)
         && workflows.iter().flat_map(|workflow| &workflow.jobs).all(shows_all_sessions);
     let unused = sessions.iter().filter(|row| row.jobs.is_empty() && !row.follows_other);
     let unused_sessions = is_complete.then(|| unused.map(|row| row.session.clone()).collect());
-    Inventory { version: 3, workflows, sessions, unused_sessions }
+    Inventory { version: 3, workflows, sessions, may_have_more_sessions, unused_sessions }
 }
 
 /// Whether the files show every session that a job runs: it hides nothing, and calls only workflows of the project.
@@ -61,7 +64,8 @@ fn noxfile_session_rows(workflows: &[WorkflowRow], noxfile: &Noxfile) -> Vec<Nox
         NoxfileSessionRow {
             session: session.name.clone(),
             line: noxfile.source.position_at(noxfile.session_span(session).start).line,
-            installs: session.installed_packages(),
+            installs: session_installs(session),
+            may_install_more: session.may_install_more() || noxfile.source.text.contains("nox_uv"),
             follows_other: jobs.is_empty() && started.contains(&session.name),
             jobs,
         }

@@ -2,43 +2,41 @@
 
 use super::super::job_cache::{JobCache, JobCacheKind};
 use super::super::project::{JobView, find_local_action};
-use super::super::workflow::WorkflowStep;
+use super::super::workflow::{WorkflowFileKind, WorkflowStep};
+use super::known_actions::{ActionCache, action_effect};
 use super::table::{CacheRow, InstallRow};
-
-/// Actions that set up something and cache no Python packages.
-const PLAIN_ACTIONS: [&str; 14] = [
-    "actions/setup-python",
-    "astral-sh/setup-uv",
-    "actions/cache",
-    "wntrblm/nox",
-    "theacodes/nox",
-    "actions/setup-node",
-    "actions/setup-java",
-    "actions/setup-go",
-    "actions/setup-dotnet",
-    "ruby/setup-ruby",
-    "docker/setup-buildx-action",
-    "docker/setup-qemu-action",
-    "swatinem/rust-cache",
-    "actions-rust-lang/setup-rust-toolchain",
-];
 
 /// Returns the caches of a job.
 pub(super) fn find_cache_rows(view: &JobView) -> Vec<CacheRow> {
     let mut rows: Vec<CacheRow> = Vec::new();
     for step in &view.job.steps {
+        if step.action.as_ref().is_some_and(|action| action.is_named("actions/cache") && action.subpath == "save") {
+            add_save_step(view, step, &mut rows);
+            continue;
+        }
         let cache = view.analysis.caches.iter().find(|cache| cache.step_index == step.index);
         let Some(uses) = &step.uses else { continue };
+        let inner = local_action_rows(view, step);
+        if !inner.is_empty() {
+            let line = view.source().position_at(uses.span.start).line;
+            let condition = step.condition.as_ref().map(|text| text.value.clone());
+            rows.extend(inner.into_iter().map(|row| CacheRow {
+                line,
+                condition: condition.clone().or(row.condition),
+                ..row
+            }));
+            continue;
+        }
         let Some((kind, is_known)) = cache_state(view, step, cache) else { continue };
         let texts =
             |texts: &[super::super::workflow::SpannedText]| texts.iter().map(|text| text.value.clone()).collect();
         rows.push(CacheRow {
             line: view.source().position_at(uses.span.start).line,
             action: match kind {
-                JobCacheKind::ActionsCache => "actions/cache",
-                JobCacheKind::SetupUv => "setup-uv",
-                JobCacheKind::SetupPython => "setup-python",
-                JobCacheKind::Other => "another action",
+                JobCacheKind::ActionsCache => "actions/cache".to_owned(),
+                JobCacheKind::SetupUv => "setup-uv".to_owned(),
+                JobCacheKind::SetupPython => "setup-python".to_owned(),
+                JobCacheKind::Other => step.action.as_ref().map(|action| action.name.clone()).unwrap_or_default(),
             },
             paths: cache.map(|cache| texts(&cache.paths)).unwrap_or_default(),
             key: cache.and_then(|cache| cache.key.as_ref()).map(|key| key.value.clone()),
@@ -47,6 +45,33 @@ pub(super) fn find_cache_rows(view: &JobView) -> Vec<CacheRow> {
         });
     }
     rows
+}
+
+/// Returns the caches of a local action that uses no other local one.
+fn local_action_rows(view: &JobView, step: &WorkflowStep) -> Vec<CacheRow> {
+    let directory = step.action.as_ref().and_then(|action| action.local_directory());
+    let action = directory.and_then(|directory| find_local_action(view.project, directory));
+    let inner = action.and_then(|action| view.project.workflow_job_views(action).next());
+    let is_local = |step: &WorkflowStep| step.action.as_ref().is_some_and(|action| action.is_local);
+    inner.filter(|inner| !inner.job.steps.iter().any(is_local)).map(|inner| find_cache_rows(&inner)).unwrap_or_default()
+}
+
+/// Adds a step that only saves, unless a step before it restores the same paths with the same key.
+fn add_save_step(view: &JobView, step: &WorkflowStep, rows: &mut Vec<CacheRow>) {
+    let (Some(uses), Some(key)) = (&step.uses, step.input_value("key")) else { return };
+    let paths = step.input_value("path").map_or("", |text| text.value.as_str());
+    let paths: Vec<String> = paths.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    if rows.iter().any(|row| row.paths == paths && row.key.as_deref() == Some(key.value.as_str())) {
+        return;
+    }
+    rows.push(CacheRow {
+        line: view.source().position_at(uses.span.start).line,
+        action: "actions/cache/save".to_owned(),
+        paths,
+        key: Some(key.value.clone()),
+        is_known: true,
+        condition: step.condition.as_ref().map(|text| text.value.clone()),
+    });
 }
 
 /// Returns the kind of a step's cache and whether it is known to be on; `None` if there is none.
@@ -62,15 +87,22 @@ fn cache_state(view: &JobView, step: &WorkflowStep, cache: Option<&JobCache>) ->
         // Whether it caches by default depends on its version, which a commit does not tell.
         let line = view.source().line_text(view.source().line_index(step.uses.as_ref()?.span.start));
         let has_version = action.major_version().is_some() || line.contains("# v") || line.contains("#v");
+        // In a composite action, the runner of the job that uses it decides too.
+        let is_default =
+            matches!(setting, None | Some("auto")) && action.major_version().is_none_or(|major| major >= 5);
+        if cache.is_none() && is_default && view.workflow.kind == WorkflowFileKind::CompositeAction {
+            return Some((JobCacheKind::SetupUv, false));
+        }
         return cache.map(|_| (JobCacheKind::SetupUv, setting == Some("true") || has_version));
     }
     if action.is_named("actions/setup-python") {
         let value = input("cache").filter(|value| !value.is_empty())?;
         return Some((JobCacheKind::SetupPython, !is_computed(Some(value))));
     }
-    if action.is_named("pdm-project/setup-pdm") {
-        let value = input("cache").filter(|value| *value != "false")?;
-        return Some((JobCacheKind::Other, !is_computed(Some(value))));
+    match action_effect(step).map(|effect| effect.cache) {
+        Some(ActionCache::On) => return Some((JobCacheKind::Other, true)),
+        Some(ActionCache::Unknown) => return Some((JobCacheKind::Other, false)),
+        Some(ActionCache::Off) | None => {}
     }
     cache.map(|cache| (cache.kind, true))
 }
@@ -81,10 +113,7 @@ pub(super) fn may_have_hidden_cache(view: &JobView) -> bool {
         let Some(action) = &step.action else { return false };
         match action.local_directory() {
             Some(directory) => find_local_action(view.project, directory).is_none(),
-            None => {
-                let is_setup = ["cache", "setup", "install", "nox"].iter().any(|word| action.name.contains(word));
-                is_setup && !PLAIN_ACTIONS.contains(&action.name.as_str())
-            }
+            None => action_effect(step).is_none(),
         }
     })
 }
@@ -114,7 +143,7 @@ pub(super) fn uncached_installers(view: &JobView, installs: &[InstallRow]) -> Ve
         return Vec::new();
     }
     let mut missing: Vec<&'static str> = Vec::new();
-    for row in installs.iter().filter(|row| row.installer != "action") {
+    for row in installs.iter().filter(|row| !matches!(row.installer, "action" | "nox")) {
         let cache = if row.installer == "pipx" { "pip" } else { row.installer };
         if !covered.iter().any(|tool| tool == cache) && !missing.contains(&row.installer) {
             missing.push(row.installer);

@@ -1,9 +1,13 @@
 //! Work of a job: its installs and sessions, and what may hide more of them.
 
-use super::super::project::{JobView, find_local_action};
-use super::super::shell::{PackageInstaller, ShellCommand};
+use super::super::project::{JobInstall, JobNoxCall, JobView, find_local_action};
+use super::super::shell::{
+    NoxCallSelection, PackageInstaller, ShellCommand, find_substitutions, parse_install, parse_nox_call, parse_script,
+};
 use super::super::source::Span;
 use super::super::workflow::{ActionRef, WorkflowStep};
+use super::known_actions::action_effect;
+use super::other_installs::other_installer;
 use super::session_names::known_sessions;
 use super::table::{HiddenWork, InstallRow, JobSessionRow};
 
@@ -15,22 +19,12 @@ pub(super) struct JobWork {
     pub(super) hidden: Vec<HiddenWork>,
 }
 
-/// Actions that install Python packages.
-const INSTALLING_ACTIONS: [&str; 11] = [
-    "wntrblm/nox",
-    "theacodes/nox",
-    "excitedleigh/setup-nox",
-    "pre-commit/action",
-    "tox-dev/action-pre-commit-uv",
-    "pypa/cibuildwheel",
-    "pypa/hatch",
-    "hynek/build-and-inspect-python-package",
-    "psf/black",
-    "snok/install-poetry",
-    "pdm-project/setup-pdm",
-];
 /// Programs that run what another file says.
-const FILE_RUNNERS: [&str; 21] = [
+const FILE_RUNNERS: [&str; 25] = [
+    "bazel",
+    "cmake",
+    "ninja",
+    "scons",
     "make",
     "gmake",
     "just",
@@ -53,11 +47,24 @@ const FILE_RUNNERS: [&str; 21] = [
     "source",
     ".",
 ];
+/// Options of `uv run`, `uvx` and `pipx run` that have a value.
+const LAUNCHER_VALUE_OPTIONS: [&str; 14] = [
+    "--with",
+    "--with-editable",
+    "--with-requirements",
+    "--from",
+    "--spec",
+    "--python",
+    "-p",
+    "--group",
+    "--only-group",
+    "--extra",
+    "--index-url",
+    "--directory",
+    "--project",
+    "--env-file",
+];
 const SHELLS: [&str; 5] = ["sh", "bash", "zsh", "dash", "ksh"];
-/// Installers that rules do not look at.
-const OTHER_INSTALLERS: [&str; 8] =
-    ["conda", "mamba", "micromamba", "pixi", "pipenv", "rye", "easy_install", "pip-sync"];
-
 /// Returns the work of a job.
 pub(super) fn find_job_work(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobWork {
     let mut work = JobWork::default();
@@ -78,20 +85,24 @@ fn add_step_work(view: &JobView, step: &WorkflowStep, usual_ms: &dyn Fn(&str) ->
     for (index, command) in step.commands.iter().enumerate() {
         let span = step.file_span(command.span);
         let when = condition.clone().or_else(|| command.is_conditional.then(|| "a condition of the script".to_owned()));
-        let known =
-            view.analysis.installs.iter().find(|install| install.step_index == step.index && install.span == span);
+        let is_known = |install: &&JobInstall| install.step_index == step.index && install.install.span == command.span;
+        let known = view.analysis.installs.iter().find(is_known);
+        let nox_call = parse_nox_call(command);
         let installer = match known {
+            _ if installs_nothing(view, step, command) => None,
             Some(known) => Some(installer_name(known.install.installer, command)),
+            None if nox_call.as_ref().is_some_and(|call| call.only_installs) => Some("nox"),
             None => other_installer(command),
         };
         if let Some(installer) = installer {
-            let text = view.source().slice(span);
-            let text = if text.is_empty() { command.command_line() } else { text.to_owned() };
+            let written = step.script.as_ref().and_then(|script| script.text.get(command.span.start..command.span.end));
+            let text = written.map_or_else(|| command.command_line(), str::to_owned);
             work.installs.push(InstallRow { line: line(span), installer, command: text, condition: when.clone() });
         }
-        let mut calls = view.analysis.nox_calls.iter();
-        if let Some(call) = calls.find(|call| call.step_index == step.index && call.command_index == index) {
-            match known_sessions(view, call) {
+        let calls: Vec<&JobNoxCall> =
+            view.analysis.nox_calls.iter().filter(|call| call.is_made_by(step, index, command)).collect();
+        if !calls.is_empty() {
+            match known_sessions_of_all(view, &calls) {
                 Some(sessions) => work.sessions.extend(sessions.into_iter().map(|(name, span)| JobSessionRow {
                     line: line(span),
                     usual_ms: usual_ms(&name),
@@ -110,15 +121,78 @@ fn add_step_work(view: &JobView, step: &WorkflowStep, usual_ms: &dyn Fn(&str) ->
             }
         } else if let Some(what) = hidden_command(command) {
             work.hidden.push(HiddenWork { line: line(span), what, hides_installs: true, hides_sessions: true });
+        } else if nox_call
+            .as_ref()
+            .is_some_and(|call| call.selection != NoxCallSelection::Nothing && !call.runs_noxfile)
+        {
+            // The matrix provides its words.
+            let what = command.command_line();
+            work.hidden.push(HiddenWork { line: line(span), what, hides_installs: false, hides_sessions: true });
+        }
+        if nox_call.is_some_and(|call| call.runs_noxfile) && known.is_none() {
+            // A noxfile that is a script may install its own dependencies.
+            let what = command.command_line();
+            work.hidden.push(HiddenWork { line: line(span), what, hides_installs: true, hides_sessions: false });
         }
     }
-    let shell = step.node.get("shell").and_then(|node| node.as_str()).or_else(|| view.default_shell());
+    add_substitutions(view, step, work);
     let text = step.script.as_ref().map_or("", |script| script.text.as_str());
-    let may_install = ["subprocess", "os.system", "pip", "nox"].iter().any(|word| text.contains(word));
-    if shell.is_some_and(|shell| shell.contains("python")) && may_install {
-        let what = format!("a Python script ({})", step.display_name());
+    let may_install = ["subprocess", "system", "pip", "nox"].iter().any(|word| text.contains(word));
+    if let Some(language) = step.script_language.filter(|_| may_install) {
+        let what = format!("a {language} script ({})", step.display_name());
         work.hidden.push(HiddenWork { line: line(step.span), what, hides_installs: true, hides_sessions: true });
     }
+}
+
+/// Adds what the command substitutions of a script install and run.
+fn add_substitutions(view: &JobView, step: &WorkflowStep, work: &mut JobWork) {
+    let Some(script) = step.script.as_ref().filter(|_| step.script_language.is_none()) else { return };
+    let condition = step.condition.as_ref().map(|text| text.value.clone());
+    for substitution in find_substitutions(&script.text) {
+        let span = step.file_span(substitution);
+        let line = view.source().position_at(span.start).line;
+        for command in parse_script(script.text.get(substitution.start..substitution.end).unwrap_or_default()) {
+            let installer = parse_install(&command)
+                .map(|install| installer_name(install.installer, &command))
+                .or_else(|| other_installer(&command));
+            if let Some(installer) = installer.filter(|_| !installs_nothing(view, step, &command)) {
+                let (command, condition) = (command.command_line(), condition.clone());
+                work.installs.push(InstallRow { line, installer, command, condition });
+            }
+            let runs_sessions =
+                parse_nox_call(&command).is_some_and(|call| call.selection != NoxCallSelection::Nothing);
+            if runs_sessions || hidden_command(&command).is_some() {
+                let what = command.command_line();
+                work.hidden.push(HiddenWork { line, what, hides_installs: true, hides_sessions: true });
+            }
+        }
+    }
+}
+
+/// Whether a command is told to use the environment as it is.
+fn installs_nothing(view: &JobView, step: &WorkflowStep, command: &ShellCommand) -> bool {
+    let is_uv_run = command.program_name() == "uv" && command.words.get(1).is_some_and(|word| word.text == "run");
+    let has_option = |option: &str| {
+        command.words.iter().any(|word| word.text == option || word.text.starts_with(&format!("{option}=")))
+    };
+    let variable = view.workflow.resolve_variable(view.job, Some(step), "UV_NO_SYNC");
+    let is_set = variable.is_some_and(|text| matches!(text.value.as_str(), "1" | "true"));
+    is_uv_run
+        && (is_set || has_option("--no-sync") || has_option("--no-project"))
+        && !["--with", "--with-requirements", "--with-editable", "--script"].into_iter().any(has_option)
+}
+
+/// Returns the sessions of all calls that one command makes in the jobs of the matrix, each name once.
+fn known_sessions_of_all(view: &JobView, calls: &[&JobNoxCall]) -> Option<Vec<(String, Span)>> {
+    let mut sessions: Vec<(String, Span)> = Vec::new();
+    for call in calls {
+        for (name, span) in known_sessions(view, call)? {
+            if calls.len() == 1 || !sessions.iter().any(|(known, _)| *known == name) {
+                sessions.push((name, span));
+            }
+        }
+    }
+    Some(sessions)
 }
 
 /// Adds what an action installs and runs.
@@ -152,9 +226,18 @@ fn add_action_work(
         }
         return;
     }
-    if INSTALLING_ACTIONS.contains(&action.name.as_str()) {
+    let effect = action_effect(step);
+    if action.is_named("pypa/cibuildwheel") {
+        // Its variables contain commands.
+        let scopes = [&step.env, &view.job.env, &view.workflow.env];
+        let runs_nox = scopes
+            .into_iter()
+            .flatten()
+            .any(|(name, value)| name.value.starts_with("CIBW_") && value.value.contains("nox"));
+        work.hidden.push(HiddenWork { hides_sessions: runs_nox, ..hidden(uses.to_owned()) });
+    }
+    if effect.is_some_and(|effect| effect.installs) {
         work.installs.push(install("action"));
-        return;
     }
     let has_command = step.with.iter().any(|(_, value)| {
         let words: Vec<&str> = value.value.split_whitespace().collect();
@@ -162,8 +245,12 @@ fn add_action_work(
             words.windows(2).any(|pair| matches!(pair, ["pip" | "uv" | "poetry" | "pdm", "install" | "sync"]));
         words.len() > 1 && (is_install || words.iter().any(|word| matches!(*word, "nox" | "uvx" | "make" | "tox")))
     });
-    if action.name.contains("nox") || has_command || action.name.starts_with("docker://") {
-        work.hidden.push(hidden(uses.to_owned()));
+    let may_run_sessions = action.name.contains("nox") || has_command || action.name.starts_with("docker://");
+    match effect {
+        Some(effect) if effect.installs => {}
+        _ if may_run_sessions => work.hidden.push(hidden(uses.to_owned())),
+        Some(_) => {}
+        None => work.hidden.push(HiddenWork { hides_sessions: false, ..hidden(uses.to_owned()) }),
     }
 }
 
@@ -184,32 +271,19 @@ fn installer_name(installer: PackageInstaller, command: &ShellCommand) -> &'stat
     }
 }
 
-/// Returns the tool of an install that the parser of installs does not know: options before `install`, an interpreter
-/// in a variable, conda.
-fn other_installer(command: &ShellCommand) -> Option<&'static str> {
-    let words: Vec<&str> = command.words.iter().map(|word| word.text.rsplit('/').next().unwrap_or_default()).collect();
-    let program = words.iter().find(|word| !matches!(**word, "sudo" | "env" | "-E" | "command"))?;
-    if let Some(known) = OTHER_INSTALLERS.into_iter().find(|name| name == program) {
-        let installs = known == "easy_install"
-            || known == "pip-sync"
-            || words.iter().any(|word| matches!(*word, "install" | "create" | "sync" | "update"));
-        return installs.then_some(known);
-    }
-    let is_echo = matches!(*program, "echo" | "printf" | "grep" | "git" | "gh");
-    let pip = words.iter().position(|word| matches!(*word, "pip" | "pip3"))?;
-    let is_launcher =
-        pip == 0 || words.get(pip.checked_sub(1)?).is_some_and(|word| matches!(*word, "-m" | "-Im" | "sudo" | "run"));
-    let installs = words.iter().skip(pip + 1).find(|word| !word.starts_with('-')) == Some(&"install");
-    (installs && is_launcher && !is_echo).then_some("pip")
-}
-
 /// Whether a variable names the program, rather than being compared or assigned as in PowerShell and `[[ … ]]`.
 fn is_variable_program(program: &str, next: Option<&str>) -> bool {
     let is_operator = |word: &str| {
         let is_named = ["-eq", "-ne", "-le", "-lt", "-ge", "-gt", "-z", "-n", "-match", "-like"].contains(&word);
         is_named || word.starts_with(['=', '!', '+', '|'])
     };
-    program.starts_with('$') && !program.contains("++") && !next.is_some_and(is_operator)
+    let is_name = program.starts_with('$') && program.len() > 1;
+    is_name && !program.contains("++") && !next.is_some_and(is_operator)
+}
+
+fn is_python_program(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    name.starts_with("python") || name == "py"
 }
 
 /// Returns the text of a command that runs what another file or a here-document says.
@@ -218,17 +292,40 @@ fn hidden_command(command: &ShellCommand) -> Option<String> {
     let mut rest =
         words.iter().copied().skip_while(|word| matches!(*word, "sudo" | "env" | "-E" | "xvfb-run" | "time"));
     let mut program = rest.next()?;
-    if program == "uv" && rest.clone().next() == Some("run") {
-        program = rest.by_ref().skip(1).find(|word| !word.starts_with('-'))?;
+    if is_python_program(program) && rest.clone().next() == Some("-m") {
+        program = rest.by_ref().nth(1)?;
+    }
+    let subcommands = match (program, rest.clone().next()) {
+        ("uvx", _) => Some(0),
+        ("uv", Some("run")) | ("pipx", Some("run")) => Some(1),
+        ("uv", Some("tool")) if rest.clone().nth(1) == Some("run") => Some(2),
+        _ => None,
+    };
+    if let Some(subcommands) = subcommands {
+        let mut words = rest.by_ref().skip(subcommands);
+        program = loop {
+            match words.next()? {
+                word if LAUNCHER_VALUE_OPTIONS.contains(&word) => drop(words.next()),
+                word if !word.starts_with('-') => break word,
+                _ => {}
+            }
+        };
     }
     let name = program.rsplit('/').next().unwrap_or(program);
     let argument = rest.clone().find(|word| !word.starts_with('-')).unwrap_or_default();
-    let is_script = |word: &str| [".sh", ".bash", ".py", ".ps1", ".bat", ".cmd"].iter().any(|end| word.ends_with(end));
-    let is_python = name.starts_with("python") || name == "py";
+    let is_script =
+        |word: &str| [".sh", ".bash", ".py", ".pyz", ".ps1", ".bat", ".cmd"].iter().any(|end| word.ends_with(end));
+    let is_python = is_python_program(name);
+    let activates =
+        matches!(name, "source" | ".") && argument.rsplit('/').next().is_some_and(|file| file.starts_with("activate"));
+    if activates {
+        return None;
+    }
     let is_own_file = program.contains('/') && !program.starts_with('/') && !program.contains("bin/");
     let is_hidden = FILE_RUNNERS.contains(&name)
         || is_own_file
         || is_script(name)
+        || (name.contains("install") && !matches!(name, "install" | "easy_install"))
         || is_variable_program(program, words.get(1).copied())
         || (SHELLS.contains(&name) && (command.has_heredoc || !argument.is_empty() || words.contains(&"-c")))
         || (is_python && (is_script(argument) || (command.has_heredoc && words.len() <= 2)))
@@ -256,7 +353,15 @@ mod tests {
             "$RUN tests",
             "docker run x",
             "hatch run test",
+            "uvx --with tox-uv tox run -f lint",
+            "uv run --group ci tox run",
+            "uv tool run tox",
+            "pipx run hatch run test",
+            "python pipx.pyz install x",
             "python3 - <<E\nE",
+            "python -m tox",
+            "cmake --build .",
+            "pybamm_install_jax",
         ] {
             assert!(parse_script(script).iter().any(|command| hidden_command(command).is_some()), "{script}");
         }
@@ -265,6 +370,7 @@ mod tests {
             "uv run pytest",
             "echo make",
             "git diff",
+            "source .venv/bin/activate",
             "nox -s a",
             "/usr/bin/env",
             "python -m build",
@@ -275,23 +381,6 @@ mod tests {
             "cat <<E > f\nE",
         ] {
             assert!(parse_script(script).iter().all(|command| hidden_command(command).is_none()), "{script}");
-        }
-    }
-
-    #[test]
-    fn installs_in_unusual_forms_are_recognized() {
-        for (script, expected) in [
-            ("pip -q install x", Some("pip")),
-            ("sudo pip install x", Some("pip")),
-            ("py -3.9 -m pip install x", Some("pip")),
-            ("\"$PYTHON\" -Im pip install -e .", Some("pip")),
-            ("conda env create -f x.yml", Some("conda")),
-            ("mamba install x", Some("mamba")),
-            ("conda info", None),
-            ("pip list", None),
-            ("echo pip install x", None),
-        ] {
-            assert_eq!(parse_script(script).iter().find_map(other_installer), expected, "{script}");
         }
     }
 }

@@ -4,6 +4,8 @@ mod build;
 mod critical_path;
 mod job_caches;
 mod job_work;
+mod known_actions;
+mod other_installs;
 mod render;
 mod session_names;
 mod table;

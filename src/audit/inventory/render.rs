@@ -5,6 +5,9 @@ use crate::text::{pluralize, shorten_text, to_single_line};
 
 /// Width above which a cell is shortened.
 const MAX_CELL_WIDTH: usize = 30;
+/// Width above which what a session installs is shortened.
+const MAX_INSTALLS_WIDTH: usize = 23;
+const MORE_SESSIONS_NOTE: &str = "The noxfile may have more sessions: it makes some with a decorator of its own.";
 const UNKNOWN_SESSIONS_NOTE: &str =
     "Which sessions run nowhere is unknown: expressions, scripts or actions select some of those that run.";
 
@@ -18,6 +21,9 @@ impl Inventory {
         }
         if !self.sessions.is_empty() {
             text.push_str(&render_session_table(&self.sessions, self.unused_sessions.is_some(), width));
+        }
+        if self.may_have_more_sessions {
+            write_hanging_indent("\n", MORE_SESSIONS_NOTE, width, &mut text);
         }
         if let Some(names) = self.unused_sessions.as_ref().filter(|names| !names.is_empty()) {
             write_hanging_indent("\nsessions that no workflow runs: ", &names.join(", "), width, &mut text);
@@ -43,6 +49,9 @@ impl Inventory {
             }
             text.push_str(&format!("\nCritical path: {}\n\n", format_critical_path(workflow)));
         }
+        if self.may_have_more_sessions {
+            text.push_str(&format!("{MORE_SESSIONS_NOTE}\n\n"));
+        }
         if let Some(names) = self.unused_sessions.as_ref().filter(|names| !names.is_empty()) {
             text.push_str(&format!("Sessions that no workflow runs: {}\n", names.join(", ")));
         } else if self.has_unknown_jobs() {
@@ -57,14 +66,16 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
     let mut rows = vec![["job", "line", "installs", "cache", "sessions"].map(str::to_owned)];
     for job in &workflow.jobs {
         let mut labels: Vec<String> = Vec::new();
+        let mut seen: Vec<usize> = Vec::new();
         for cache in &job.caches {
-            let content = (cache.action, &cache.paths, &cache.key);
-            let known = caches.iter().position(|(known, _)| (known.action, &known.paths, &known.key) == content);
+            let content = (&cache.action, &cache.paths, &cache.key);
+            let known = caches.iter().position(|(known, _)| (&known.action, &known.paths, &known.key) == content);
             let index = known.unwrap_or(caches.len());
             match caches.get_mut(index) {
-                Some((_, jobs)) => *jobs += 1,
+                Some((_, jobs)) => *jobs += usize::from(!seen.contains(&index)),
                 None => caches.push((cache, 1)),
             }
+            seen.push(index);
             let note = match (cache.is_known, cache.condition.is_some()) {
                 (false, _) => "?",
                 (true, true) => " if",
@@ -79,7 +90,7 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
             job.job.clone(),
             format!("{:>4}", job.line),
             add_unknown(format_first_item(&installs, "–"), hides_installs(job)),
-            format_first_item(&labels, empty_cache_cell(job)) + &format_uncached(job),
+            format_first_item(&labels, empty_cache_cell(job)) + &format_uncached(job) + unknown_cache_mark(job),
             add_unknown(format_job_sessions(job), hides_sessions(job)),
         ]);
     }
@@ -104,7 +115,7 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
         write_hanging_indent("  calls          ", &format!("{}: {uses}", job.job), width, &mut text);
     }
     for (job, condition) in workflow.jobs.iter().filter_map(|job| Some((job, job.condition.as_ref()?))) {
-        let words = format!("{}: {}", job.job, first_line(condition));
+        let words = format!("{}: {}", job.job, command_as_line(condition));
         write_hanging_indent("  condition      ", &words, width, &mut text);
     }
     for job in workflow.jobs.iter().filter(|job| !job.needs.is_empty()) {
@@ -123,7 +134,7 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
 fn render_session_table(sessions: &[NoxfileSessionRow], is_complete: bool, width: Option<usize>) -> String {
     let mut rows = vec![["session", "line", "installs", "jobs"].map(str::to_owned)];
     for row in sessions {
-        let jobs = row.jobs.iter().map(|(path, job)| format!("{}:{job}", path.rsplit('/').next().unwrap_or(path)));
+        let jobs = row.jobs.iter().map(|(path, job)| format!("{}:{job}", short_path(path)));
         let jobs: Vec<String> = jobs.collect();
         let jobs = match (jobs.is_empty(), row.follows_other, is_complete) {
             (false, ..) => jobs.join(", "),
@@ -131,11 +142,22 @@ fn render_session_table(sessions: &[NoxfileSessionRow], is_complete: bool, width
             (true, false, true) => "none".to_owned(),
             (true, false, false) => "unknown".to_owned(),
         };
-        rows.push([row.session.clone(), format!("{:>4}", row.line), truncate_cell(&row.installs.join(" ")), jobs]);
+        let width = if row.may_install_more { MAX_INSTALLS_WIDTH - ", unknown".len() } else { MAX_INSTALLS_WIDTH };
+        let installs = add_unknown(truncate_cell(&row.installs.join(" "), width), row.may_install_more);
+        rows.push([row.session.clone(), format!("{:>4}", row.line), installs, jobs]);
     }
     let mut text = "sessions\n".to_owned();
     write_table(&rows, width, &mut text);
     text
+}
+
+/// Returns the name of a workflow file, or the directory of an action.
+fn short_path(path: &str) -> &str {
+    let directory = ["/action.yml", "/action.yaml"].iter().find_map(|name| path.strip_suffix(name));
+    match directory {
+        Some(directory) if !directory.ends_with("/workflows") => directory,
+        _ => path.rsplit('/').next().unwrap_or(path),
+    }
 }
 
 fn render_markdown_row(job: &JobRow) -> String {
@@ -144,7 +166,7 @@ fn render_markdown_row(job: &JobRow) -> String {
     let installs = job
         .installs
         .iter()
-        .map(|row| format!("`{}` ({}{})", first_line(&row.command), row.line, mark(&row.condition)))
+        .map(|row| format!("`{}` ({}{})", command_as_line(&row.command), row.line, mark(&row.condition)))
         .chain(unknown(hides_installs(job)));
     let caches = job.caches.iter().map(|row| {
         let state = if row.is_known { mark(&row.condition) } else { ", unknown whether it is on" };
@@ -161,7 +183,7 @@ fn render_markdown_row(job: &JobRow) -> String {
     let caches = match (job.caches.is_empty(), empty_cache_cell(job)) {
         (true, "none") => "**none**".to_owned(),
         (true, other) => other.to_owned(),
-        (false, _) => join_cell_items(caches) + &format_uncached(job),
+        (false, _) => join_cell_items(caches) + &format_uncached(job) + unknown_cache_mark(job),
     };
     let (installs, needs) = (join_cell_items(installs), job.needs.join(", "));
     let row = format!("| {} ({}) | {installs} | {caches} | {sessions} | {needs} |", job.job, job.line);
@@ -192,6 +214,11 @@ fn empty_cache_cell(job: &JobRow) -> &'static str {
 /// Returns the installers that no cache of the job covers: `, not pdm`.
 fn format_uncached(job: &JobRow) -> String {
     if job.uncached.is_empty() { String::new() } else { format!(", not {}", job.uncached.join(" and ")) }
+}
+
+/// Returns the mark of a job that has caches and may have more.
+fn unknown_cache_mark(job: &JobRow) -> &'static str {
+    if job.may_have_hidden_cache && !job.caches.is_empty() { ", unknown" } else { "" }
 }
 
 /// Adds to a cell that there may be more.
@@ -229,15 +256,28 @@ fn format_job_sessions(job: &JobRow) -> String {
 }
 
 /// Returns the install commands, each with the number of jobs that run it.
-fn count_install_commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
-    let mut commands: Vec<(&str, usize)> = Vec::new();
-    for command in workflow.jobs.iter().flat_map(|job| &job.installs).map(|row| first_line(&row.command)) {
-        match commands.iter_mut().find(|(known, _)| *known == command) {
-            Some((_, jobs)) => *jobs += 1,
-            None => commands.push((command, 1)),
+fn count_install_commands(workflow: &WorkflowRow) -> Vec<(String, usize)> {
+    let mut commands: Vec<(String, usize)> = Vec::new();
+    for job in &workflow.jobs {
+        let mut seen: Vec<String> = Vec::new();
+        for command in job.installs.iter().map(|row| command_as_line(&row.command)) {
+            if seen.contains(&command) {
+                continue;
+            }
+            match commands.iter_mut().find(|(known, _)| *known == command) {
+                Some((_, jobs)) => *jobs += 1,
+                None => commands.push((command.clone(), 1)),
+            }
+            seen.push(command);
         }
     }
     commands
+}
+
+/// Returns a command as one line, without the continuations of the shell that it is written for.
+fn command_as_line(command: &str) -> String {
+    let lines = command.lines().map(|line| line.trim_end().trim_end_matches(['\\', '`', '^']));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
 /// Formats the critical path with its duration; if it is not known, the longest chain of `needs`.
@@ -270,12 +310,15 @@ fn format_first_item(items: &[String], none: &str) -> String {
     match items {
         [] => none.to_owned(),
         [one] => one.clone(),
-        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+        [first, rest @ ..] => {
+            let mark = if rest.iter().any(|item| item.ends_with('?')) { "?" } else { "" };
+            format!("{first} +{}{mark}", rest.len())
+        }
     }
 }
 
-fn truncate_cell(text: &str) -> String {
-    if text.is_empty() { "–".to_owned() } else { shorten_text(text, MAX_CELL_WIDTH) }
+fn truncate_cell(text: &str, width: usize) -> String {
+    if text.is_empty() { "–".to_owned() } else { shorten_text(text, width) }
 }
 
 /// Writes columns as wide as their widest cell; the last column wraps.
@@ -342,7 +385,8 @@ mod tests {
     fn cells_are_labelled_and_shortened() {
         assert_eq!([0, 25, 26].map(cache_label), ["A", "Z", "27"]);
         assert_eq!(format_first_item(&["a".into(), "b".into(), "c".into()], "–"), "a +2");
+        assert_eq!(format_first_item(&["a".into(), "b?".into()], "–"), "a +1?");
         assert_eq!(format_first_item(&[], "–"), "–");
-        assert_eq!(truncate_cell(&"x".repeat(31)).chars().count(), 30);
+        assert_eq!(truncate_cell(&"x".repeat(31), MAX_CELL_WIDTH).chars().count(), 30);
     }
 }

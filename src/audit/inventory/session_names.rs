@@ -1,12 +1,13 @@
 //! Names of the sessions that a call of nox runs, where the files show them.
 
 use super::super::expanded_script::input_values;
+use super::super::job_cache::workspace_path;
 use super::super::noxfile::Noxfile;
 use super::super::project::{JobNoxCall, JobView};
 use super::super::session_variable::SessionVariable;
 use super::super::shell::NoxCallSelection;
 use super::super::source::Span;
-use super::super::workflow::{WorkflowFileKind, WorkflowStep};
+use super::super::workflow::{MatrixCombination, WorkflowFileKind, WorkflowStep};
 
 /// Limit of the values that one name is expanded to.
 const MAX_EXPANDED_NAMES: usize = 500;
@@ -14,6 +15,9 @@ const MAX_EXPANDED_NAMES: usize = 500;
 /// Returns the sessions of a call, each with its span; `None` if the files do not show all of them.
 pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(String, Span)>> {
     let step = view.step(call.step_index)?;
+    if runs_in_other_directory(view, step, call) {
+        return None;
+    }
     let noxfile = view.project.noxfile.as_ref().filter(|_| call.parsed.noxfile.is_none());
     let at_call = |names: Vec<String>| names.into_iter().map(|name| (name, call.span)).collect();
     match &call.parsed.selection {
@@ -36,7 +40,19 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
             (is_literal && !tagged.is_empty()).then(|| at_call(tagged))
         }
         // A keyword expression also selects by the text of tags and parameters.
-        NoxCallSelection::Keywords(_) => None,
+        NoxCallSelection::Keywords(_) | NoxCallSelection::Unknown => None,
+        // The matrix lists the sessions of each of its jobs; a job without a value runs the default ones.
+        NoxCallSelection::Default if call.alternative.is_some() => {
+            let variable = view.workflow.resolve_variable(view.job, Some(step), "NOXSESSION")?;
+            let axis = variable.value.trim().strip_prefix("${{")?.strip_suffix("}}")?.trim().strip_prefix("matrix.")?;
+            let entries = view.job.matrix.as_ref()?.entries.as_ref()?;
+            let has_value = |entry: &MatrixCombination| {
+                entry.iter().any(|(path, text)| path == axis && !text.value.trim().is_empty())
+            };
+            let is_literal = |(name, _): &(String, Span)| !name.contains(['$', '`', '*']);
+            let is_known = entries.iter().all(has_value) && call.sessions.iter().all(is_literal);
+            is_known.then(|| call.sessions.clone())
+        }
         NoxCallSelection::Default => {
             let command = step.commands.get(call.command_index)?;
             let before = step.commands.get(..call.command_index).unwrap_or_default();
@@ -58,10 +74,27 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
     }
 }
 
+/// Whether a call may run in another directory than the project's, which may have a noxfile of its own.
+fn runs_in_other_directory(view: &JobView, step: &WorkflowStep, call: &JobNoxCall) -> bool {
+    let default = [&view.job.node, &view.workflow.root]
+        .into_iter()
+        .find_map(|node| node.get("defaults")?.get("run")?.get("working-directory")?.as_str());
+    let directory = step.node.get("working-directory").and_then(|node| node.as_str()).or(default);
+    let is_root = |directory: &str| matches!(workspace_path(directory), "" | "." | "${{ github.workspace }}");
+    let before = step.commands.iter().take_while(|command| step.file_span(command.span).start < call.span.start);
+    let changes = before.filter(|command| matches!(command.program_name(), "cd" | "pushd" | "Set-Location"));
+    !directory.is_none_or(is_root) || changes.count() > 0
+}
+
 /// Replaces variables and values of the matrix in a text; `None` if one of them is not written out.
 fn expand_text(view: &JobView, step: &WorkflowStep, text: &str) -> Option<Vec<String>> {
     let mut done: Vec<String> = Vec::new();
-    let mut pending = vec![(text.to_owned(), 0)];
+    let mut pending: Vec<(String, usize)> = match matrix_texts(view, step, text) {
+        Some(texts) => texts.into_iter().map(|text| (text, 0)).collect(),
+        // The values of two axes may not belong to the same job.
+        None if text.matches("matrix.").count() > 1 => return None,
+        None => vec![(text.to_owned(), 0)],
+    };
     while let Some((text, depth)) = pending.pop() {
         let Some(start) = text.find('$') else {
             done.push(text);
@@ -83,6 +116,44 @@ fn expand_text(view: &JobView, step: &WorkflowStep, text: &str) -> Option<Vec<St
     // The stack returns the last value first.
     done.reverse();
     done.iter().all(|name| !name.contains(['*', '`'])).then_some(done)
+}
+
+/// Returns a text with the values of each job of the matrix, each text once; `None` if the jobs are not known or have no
+/// such value.
+fn matrix_texts(view: &JobView, step: &WorkflowStep, text: &str) -> Option<Vec<String>> {
+    let entries = view.job.matrix.as_ref()?.entries.as_ref().filter(|_| text.contains("matrix."))?;
+    let mut texts: Vec<String> = Vec::new();
+    let condition = step.condition.as_ref().map_or("", |text| text.value.as_str());
+    for entry in entries.iter().filter(|entry| may_run(condition, entry)) {
+        let mut replaced = text.to_owned();
+        for (path, value) in entry {
+            replaced = replaced.replace(&format!("${{{{ matrix.{path} }}}}"), &value.value);
+        }
+        if replaced.contains("matrix.") {
+            return None;
+        }
+        if !texts.contains(&replaced) {
+            texts.push(replaced);
+        }
+    }
+    (!texts.is_empty()).then_some(texts)
+}
+
+/// Whether a step with a condition may run in a job of the matrix: no comparison of a value of the matrix rules it out.
+fn may_run(condition: &str, entry: &MatrixCombination) -> bool {
+    let condition = condition.trim().trim_start_matches("${{").trim_end_matches("}}");
+    let is_possible = |term: &str| {
+        let (path, value, is_equal) = match (term.split_once("=="), term.split_once("!=")) {
+            (Some((path, value)), None) => (path, value, true),
+            (None, Some((path, value))) => (path, value, false),
+            _ => return true,
+        };
+        let literal = value.trim().strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+        let (Some(path), Some(literal)) = (path.trim().strip_prefix("matrix."), literal) else { return true };
+        let known = entry.iter().find(|(name, _)| name == path);
+        known.is_none_or(|(_, text)| text.value.eq_ignore_ascii_case(literal) == is_equal)
+    };
+    condition.contains(['|', '(']) || condition.split("&&").all(is_possible)
 }
 
 /// Returns the length of the variable at the start of a text, and its values.

@@ -11,6 +11,8 @@ pub struct Inventory {
     pub workflows: Vec<WorkflowRow>,
     /// One row per session of the noxfile.
     pub sessions: Vec<NoxfileSessionRow>,
+    /// Whether the noxfile may have more sessions: a decorator that is not known makes some.
+    pub may_have_more_sessions: bool,
     /// Sessions of the noxfile that no workflow runs; `None` if the files do not show all sessions that run.
     pub unused_sessions: Option<Vec<String>>,
 }
@@ -20,8 +22,10 @@ pub struct Inventory {
 pub struct NoxfileSessionRow {
     pub(crate) session: String,
     pub(crate) line: usize,
-    /// Requirements it installs, sorted.
+    /// Requirements it installs, sorted, and the commands with which it installs by another tool.
     pub(crate) installs: Vec<String>,
+    /// Whether it may install more than the noxfile shows.
+    pub(crate) may_install_more: bool,
     /// Jobs that are known to run it: workflow file and job id.
     pub(crate) jobs: Vec<(String, String)>,
     /// Whether a session that runs requires or notifies it.
@@ -112,8 +116,8 @@ pub struct HiddenWork {
 pub struct CacheRow {
     /// Line of the step's `uses`.
     pub line: usize,
-    /// The action that restores and saves it.
-    pub action: &'static str,
+    /// The action that restores and saves it: `actions/cache`, `setup-uv`, `setup-python`, or the name of another one.
+    pub action: String,
     /// Cached paths; empty if the action chooses them.
     pub paths: Vec<String>,
     /// The key; `None` if the action computes it.

@@ -119,7 +119,8 @@ pub struct NoxfileSession {
     pub(crate) statements: Vec<SessionStatement>,
 }
 
-/// A call of a session method, or of a function of the noxfile that receives the session (method `call`).
+/// A call of a session method, or of a function that receives the session: one of the noxfile, whose calls follow (method
+/// `call`), or another one (method `unknown_call`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct SessionCall {
     pub(crate) method: String,
@@ -345,16 +346,6 @@ impl Noxfile {
 }
 
 impl NoxfileSession {
-    /// Returns the requirements it installs, sorted; computed values such as temporary directories are left out.
-    pub(crate) fn installed_packages(&self) -> Vec<String> {
-        let installs = self.calls.iter().filter(|call| call.method.contains("install"));
-        let words = installs.flat_map(|call| call.args.iter());
-        let mut packages: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
-        packages.sort();
-        packages.dedup();
-        packages
-    }
-
     /// Returns the requirements files it installs, as written.
     pub(crate) fn requirement_files(&self) -> Vec<&str> {
         let installs = self.calls.iter().filter(|call| call.method.contains("install"));

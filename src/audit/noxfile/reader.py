@@ -150,6 +150,10 @@ def session_calls(function, parameter, seen):
             if passed and passed[0] < len(parameters):
                 yield {"method": "call", "args": [name], "success_codes": []}
                 yield from session_calls(FUNCTIONS[name], parameters[passed[0]], seen | {name})
+        elif name not in FUNCTIONS and any(
+            dotted_name(value) == parameter for value in [*call.args, *(entry.value for entry in call.keywords)]
+        ):
+            yield {"method": "unknown_call", "args": [name], "success_codes": []}
 
 
 QUIET_METHODS = ("log", "debug", "warn", "error", "skip")

@@ -76,7 +76,8 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
         ("uv", verb @ ("sync" | "run"), ..) => (PackageInstaller::Uv, verb, 2),
         ("uvx", ..) => (PackageInstaller::Uv, "tool", 1),
         ("pipx", verb @ ("install" | "run"), ..) => (PackageInstaller::Pipx, verb, 2),
-        ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync" | "env"), ..) => (PackageInstaller::Other, verb, 2),
+        ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync"), ..) => (PackageInstaller::Other, verb, 2),
+        ("hatch", verb @ "env", "create", _) => (PackageInstaller::Other, verb, 3),
         _ => return None,
     };
     // Of a program that is installed to be run, the words after its name are its own arguments.
@@ -199,6 +200,7 @@ mod tests {
         let files = install("pip install -r a.txt --requirement=b.txt .").unwrap().requirement_files;
         assert_eq!(files, ["a.txt", "b.txt"]);
         assert!(found.find_package("pip").is_none() && install("pip list").is_none());
+        assert!(install("poetry env info").is_none() && install("hatch env create").is_some());
     }
 
     #[test]

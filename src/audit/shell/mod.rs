@@ -5,6 +5,7 @@ mod downloads;
 mod lexer;
 mod nox_call;
 mod parser;
+mod substitution;
 
 pub use command::{ControlOperator, ShellCommand, ShellWord};
 pub(crate) use downloads::requirement_name;
@@ -12,3 +13,4 @@ pub use downloads::{NetworkFetch, PackageInstall, PackageInstaller, find_network
 pub(crate) use nox_call::NoxCallSelection;
 pub use nox_call::{NoxCall, parse_nox_call};
 pub use parser::parse_script;
+pub(crate) use substitution::find_substitutions;

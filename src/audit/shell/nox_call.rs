@@ -15,8 +15,10 @@ pub(crate) enum NoxCallSelection {
     Keywords(String),
     /// No selection: the default sessions of the noxfile, or those of NOXSESSION.
     Default,
-    /// No session runs: the call only lists sessions or prints help.
+    /// No session runs: the call only lists sessions, installs what they need, or prints help.
     Nothing,
+    /// A variable or an expression provides options, which may select anything.
+    Unknown,
 }
 
 /// A call of nox.
@@ -37,6 +39,8 @@ pub struct NoxCall {
     pub(crate) reuses_environments: bool,
     /// Backend given by `-db` or `-fb`.
     pub(crate) backend: Option<String>,
+    /// Whether it only installs what the sessions need (`--install-only`).
+    pub(crate) only_installs: bool,
     /// Span of the word `nox`, or of the noxfile.
     pub(crate) program_span: Span,
     /// Whether the program is the noxfile itself: it runs sessions only if it calls `nox.main()`.
@@ -68,6 +72,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
         noxfile: None,
         reuses_environments: false,
         backend: None,
+        only_installs: false,
         program_span,
         runs_noxfile: is_noxfile(&program.text),
         launcher,
@@ -107,9 +112,12 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
             "--cache" => call.cache_disabled = value() == "off",
             "-f" | "--noxfile" => call.noxfile = Some(value()),
             "-db" | "--default-venv-backend" | "-fb" | "--force-venv-backend" => call.backend = Some(value()),
-            "-l" | "--list" | "-h" | "--help" | "--version" | "--install-only" => {
+            "-l" | "--list" | "--list-sessions" | "-h" | "--help" | "--version" => {
                 call.selection = NoxCallSelection::Nothing;
+                call.only_installs = false;
+                return Some(call);
             }
+            "--install-only" => call.only_installs = true,
             "-r" | "-R" | "--no-install" | "--reuse-existing-virtualenvs" | "--reuse-venv" => {
                 call.reuses_environments = true;
             }
@@ -117,8 +125,14 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
             | "--force-python" | "-j" | "--parallel" => {
                 words.next_if(|word| !word.text.starts_with('-'));
             }
+            text if text.starts_with(['$', '`']) && call.selection == NoxCallSelection::Default => {
+                call.selection = NoxCallSelection::Unknown;
+            }
             _ => {}
         }
+    }
+    if call.only_installs {
+        call.selection = NoxCallSelection::Nothing;
     }
     Some(call)
 }
@@ -225,6 +239,14 @@ mod tests {
         assert_eq!(call("nox -k 'a and b'").unwrap().selection, NoxCallSelection::Keywords("a and b".into()));
         assert_eq!(call("nox").unwrap().selection, NoxCallSelection::Default);
         assert_eq!(call("nox -l").unwrap().selection, NoxCallSelection::Nothing);
+        let install_only = call("nox -s lint --install-only").unwrap();
+        assert!(install_only.only_installs && install_only.selection == NoxCallSelection::Nothing);
+        for script in ["nox $ARGS", "nox ${{ inputs.args }}", "nox -r \"$ARGS\""] {
+            assert_eq!(call(script).unwrap().selection, NoxCallSelection::Unknown, "{script}");
+        }
+        for script in ["nox -p $PYTHON", "nox -- $ARGS"] {
+            assert_eq!(call(script).unwrap().selection, NoxCallSelection::Default, "{script}");
+        }
         let full = call("nox -R -f other.py -db uv --report r.json -- a b").unwrap();
         assert_eq!(
             (full.reuses_environments, full.noxfile.as_deref(), full.backend.as_deref(), full.posargs.len()),

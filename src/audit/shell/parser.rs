@@ -21,6 +21,11 @@ pub fn parse_script(script: &str) -> Vec<ShellCommand> {
             }
             ShellToken::Heredoc => parser.has_heredoc = true,
             ShellToken::Newline => parser.finish_command(ControlOperator::Sequence),
+            ShellToken::Operator("(") if parser.starts_array() => {
+                // The elements of an array are no commands.
+                while tokens.next_if(|token| *token != ShellToken::Operator(")")).is_some() {}
+                tokens.next();
+            }
             ShellToken::Operator(operator) => match operator {
                 "&&" => parser.finish_command(ControlOperator::And),
                 "||" => parser.finish_command(ControlOperator::Or),
@@ -46,6 +51,16 @@ struct ShellParser {
 }
 
 impl ShellParser {
+    /// Whether a parenthesis after the words so far starts the elements of an array (`x=(a b)`).
+    fn starts_array(&self) -> bool {
+        self.words.last().is_some_and(|word| {
+            word.text.strip_suffix('=').is_some_and(|name| {
+                parse_assignment(&ShellWord { text: format!("{}=", name.trim_end_matches('+')), ..word.clone() })
+                    .is_some()
+            })
+        })
+    }
+
     /// Ends the current command; `next` is the operator before the following one.
     fn finish_command(&mut self, next: ControlOperator) {
         let words = std::mem::take(&mut self.words);
@@ -96,7 +111,12 @@ impl ShellParser {
                         self.condition_depth = self.condition_depth.saturating_sub(1);
                     }
                 }
-                "if" | "case" => self.condition_depth += 1,
+                "case" => {
+                    // Its word and the first pattern are no commands.
+                    self.condition_depth += 1;
+                    return None;
+                }
+                "if" => self.condition_depth += 1,
                 "fi" | "esac" => self.condition_depth = self.condition_depth.saturating_sub(1),
                 "do" | "then" | "else" | "elif" | "!" | "{" | "}" | "time" => {}
                 _ => return Some(words),
@@ -136,6 +156,7 @@ mod tests {
         assert_eq!(lines("'open"), ["open"]);
         assert_eq!(lines("\"open"), ["open"]);
         assert_eq!(lines("a $(b"), ["a $(b"]);
+        assert_eq!(lines("x=(-e a\n  \"${y[@]}\")\nx+=(c); b"), ["b"]);
         assert!(lines("").is_empty() && lines("A=1").is_empty() && lines("&& \n >").is_empty());
     }
 
@@ -171,6 +192,7 @@ mod tests {
         let conditional: Vec<bool> = all.iter().map(|command| command.is_conditional).collect();
         assert_eq!(conditional, [false, true, true, true, true, true, true, false]);
         assert!(all[7].enclosing_loop.is_none());
+        assert_eq!(lines("case \"$x\" in\n  a) b;;\nesac\nc"), ["a", "b", "c"]);
         assert!(parse_script("cat <<X\nfor\nX\npython <<Y").iter().all(|command| command.has_heredoc));
     }
 

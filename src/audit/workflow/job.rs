@@ -46,12 +46,18 @@ const PUBLISHING_COMMANDS: [&str; 8] = [
     "maturin upload",
 ];
 
+/// Returns the default shell that a workflow or a job sets for its steps.
+pub(super) fn default_shell(node: &YamlNode) -> Option<&str> {
+    node.get("defaults")?.get("run")?.get("shell")?.as_str()
+}
+
 impl WorkflowJob {
     pub(super) fn from_node(
         source: &SourceFile,
         key: &YamlNode,
         node: &YamlNode,
         names: &ExpressionNames,
+        workflow_shell: Option<&str>,
     ) -> Option<Self> {
         let names = names.with_matrix(node);
         let mut node = node.clone();
@@ -64,6 +70,7 @@ impl WorkflowJob {
         };
         let container =
             node.get("container").and_then(|node| SpannedText::from_node(node.get("image").unwrap_or(node)));
+        let shell = default_shell(node).or(workflow_shell);
         let steps = node.get("steps").map(YamlNode::items).unwrap_or_default();
         Some(Self {
             id: SpannedText::from_node(key)?,
@@ -81,7 +88,7 @@ impl WorkflowJob {
             steps: steps
                 .iter()
                 .enumerate()
-                .map(|(index, step)| WorkflowStep::from_node(source, index, step, &names))
+                .map(|(index, step)| WorkflowStep::from_node(source, index, step, &names, shell))
                 .collect(),
             uses: text("uses"),
             node: node.clone(),

@@ -1,7 +1,7 @@
 //! Matrix of a job: its literal axes and the number of jobs.
 
 use super::super::source::Span;
-use super::super::yaml::YamlNode;
+use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
 use super::text::SpannedText;
 
 /// Values of one job of a matrix: the path (`x` of `matrix.x`, `x.y` of `matrix.x.y`) and the value of each.
@@ -97,6 +97,9 @@ fn list_entries(matrix: &YamlNode) -> Option<Vec<MatrixCombination>> {
         };
         entries = entries.iter().flat_map(extended).take(MAX_ENTRIES + 1).collect();
     }
+    if has_ambiguous_filters(matrix) {
+        return None;
+    }
     let has = |entry: &MatrixCombination, (path, value): &(String, SpannedText)| {
         entry.iter().any(|(known, text)| known == path && text.value == value.value)
     };
@@ -119,6 +122,19 @@ fn list_entries(matrix: &YamlNode) -> Option<Vec<MatrixCombination>> {
         }
     }
     (entries.len() <= MAX_ENTRIES).then_some(entries)
+}
+
+/// Whether a value of `include` or `exclude` has the text of a value of its axis but is written in another style, such as
+/// `3.11` for `'3.11'`: whether the forge takes the two as equal is not known.
+fn has_ambiguous_filters(matrix: &YamlNode) -> bool {
+    let filters = ["include", "exclude"].into_iter().filter_map(|name| matrix.get(name));
+    let mut pairs = filters.flat_map(YamlNode::items).flat_map(YamlNode::entries);
+    let is_plain = |node: &YamlNode| matches!(node.kind, YamlKind::Scalar(_, YamlStyle::Plain));
+    pairs.any(|(name, value)| {
+        let axis = name.as_str().and_then(|name| matrix.get(name)).map(YamlNode::items).unwrap_or_default();
+        let is_number = value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
+        is_number && axis.iter().any(|other| other.as_str() == value.as_str() && is_plain(other) != is_plain(value))
+    })
 }
 
 fn add_axis_value(axes: &mut Vec<(String, Vec<String>)>, name: &str, value: Option<&str>) {
@@ -173,6 +189,8 @@ mod tests {
             jobs("{a: [1, 2], include: [{a: 2, c: z}, {c: q}, {a: 3}]}").unwrap(),
             ["a=1 c=q", "a=2 c=q", "a=3"]
         );
+        assert_eq!(jobs("{a: ['3.11', '3.12'], exclude: [{a: '3.12'}]}").unwrap(), ["a=3.11"]);
+        assert_eq!(jobs("{a: ['3.11', '3.12'], exclude: [{a: 3.12}]}"), None);
         assert_eq!(jobs("{a: '${{ fromJSON(x) }}'}"), None);
         assert_eq!(jobs(&format!("{{a: [{}], b: [{0}]}}", "1, ".repeat(17))), None);
     }

@@ -12,6 +12,7 @@ mod workflow_file;
 
 pub use action_ref::ActionRef;
 pub use job::WorkflowJob;
+pub(crate) use matrix::MatrixCombination;
 pub use step::WorkflowStep;
 pub use text::{SpannedText, StepScript};
 pub use triggers::WorkflowTriggers;

@@ -23,8 +23,10 @@ pub struct WorkflowStep {
     pub condition: Option<SpannedText>,
     /// Value of `run`.
     pub script: Option<StepScript>,
-    /// Parsed commands of `run`.
+    /// Parsed commands of `run`; none if the script is not one of a shell.
     pub commands: Vec<ShellCommand>,
+    /// Language of the script if it is not one of a shell: Python with `shell: python`.
+    pub(crate) script_language: Option<&'static str>,
     /// Parsed `uses`.
     pub action: Option<ActionRef>,
     /// Value of `uses`.
@@ -38,7 +40,15 @@ pub struct WorkflowStep {
 }
 
 impl WorkflowStep {
-    pub(super) fn from_node(source: &SourceFile, index: usize, node: &YamlNode, names: &ExpressionNames) -> Self {
+    pub(super) fn from_node(
+        source: &SourceFile,
+        index: usize,
+        node: &YamlNode,
+        names: &ExpressionNames,
+        default_shell: Option<&str>,
+    ) -> Self {
+        let shell = node.get("shell").and_then(YamlNode::as_str).or(default_shell);
+        let script_language = shell.and_then(script_language);
         let text = |key: &str| node.get(key).and_then(SpannedText::from_node);
         let script = node.get_entry("run").and_then(|(key, value)| StepScript::from_node(source, key, value));
         let uses = text("uses");
@@ -48,8 +58,13 @@ impl WorkflowStep {
             name: text("name"),
             id: text("id").map(|id| id.value),
             condition: text("if"),
-            commands: script.as_ref().map(|script| parse_commands(&script.text, names)).unwrap_or_default(),
+            commands: script
+                .as_ref()
+                .filter(|_| script_language.is_none())
+                .map(|script| parse_commands(&script.text, names))
+                .unwrap_or_default(),
             script,
+            script_language,
             action: uses.as_ref().map(|uses| {
                 let line = source.line_text(source.line_index(uses.span.start));
                 let comment = line.split_once(" #").map_or("", |(_, comment)| comment);
@@ -107,6 +122,15 @@ impl WorkflowStep {
         let uses = || self.uses.as_ref().map(|uses| uses.value.clone());
         self.name.as_ref().map(|name| name.value.clone()).or_else(uses).or_else(script).unwrap_or_default()
     }
+}
+
+/// Returns the language of a step's scripts, by its `shell`; `None` if it is a shell.
+fn script_language(shell: &str) -> Option<&'static str> {
+    let program = shell.split_whitespace().next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let languages =
+        [("python", "Python"), ("perl", "Perl"), ("node", "JavaScript"), ("ruby", "Ruby"), ("Rscript", "R")];
+    languages.into_iter().find(|(start, _)| name.starts_with(start)).map(|(_, language)| language)
 }
 
 /// Parses a script; expressions in its words are in their usual spelling.

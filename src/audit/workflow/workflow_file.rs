@@ -4,7 +4,7 @@ use super::super::forge::Forge;
 use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::expression::ExpressionNames;
-use super::job::WorkflowJob;
+use super::job::{WorkflowJob, default_shell};
 use super::needs_graph::NeedsGraph;
 use super::step::WorkflowStep;
 use super::text::{SpannedText, spanned_entries};
@@ -56,17 +56,22 @@ impl Workflow {
         let mut root = parse_document(&source.text)?;
         let names = ExpressionNames::from_jobs(&root);
         names.normalize_node(&mut root, None);
+        let shell = default_shell(&root);
         let jobs: Vec<WorkflowJob> = match kind {
             WorkflowFileKind::Workflow => {
                 let jobs = root.get("jobs").map(YamlNode::entries).unwrap_or_default();
                 if let Some((key, _)) = jobs.get(MAX_JOBS) {
                     return Err(YamlError::TooManyJobs(MAX_JOBS, key.span.start));
                 }
-                jobs.iter().filter_map(|(key, node)| WorkflowJob::from_node(&source, key, node, &names)).collect()
+                jobs.iter()
+                    .filter_map(|(key, node)| WorkflowJob::from_node(&source, key, node, &names, shell))
+                    .collect()
             }
             WorkflowFileKind::CompositeAction => {
                 let runs = root.get_entry("runs").filter(|(_, runs)| runs.get("steps").is_some());
-                runs.and_then(|(key, node)| WorkflowJob::from_node(&source, key, node, &names)).into_iter().collect()
+                runs.and_then(|(key, node)| WorkflowJob::from_node(&source, key, node, &names, shell))
+                    .into_iter()
+                    .collect()
             }
         };
         let on = root.get_entry("on").map(|(key, value)| WorkflowTriggers::from_node(key, value)).unwrap_or_default();

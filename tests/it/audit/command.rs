@@ -264,7 +264,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
         "  sequential     lint: lint, format (one after another)\n",
         "  critical path  unknown: not all jobs have recorded durations\n",
         "  unknown        unit_tests: python scripts/fetch_tool.py helm 3.16.4 :153\n",
-        "  security_scan        73  .[security]      ci.yml:security, nightly-quality.yml:nightly\n",
+        "  security_scan        73  .[security]              ci.yml:security, nightly-quality.yml:nightly\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

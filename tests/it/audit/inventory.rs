@@ -83,6 +83,112 @@ fn installs_in_every_form_are_listed() {
 }
 
 #[test]
+fn installs_of_other_tools_and_actions_are_listed() {
+    for (steps, expected) in [
+        ("      - run: pipx inject nox nox-uv\n", "pipx :6 none –"),
+        ("      - run: pdm self add pdm-x\n", "pdm :6 none –"),
+        ("      - run: poetry env info\n", "– – –"),
+        ("      - run: python -m build\n", "pip :6 none –"),
+        ("      - run: pre-commit run -a\n", "pre-commit :6 none –"),
+        ("      - run: nox -s lint --install-only\n", "nox :6 none –"),
+        ("      - run: uv run --no-sync pytest\n", "– – –"),
+        ("      - run: uv run --no-sync --with x pytest\n", "uv :6 none –"),
+        ("      - run: uv run pytest\n        env: {UV_NO_SYNC: 1}\n", "– – –"),
+        ("      - run: uvx --with tox-uv tox run -e lint\n", "uv :6, unknown none unknown"),
+        ("      - run: python -m tox\n", "unknown unknown unknown"),
+        ("      - uses: ansible-community/github-action-run-nox@v1\n", "unknown unknown unknown"),
+        ("      - run: pipx run hatch run lint\n", "pipx :6, unknown none unknown"),
+        ("      - run: python pipx.pyz install x\n", "unknown unknown unknown"),
+        ("      - run: ./noxfile.py -s lint\n", "unknown unknown unknown"),
+        ("      - run: V=$(uvx x --version)\n", "uv :6 none –"),
+        ("      - run: echo \"x=$(./ci.sh)\"\n", "unknown unknown unknown"),
+        ("      - run: echo \"x=$(nox -s lint)\"\n", "unknown unknown unknown"),
+        ("      - run: echo \"x=$(date)\"\n", "– – –"),
+        (
+            "      - run: |\n          import x\n          pip install y\n        shell: python\n",
+            "unknown unknown unknown",
+        ),
+        ("      - uses: pre-commit/action@v3\n", "action :6 A :6 –"),
+        ("      - uses: j178/prek-action@v1\n", "action :6 A :6? –"),
+        ("      - uses: prefix-dev/setup-pixi@v0\n        with: {cache: true}\n", "action :6 A :6 –"),
+        ("      - uses: hynek/build-and-inspect-python-package@v2\n", "action :6 A :6? –"),
+        ("      - uses: owner/something@v1\n", "unknown unknown –"),
+        ("      - uses: codecov/codecov-action@v5\n", "– – –"),
+        (
+            "      - uses: pypa/cibuildwheel@v4\n        env: {CIBW_BEFORE_BUILD: nox -s x}\n",
+            "action :6, unknown A :6? unknown",
+        ),
+    ] {
+        assert_eq!(row(steps), expected, "{steps}");
+    }
+}
+
+#[test]
+fn a_command_is_one_line_and_counts_each_job_once() {
+    let script = "      - run: |\n          pip install \\\n            x\n          pip install \\\n            x\n";
+    let text = inventory(&[(FILE, &job(script))]).render_text(None);
+    assert!(text.contains("installs       pip install x (1 job)\n"), "{text}");
+    let folded = "      - run: python -m pip install x &&\n          tox -m check\n";
+    let text = inventory(&[(FILE, &job(folded))]).render_text(None);
+    assert!(text.contains("installs       python -m pip install x (1 job)\n"), "{text}");
+    assert_eq!(row(folded), "pip :6, unknown none unknown");
+    let condition =
+        "on: push\njobs:\n  a:\n    runs-on: x\n    if: |\n      always()\n      && github.ref == 'x'\n    steps: []\n";
+    let text = inventory(&[(FILE, condition)]).render_text(None);
+    assert!(text.contains("condition      a: always() && github.ref == 'x'\n"), "{text}");
+}
+
+#[test]
+fn sessions_of_a_matrix_are_those_of_its_jobs() {
+    let text = |matrix: &str, steps: &str| {
+        let workflow =
+            format!("on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {{matrix: {matrix}}}\n    steps:\n{steps}");
+        let text = inventory(&[(FILE, &workflow), ("noxfile.py", NOXFILE)]).render_text(None);
+        let line = text.lines().find(|line| line.starts_with("  a ")).unwrap();
+        line.split_whitespace().skip(4).collect::<Vec<_>>().join(" ")
+    };
+    let listed = "      - run: nox\n        env: {NOXSESSION: \"${{ matrix.py.s }}\"}\n";
+    assert_eq!(text("{py: [{s: 'lint,docs'}, {s: tests}]}", listed), "lint, docs, tests :8");
+    assert_eq!(text("{py: [{s: 'lint,docs'}, {v: 3}]}", listed), "unknown");
+    let named = "      - run: nox -s ${{ matrix.s }}-${{ matrix.v }}\n";
+    assert_eq!(text("{s: [a, b], v: ['1', '2'], exclude: [{s: b, v: '2'}]}", named), "a-1, a-2, b-1 :7");
+    assert_eq!(text("{s: [a, b], v: ['1', '2'], exclude: [{s: b, v: 2}]}", named), "unknown");
+    let condition = "      - if: matrix.s != 'b' && github.ref == 'x'\n        run: nox -s ${{ matrix.s }}\n";
+    assert_eq!(text("{s: [a, b]}", condition), "a :8 if");
+    assert_eq!(text("{a: ['-s lint', '-s docs']}", "      - run: nox ${{ matrix.a }}\n"), "unknown");
+}
+
+#[test]
+fn calls_with_computed_options_or_in_another_directory_are_unknown() {
+    for steps in [
+        "      - run: nox $ARGS\n",
+        "      - run: nox ${{ inputs.args }}\n",
+        "      - run: nox -s lint\n        working-directory: sub\n",
+        "      - run: cd sub && nox -s lint\n",
+    ] {
+        assert_eq!(row(steps), "– unknown unknown", "{steps}");
+    }
+    assert_eq!(row("      - run: nox -s lint\n        working-directory: .\n"), "– none lint :6");
+}
+
+#[test]
+fn sessions_show_what_they_may_install() {
+    let noxfile = "import nox\n@nox.session\ndef a(session):\n    session.install(X + 'x')\n@nox.session\ndef b(session):\n    session.install('y')\n    session.run('uv', 'sync', '--frozen')\n@nox.session\ndef c(session):\n    helper(session)\n@custom_session(name='d')\ndef d(session):\n    pass\n";
+    let all = inventory(&[(FILE, &job("      - run: nox -s a b c\n")), ("noxfile.py", noxfile)]);
+    let text = all.render_text(None);
+    let cell = |name: &str| {
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("  {name} ")) && line.contains("ci.yml")).unwrap();
+        line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ")
+    };
+    assert!(cell("a").contains("unknown "), "{text}");
+    assert_eq!(cell("b"), "y uv sync ci.yml:a");
+    assert!(cell("c").starts_with("unknown "), "{text}");
+    assert!(all.may_have_more_sessions && text.contains("The noxfile may have more sessions"), "{text}");
+    assert!(all.render_markdown().contains("The noxfile may have more sessions"));
+}
+
+#[test]
 fn caches_are_on_off_or_unknown() {
     let pip = "      - run: pip install x\n";
     for (steps, expected) in [
@@ -93,7 +199,7 @@ fn caches_are_on_off_or_unknown() {
         ("      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: false}\n", "pip :8 none –"),
         ("      - uses: actions/setup-python@v6\n        with: {cache: pip}\n", "pip :8 A :6 –"),
         ("      - uses: actions/setup-python@v6\n        with: {cache: ''}\n", "pip :8 none –"),
-        ("      - uses: owner/setup-things@v1\n        with: {x: y}\n", "pip :8 unknown –"),
+        ("      - uses: owner/setup-things@v1\n        with: {x: y}\n", "pip :8, unknown unknown –"),
         ("      - uses: actions/cache@v5\n        with: {path: ~/.cache/pip, key: x}\n", "pip :8 A :6 –"),
     ] {
         let expected = if expected.contains("?, not pip") { "pip :8 A :6? –" } else { expected };
@@ -105,6 +211,12 @@ fn caches_are_on_off_or_unknown() {
         row("      - uses: astral-sh/setup-uv@57f9e10c4eef84277dcd692d0056420c947674f9\n      - run: uv sync\n"),
         "uv :7 A :6? –"
     );
+    let save = "      - uses: actions/cache/restore@v5\n        with: {path: p, key: x}\n      - uses: actions/cache/save@v5\n        with: {path: p, key: KEY}\n";
+    assert_eq!(row(&save.replace("KEY", "x")), "– A :6 –");
+    assert_eq!(row(&save.replace("KEY", "y")), "– A :6 +1 –");
+    let action = "runs:\n  using: composite\n  steps:\n    - uses: astral-sh/setup-uv@v7\n";
+    let text = inventory(&[(".github/actions/x/action.yml", action)]).render_text(None);
+    assert!(text.contains("A :4?"), "{text}");
     let conditional = "      - uses: actions/setup-python@v6\n        if: x\n        with: {cache: pip}\n";
     assert_eq!(row(&format!("{conditional}{pip}")), "pip :9 A :6 if –");
 }

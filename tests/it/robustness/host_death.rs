@@ -96,9 +96,10 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     run.wait_until("three sleeping processes", || {
         (living_processes("635.35").iter().filter(|process| sleeps(process)).count() == 3).then_some(())
     });
+    // The first of the two to die must not be cleaned up by the other: noxide is stopped when its host is killed.
+    run.signal(Signal::STOP);
+    kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
     run.signal(Signal::KILL);
-    // The host ends by itself once noxide is dead, maybe before this signal.
-    let _ = kill_process(Pid::from_raw(host).unwrap(), Signal::KILL);
     let result = run.finish();
     assert_eq!(result.status.code(), None);
     assert!(!living_processes("635.35").is_empty(), "tagged processes survive until the next run");
