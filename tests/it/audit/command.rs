@@ -283,7 +283,7 @@ fn the_inventory_lists_installs_caches_and_sessions() {
     ]);
     let text = out(&noxide(unused.path(), "audit --inventory"));
     assert!(text.contains("sessions that no workflow runs: docs"), "{text}");
-    for action in ["setup-uv", "setup-python", "another action"] {
+    for action in ["setup-uv", "setup-python", "hynek/setup-cached-uv"] {
         assert!(text.contains(&format!(", {action}, key ")), "{action}\n{text}");
     }
 }
