@@ -75,6 +75,7 @@ fn noxfile_session_rows(workflows: &[WorkflowRow], noxfile: &Noxfile) -> Vec<Nox
 
 fn build_job_row(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobRow {
     let JobWork { installs, sessions, hidden } = find_job_work(view, usual_ms);
+    let caches = find_cache_rows(view);
     let calls = &view.analysis.nox_calls;
     let is_parallel_call = |call: &super::super::project::JobNoxCall| {
         let command = view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));
@@ -91,8 +92,8 @@ fn build_job_row(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobR
     JobRow {
         job: view.job.id.value.clone(),
         line: view.source().position_at(view.job.id.span.start).line,
-        caches: find_cache_rows(view),
-        uncached: uncached_installers(view, &installs),
+        uncached: uncached_installers(view, &caches, &installs),
+        caches,
         may_have_hidden_cache: may_have_hidden_cache(view),
         // Parallel sessions take at least as long as the longest one; nothing more is known here.
         duration_ms: durations.filter(|_| !may_overlap || sessions.len() < 2).map(|durations| durations.iter().sum()),

@@ -2,9 +2,23 @@
 
 use super::super::job_cache::{JobCache, JobCacheKind};
 use super::super::project::{JobView, find_local_action};
-use super::super::workflow::{WorkflowFileKind, WorkflowStep};
+use super::super::workflow::{SpannedText, WorkflowFileKind, WorkflowStep};
 use super::known_actions::{ActionCache, action_effect};
 use super::table::{CacheRow, InstallRow};
+
+/// Actions whose cache holds the environments of hooks.
+const HOOK_ACTIONS: [&str; 3] = ["pre-commit/action", "tox-dev/action-pre-commit-uv", "j178/prek-action"];
+/// Tools that install the environments of hooks.
+const HOOK_TOOLS: [&str; 2] = ["pre-commit", "prek"];
+
+/// Whether a cache holds the environments of hooks and nothing else.
+fn has_only_hooks(cache: &JobCache) -> bool {
+    let is_hooks = |path: &SpannedText| {
+        let path = path.value.trim_end_matches('/');
+        HOOK_TOOLS.iter().any(|tool| path.ends_with(&format!(".cache/{tool}")))
+    };
+    !cache.paths.is_empty() && cache.paths.iter().all(is_hooks)
+}
 
 /// Returns the caches of a job.
 pub(super) fn find_cache_rows(view: &JobView) -> Vec<CacheRow> {
@@ -28,8 +42,7 @@ pub(super) fn find_cache_rows(view: &JobView) -> Vec<CacheRow> {
             continue;
         }
         let Some((kind, is_known)) = cache_state(view, step, cache) else { continue };
-        let texts =
-            |texts: &[super::super::workflow::SpannedText]| texts.iter().map(|text| text.value.clone()).collect();
+        let texts = |texts: &[SpannedText]| texts.iter().map(|text| text.value.clone()).collect();
         rows.push(CacheRow {
             line: view.source().position_at(uses.span.start).line,
             action: match kind {
@@ -119,8 +132,11 @@ pub(super) fn may_have_hidden_cache(view: &JobView) -> bool {
 }
 
 /// Returns the installers of a job whose packages none of its caches holds; empty if a cache may hold anything.
-pub(super) fn uncached_installers(view: &JobView, installs: &[InstallRow]) -> Vec<&'static str> {
+pub(super) fn uncached_installers(view: &JobView, caches: &[CacheRow], installs: &[InstallRow]) -> Vec<&'static str> {
     let mut covered: Vec<String> = Vec::new();
+    if caches.iter().any(|row| HOOK_ACTIONS.contains(&row.action.as_str())) {
+        covered.extend(HOOK_TOOLS.map(str::to_owned));
+    }
     for cache in &view.analysis.caches {
         let Some(step) = view.step(cache.step_index) else { continue };
         match cache.kind {
@@ -129,7 +145,10 @@ pub(super) fn uncached_installers(view: &JobView, installs: &[InstallRow]) -> Ve
                 covered
                     .extend(step.input_value("cache").map(|text| text.value.clone()).filter(|tool| !tool.is_empty()));
             }
+            JobCacheKind::Other
+                if step.action.as_ref().is_some_and(|action| HOOK_ACTIONS.contains(&action.name.as_str())) => {}
             JobCacheKind::Other => return Vec::new(),
+            JobCacheKind::ActionsCache if has_only_hooks(cache) => covered.extend(HOOK_TOOLS.map(str::to_owned)),
             JobCacheKind::ActionsCache => {
                 if cache.caches_environments() || !cache.has_only_downloads() {
                     return Vec::new();
@@ -139,7 +158,12 @@ pub(super) fn uncached_installers(view: &JobView, installs: &[InstallRow]) -> Ve
             }
         }
     }
-    if covered.is_empty() || covered.iter().any(|tool| tool.contains("${{")) {
+    let is_other = |row: &CacheRow| {
+        let is_action =
+            ["actions/cache", "actions/cache/save", "setup-uv", "setup-python"].contains(&row.action.as_str());
+        !is_action && !HOOK_ACTIONS.contains(&row.action.as_str())
+    };
+    if caches.iter().any(is_other) || covered.is_empty() || covered.iter().any(|tool| tool.contains("${{")) {
         return Vec::new();
     }
     let mut missing: Vec<&'static str> = Vec::new();

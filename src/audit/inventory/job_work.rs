@@ -2,7 +2,8 @@
 
 use super::super::project::{JobInstall, JobNoxCall, JobView, find_local_action};
 use super::super::shell::{
-    NoxCallSelection, PackageInstaller, ShellCommand, find_substitutions, parse_install, parse_nox_call, parse_script,
+    ControlOperator, NoxCallSelection, PackageInstaller, ShellCommand, find_substitutions, parse_install,
+    parse_nox_call, parse_script,
 };
 use super::super::source::Span;
 use super::super::workflow::{ActionRef, WorkflowStep};
@@ -20,7 +21,11 @@ pub(super) struct JobWork {
 }
 
 /// Programs that run what another file says.
-const FILE_RUNNERS: [&str; 25] = [
+const FILE_RUNNERS: [&str; 29] = [
+    "spin",
+    "mise",
+    "nix",
+    "nix-shell",
     "bazel",
     "cmake",
     "ninja",
@@ -149,9 +154,9 @@ fn add_substitutions(view: &JobView, step: &WorkflowStep, work: &mut JobWork) {
     let Some(script) = step.script.as_ref().filter(|_| step.script_language.is_none()) else { return };
     let condition = step.condition.as_ref().map(|text| text.value.clone());
     for substitution in find_substitutions(&script.text) {
-        let span = step.file_span(substitution);
-        let line = view.source().position_at(span.start).line;
         for command in parse_script(script.text.get(substitution.start..substitution.end).unwrap_or_default()) {
+            let start = substitution.start + command.span.start;
+            let line = view.source().position_at(step.file_span(Span::new(start, start + 1)).start).line;
             let installer = parse_install(&command)
                 .map(|install| installer_name(install.installer, &command))
                 .or_else(|| other_installer(&command));
@@ -281,6 +286,11 @@ fn is_variable_program(program: &str, next: Option<&str>) -> bool {
     is_name && !program.contains("++") && !next.is_some_and(is_operator)
 }
 
+/// Whether a shell or an interpreter reads its script from the command before it.
+fn reads_script(command: &ShellCommand, argument: &str) -> bool {
+    command.preceding_operator == ControlOperator::Pipe && matches!(argument, "" | "-") && !command.has_word("-c")
+}
+
 fn is_python_program(program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);
     name.starts_with("python") || name == "py"
@@ -322,11 +332,13 @@ fn hidden_command(command: &ShellCommand) -> Option<String> {
         return None;
     }
     let is_own_file = program.contains('/') && !program.starts_with('/') && !program.contains("bin/");
-    let is_hidden = FILE_RUNNERS.contains(&name)
+    let asks_only = rest.clone().eq(["--version"]);
+    let is_hidden = (FILE_RUNNERS.contains(&name) && !asks_only)
         || is_own_file
         || is_script(name)
         || (name.contains("install") && !matches!(name, "install" | "easy_install"))
         || is_variable_program(program, words.get(1).copied())
+        || ((SHELLS.contains(&name) || is_python) && reads_script(command, argument))
         || (SHELLS.contains(&name) && (command.has_heredoc || !argument.is_empty() || words.contains(&"-c")))
         || (is_python && (is_script(argument) || (command.has_heredoc && words.len() <= 2)))
         || (name == "hatch" && matches!(argument, "run" | "test" | "fmt"))
@@ -361,6 +373,10 @@ mod tests {
             "python3 - <<E\nE",
             "python -m tox",
             "cmake --build .",
+            "curl -L https://forge.example/x.sh | bash",
+            "curl -L https://forge.example/x.py | python3 -",
+            "bash <(curl -L https://forge.example/x.sh)",
+            "spin build",
             "pybamm_install_jax",
         ] {
             assert!(parse_script(script).iter().any(|command| hidden_command(command).is_some()), "{script}");
@@ -374,6 +390,8 @@ mod tests {
             "nox -s a",
             "/usr/bin/env",
             "python -m build",
+            "echo 1 | python -c x",
+            "ninja --version",
             "python --version",
             "[[ $A == x ]]",
             "$i = 1",

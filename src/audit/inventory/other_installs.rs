@@ -99,9 +99,12 @@ fn requirements(words: &[&str]) -> Vec<String> {
                     format!("{} {file}", word.replace("--requirements", "-r").replace("--requirement", "-r"))
                 }));
             }
-            "-c" | "--constraint" | "--index-url" | "-i" | "--extra-index-url" | "--find-links" | "-f" | "--python" => {
+            "-c" | "--constraint" | "--index-url" | "-i" | "--extra-index-url" | "--find-links" | "-f" | "--python"
+            | "--only-binary" | "--no-binary" | "--config-settings" | "-C" | "--resolution" => {
                 words.next();
             }
+            text if text.starts_with("-e.") => found.push(text[2..].to_owned()),
+            text if text.starts_with("--group=") || text.starts_with("--requirement=") => found.push(text.to_owned()),
             text if text.starts_with(['-', '<', '*']) => {}
             text => found.push(text.to_owned()),
         }
@@ -164,6 +167,13 @@ fn program_and_arguments<'a>(words: &'a [&'a str]) -> Option<(&'a str, &'a [&'a 
 mod tests {
     use super::super::super::shell::parse_script;
     use super::*;
+
+    #[test]
+    fn requirements_are_listed_without_options() {
+        let words =
+            ["-e.[test]", "--group=test", "-r", "x.txt", "--only-binary", "y", "-U", "<z>", "pytest>=8", "-e", "."];
+        assert_eq!(requirements(&words), [".[test]", "--group=test", "-r x.txt", "pytest>=8", "."]);
+    }
 
     #[test]
     fn installs_in_unusual_forms_are_recognized() {

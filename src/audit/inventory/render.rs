@@ -200,14 +200,14 @@ fn hides_sessions(job: &JobRow) -> bool {
     job.calls.is_some() || job.hidden.iter().any(|hidden| hidden.hides_sessions)
 }
 
-/// Returns the cell of a job without a cache: `none` if it installs Python packages, directly or through a session.
+/// Returns the cell of a job without a cache: `none` if it may install Python packages, directly or through a session.
 fn empty_cache_cell(job: &JobRow) -> &'static str {
     let installs = !job.installs.is_empty() || !job.sessions.is_empty();
     let may_install = installs || hides_installs(job) || hides_sessions(job);
-    match (may_install, job.may_have_hidden_cache || job.calls.is_some(), installs) {
-        (false, ..) => "–",
-        (true, true, _) | (true, false, false) => "unknown",
-        (true, false, true) => "none",
+    match (may_install, job.may_have_hidden_cache || job.calls.is_some()) {
+        (false, _) => "–",
+        (true, true) => "unknown",
+        (true, false) => "none",
     }
 }
 

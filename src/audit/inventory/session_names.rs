@@ -148,10 +148,16 @@ fn may_run(condition: &str, entry: &MatrixCombination) -> bool {
             (None, Some((path, value))) => (path, value, false),
             _ => return true,
         };
-        let literal = value.trim().strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
-        let (Some(path), Some(literal)) = (path.trim().strip_prefix("matrix."), literal) else { return true };
-        let known = entry.iter().find(|(name, _)| name == path);
-        known.is_none_or(|(_, text)| text.value.eq_ignore_ascii_case(literal) == is_equal)
+        let value = value.trim();
+        let literal = value.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+        let known = path.trim().strip_prefix("matrix.").and_then(|path| entry.iter().find(|(name, _)| name == path));
+        let Some((_, text)) = known else { return true };
+        let found = match (literal, value.parse::<f64>()) {
+            (Some(literal), _) => text.value.eq_ignore_ascii_case(literal),
+            (None, Ok(number)) => text.value.parse() == Ok(number),
+            _ => return true,
+        };
+        found == is_equal
     };
     condition.contains(['|', '(']) || condition.split("&&").all(is_possible)
 }

@@ -13,13 +13,20 @@ impl NoxfileSession {
         packages
     }
 
-    /// Whether it may install more than its installs show: a value or a command is computed, or a function that
+    /// Whether it may install more than its installs show: a value or a command is computed, Python runs a script, or a function that
     /// is not in the noxfile gets the session.
     pub(crate) fn may_install_more(&self) -> bool {
         let is_computed = |word: &String| word.starts_with(['<', '*']);
         self.calls.iter().any(|call| match call.method.as_str() {
             "unknown_call" => true,
-            "run" | "run_always" => call.args.first().is_none_or(is_computed),
+            "run" | "run_always" => {
+                let is_script = |word: &String| is_computed(word) || word.ends_with(".py");
+                let runs_others =
+                    |word: &String| matches!(word.as_str(), "nox" | "tox" | "make" | "bash" | "sh" | "docker" | "spin");
+                let is_python = call.args.first().is_some_and(|program| program.starts_with("python"));
+                call.args.first().is_none_or(|word| is_computed(word) || runs_others(word))
+                    || (is_python && call.args.get(1).is_some_and(is_script))
+            }
             method => method.contains("install") && (call.args.is_empty() || call.args.iter().any(is_computed)),
         })
     }

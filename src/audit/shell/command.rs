@@ -54,7 +54,7 @@ pub struct ShellCommand {
     pub enclosing_loop: Option<ForLoop>,
     /// Whether it is within an `if`, `while` or `case`.
     pub is_conditional: bool,
-    /// Whether its input is a here-document.
+    /// Whether its input is a here-document, or it reads the output of another command as a file (`<(…)`).
     pub has_heredoc: bool,
 }
 

@@ -11,6 +11,8 @@ pub fn parse_script(script: &str) -> Vec<ShellCommand> {
     while let Some(token) = tokens.next() {
         match token {
             ShellToken::Word(word) => parser.words.push(word),
+            // The output of another command as a file.
+            ShellToken::RedirectInput if tokens.peek() == Some(&ShellToken::Operator("(")) => parser.has_heredoc = true,
             ShellToken::RedirectOutput | ShellToken::RedirectInput => {
                 if let Some(ShellToken::Word(word)) = tokens.peek().cloned() {
                     tokens.next();
@@ -53,12 +55,7 @@ struct ShellParser {
 impl ShellParser {
     /// Whether a parenthesis after the words so far starts the elements of an array (`x=(a b)`).
     fn starts_array(&self) -> bool {
-        self.words.last().is_some_and(|word| {
-            word.text.strip_suffix('=').is_some_and(|name| {
-                parse_assignment(&ShellWord { text: format!("{}=", name.trim_end_matches('+')), ..word.clone() })
-                    .is_some()
-            })
-        })
+        self.words.last().is_some_and(|word| word.text.ends_with('=') && parse_assignment(word).is_some())
     }
 
     /// Ends the current command; `next` is the operator before the following one.
@@ -128,6 +125,8 @@ impl ShellParser {
 
 fn parse_assignment(word: &ShellWord) -> Option<(String, String)> {
     let (name, value) = word.text.split_once('=')?;
+    // `x+=y` appends.
+    let name = name.strip_suffix('+').unwrap_or(name);
     let valid = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -171,6 +170,7 @@ mod tests {
         let outputs: Vec<_> = all[2].output_files.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(outputs, ["out", "err", "all"]);
         assert_eq!((all[3].output_files.len(), all[3].command_line().as_str()), (1, "c"));
+        assert!(parse_script("bash <(curl x)")[0].has_heredoc && !parse_script("bash < x")[0].has_heredoc);
         let merged = parse_script("a |& tee b || c");
         assert_eq!(
             (merged[1].preceding_operator, merged[1].command_line().as_str(), merged[2].preceding_operator),

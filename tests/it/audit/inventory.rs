@@ -28,16 +28,16 @@ fn row(steps: &str) -> String {
 fn sessions_that_the_files_do_not_select_are_unknown() {
     for (steps, expected) in [
         ("      - run: nox -s lint\n", "– none lint :6"),
-        ("      - run: nox -s $NOX_SESSION\n", "– unknown unknown"),
+        ("      - run: nox -s $NOX_SESSION\n", "– none unknown"),
         ("      - run: nox -s $S\n        env: {S: lint}\n", "– none lint :6"),
-        ("      - run: nox -s lint ${{ inputs.more }}\n", "– unknown unknown"),
-        ("      - run: nox -k 'lint and not docs'\n", "– unknown unknown"),
+        ("      - run: nox -s lint ${{ inputs.more }}\n", "– none unknown"),
+        ("      - run: nox -k 'lint and not docs'\n", "– none unknown"),
         ("      - run: nox -t t\n", "– none tests :6"),
         ("      - run: nox\n", "– none lint, tests :6"),
-        ("      - run: nox -f other.py\n", "– unknown unknown"),
-        ("      - run: make test\n", "unknown unknown unknown"),
-        ("      - run: ./ci.sh\n", "unknown unknown unknown"),
-        ("      - run: python noxfile.py -s lint\n", "unknown unknown unknown"),
+        ("      - run: nox -f other.py\n", "– none unknown"),
+        ("      - run: make test\n", "unknown none unknown"),
+        ("      - run: ./ci.sh\n", "unknown none unknown"),
+        ("      - run: python noxfile.py -s lint\n", "unknown none unknown"),
         ("      - uses: owner/run-nox@v1\n        with: {sessions: lint}\n", "unknown unknown unknown"),
         ("      - uses: owner/retry@v1\n        with: {command: nox -s lint}\n", "unknown unknown unknown"),
         ("      - if: github.ref == 'x'\n        run: nox -s lint\n", "– none lint :7 if"),
@@ -73,7 +73,7 @@ fn installs_in_every_form_are_listed() {
         ("      - run: conda install x\n", "conda :6 none –"),
         ("      - run: pdm install\n", "pdm :6 none –"),
         ("      - uses: wntrblm/nox@2026.04.10\n", "action :6 none –"),
-        ("      - run: |\n          bash <<'E'\n          pip install x\n          E\n", "unknown unknown unknown"),
+        ("      - run: |\n          bash <<'E'\n          pip install x\n          E\n", "unknown none unknown"),
         ("      - run: |\n          cat <<'E' > x\n          pip install x\n          E\n", "– – –"),
         ("      - uses: ./.github/actions/none\n", "unknown unknown unknown"),
         ("      - if: x\n        run: pip install x\n", "pip :7 if none –"),
@@ -95,18 +95,18 @@ fn installs_of_other_tools_and_actions_are_listed() {
         ("      - run: uv run --no-sync --with x pytest\n", "uv :6 none –"),
         ("      - run: uv run pytest\n        env: {UV_NO_SYNC: 1}\n", "– – –"),
         ("      - run: uvx --with tox-uv tox run -e lint\n", "uv :6, unknown none unknown"),
-        ("      - run: python -m tox\n", "unknown unknown unknown"),
+        ("      - run: python -m tox\n", "unknown none unknown"),
         ("      - uses: ansible-community/github-action-run-nox@v1\n", "unknown unknown unknown"),
         ("      - run: pipx run hatch run lint\n", "pipx :6, unknown none unknown"),
-        ("      - run: python pipx.pyz install x\n", "unknown unknown unknown"),
-        ("      - run: ./noxfile.py -s lint\n", "unknown unknown unknown"),
+        ("      - run: python pipx.pyz install x\n", "unknown none unknown"),
+        ("      - run: ./noxfile.py -s lint\n", "unknown none unknown"),
         ("      - run: V=$(uvx x --version)\n", "uv :6 none –"),
-        ("      - run: echo \"x=$(./ci.sh)\"\n", "unknown unknown unknown"),
-        ("      - run: echo \"x=$(nox -s lint)\"\n", "unknown unknown unknown"),
+        ("      - run: echo \"x=$(./ci.sh)\"\n", "unknown none unknown"),
+        ("      - run: echo \"x=$(nox -s lint)\"\n", "unknown none unknown"),
         ("      - run: echo \"x=$(date)\"\n", "– – –"),
         (
             "      - run: |\n          import x\n          pip install y\n        shell: python\n",
-            "unknown unknown unknown",
+            "unknown none unknown",
         ),
         ("      - uses: pre-commit/action@v3\n", "action :6 A :6 –"),
         ("      - uses: j178/prek-action@v1\n", "action :6 A :6? –"),
@@ -155,6 +155,8 @@ fn sessions_of_a_matrix_are_those_of_its_jobs() {
     assert_eq!(text("{s: [a, b], v: ['1', '2'], exclude: [{s: b, v: 2}]}", named), "unknown");
     let condition = "      - if: matrix.s != 'b' && github.ref == 'x'\n        run: nox -s ${{ matrix.s }}\n";
     assert_eq!(text("{s: [a, b]}", condition), "a :8 if");
+    let number = "      - if: ${{ matrix.s == 3.10 }}\n        run: nox -s t-${{ matrix.s }}\n";
+    assert_eq!(text("{s: ['3.10', '3.11']}", number), "t-3.10 :8 if");
     assert_eq!(text("{a: ['-s lint', '-s docs']}", "      - run: nox ${{ matrix.a }}\n"), "unknown");
 }
 
@@ -166,7 +168,7 @@ fn calls_with_computed_options_or_in_another_directory_are_unknown() {
         "      - run: nox -s lint\n        working-directory: sub\n",
         "      - run: cd sub && nox -s lint\n",
     ] {
-        assert_eq!(row(steps), "– unknown unknown", "{steps}");
+        assert_eq!(row(steps), "– none unknown", "{steps}");
     }
     assert_eq!(row("      - run: nox -s lint\n        working-directory: .\n"), "– none lint :6");
 }
@@ -217,6 +219,9 @@ fn caches_are_on_off_or_unknown() {
     let action = "runs:\n  using: composite\n  steps:\n    - uses: astral-sh/setup-uv@v7\n";
     let text = inventory(&[(".github/actions/x/action.yml", action)]).render_text(None);
     assert!(text.contains("A :4?"), "{text}");
+    assert_eq!(row(&format!("      - uses: pre-commit/action@v3\n{pip}")), "action :6 +1 A :6, not pip –");
+    let hooks = "      - uses: actions/cache@v5\n        with: {path: ~/.cache/pre-commit, key: x}\n";
+    assert_eq!(row(&format!("{hooks}{pip}")), "pip :8 A :6, not pip –");
     let conditional = "      - uses: actions/setup-python@v6\n        if: x\n        with: {cache: pip}\n";
     assert_eq!(row(&format!("{conditional}{pip}")), "pip :9 A :6 if –");
 }
