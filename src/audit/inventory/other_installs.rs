@@ -73,6 +73,7 @@ pub(super) fn session_installs(session: &NoxfileSession) -> Vec<String> {
         let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
         if installer_of_words(&words).is_some() && call.method.starts_with("run") {
             let words = words.strip_prefix(&["python", "-m"]).unwrap_or(&words);
+            let words: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--with")).collect();
             commands.push(words.iter().take(MAX_SHOWN_WORDS).copied().collect::<Vec<_>>().join(" "));
         } else if call.method.contains("install") && !call.method.starts_with("run") {
             packages.extend(requirements(&words));
@@ -100,7 +101,9 @@ fn requirements(words: &[&str]) -> Vec<String> {
                 }));
             }
             "-c" | "--constraint" | "--index-url" | "-i" | "--extra-index-url" | "--find-links" | "-f" | "--python"
-            | "--only-binary" | "--no-binary" | "--config-settings" | "-C" | "--resolution" => {
+            | "--only-binary" | "--no-binary" | "--config-settings" | "-C" | "--resolution" | "-t" | "--target"
+            | "--implementation" | "--platform" | "--abi" | "--python-version" | "--prefix" | "--root" | "-p"
+            | "--upgrade-package" | "-P" | "--cache-dir" | "--progress-bar" | "--timeout" | "--trusted-host" => {
                 words.next();
             }
             text if text.starts_with("-e.") => found.push(text[2..].to_owned()),
@@ -170,8 +173,21 @@ mod tests {
 
     #[test]
     fn requirements_are_listed_without_options() {
-        let words =
-            ["-e.[test]", "--group=test", "-r", "x.txt", "--only-binary", "y", "-U", "<z>", "pytest>=8", "-e", "."];
+        let words = [
+            "-e.[test]",
+            "--group=test",
+            "-r",
+            "x.txt",
+            "--only-binary",
+            "y",
+            "-t",
+            "dir",
+            "-U",
+            "<z>",
+            "pytest>=8",
+            "-e",
+            ".",
+        ];
         assert_eq!(requirements(&words), [".[test]", "--group=test", "-r x.txt", "pytest>=8", "."]);
     }
 

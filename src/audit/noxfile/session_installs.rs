@@ -13,23 +13,35 @@ impl NoxfileSession {
         packages
     }
 
-    /// Whether it may install more than its installs show: a value or a command is computed, Python runs a script, or a function that
-    /// is not in the noxfile gets the session.
+    /// Whether it may install more than its installs show: a value or a command is computed, a script or another tool's
+    /// task runs, or a function that is not in the noxfile gets the session.
     pub(crate) fn may_install_more(&self) -> bool {
-        let is_computed = |word: &String| word.starts_with(['<', '*']);
         self.calls.iter().any(|call| match call.method.as_str() {
             "unknown_call" => true,
-            "run" | "run_always" => {
-                let is_script = |word: &String| is_computed(word) || word.ends_with(".py");
-                let runs_others =
-                    |word: &String| matches!(word.as_str(), "nox" | "tox" | "make" | "bash" | "sh" | "docker" | "spin");
-                let is_python = call.args.first().is_some_and(|program| program.starts_with("python"));
-                call.args.first().is_none_or(|word| is_computed(word) || runs_others(word))
-                    || (is_python && call.args.get(1).is_some_and(is_script))
-            }
+            "run" | "run_always" => command_may_install(&call.args),
             method => method.contains("install") && (call.args.is_empty() || call.args.iter().any(is_computed)),
         })
     }
+}
+
+/// Programs that run what another file says.
+const FILE_RUNNERS: [&str; 10] = ["nox", "tox", "make", "bash", "sh", "docker", "spin", "just", "task", "invoke"];
+/// Programs that install, depending on their arguments.
+const INSTALLERS: [&str; 6] = ["pip", "uv", "uvx", "pipx", "pre-commit", "prek"];
+
+fn is_computed(word: &String) -> bool {
+    word.starts_with(['<', '*'])
+}
+
+/// Whether a command that a session runs may install packages in a way that its words do not show.
+fn command_may_install(words: &[String]) -> bool {
+    let Some((program, arguments)) = words.split_first() else { return true };
+    let first = arguments.first();
+    let is_script = |word: &String| is_computed(word) || word.ends_with(".py") || word.contains('/');
+    is_computed(program)
+        || words.iter().any(|word| FILE_RUNNERS.contains(&word.as_str()))
+        || (INSTALLERS.contains(&program.as_str()) && first.is_none_or(is_computed))
+        || (program.starts_with("python") && first.is_some_and(is_script))
 }
 
 impl Noxfile {

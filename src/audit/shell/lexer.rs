@@ -162,13 +162,20 @@ impl<'a> ShellLexer<'a> {
     }
 }
 
-/// Returns the length of a `$(…)`, including nested ones.
+/// Returns the length of a `$(…)`, including nested ones; parentheses within quotes do not count.
 fn substitution_len(text: &str) -> usize {
-    let mut depth = 0usize;
-    for (at, byte) in text.bytes().enumerate() {
+    let bytes = text.as_bytes();
+    let (mut depth, mut in_quotes, mut at) = (0usize, false, 0);
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'(' => depth += 1,
-            b')' => {
+            b'\\' => at += 1,
+            b'"' => in_quotes = !in_quotes,
+            b'\'' if !in_quotes => {
+                // A quote that is never closed quotes nothing.
+                at += text.get(at + 1..).and_then(|rest| rest.find('\'')).map_or(0, |length| length + 1);
+            }
+            b'(' if !in_quotes => depth += 1,
+            b')' if !in_quotes => {
                 depth = depth.saturating_sub(1);
                 if depth == 0 {
                     return at + 1;
@@ -176,6 +183,7 @@ fn substitution_len(text: &str) -> usize {
             }
             _ => {}
         }
+        at += 1;
     }
     text.len()
 }
@@ -183,8 +191,18 @@ fn substitution_len(text: &str) -> usize {
 /// Copies the text within double quotes and returns the length including the quotes.
 fn copy_double_quoted(text: &str, output: &mut String) -> usize {
     let mut escaped = false;
+    let mut skipped_to = 0;
     for (at, c) in text.char_indices().skip(1) {
+        if at < skipped_to {
+            output.push(c);
+            continue;
+        }
         match c {
+            '$' if !escaped && text.get(at..).is_some_and(|rest| rest.starts_with("$(")) => {
+                // Quotes within a substitution are its own.
+                skipped_to = at + substitution_len(text.get(at..).unwrap_or_default());
+                output.push(c);
+            }
             '"' if !escaped => return at + 1,
             '\\' if !escaped => escaped = true,
             _ => {

@@ -152,6 +152,10 @@ mod tests {
         assert_eq!(lines("python - <<'PY' | x\nimport a\nPY\nb"), ["python -", "x", "b"]);
         assert_eq!(lines("cat <<-EOF > f\n  a; b\n  EOF\nc <<< d"), ["cat", "c"]);
         assert_eq!(lines("(a; b)\n{ c; }\n! d\ntime e"), ["a", "b", "c", "d", "e"]);
+        assert_eq!(
+            lines("a \"$(sed -n 's/[\"'\\'')]/x/' \"$b\" | c)\" d\ne"),
+            ["a $(sed -n 's/[\"'\\'')]/x/' \"$b\" | c) d", "e"]
+        );
         assert_eq!(lines("'open"), ["open"]);
         assert_eq!(lines("\"open"), ["open"]);
         assert_eq!(lines("a $(b"), ["a $(b"]);
