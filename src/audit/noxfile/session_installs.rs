@@ -19,7 +19,9 @@ impl NoxfileSession {
         self.calls.iter().any(|call| match call.method.as_str() {
             "unknown_call" => true,
             "run" | "run_always" => command_may_install(&call.args),
-            method => method.contains("install") && (call.args.is_empty() || call.args.iter().any(is_computed)),
+            method => {
+                method.contains("install") && (call.args.is_empty() || call.args.iter().any(|word| is_computed(word)))
+            }
         })
     }
 }
@@ -29,7 +31,7 @@ const FILE_RUNNERS: [&str; 10] = ["nox", "tox", "make", "bash", "sh", "docker", 
 /// Programs that install, depending on their arguments.
 const INSTALLERS: [&str; 6] = ["pip", "uv", "uvx", "pipx", "pre-commit", "prek"];
 
-fn is_computed(word: &String) -> bool {
+fn is_computed(word: &str) -> bool {
     word.starts_with(['<', '*'])
 }
 
@@ -37,11 +39,11 @@ fn is_computed(word: &String) -> bool {
 fn command_may_install(words: &[String]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return true };
     let first = arguments.first();
-    let is_script = |word: &String| is_computed(word) || word.ends_with(".py") || word.contains('/');
+    let is_script = |word: &str| is_computed(word) || word.ends_with(".py") || word.contains('/');
     is_computed(program)
         || words.iter().any(|word| FILE_RUNNERS.contains(&word.as_str()))
-        || (INSTALLERS.contains(&program.as_str()) && first.is_none_or(is_computed))
-        || (program.starts_with("python") && first.is_some_and(is_script))
+        || (INSTALLERS.contains(&program.as_str()) && first.is_none_or(|word| is_computed(word)))
+        || (program.starts_with("python") && first.is_some_and(|word| is_script(word)))
 }
 
 impl Noxfile {
