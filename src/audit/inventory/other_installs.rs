@@ -40,8 +40,8 @@ const TOOLS: [InstallTool; 24] = [
     ),
     tool("pixi", &["install", "add", "update", "run", "global install", "exec"], "pixi"),
     tool("poetry", &["install", "sync", "add", "update", "build", "self add", "self install", "self update"], "poetry"),
-    tool("pre-commit", &["run", "install-hooks", "autoupdate", "try-repo"], "pre-commit"),
-    tool("prek", &["run", "install-hooks", "prepare-hooks", "auto-update", "autoupdate"], "prek"),
+    tool("pre-commit", &["run", "install-hooks", "try-repo"], "pre-commit"),
+    tool("prek", &["run", "install-hooks", "prepare-hooks"], "prek"),
     tool("pyproject-build", &[], "pip"),
     tool("rye", &["install", "sync", "add", "tools install"], "rye"),
     tool(
@@ -73,7 +73,7 @@ pub(super) fn session_installs(session: &NoxfileSession) -> Vec<String> {
         let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
         if installer_of_words(&words).is_some() && call.method.starts_with("run") {
             let words = words.strip_prefix(&["python", "-m"]).unwrap_or(&words);
-            let words: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--with")).collect();
+            let words: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with('-')).collect();
             commands.push(words.iter().take(MAX_SHOWN_WORDS).copied().collect::<Vec<_>>().join(" "));
         } else if call.method.contains("install") && !call.method.starts_with("run") {
             packages.extend(requirements(&words));
@@ -95,10 +95,9 @@ fn requirements(words: &[&str]) -> Vec<String> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
-            "-r" | "--requirement" | "--requirements" | "--group" => {
-                found.extend(words.next().map(|file| {
-                    format!("{} {file}", word.replace("--requirements", "-r").replace("--requirement", "-r"))
-                }));
+            option @ ("-r" | "--requirement" | "--requirements" | "--group" | "--file") => {
+                let option = if option.starts_with("--requirement") { "-r" } else { option };
+                found.extend(words.next().map(|file| format!("{option} {file}")));
             }
             "-c" | "--constraint" | "--index-url" | "-i" | "--extra-index-url" | "--find-links" | "-f" | "--python"
             | "--only-binary" | "--no-binary" | "--config-settings" | "-C" | "--resolution" | "-t" | "--target"
@@ -107,7 +106,9 @@ fn requirements(words: &[&str]) -> Vec<String> {
                 words.next();
             }
             text if text.starts_with("-e.") => found.push(text[2..].to_owned()),
-            text if text.starts_with("--group=") || text.starts_with("--requirement=") => found.push(text.to_owned()),
+            text if ["--group=", "--requirement=", "-r"].iter().any(|start| text.starts_with(start)) => {
+                found.push(text.to_owned());
+            }
             text if text.starts_with(['-', '<', '*']) => {}
             text => found.push(text.to_owned()),
         }
@@ -178,6 +179,7 @@ mod tests {
             "--group=test",
             "-r",
             "x.txt",
+            "-r=y.txt",
             "--only-binary",
             "y",
             "-t",
@@ -188,7 +190,7 @@ mod tests {
             "-e",
             ".",
         ];
-        assert_eq!(requirements(&words), [".[test]", "--group=test", "-r x.txt", "pytest>=8", "."]);
+        assert_eq!(requirements(&words), [".[test]", "--group=test", "-r x.txt", "-r=y.txt", "pytest>=8", "."]);
     }
 
     #[test]

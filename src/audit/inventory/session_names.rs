@@ -18,6 +18,11 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
     if runs_in_other_directory(view, step, call) {
         return None;
     }
+    // Which sessions have an interpreter of `-p` is not followed.
+    let is_filtered = call.parsed.selects_interpreters && !matches!(call.parsed.selection, NoxCallSelection::Names(_));
+    if is_filtered {
+        return None;
+    }
     let noxfile = view.project.noxfile.as_ref().filter(|_| call.parsed.noxfile.is_none());
     let at_call = |names: Vec<String>| names.into_iter().map(|name| (name, call.span)).collect();
     match &call.parsed.selection {

@@ -39,6 +39,8 @@ pub struct NoxCall {
     pub(crate) reuses_environments: bool,
     /// Backend given by `-db` or `-fb`.
     pub(crate) backend: Option<String>,
+    /// Whether it runs only the sessions of given interpreters (`-p`), which excludes those without one.
+    pub(crate) selects_interpreters: bool,
     /// Whether it only installs what the sessions need (`--install-only`).
     pub(crate) only_installs: bool,
     /// Span of the word `nox`, or of the noxfile.
@@ -72,6 +74,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
         noxfile: None,
         reuses_environments: false,
         backend: None,
+        selects_interpreters: false,
         only_installs: false,
         program_span,
         runs_noxfile: is_noxfile(&program.text),
@@ -121,8 +124,11 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
             "-r" | "-R" | "--no-install" | "--reuse-existing-virtualenvs" | "--reuse-venv" => {
                 call.reuses_environments = true;
             }
-            "-p" | "--python" | "--pythons" | "--envdir" | "--report" | "-P" | "--extra-pythons" | "-x"
-            | "--force-python" | "-j" | "--parallel" => {
+            "-p" | "--python" | "--pythons" => {
+                call.selects_interpreters = true;
+                words.next_if(|word| !word.text.starts_with('-'));
+            }
+            "--envdir" | "--report" | "-P" | "--extra-pythons" | "-x" | "--force-python" | "-j" | "--parallel" => {
                 words.next_if(|word| !word.text.starts_with('-'));
             }
             text if text.starts_with(['$', '`']) && call.selection == NoxCallSelection::Default => {

@@ -88,6 +88,7 @@ fn installs_of_other_tools_and_actions_are_listed() {
         ("      - run: pipx inject nox nox-uv\n", "pipx :6 none –"),
         ("      - run: pdm self add pdm-x\n", "pdm :6 none –"),
         ("      - run: poetry env info\n", "– – –"),
+        ("      - run: pre-commit autoupdate\n", "– – –"),
         ("      - run: python -m build\n", "pip :6 none –"),
         ("      - run: pre-commit run -a\n", "pre-commit :6 none –"),
         ("      - run: nox -s lint --install-only\n", "nox :6 none –"),
@@ -167,6 +168,7 @@ fn calls_with_computed_options_or_in_another_directory_are_unknown() {
         "      - run: nox ${{ inputs.args }}\n",
         "      - run: nox -s lint\n        working-directory: sub\n",
         "      - run: cd sub && nox -s lint\n",
+        "      - run: nox -p 3.12\n",
     ] {
         assert_eq!(row(steps), "– none unknown", "{steps}");
     }
