@@ -6,6 +6,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// A locked file or directory, unlocked when dropped.
 ///
@@ -51,6 +53,12 @@ impl FileLock {
     }
 }
 
+/// Longest wait for a lock on a directory.
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Whether a lock was waited for in vain.
+static HAS_WAITED: AtomicBool = AtomicBool::new(false);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
 /// A lock on a directory: shared by its users, exclusive for removing it.
 #[derive(Debug)]
 pub(crate) struct DirLock {
@@ -58,12 +66,33 @@ pub(crate) struct DirLock {
 }
 
 impl DirLock {
-    /// Acquires a shared lock, or returns `None` if the directory does not exist (any more).
+    /// Acquires a shared lock, or returns `None` if the directory does not exist (any more). Waits at most ten seconds for
+    /// an exclusive lock: whoever may read the directory can hold one for any time.
     ///
     /// # Errors
-    /// If the directory cannot be opened, or the file system does not support locks.
+    /// If the directory cannot be opened, the file system does not support locks, or another process has an exclusive lock.
     pub(crate) fn acquire_shared(path: &Path) -> io::Result<Option<Self>> {
-        Self::lock_dir(path, FlockOperation::LockShared)
+        // One process may have locked every directory: only the first is waited for.
+        let max_wait = if HAS_WAITED.load(Ordering::Relaxed) { Duration::ZERO } else { MAX_LOCK_WAIT };
+        let lock = Self::acquire_shared_within(path, max_wait);
+        if lock.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            HAS_WAITED.store(true, Ordering::Relaxed);
+        }
+        lock
+    }
+
+    fn acquire_shared_within(path: &Path, max_wait: Duration) -> io::Result<Option<Self>> {
+        let deadline = Instant::now() + max_wait;
+        loop {
+            match Self::lock_dir(path, FlockOperation::NonBlockingLockShared)? {
+                LockAttempt::Locked(lock) => return Ok(Some(lock)),
+                LockAttempt::Missing => return Ok(None),
+                LockAttempt::Contended if Instant::now() >= deadline => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "another process has locked it"));
+                }
+                LockAttempt::Contended => std::thread::sleep(LOCK_POLL_INTERVAL),
+            }
+        }
     }
 
     /// Acquires an exclusive lock, or returns `None` if the directory does not exist or is locked.
@@ -71,19 +100,22 @@ impl DirLock {
     /// # Errors
     /// As [`DirLock::acquire_shared`].
     pub(crate) fn try_acquire_exclusive(path: &Path) -> io::Result<Option<Self>> {
-        Self::lock_dir(path, FlockOperation::NonBlockingLockExclusive)
+        match Self::lock_dir(path, FlockOperation::NonBlockingLockExclusive)? {
+            LockAttempt::Locked(lock) => Ok(Some(lock)),
+            LockAttempt::Missing | LockAttempt::Contended => Ok(None),
+        }
     }
 
-    fn lock_dir(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
+    fn lock_dir(path: &Path, operation: FlockOperation) -> io::Result<LockAttempt> {
         let directory = match File::open(path) {
             Ok(directory) => directory,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockAttempt::Missing),
             Err(error) => return Err(error),
         };
         loop {
             match flock(&directory, operation) {
                 Ok(()) => break,
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(LockAttempt::Contended),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -92,8 +124,17 @@ impl DirLock {
         // The directory may have been removed or replaced while waiting.
         let inode = FileStat::from(&lock.guard.0.metadata()?).inode;
         let is_same = FileStat::from_path(path).is_ok_and(|found| found.inode == inode);
-        Ok(is_same.then_some(lock))
+        Ok(if is_same { LockAttempt::Locked(lock) } else { LockAttempt::Missing })
     }
+}
+
+/// Result of an attempt to lock a directory.
+enum LockAttempt {
+    Locked(DirLock),
+    /// It does not exist, or was removed or replaced meanwhile.
+    Missing,
+    /// Another process has a lock.
+    Contended,
 }
 
 /// Name prefix of locked temporary directories; only directories with this prefix are removed as stale.
@@ -127,7 +168,11 @@ impl LockedTempDir {
                 .keep();
             // Another process may consider it stale and remove it before it is locked: try again.
             let Ok(lock) = File::open(&path) else { continue };
-            flock(&lock, FlockOperation::LockExclusive)?;
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => continue,
+                Err(error) => return Err(error.into()),
+            }
             if FileStat::from_path(&path)
                 .is_ok_and(|found| lock.metadata().is_ok_and(|own| FileStat::from(&own).inode == found.inode))
             {
@@ -189,6 +234,16 @@ mod tests {
         let (link, target) = (directory.path().join("link"), directory.path().join("target"));
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(FileLock::try_acquire(&link).is_err() && !target.exists(), "a link is not followed");
+    }
+
+    #[test]
+    fn an_exclusive_lock_of_another_process_is_an_error_after_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let exclusive = DirLock::try_acquire_exclusive(directory.path()).unwrap().unwrap();
+        let error = DirLock::acquire_shared_within(directory.path(), Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(exclusive);
+        assert!(DirLock::acquire_shared(directory.path()).unwrap().is_some());
     }
 
     #[test]

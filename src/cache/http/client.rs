@@ -2,6 +2,7 @@
 
 use super::request_body::{BodyReader, RequestBody};
 use super::retry_budget::RetryBudget;
+use crate::text::{shorten_text, to_single_line};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -61,7 +62,7 @@ impl HttpResponse {
     /// Returns the first line of the body, shortened, for use in messages.
     pub(crate) fn body_summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
-        text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(160).collect()
+        shorten_text(&to_single_line(text.lines().next().unwrap_or_default()), MAX_SUMMARY_CHARS)
     }
 
     /// Returns the length of the whole object, from `Content-Range`.
@@ -69,6 +70,9 @@ impl HttpResponse {
         self.header_value("content-range")?.rsplit('/').next()?.parse().ok()
     }
 }
+
+/// Longest part of an answer in a message, in characters.
+const MAX_SUMMARY_CHARS: usize = 160;
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]

@@ -122,10 +122,14 @@ pub struct StoreEntry {
 }
 
 impl StoreEntry {
-    /// Opens and locks the entry at a path; returns `None` if it does not exist.
+    /// Opens and locks the entry at a path; returns `None` if it does not exist, or if another process keeps it locked.
     pub(super) fn open(id: &EntryId, path: PathBuf) -> Result<Option<Self>, Damage> {
         let unreadable = |error: std::io::Error| Damage::Unreadable(error.to_string());
-        let Some(lock) = DirLock::acquire_shared(&path).map_err(unreadable)? else { return Ok(None) };
+        let lock = match DirLock::acquire_shared(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => None,
+            lock => lock.map_err(unreadable)?,
+        };
+        let Some(lock) = lock else { return Ok(None) };
         let bytes = read_regular_file(&path.join("listing"), MAX_LISTING_BYTES);
         let bytes = bytes.map_err(|error| Damage::InvalidMeta(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| Damage::InvalidMeta(error.to_string()))?;

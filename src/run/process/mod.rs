@@ -8,6 +8,7 @@ mod process_tree;
 mod redact;
 mod signal_guard;
 mod signals;
+mod visible_bytes;
 
 pub(crate) use interrupt_watch::InterruptWatch;
 pub(crate) use keyboard::{KeyListener, Keyboard};

@@ -6,12 +6,16 @@ use std::os::unix::ffi::OsStringExt as _;
 use aho_corasick::{AhoCorasick, MatchKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
+use super::visible_bytes::VisibleBytes;
 use crate::fs::encode_base64_url;
 use crate::project::hidden_credentials;
 use crate::run::options::glob_matches;
 
 /// Text that replaces a secret.
 const REPLACEMENT: &[u8] = b"***";
+
+/// Character in place of what a text was shortened by.
+const ELLIPSIS: char = '…';
 
 /// Shorter values are too common in ordinary output to be masked (`1`, `true`, `main`).
 const MIN_SECRET_LEN: usize = 6;
@@ -83,6 +87,8 @@ impl SecretRedactor {
                     .flat_map(|password| [password.as_bytes().to_vec(), percent_decode_str(password).collect()]),
             );
         }
+        // Outputs are searched without control sequences.
+        secrets.extend(secrets.clone().iter().map(|secret| VisibleBytes::new(secret).bytes));
         secrets.retain(|secret| secret.len() >= MIN_SECRET_LEN);
         let encoded: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| encoded_forms(secret)).collect();
         secrets.extend(encoded);
@@ -102,19 +108,21 @@ impl SecretRedactor {
     pub(crate) fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
         let Some(matcher) = &self.matcher else { return bytes.to_vec() };
         held.extend_from_slice(bytes);
+        let visible = VisibleBytes::new(held);
         let mut out = Vec::with_capacity(held.len());
-        let keep_from = if last { held.len() } else { held.len() - self.partial_secret_len(held) };
+        let kept = if last { 0 } else { self.partial_secret_len(&visible.bytes) };
+        let keep_from = visible.bytes.len() - kept;
         let mut done = 0;
-        for found in matcher.find_iter(held.as_slice()) {
+        for found in matcher.find_iter(visible.bytes.as_slice()) {
             // This match may become a longer secret with the next bytes.
             if found.start() >= keep_from {
                 break;
             }
-            out.extend_from_slice(&held[done..found.start()]);
+            out.extend_from_slice(&held[done..visible.position(found.start(), held)]);
             out.extend_from_slice(REPLACEMENT);
-            done = found.end();
+            done = visible.end_position(found.end(), held);
         }
-        let end = keep_from.max(done);
+        let end = visible.position(keep_from, held).max(done);
         out.extend_from_slice(&held[done..end]);
         held.drain(..end);
         out
@@ -127,12 +135,48 @@ impl SecretRedactor {
 
     /// Returns whether a text contains a secret.
     pub(crate) fn has_secret(&self, text: &str) -> bool {
-        self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(text))
+        self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(&VisibleBytes::new(text.as_bytes()).bytes))
     }
 
-    /// Masks the secrets in a text.
+    /// Masks the secrets in a text, also those of which an ellipsis has cut off a part.
     pub(crate) fn redact_text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
+        let text = String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned();
+        if self.has_secrets() && text.contains(ELLIPSIS) { self.redact_cut_secrets(&text) } else { text }
+    }
+
+    /// Masks the start of a secret before an ellipsis and the end of one after it.
+    fn redact_cut_secrets(&self, text: &str) -> String {
+        let parts: Vec<&str> = text.split(ELLIPSIS).collect();
+        let last = parts.len() - 1;
+        let redact_part = |(index, part): (usize, &&str)| {
+            let (mut part, replacement) = (part.as_bytes().to_vec(), REPLACEMENT);
+            let blanks = |bytes: &[u8]| bytes.iter().take_while(|byte| **byte == b' ').count();
+            if index < last {
+                let end = part.trim_ascii_end().len();
+                let length = self.partial_secret_len(&part[..end]);
+                if length >= MIN_SECRET_LEN {
+                    part.splice(end - length..end, replacement.iter().copied());
+                }
+            }
+            if index > 0 {
+                let start = blanks(&part);
+                let length = self.secret_end_len(&part[start..]);
+                if length >= MIN_SECRET_LEN {
+                    part.splice(start..start + length, replacement.iter().copied());
+                }
+            }
+            String::from_utf8_lossy(&part).into_owned()
+        };
+        parts.iter().enumerate().map(redact_part).collect::<Vec<_>>().join(&ELLIPSIS.to_string())
+    }
+
+    /// Returns the length of the longest prefix of `bytes` that is a proper suffix of a secret.
+    fn secret_end_len(&self, bytes: &[u8]) -> usize {
+        let longest = |secret: &Vec<u8>| {
+            let max_len = (secret.len() - 1).min(bytes.len());
+            (1..=max_len).rev().find(|&length| bytes.starts_with(&secret[secret.len() - length..])).unwrap_or(0)
+        };
+        self.secrets.iter().map(longest).max().unwrap_or(0)
     }
 
     /// Returns the length of the longest suffix of `bytes` that is a proper prefix of a secret.
@@ -382,6 +426,37 @@ mod tests {
             assert_eq!(masked(text), b"***", "{}", String::from_utf8_lossy(text));
         }
         assert_eq!(masked(b"byte-secret"), b"byte-secret");
+    }
+
+    #[test]
+    fn a_secret_with_control_sequences_inside_is_masked() {
+        let redactor = redactor(&[("A_TOKEN", "ghp_abcdef123456")], &[]);
+        let text = b"a ghp_abcdef\x1b[01;31m\x1b[K123456\x1b[m b\x1b[0m";
+        assert_eq!(redactor.redact_chunk(&mut Vec::new(), text, true), b"a ***\x1b[m b\x1b[0m");
+        // Whatever the chunks in which it comes.
+        for split in 0..text.len() {
+            let mut held = Vec::new();
+            let mut out = redactor.redact_chunk(&mut held, &text[..split], false);
+            out.extend(redactor.redact_chunk(&mut held, &text[split..], true));
+            assert_eq!(out, b"a ***\x1b[m b\x1b[0m", "{split}");
+        }
+        assert!(redactor.has_secret("ghp_\x08abcdef123456") && !redactor.has_secret("\x1b[mghp_"));
+    }
+
+    #[test]
+    fn parts_of_a_secret_beside_an_ellipsis_are_masked() {
+        let redactor = redactor(&[("A_TOKEN", "ghp_abcdef123456")], &[]);
+        for (text, expected) in [
+            ("x ghp_abcdef12 … 23456 y", "x *** … 23456 y"),
+            ("x ghp_abcdef…, z", "x ***…, z"),
+            ("x …def123456 y", "x …*** y"),
+            ("x … def123456", "x … ***"),
+            ("ghp_ab…, ghp_abcdef12…", "***…, ***…"),
+            ("ghp_a…", "ghp_a…"),
+            ("ghp_abcdef", "ghp_abcdef"),
+        ] {
+            assert_eq!(redactor.redact_text(text), expected);
+        }
     }
 
     #[test]

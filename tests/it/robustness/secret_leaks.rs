@@ -69,6 +69,31 @@ fn secrets_are_in_no_record_trace_or_report() {
     assert_eq!(files_with_token(&out), [""; 0]);
 }
 
+/// A token of which a message may show at most five characters at a cut.
+const LONG_TOKEN: &str = "tok_Zq8xWv7yUu6zTt5aSs4bRr3cQq2dPp1e";
+
+#[test]
+fn no_part_of_a_secret_is_left_where_a_text_was_shortened_or_colored() {
+    let long = "x".repeat(175);
+    let sessions = format!(
+        "@nox.session\ndef fails(session):\n    session.run('false', '{long}', os.environ['MY_TOKEN'], '{long}', external=True)\n\
+         @nox.session\ndef colors(session):\n    token = os.environ['MY_TOKEN']\n    print(token[:12] + '\\x1b[01;31m\\x1b[K' + token[12:] + '\\x1b[m')\n    session.error('stopped')\n"
+    );
+    let project = Project::with_sessions(&sessions);
+    let junit = project.outer_dir().join("junit.xml");
+    let mut command = noxide_command(&project, &format!("run -j1 --junit {}", junit.display()));
+    let ran = NoxideRun::finish(command.env("MY_TOKEN", LONG_TOKEN));
+    assert_eq!(ran.exit, Some(1), "{}", ran.text);
+    assert!(ran.session("fails").reason.contains("***"), "{}", ran.session("fails").reason);
+    let logs = String::from_utf8([ran.log("fails", 1), ran.log("colors", 1)].concat()).unwrap();
+    let junit = fs_err::read_to_string(junit).unwrap();
+    for text in [&ran.text, &junit, &logs, &format!("{:?}", ran.record())] {
+        for part in [&LONG_TOKEN[..6], &LONG_TOKEN[LONG_TOKEN.len() - 6..], &LONG_TOKEN[12..18]] {
+            assert!(!text.contains(part), "{part}: {text}");
+        }
+    }
+}
+
 /// A server that repeats the request in its error message, as debug servers do.
 #[test]
 fn credentials_in_answers_of_a_server_are_masked() {
