@@ -32,8 +32,8 @@ pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
 /// Renders the answer of `noxide audit --explain`: the page of a rule, and what its evidence is.
 pub(crate) fn render_explanation(rule: &Rule) -> String {
     format!(
-        "{}\n*Evidence*: \"sampled\" counts are from public repositories that use nox. What was observed, and issues, are from a \
-         real pipeline; parcelbook is the example project of noxide, which is modeled on it.\n",
+        "{}\n*Evidence*: \"sampled\" counts are from public repositories that use nox. \"Observed\" and \
+         \"issues\" refer to a real pipeline, on which parcelbook, the example project of noxide, is modeled.\n",
         render_rule_page(rule, 1)
     )
 }
@@ -97,8 +97,8 @@ The first digit of a rule's number is its family:
 | NX4 | setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects |
 
 *Evidence* is what was measured or observed, and what the rule reports or does not report because of it. \"Sampled\" counts
-are from public repositories that use nox; what was observed, and issues, are from the real pipeline that [the example project](../examples/parcelbook/README.md),
-parcelbook, is modeled on. *Measured* is how many of a rule's findings that are shown by default were true, with a fitting
+are from public repositories that use nox. \"Observed\" and \"issues\" refer to the real pipeline on which parcelbook, [the
+example project](../examples/parcelbook/README.md), is modeled. *Measured* is how many of a rule's findings that are shown by default were true, with a fitting
 severity and advice, for both of two readers who judged them independently. The rules were corrected by the same verdicts,
 and verdicts on findings that are no longer reported are not counted, so other repositories may show a lower share. *Not reported*
 shows a workflow without a finding of this rule; other rules may still report it.

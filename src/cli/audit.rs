@@ -32,28 +32,22 @@ pub struct AuditArgs {
     #[arg(value_name = "PATH", help_heading = "Selection")]
     pub paths: Vec<PathBuf>,
     /// Print findings as text, json, sarif, github, forgejo or markdown
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
+    #[arg(help_heading = "Output")]
     pub(crate) format: FindingFormat,
     /// Print how many findings each rule has, instead of the findings
     #[arg(long, conflicts_with_all = ["inventory", "fix", "diff", "write_baseline"], help_heading = "Output")]
     pub statistics: bool,
-    /// Treat every file as written for this forge: github, forgejo or gitea [default: by its directory]
+    /// Treat every file as written for this forge: github, forgejo or gitea [default: by its directory] [env: NOXIDE_AUDIT_FORGE]
     #[arg(long, value_name = "FORGE", help_heading = "Selection")]
     pub forge: Option<Forge>,
-    /// Assume that the runners run N jobs at once
+    /// Assume that the runners run N jobs at once [env: NOXIDE_AUDIT_RUNNER_CAPACITY]
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub runner_capacity: Option<NonZeroUsize>,
-    /// Assume this version of the forge, such as 14 for Forgejo or 1.26 for Gitea
+    /// Assume this version of the forge, such as 14 for Forgejo or 1.26 for Gitea [env: NOXIDE_AUDIT_FORGE_VERSION]
     #[arg(long, value_name = "VERSION", help_heading = "Selection")]
     pub forge_version: Option<ForgeVersion>,
-    /// Include pedantic findings
+    /// Include pedantic findings [env: NOXIDE_AUDIT_PEDANTIC]
     #[arg(long, help_heading = "Selection")]
     pub pedantic: bool,
     /// Disable a rule, given by ID or name; repeatable
@@ -71,7 +65,7 @@ pub struct AuditArgs {
     /// Exit with 1 if there is a finding of at least this severity: info, low, medium, high or never
     #[arg(long, value_name = "LEVEL", default_value_t, help_heading = "Check")]
     pub fail_on: FailLevel,
-    /// Ignore the findings in this file
+    /// Ignore the findings in this file [env: NOXIDE_AUDIT_BASELINE]
     #[arg(long, value_name = "FILE", help_heading = "Check")]
     pub baseline: Option<PathBuf>,
     /// Write all findings to the baseline
@@ -86,7 +80,7 @@ pub struct AuditArgs {
     /// Print the fixes as a diff instead of applying them
     #[arg(long, help_heading = "Fixes")]
     pub diff: bool,
-    /// With --fix or --diff: let fixes install noxide from SOURCE, such as noxide==VERSION
+    /// With --fix or --diff: let fixes install noxide from SOURCE, such as noxide==VERSION [env: NOXIDE_INSTALL]
     #[arg(long, value_name = "SOURCE", help_heading = "Fixes")]
     pub install: Option<InstallSource>,
 }

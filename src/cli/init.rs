@@ -24,7 +24,7 @@ pub struct InitArgs {
     /// Create a workflow for github, forgejo or gitea [default: the forge whose directory exists, else forgejo]
     #[arg(long, value_name = "FORGE")]
     pub forge: Option<Forge>,
-    /// Let the workflow install noxide from SOURCE: noxide==VERSION, URL or path of a wheel, git+URL@COMMIT, 'uses: ACTION@VERSION' or 'image: IMAGE' [default: the version of this noxide, if it is a release]
+    /// Let the workflow install noxide from SOURCE: noxide==VERSION, URL or path of a wheel, git+URL@COMMIT, 'uses: ACTION@VERSION' or 'image: IMAGE' [default: the version of this noxide, if it is a release] [env: NOXIDE_INSTALL]
     #[arg(long, value_name = "SOURCE")]
     pub install: Option<InstallSource>,
     /// Run the workflow on pushes to this branch

@@ -43,10 +43,7 @@ pub struct MergeArgs {
 /// When there is nothing to merge, or the result cannot be written.
 pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let runs = find_runs_below(&args.directories)?;
-    if runs.is_empty()
-        && !args.coverage
-        && let Some(directory) = args.directories.first()
-    {
+    if let ([], false, Some(directory)) = (runs.as_slice(), args.coverage, args.directories.first()) {
         return Err(RunLookupError::NoRuns { dir: directory.clone() }.into());
     }
     let mut document = json!({ "version": 1 });

@@ -119,7 +119,7 @@ pub struct ExecutionArgs {
     /// Run everything that does not require a failed session (the default)
     #[arg(long, overrides_with_all = ["fail_fast", "stop_on_first_error", "no_stop_on_first_error"])]
     pub keep_going: bool,
-    /// Start no session after a failure: wait lets running sessions finish, kill ends them [MODE defaults to wait]
+    /// Start no session after a failure: wait lets running sessions finish, kill ends them [MODE defaults to wait] [env: NOXIDE_FAIL_FAST]
     #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
     #[arg(hide_possible_values = true, value_parser = choice_parser::<FailFast>())]
     #[arg(overrides_with_all = ["keep_going", "stop_on_first_error", "no_stop_on_first_error"])]

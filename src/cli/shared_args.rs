@@ -107,7 +107,7 @@ pub struct LockFileArgs {
     /// Constrain installs to the versions in uv.lock [env: NOXIDE_LOCKED]
     #[arg(long, overrides_with = "no_locked")]
     pub(crate) locked: bool,
-    /// Do not constrain installs to uv.lock (the default)
+    /// Same as without --locked, also if NOXIDE_LOCKED or the setting `locked` is set
     #[arg(long, overrides_with = "locked", hide_short_help = true)]
     pub(crate) no_locked: bool,
 }

@@ -134,9 +134,9 @@ impl RecordedLogs {
 fn outcome_cell(outcome: Option<Outcome>, theme: OutputTheme) -> String {
     let (style, mark, word) = match outcome {
         Some(outcome) => (TextStyle::for_outcome(outcome, false), theme.outcome_mark(outcome), outcome.as_str()),
-        None => (TextStyle::Dim, "?", "not ended"),
+        None => (TextStyle::Dim, "?", "unfinished"),
     };
-    theme.style_text(style, &format!("{mark} {word:<9}"))
+    theme.style_text(style, &format!("{mark} {word:<10}"))
 }
 
 impl OutputContext {
@@ -270,10 +270,10 @@ mod tests {
         let list = logs.render_list(OutputTheme { color: false, unicode: true });
         let list = list.replace(&builder.run_dir().display().to_string(), "RUN");
         insta::assert_snapshot!(list, @r"
-        ✗ failed     lint (attempt 1)  4 B  RUN/lint-1.log
-        ✗ failed     lint              0 B  RUN/lint-2.log
-        ✓ passed     tests-3.11        0 B  RUN/tests-3.11-1.log
-        ? not ended  tests-3.12        0 B  RUN/tests-3.12-1.log
+        ✗ failed      lint (attempt 1)  4 B  RUN/lint-1.log
+        ✗ failed      lint              0 B  RUN/lint-2.log
+        ✓ passed      tests-3.11        0 B  RUN/tests-3.11-1.log
+        ? unfinished  tests-3.12        0 B  RUN/tests-3.12-1.log
         ");
         let select = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

@@ -99,7 +99,7 @@ pub struct EnvironmentArgs {
 /// nox's flags that control how sessions behave and what they print.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoxRunArgs {
-    /// Run sessions as non-interactive: session.interactive is false
+    /// Accepted for compatibility with nox; no effect: session.interactive is always false
     #[arg(long, help_heading = "Execution", hide_short_help = true)]
     pub(crate) non_interactive: bool,
     /// Accepted for compatibility with nox; no effect: noxide always runs sessions in parallel

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "The concurrency group contains the commit, so that no newer run cancels an older one.",
     },
     rationale: "`cancel-in-progress` cancels the older runs of the same group. With `github.sha` or `github.run_id` in the group, each push has a group of its own, and nothing is ever cancelled.",
-    evidence: "None of 597 sampled workflows has it; ten have the form below. Not reported where the commit is only the fallback for events other than pull requests, as in `github.event.pull_request.number || github.sha`: that keeps every run of the default branch on purpose.",
+    evidence: "None of 597 sampled workflows has such a group; ten have the one that *What to do* recommends. Not reported where the commit is only the fallback for events other than pull requests, as in `github.event.pull_request.number || github.sha`: that keeps every run of the default branch on purpose.",
     advice: "Use `${{ github.workflow }}-${{ github.event.pull_request.number || github.sha }}` as the group: pull requests cancel their older runs, pushes do not.",
     severity: Severity::Medium,
     confidence: Confidence::High,

@@ -39,6 +39,7 @@ pub(crate) enum CacheCommand {
 
 /// Flags of `noxide cache key`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(mut_arg("locked", |flag| flag.help("Print the key for `noxide run --locked` [env: NOXIDE_LOCKED]")))]
 pub(crate) struct CacheKeyArgs {
     /// Flags that select sessions and choose nox.
     #[command(flatten)]
@@ -57,6 +58,7 @@ pub(crate) struct CacheKeyArgs {
 /// Flags of `noxide cache restore`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(mut_arg("sessions", |flag| flag.help("Restore what these sessions install [default: all packages of uv.lock]")))]
+#[command(mut_arg("locked", |flag| flag.help("With sessions: restore what `noxide run --locked` would install [env: NOXIDE_LOCKED]")))]
 pub struct CacheRestoreArgs {
     /// Flags that select sessions; without any, the packages of uv.lock are restored.
     #[command(flatten)]
@@ -122,7 +124,7 @@ pub(crate) struct CacheStatusArgs {
 /// Flags of `noxide cache verify`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheVerifyArgs {
-    /// Quarantine damaged entries and let uv download them again
+    /// Quarantine damaged entries and download their wheels again with uv
     #[arg(long, help_heading = "Execution")]
     pub(crate) repair: bool,
     /// Print the report as text or json

@@ -17,10 +17,8 @@ use crate::provision::{CacheProvisioner, Provisioner as _, SessionCacheStats};
 /// # Errors
 /// With flags that select packages of uv.lock. When the project cannot be loaded, or the store or uv cannot be used.
 pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
-    if args.all
-        || args.interpreter.is_some()
-        || !(args.extra.is_empty() && args.group.is_empty() && args.package.is_empty())
-    {
+    let names_packages = [&args.extra, &args.group, &args.package].iter().any(|names| !names.is_empty());
+    if names_packages || args.all || args.interpreter.is_some() {
         let message =
             "--extra, --group, --package, --all and --interpreter select packages of uv.lock, not of sessions";
         return Err(CliError::Usage(message.to_owned()));

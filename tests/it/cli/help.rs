@@ -51,6 +51,15 @@ fn cache_subcommands_have_their_own_default_selection() {
     assert!(help_of_nested("cache", "key").contains("[default: the noxfile's default sessions]"));
 }
 
+/// These install nothing: `--locked` selects what they restore or print.
+#[test]
+fn cache_subcommands_have_their_own_help_of_locked() {
+    assert!(
+        help_of_nested("cache", "restore").contains("With sessions: restore what `noxide run --locked` would install")
+    );
+    assert!(help_of_nested("cache", "key").contains("Print the key for `noxide run --locked`"));
+}
+
 fn help_of_nested(command: &str, subcommand: &str) -> String {
     let mut root = Cli::command().term_width(300);
     root.build();
