@@ -6,6 +6,7 @@ use super::uv::find_uv;
 use crate::fs::private_temp_dir;
 use crate::project::NoxfileManifest;
 use crate::project::dependencies::{ConstraintFiles, ConstraintsError, export_constraints};
+use crate::record::random_u64;
 
 /// Exports the versions of uv.lock to files in `directory`; `None` if no session has an environment.
 ///
@@ -21,11 +22,12 @@ pub(crate) fn export_lock_file_constraints(
     let uv = find_uv(manifest).ok_or(ConstraintsError::UvNotFound)?;
     // UV_CONSTRAINT and PIP_CONSTRAINT separate files by spaces, so a path with one cannot be listed there.
     let has_space = directory.to_string_lossy().contains(char::is_whitespace);
+    // Other projects and jobs of the user can write to the temporary directory: nothing found there is used.
     let directory = if has_space {
         let io_error = |source| ConstraintsError::Io { action: "cannot export uv.lock".to_owned(), source };
         &private_temp_dir().map_err(io_error)?
     } else {
         directory
     };
-    export_constraints(&manifest.root, &uv, directory).map(Some)
+    export_constraints(&manifest.root, &uv, directory, has_space.then(random_u64)).map(Some)
 }

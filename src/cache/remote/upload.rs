@@ -7,6 +7,8 @@ use std::time::Instant;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::text::pluralize;
+
 use super::download::PackSegment;
 use super::download::is_frame_intact;
 use super::environment_entries::EnvironmentEntries;
@@ -25,6 +27,8 @@ const EARLY_UPLOAD_BYTES: u64 = 96 << 20;
 const TARGET_PACK_BYTES: u64 = 64 << 20;
 /// Moving a frame to a new pack copies it in memory; larger ones are dropped and saved by a later run.
 const MAX_REPACKED_BYTES: u64 = 1 << 30;
+/// Maximum size of all frames that one repack copies; the others are dropped from the remote cache.
+const MAX_REPACK_TOTAL_BYTES: u64 = 4 << 30;
 /// Days after which the last use of a frame is updated.
 const LAST_USED_REFRESH_DAYS: i64 = 5;
 
@@ -267,6 +271,11 @@ impl Uploader<'_> {
     /// Copies frames of replaced packs into new packs. Unreadable frames are dropped.
     fn repack_frames(&mut self, frames: impl Iterator<Item = PackFrame>) -> Result<(), UploadError> {
         let mut pack: Option<PackWriter> = None;
+        let (frames, dropped) = select_repacked_frames(frames.collect(), MAX_REPACK_TOTAL_BYTES);
+        if dropped > 0 {
+            let dropped = pluralize(dropped, "entry");
+            self.upload.report.warnings.push(format!("a repack dropped {dropped}: they overlap or exceed its limit"));
+        }
         for frame in frames {
             let range = frame.offset..frame.offset + frame.length;
             let segment = PackSegment { pack_key: frame.pack.clone(), range, frames: vec![frame.clone()] };
@@ -353,4 +362,55 @@ fn is_entry_covered<'a>(mut frames: impl Iterator<Item = &'a PackFrame>, entry: 
         frames.filter(|frame| frame.entry == name).flat_map(|frame| &frame.buckets).map(String::as_str).collect();
     let placements = entry.placements();
     placements.iter().all(|(placement, _)| covered_buckets.contains(placement.bucket())) && !covered_buckets.is_empty()
+}
+
+/// Returns the frames that a repack copies, the most recently used first, and the number of those that it drops: whoever
+/// writes a manifest can name the same bytes many times.
+fn select_repacked_frames(mut frames: Vec<PackFrame>, max_bytes: u64) -> (Vec<PackFrame>, usize) {
+    let count = frames.len();
+    frames.sort_by(|one, other| (&one.pack, one.offset).cmp(&(&other.pack, other.offset)));
+    let mut end: Option<(String, u64)> = None;
+    frames.retain(|frame| {
+        let overlaps = end.as_ref().is_some_and(|(pack, end)| *pack == frame.pack && frame.offset < *end);
+        if !overlaps {
+            end = Some((frame.pack.clone(), frame.offset.saturating_add(frame.length)));
+        }
+        !overlaps
+    });
+    frames.sort_by_key(|frame| std::cmp::Reverse(frame.last_used_day));
+    let mut bytes = 0_u64;
+    frames.retain(|frame| {
+        bytes = bytes.saturating_add(frame.length);
+        bytes <= max_bytes
+    });
+    let dropped = count - frames.len();
+    (frames, dropped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repack_copies_each_byte_once_and_has_a_limit() {
+        let frame = |pack: &str, offset: u64, length: u64, used: i64| PackFrame {
+            entry: String::new(),
+            name: format!("{pack}{offset}"),
+            pack: pack.to_owned(),
+            offset,
+            length,
+            uncompressed_length: 0,
+            frame_digest: String::new(),
+            tree_digest: String::new(),
+            buckets: Vec::new(),
+            last_used_day: used,
+        };
+        let frames = || vec![frame("a", 0, 10, 1), frame("a", 5, 10, 9), frame("a", 10, 5, 2), frame("b", 0, 10, 3)];
+        let names = |max_bytes: u64| {
+            let (frames, dropped) = select_repacked_frames(frames(), max_bytes);
+            (frames.into_iter().map(|frame| frame.name).collect::<Vec<_>>(), dropped)
+        };
+        assert_eq!(names(100), (vec!["b0".to_owned(), "a10".to_owned(), "a0".to_owned()], 1));
+        assert_eq!(names(15), (vec!["b0".to_owned(), "a10".to_owned()], 2));
+    }
 }

@@ -43,7 +43,8 @@ pub(crate) struct ConstraintFiles {
 
 /// Exports the versions of the uv.lock in `root` by running `uv`, to constraints files below `directory`.
 ///
-/// The file names contain the digest of their sources, so that the next run reuses the files.
+/// The file names contain the digest of their sources. With a `suffix`, which is part of the names, files of an
+/// earlier run are not used.
 ///
 /// # Errors
 /// When there is no lock file, uv cannot export it, or a file cannot be written.
@@ -51,6 +52,7 @@ pub(crate) fn export_constraints(
     root: &Path,
     uv: &Path,
     directory: &Path,
+    suffix: Option<u64>,
 ) -> Result<ConstraintFiles, ConstraintsError> {
     let io_error = |action: String| move |source| ConstraintsError::Io { action, source };
     let lock_file = root.join("uv.lock");
@@ -63,12 +65,15 @@ pub(crate) fn export_constraints(
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
     }
     let directory = directory.join("constraints");
-    let name = hasher.finalize().to_hex()[..16].to_owned();
+    let mut name = hasher.finalize().to_hex()[..16].to_owned();
+    if let Some(suffix) = suffix {
+        name.push_str(&format!("-{suffix:016x}"));
+    }
     let files = ConstraintFiles {
         hashed: directory.join(format!("{name}-hashed.txt")),
         plain: directory.join(format!("{name}.txt")),
     };
-    if files.hashed.is_file() && files.plain.is_file() {
+    if suffix.is_none() && files.hashed.is_file() && files.plain.is_file() {
         return Ok(files);
     }
     let mut export = Command::new(uv);
