@@ -113,7 +113,14 @@ impl EventKind {
             Self::SessionStarted { log, .. } => vec![log],
             Self::SessionRetried { attempt, .. } | Self::SessionHeld { attempt, .. } => vec![&attempt.log],
             Self::SessionFinished(result) => result.attempts.iter().map(|attempt| attempt.log.as_path()).collect(),
-            _ => Vec::new(),
+            Self::RunStarted(_)
+            | Self::SessionAdded { .. }
+            | Self::SessionRestoring { .. }
+            | Self::SessionRestored { .. }
+            | Self::OutputGrew { .. }
+            | Self::RunInterrupted { .. }
+            | Self::Notice { .. }
+            | Self::RunFinished { .. } => Vec::new(),
         }
     }
 

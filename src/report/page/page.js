@@ -110,7 +110,7 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
   });
 }
 
-// Dependencies as arrows: of the selected session, otherwise of all if they are few.
+// Needs as arrows: of the selected session, otherwise of all if they are few.
 const layer = byId('arrows');
 let selected = null;
 const edges = data.sessions.flatMap((session, to) => (session.needs || []).map(([from, why]) => ({ from, to, why })));
