@@ -64,7 +64,7 @@ pub struct JobNoxCall {
     pub parsed: NoxCall,
     /// Sessions it runs, each with its span in the file.
     pub sessions: Vec<(String, Span)>,
-    /// Whether an expression selects the sessions, so that each job of the matrix may run others.
+    /// Whether an expression selects the sessions, so that they may differ between runs or jobs of the matrix.
     pub(crate) is_from_matrix: bool,
     /// The call in some jobs of the matrix, if it is known only with their values.
     pub(crate) alternative: Option<MatrixAlternative>,
@@ -80,7 +80,7 @@ impl JobNoxCall {
     }
 }
 
-/// A call of nox that only some jobs of the matrix make: the matrix provides the command, or several of its words.
+/// A call of nox that only some jobs of the matrix make: the matrix provides the command, words of it or `NOXSESSION`.
 #[derive(Clone, Debug)]
 pub(crate) struct MatrixAlternative {
     /// Which expansion of the script it belongs to: the same for all calls that one job of the matrix makes in the step.
@@ -89,7 +89,8 @@ pub(crate) struct MatrixAlternative {
     pub(crate) command: ShellCommand,
 }
 
-/// Index of a command that is not written in the step, but provided by the matrix.
+/// Index of the command of a call that only some jobs of the matrix make: the command, words of it or `NOXSESSION` come
+/// from the matrix.
 const PROVIDED_COMMAND: usize = usize::MAX / 2;
 
 /// A package install in a step.

@@ -21,8 +21,8 @@ pub struct StoreOptions {
     /// Identifier of the signing key of the remote cache, if there is one: its runs have a store of their own below `dir`, so
     /// that nothing from a run without the key is used or uploaded.
     pub signer: Option<String>,
-    /// Whether the project has a `noxide.sums`: its runs have a store of their own below `dir`, so that nothing is used that a
-    /// run without the file restored from a remote cache, or made of it.
+    /// Whether the project has a `noxide.sums`: its runs have a store of their own below `dir`, so that a run with the
+    /// file uses nothing that a run without it restored from a remote cache, or built from such entries.
     pub has_checksums: bool,
 }
 

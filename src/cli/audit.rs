@@ -231,10 +231,11 @@ pub(super) fn apply_fixes(
     }
     let (findings_before, findings_left) = (plan.findings_before, plan.remaining.len());
     let counts = FixCounts { files: plan.changed_files.len(), findings_before, findings_left, is_dry_run };
-    output.print_error(render_fix_summary(&fix_views(&plan), &plan.unfixed_rules(), counts).trim_end());
+    output.print_to_stderr(render_fix_summary(&fix_views(&plan), &plan.unfixed_rules(), counts).trim_end());
     if plan.is_incomplete {
-        output
-            .print_error("warning: the files are too large to apply all fixes at once; run `noxide audit --fix` again");
+        output.print_to_stderr(
+            "warning: the files are too large to apply all fixes at once; run `noxide audit --fix` again",
+        );
     }
     Ok(if is_dry_run { before } else { plan.remaining })
 }

@@ -88,7 +88,7 @@ fn print_summary(args: &CiArgs, output: &OutputContext, lines: &[String]) {
     let text: String = lines.iter().map(|line| format!("{}\n", to_single_line(line))).collect();
     match args.run.output.format {
         OutputFormat::Text => output.print(&text),
-        OutputFormat::Json => output.print_error(text.trim_end()),
+        OutputFormat::Json => output.print_to_stderr(text.trim_end()),
     }
     if let Err(error) = output.append_step_summary(lines) {
         output.warn(&format!("cannot write the job summary: {error}"));

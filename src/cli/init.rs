@@ -62,7 +62,7 @@ pub(super) fn run(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, C
     }
     workflow.write(root)?;
     output.print(&format!("{}\n", workflow.path));
-    output.print_error(REVIEW_NOTE);
+    output.print_to_stderr(REVIEW_NOTE);
     Ok(ExitCode::SUCCESS)
 }
 

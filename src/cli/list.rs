@@ -1,4 +1,4 @@
-//! `noxide list` and `noxide graph`: sessions, their dependencies with reasons, and their usual time.
+//! `noxide list` and `noxide graph`: sessions, their needs with reasons, and their usual time.
 
 use clap::Args;
 

@@ -42,8 +42,8 @@ pub(super) struct LoadOptions<'a> {
     pub(super) flags: SettingsFlags,
     /// The noxfile, if a flag names one.
     pub(super) noxfile: Option<&'a Path>,
-    /// Arguments for nox.
-    pub(super) nox_args: Vec<OsString>,
+    /// Flags for nox; posargs are separate.
+    pub(super) nox_flags: Vec<OsString>,
     /// Arguments after `--`.
     pub(super) posargs: Vec<OsString>,
     /// Whether sessions will be run.
@@ -60,7 +60,7 @@ impl<'a> LoadOptions<'a> {
         Self {
             flags: load.host.settings_flags(),
             noxfile: load.selection.noxfile.as_deref().map(Path::new),
-            nox_args: load.selection.nox_args(),
+            nox_flags: load.selection.nox_flags(),
             posargs: Vec::new(),
             will_run: false,
             shard: None,
@@ -139,7 +139,7 @@ impl ProjectParts {
         let (host, mut manifest) = Host::start(HostOptions {
             root: PathBuf::from("."),
             python,
-            nox_args: load.nox_args,
+            nox_flags: load.nox_flags,
             posargs: load.posargs,
             env: Vec::new(),
             color: output.stdout_theme.color,

@@ -38,7 +38,7 @@ pub struct MatrixArgs {
 pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let project = load_for_listing(&args.load, output)?;
     if project.manifest.queue.is_empty() {
-        output.print_error(NOTHING_SELECTED);
+        output.print_to_stderr(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
     let history = RunStore::load_project_history(&project.manifest);

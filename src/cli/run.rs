@@ -54,7 +54,7 @@ pub(super) fn run_sessions(
     let narrowed = if args.rerun.is_some() { Some(narrow_to_unsuccessful(args)?) } else { None };
     let args = match &narrowed {
         Some(RerunSelection::Nothing(message)) => {
-            output.print_error(message);
+            output.print_to_stderr(message);
             return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
         }
         Some(RerunSelection::Sessions(narrowed)) => narrowed,
@@ -67,7 +67,7 @@ pub(super) fn run_sessions(
     let selects_nothing =
         project.shard.as_ref().map_or(project.manifest.queue.is_empty(), |shard| shard.sessions.is_empty());
     if selects_nothing {
-        output.print_error(NOTHING_SELECTED);
+        output.print_to_stderr(NOTHING_SELECTED);
         return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }
     if args.execution.dry_run {
@@ -94,7 +94,7 @@ fn load_options(args: &RunArgs) -> LoadOptions<'_> {
     LoadOptions {
         flags: args.settings_flags(),
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
-        nox_args: args.nox_flags(),
+        nox_flags: args.nox_flags(),
         posargs: args.posargs.clone(),
         will_run: !args.execution.dry_run,
         shard: args.shard,
@@ -109,7 +109,7 @@ fn print_usage(session: &OsStr, args: &RunArgs, output: &OutputContext) -> Resul
     let nox = args.host.nox.clone().or_else(|| variable.map(PathBuf::from));
     let mut command = find_or_install_nox(nox, &root, output)?.nox_command();
     let flags = SelectionArgs { noxfile: args.selection.noxfile.clone(), ..SelectionArgs::default() };
-    let status = command.args(flags.nox_args()).arg("--usage").arg(session).status().context("cannot run nox")?;
+    let status = command.args(flags.nox_flags()).arg("--usage").arg(session).status().context("cannot run nox")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 

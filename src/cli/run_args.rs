@@ -62,19 +62,9 @@ pub struct RunArgs {
 impl RunArgs {
     /// Returns the flags to forward to nox in the host, without those that noxide handles itself.
     pub fn nox_flags(&self) -> Vec<OsString> {
-        let mut argv = self.selection.nox_args();
-        argv.extend(self.environments.nox_args());
-        argv.extend(self.nox_run.nox_args());
-        argv
-    }
-
-    /// Returns the arguments to forward to nox in the host: flags, then posargs.
-    pub fn nox_args(&self) -> Vec<OsString> {
-        let mut argv = self.nox_flags();
-        if !self.posargs.is_empty() {
-            argv.push("--".into());
-            argv.extend_from_slice(&self.posargs);
-        }
+        let mut argv = self.selection.nox_flags();
+        argv.extend(self.environments.nox_flags());
+        argv.extend(self.nox_run.nox_flags());
         argv
     }
 

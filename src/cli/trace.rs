@@ -61,7 +61,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let load_options = LoadOptions {
         flags: run_args.settings_flags(),
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
-        nox_args: run_args.nox_flags(),
+        nox_flags: run_args.nox_flags(),
         posargs: args.posargs.clone(),
         will_run: true,
         shard: None,
@@ -71,7 +71,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let run_output = output.redirected_to_stderr();
     let mut project = LoadedProject::load(load_options, &run_output)?;
     if project.manifest.queue.is_empty() {
-        output.print_error(NOTHING_SELECTED);
+        output.print_to_stderr(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
     let (store, notices) =
@@ -103,7 +103,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let text = || render_conflicts(&view, output.stdout_theme, output.is_verbose());
     args.format.print(output, text, || report.to_json(&settings));
     if args.apply {
-        output.print_error(&apply_settings_edits(&manifest.root, &edits)?);
+        output.print_to_stderr(&apply_settings_edits(&manifest.root, &edits)?);
     }
     let has_findings = report.has_unresolved() || report.is_incomplete();
     Ok(ExitCode::from(result.exit_code).max(ExitCode::from_check(args.check && has_findings)))

@@ -247,7 +247,7 @@ impl Settings {
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
     }
 
-    /// Returns the overrides of sessions in file order, without what a flag or a variable overrides.
+    /// Returns the overrides of sessions in the order of the settings file, without what a flag or a variable overrides.
     pub fn session_overrides(&self) -> Vec<SessionOverrides> {
         let mut all: Vec<SessionOverrides> =
             self.file.sessions.iter().map(super::settings_file::SessionTable::to_overrides).collect();

@@ -70,7 +70,7 @@ pub struct SettingsFile {
     /// Directory for copies of the sessions' logs.
     #[schemars(with = "String")]
     pub logs: Option<LocatedValue<String>>,
-    /// File names in `logs`; `{session}` is the session's name, adapted to file names.
+    /// File names in `logs`; `{session}` is the name of the session's log without its extension.
     #[schemars(with = "String", extend("default" = "{session}.log"), regex(pattern = r"^[^/\\]*\{session\}[^/\\]*$"))]
     pub log_name: Option<LocatedValue<String>>,
     /// What CI workflows install noxide from: "noxide==VERSION", the URL or path of a wheel, "git+URL@COMMIT", "uses: ACTION@VERSION" or "image: IMAGE".

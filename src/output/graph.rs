@@ -55,7 +55,7 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) 
     text
 }
 
-/// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are omitted.
+/// Finds the chain of needs of selected sessions that usually takes longest. Sessions in a cycle are omitted.
 fn find_longest_chain(sessions: &[ListedSession]) -> Option<(Vec<&SessionName>, u64)> {
     let index: HashMap<_, _> =
         sessions.iter().enumerate().map(|(session, listed)| (&listed.spec.name, session)).collect();
@@ -108,7 +108,7 @@ fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
 }
 
 /// Returns the needs between listed sessions: from, to, origin.
-fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
+fn need_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
     let index: HashMap<_, _> =
         sessions.iter().enumerate().map(|(number, listed)| (&listed.spec.name, number)).collect();
     let mut edges = Vec::new();
@@ -136,7 +136,7 @@ pub(crate) fn render_graph_dot(sessions: &[ListedSession]) -> String {
         }
         text.push_str(&format!("  s{number} [label={}{attributes}];\n", quote_dot_string(&label)));
     }
-    for (from, to, origin) in dependency_edges(sessions) {
+    for (from, to, origin) in need_edges(sessions) {
         text.push_str(&format!("  s{from} -> s{to} [label={}];\n", quote_dot_string(&origin)));
     }
     for (lock, holders) in shared_locks(sessions) {
@@ -175,7 +175,7 @@ pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
         let (open, close) = if listed.spec.exclusive { ("[[", "]]") } else { ("[", "]") };
         text.push_str(&format!("  s{number}{open}\"{label}\"{close}\n"));
     }
-    for (from, to, origin) in dependency_edges(sessions) {
+    for (from, to, origin) in need_edges(sessions) {
         text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", escape_mermaid_text(&origin)));
     }
     for (lock, holders) in shared_locks(sessions) {

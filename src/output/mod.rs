@@ -45,7 +45,6 @@ pub use graph_format::GraphFormat;
 pub(crate) use job_verdicts::{JobVerdictView, render_job_verdicts};
 pub(crate) use list::{ListedSession, render_list_json, render_list_text};
 pub(crate) use matrix::{MatrixEntry, render_matrix_json, render_matrix_yaml};
-pub use options::UnknownOutputStyle;
 pub use options::{ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery};
 pub(crate) use output_context::{OutputContext, is_ci, print_command_line_error, terminal_size};
 pub(crate) use phase_line::PhaseLength;

@@ -2,12 +2,11 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use super::OutputTheme;
 
-/// How the output of sessions is shown: `--output`.
+/// Style in which a reporter shows the output of sessions; flags and settings are read as `run::OutputStyle`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionOutputStyle {
     /// A session's log as one block when it ends.
@@ -20,30 +19,6 @@ pub enum SessionOutputStyle {
     /// Only failures and the summary.
     Quiet,
 }
-
-impl SessionOutputStyle {
-    /// Values of `--output`.
-    pub(crate) const NAMES: [&'static str; 4] = ["grouped", "stream", "labelled", "quiet"];
-}
-
-impl FromStr for SessionOutputStyle {
-    type Err = UnknownOutputStyle;
-
-    fn from_str(word: &str) -> Result<Self, UnknownOutputStyle> {
-        match word {
-            "grouped" => Ok(Self::Grouped),
-            "stream" => Ok(Self::Stream),
-            "labelled" => Ok(Self::Labelled),
-            "quiet" => Ok(Self::Quiet),
-            _ => Err(UnknownOutputStyle(word.to_owned())),
-        }
-    }
-}
-
-/// Error of an unknown `--output` value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown output style `{0}`; use one of {words}", words = SessionOutputStyle::NAMES.join(", "))]
-pub struct UnknownOutputStyle(String);
 
 /// The forge whose Actions runner reads the output, which decides the workflow commands that it understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,14 +149,6 @@ impl OutputStreams {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn style_names_are_parsed_and_others_rejected() {
-        assert!(SessionOutputStyle::NAMES.iter().all(|word| word.parse::<SessionOutputStyle>().is_ok()));
-        assert_eq!("quiet".parse(), Ok(SessionOutputStyle::Quiet));
-        let error = "loud".parse::<SessionOutputStyle>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown output style `loud`; use one of grouped, stream, labelled, quiet");
-    }
 
     #[test]
     fn forgejo_and_gitea_are_distinguished_from_github() {

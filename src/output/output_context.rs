@@ -105,7 +105,7 @@ impl OutputContext {
     }
 
     /// Prints lines to standard error.
-    pub(crate) fn print_error(&self, text: &str) {
+    pub(crate) fn print_to_stderr(&self, text: &str) {
         print_stderr(&to_safe_lines(text));
     }
 
@@ -164,7 +164,7 @@ impl OutputContext {
         let width = terminal_size().map(|(columns, _)| usize::from(columns));
         let texts: Vec<String> =
             diagnostics.iter().map(|diagnostic| diagnostic.render(self.stderr_theme, width)).collect();
-        self.print_error(texts.join("\n").trim_end());
+        self.print_to_stderr(texts.join("\n").trim_end());
     }
 
     /// Returns a progress bar if standard error is a terminal, otherwise a reporter that prints nothing.

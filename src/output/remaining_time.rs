@@ -42,7 +42,7 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     Some(RemainingTime { ms: bound, is_partial: unknown > 0 })
 }
 
-/// Returns the length of the longest chain of dependencies.
+/// Returns the length of the longest chain of needs.
 fn chain_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = state.sessions();
     let mut dependents = vec![Vec::new(); sessions.len()];

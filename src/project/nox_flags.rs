@@ -138,7 +138,7 @@ impl SelectionArgs {
     }
 
     /// Returns the given flags as arguments for nox.
-    pub fn nox_args(&self) -> Vec<OsString> {
+    pub fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = NoxArguments::default();
         argv.push_value("--noxfile", self.noxfile.as_deref());
         argv.push_values("--sessions", self.selected_names().as_deref());
@@ -154,7 +154,7 @@ impl SelectionArgs {
 
 impl EnvironmentArgs {
     /// Returns the given flags as arguments for nox.
-    pub(crate) fn nox_args(&self) -> Vec<OsString> {
+    pub(crate) fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = NoxArguments::default();
         argv.push_flag("--reuse-existing-virtualenvs", self.reuse);
         argv.push_flag("--no-reuse-existing-virtualenvs", self.no_reuse);
@@ -184,7 +184,7 @@ impl EnvironmentArgs {
 
 impl NoxRunArgs {
     /// Returns the given flags as arguments for nox.
-    pub(crate) fn nox_args(&self) -> Vec<OsString> {
+    pub(crate) fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = NoxArguments::default();
         argv.push_flag("--non-interactive", self.non_interactive);
         argv.push_flag("--allow-parallel", self.allow_parallel);

@@ -47,8 +47,8 @@ const IGNORED_VARIABLES: [&str; 14] = [
 #[derive(Debug, Default)]
 pub(super) struct EnvironmentCache {
     posargs: Vec<OsString>,
-    /// Whether nox skips every install in an environment that exists. It must then create those that do not exist:
-    /// a session may do more in `run_install` than fill its environment.
+    /// Whether nox skips every install in an environment that exists (`--no-install`). If so, none is restored: nox would
+    /// then skip `session.run_install`, which may do more than fill the environment.
     no_install: bool,
     /// Environments that nox reuses and that did not exist when their session was provisioned. Only these are saved: one
     /// that existed before may contain packages of unknown origin.

@@ -111,9 +111,16 @@ impl EventKind {
     pub(super) fn log_paths(&self) -> Vec<&Path> {
         match self {
             Self::SessionStarted { log, .. } => vec![log],
-            Self::SessionRetried { attempt, .. } => vec![&attempt.log],
+            Self::SessionRetried { attempt, .. } | Self::SessionHeld { attempt, .. } => vec![&attempt.log],
             Self::SessionFinished(result) => result.attempts.iter().map(|attempt| attempt.log.as_path()).collect(),
-            _ => Vec::new(),
+            Self::RunStarted(_)
+            | Self::SessionAdded { .. }
+            | Self::SessionRestoring { .. }
+            | Self::SessionRestored { .. }
+            | Self::OutputGrew { .. }
+            | Self::RunInterrupted { .. }
+            | Self::Notice { .. }
+            | Self::RunFinished { .. } => Vec::new(),
         }
     }
 
@@ -336,7 +343,7 @@ pub struct SessionResult {
     /// Outcome of the last attempt; `failed` if it passed but counts as failed because it is flaky; `aborted` if it
     /// never started, or if a session that it requires ran again and failed.
     pub outcome: Outcome,
-    /// Reason why it failed, was skipped or was aborted; empty if it passed.
+    /// Reason for the outcome; empty if it passed, unless it ran again.
     pub reason: String,
     /// Whether it passed after a failed attempt.
     pub flaky: bool,

@@ -155,3 +155,29 @@ pub fn read_events(path: &Path) -> io::Result<Vec<RunEvent>> {
         events.push(parse_event(&line).map_err(damaged)?);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_outside_of_the_run_is_an_error() {
+        let attempt = |log: &str| {
+            serde_json::json!({
+                "number": 1, "outcome": "failed", "reason": "", "exit_status": 1, "signal": null, "start": 0, "end": 1,
+                "cpu_ms": null, "peak_memory": null, "slots": [0], "log": log, "log_bytes": 0, "leaky": false,
+            })
+        };
+        let parse = |event: &str, log: &str| {
+            let document = serde_json::json!({
+                "at": 1, "event": event, "session": "lint", "attempt": attempt(log), "delay_ms": 0, "waits_for": "tests",
+            });
+            parse_event(document.to_string().as_bytes())
+        };
+        for event in ["session-retried", "session-held"] {
+            assert!(parse(event, "logs/lint.log").is_ok());
+            let error = parse(event, "../lint.log").unwrap_err();
+            assert_eq!(error, "../lint.log is not in the directory of the run");
+        }
+    }
+}

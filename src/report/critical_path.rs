@@ -31,7 +31,7 @@ pub struct CriticalPathEntry {
 pub enum WaitReason {
     /// Nothing: it was among the first.
     First,
-    /// It depends on another session.
+    /// It needs another session.
     Need {
         /// The blocking session.
         session: String,
@@ -71,7 +71,7 @@ impl WaitReason {
 /// Lower bounds for the duration of the run, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LowerBounds {
-    /// The longest chain of dependencies; a session without dependencies is a chain.
+    /// The longest chain of needs; a session without needs is a chain.
     pub needs: u64,
     /// The longest session.
     pub longest_session: u64,
@@ -127,18 +127,18 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
 /// Returns the critical path, first session first.
 ///
 /// It is followed backwards from the session that ended last, each time to the session whose end let the current one
-/// start. If several ended at about the same time, a dependency takes precedence over a common lock, that over
+/// start. If several ended at about the same time, a need takes precedence over a common lock, that over
 /// exclusivity, and exclusivity over a slot.
 pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     let ran = executed_sessions(record);
-    let mut chain = Vec::new();
+    let mut path = Vec::new();
     let mut visited = vec![false; ran.len()];
     let mut current = (0..ran.len()).max_by_key(|index| (ran[*index].end, std::cmp::Reverse(*index)));
     while let Some(index) = current {
         visited[index] = true;
         let blocker = find_blocker(&ran, index, &visited);
         let this = &ran[index];
-        chain.push(CriticalPathEntry {
+        path.push(CriticalPathEntry {
             session: this.session_name().to_owned(),
             reason: blocker.as_ref().map_or(WaitReason::First, |(_, reason)| reason.clone()),
             gap: this.start - blocker.as_ref().map_or(0, |(other, _)| ran[*other].end),
@@ -147,8 +147,8 @@ pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
         });
         current = blocker.map(|(other, _)| other);
     }
-    chain.reverse();
-    chain
+    path.reverse();
+    path
 }
 
 /// Returns the session whose end let this one start, and the reason.
@@ -207,7 +207,7 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     }
 }
 
-/// Returns the longest chain of dependencies by wall time.
+/// Returns the longest chain of needs by wall time.
 fn longest_need_chain(ran: &[&ExecutedSession<'_>]) -> u64 {
     let indexes: HashMap<&str, usize> =
         ran.iter().enumerate().map(|(index, ran)| (ran.session_name(), index)).collect();

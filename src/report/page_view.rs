@@ -51,7 +51,7 @@ struct OptionalColumns {
     usual: bool,
     waited: bool,
     install: bool,
-    cpus: bool,
+    busy: bool,
     history: bool,
 }
 
@@ -62,7 +62,7 @@ impl OptionalColumns {
             usual: any(&|session| !format_usual_delta(session).is_empty()),
             waited: any(&|session| shown_wait(session).is_some()),
             install: any(&|session| session.install.is_some_and(|ms| ms > 0)),
-            cpus: any(&|session| session.busy_cpus().is_some()),
+            busy: any(&|session| session.busy_cpus().is_some()),
             history: any(&|session| session.history.iter().flatten().filter(|past| past.wall.is_some()).count() > 1),
         }
     }

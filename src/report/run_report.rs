@@ -79,7 +79,7 @@ pub struct SessionReport {
     pub reason: String,
     /// Whether it passed after a failed attempt.
     pub flaky: bool,
-    /// Dependencies.
+    /// Sessions it needs.
     pub needs: Vec<SessionNeed>,
     /// Named locks it holds.
     pub locks: Vec<String>,
@@ -87,7 +87,7 @@ pub struct SessionReport {
     pub exclusive: bool,
     /// Slots that it takes (setting `cpus`).
     pub cpus: usize,
-    /// When all its dependencies had ended.
+    /// When all sessions that it needs had ended.
     pub ready: u64,
     /// Start of the first attempt.
     pub start: Option<u64>,

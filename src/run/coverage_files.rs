@@ -56,11 +56,11 @@ impl CoverageFiles {
     /// Moves the data of a session that has ended into place. `uses` are the resources that its commands shared; `root` is
     /// the project's directory. Returns a notice for each problem.
     pub(super) fn move_into_place(&mut self, session: PlanIndex, uses: &[CommandUse], root: &Path) -> Vec<String> {
-        let is_in_place = |found: &&CommandUse| {
+        let is_written_directly = |found: &&CommandUse| {
             found.kind == ResourceKind::CoverageData && found.mode == UseMode::Exclusive && found.until_end
         };
-        for in_place in uses.iter().filter(is_in_place) {
-            let writer = self.writers.entry(root.join(&in_place.target)).or_insert(session);
+        for direct in uses.iter().filter(is_written_directly) {
+            let writer = self.writers.entry(root.join(&direct.target)).or_insert(session);
             *writer = session.max(*writer);
         }
         let directory = self.session_directory(session);

@@ -22,7 +22,7 @@ use crate::provision::{CacheProvisioner, ProvisionWorker};
 use crate::record::{EventSubscriber, Outcome, RunRecord, RunStore, SessionHistory};
 use crate::trace::SessionAccesses;
 
-/// Above this, a signal ended the run; whoever sent it waits for noxide to end, so nothing is saved.
+/// Above this, a signal ended the run; whoever sent it waits for noxide to end, so packages and the history are not saved.
 const EXIT_SIGNAL_BASE: u8 = 128;
 
 /// Whether an exit code says that a signal ended the run.
@@ -74,7 +74,7 @@ pub(crate) struct RunResult {
     pub(crate) accesses: BTreeMap<ManifestIndex, SessionAccesses>,
     /// The results of the sessions as nox reports them.
     pub(crate) nox_results: NoxResults,
-    /// The provisioner of the run; `None` after a signal.
+    /// The provisioner of the run; `None` after a signal, or if sessions install everything themselves.
     pub(crate) provisioner: Option<CacheProvisioner>,
     /// Masks the secrets of the run.
     pub(crate) redactor: SecretRedactor,
@@ -182,7 +182,7 @@ pub(crate) fn execute_run(
 }
 
 impl ExecutedRun {
-    /// Restores deleted log copies, stores what traces showed, and saves dependencies and the history unless a signal
+    /// Restores deleted log copies, stores what traces showed, and saves packages and the history unless a signal
     /// ended the run. Returns the result and warnings.
     pub(crate) fn save(self, store: &RunStore, record: Option<&RunRecord>) -> (RunResult, Vec<String>) {
         let mut warnings = Vec::new();

@@ -73,7 +73,7 @@ impl SessionLauncher for HostLauncher<'_> {
             env: request.env.iter().cloned().chain(env).collect(),
             nice: request.nice,
             leak_timeout_ms: request.leak_timeout_ms,
-            remaining_sessions: request.remaining_sessions,
+            remaining_starts: request.remaining_starts,
             seccomp,
         };
         match socket {

@@ -22,7 +22,7 @@ pub struct LaunchRequest {
     /// How long to wait for processes that a command left running with its output open, in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many starts are still to come: of sessions that wait, and of scheduled retries.
-    pub remaining_sessions: usize,
+    pub remaining_starts: usize,
 }
 
 /// Starts sessions; a fake implementation lets tests control time and failures.
@@ -36,8 +36,8 @@ pub trait SessionLauncher {
     /// Tells a session whose interrupted command exited with 0 whether it goes on.
     fn allow_continue(&mut self, _: ManifestIndex, _allowed: bool) {}
 
-    /// Called when a session's attempt has ended and its processes have exited, with the resources that its commands
-    /// shared.
+    /// Called when a session's attempt has ended, with the resources that its commands shared; processes of an attempt
+    /// that passed may still run.
     fn on_attempt_finished(&mut self, _: ManifestIndex, _: Outcome, _: &[CommandUse]) {}
 
     /// Returns a conflict of a failed session with one that ran at the same time, if both are traced.

@@ -9,9 +9,10 @@ use crate::project::NoxfileManifest;
 use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::{LearnedConflict, TraceMode};
 
-/// Maximum delay after doubling; a longer first delay is not shortened.
 /// Number of runs that are kept by default.
 const DEFAULT_KEEP_RUNS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
+
+/// Maximum delay after doubling; a longer first delay is not shortened.
 const MAX_BACKOFF_DELAY: Duration = Duration::from_mins(5);
 
 /// All options of a run, resolved.
@@ -47,7 +48,7 @@ pub struct RunOptions {
     pub log_name_template: String,
     /// Options of provisioning.
     pub provision: ProvisionOptions,
-    /// Overrides for single sessions, in file order.
+    /// Overrides for single sessions, in the order of the settings file.
     pub session_overrides: Vec<SessionOverrides>,
     /// Which sessions are traced.
     pub trace_mode: TraceMode,
@@ -88,7 +89,7 @@ impl RunOptions {
         }
     }
 
-    /// Returns the overrides that match a session's base name or one of its signatures, in file order.
+    /// Returns the overrides that match a session's base name or one of its signatures, in the order of the settings file.
     pub fn overrides_for<'a>(
         &'a self,
         base: &'a str,

@@ -79,7 +79,7 @@ fn need_condition(origin: &NeedOrigin) -> NeedCondition {
     if origin.requires_success() { NeedCondition::MustPass } else { NeedCondition::MustEnd }
 }
 
-/// Assumed duration of every session if none has history: all are equal, so that file order decides.
+/// Assumed duration of every session if none has history: all are equal, so that nox's order decides.
 const DEFAULT_DURATION_MS: u64 = 1_000;
 
 impl RunPlan {

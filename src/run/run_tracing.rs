@@ -227,13 +227,13 @@ impl RunTracing {
             learning.load_known(id);
         }
         let known = learning.known.values().flatten();
-        let scan = learning
+        let tree_facts = learning
             .tree_facts
             .get_or_insert_with(|| GitTreeFacts::for_accesses(self.finished.values().chain(known), &self.context.root));
         let accesses =
             |id: &ManifestIndex| self.finished.get(id).or_else(|| learning.known.get(id).and_then(Option::as_ref));
         let (first, second) = (accesses(&earlier)?, accesses(&later)?);
-        let conflicts = scan.with_tree(|tree| find_conflicts(first, second, tree, TraceTiming::Overlapping));
+        let conflicts = tree_facts.with_tree(|tree| find_conflicts(first, second, tree, TraceTiming::Overlapping));
         let is_out_of_order = |conflict: &&AccessConflict| {
             !self.ends.get(&earlier).is_some_and(|end| second.accesses_only_after(&conflict.path, *end))
         };

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::graph::{GraphError, PlanIndex, SessionGraph};
 use super::options::RunOptions;
 use crate::project::{ManifestIndex, NoxfileManifest};
-use crate::record::{NeedOrigin, SessionHistory, ShardMetadata};
+use crate::record::{SessionHistory, ShardMetadata};
 
 /// One runner's share of a run, such as `2/3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl ShardPlan {
             .collect();
         let assumed_duration = usual.iter().flatten().copied().max().unwrap_or(1);
         let weights: Vec<u64> = usual.iter().map(|usual| usual.unwrap_or(assumed_duration)).collect();
-        let parts = distribute_sessions(&weights, &required_pairs(manifest, &graph), count);
+        let parts = distribute_sessions(&weights, &required_pairs(&graph), count);
         let part = |sessions: Vec<PlanIndex>| ShardPart {
             sessions: sessions.iter().map(|session| graph.nodes[session.0].id).collect(),
             weight: sessions.iter().map(|session| weights[session.0]).fold(0, u64::saturating_add),
@@ -97,7 +97,8 @@ impl ShardPlan {
 impl Shard {
     /// Reduces the queue of a manifest to this shard. Returns the shard's part of the record, and a notice.
     ///
-    /// Plans without history and learned conflicts, because every runner plans on its own and has others.
+    /// Plans without history and learned conflicts, because every runner plans on its own, with another history
+    /// and other learned conflicts.
     ///
     /// # Errors
     /// When needs form a cycle.
@@ -117,19 +118,12 @@ impl Shard {
 }
 
 /// Returns the pairs of sessions that must be in one shard.
-fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(PlanIndex, PlanIndex)> {
-    let declared = |session: PlanIndex| &manifest.sessions[graph.nodes[session.0].id.0];
+fn required_pairs(graph: &SessionGraph) -> Vec<(PlanIndex, PlanIndex)> {
     let mut pairs = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let session = PlanIndex(index);
-        for (needed, origin) in &node.needs {
-            // A session that may be notified waits for all others, but must share the shard only with those that notify
-            // it.
-            let target = declared(session);
-            let is_target = |name: &String| *name == target.base || target.signatures.contains(name);
-            if *origin != NeedOrigin::Notify || declared(*needed).notifies.iter().any(is_target) {
-                pairs.push((session, *needed));
-            }
+        for (needed, _) in &node.needs {
+            pairs.push((session, *needed));
         }
     }
     pairs

@@ -151,7 +151,7 @@ impl AccessLog {
         match kind {
             PathChangeKind::Remove => change.removed = true,
             PathChangeKind::Overwrite => change.overwritten = true,
-            PathChangeKind::OpenForWrite => {}
+            PathChangeKind::Modify => {}
         }
     }
 
@@ -217,8 +217,8 @@ impl AccessLog {
 /// Kind of change that a system call makes to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChangeKind {
-    /// The file is created or opened for writing.
-    OpenForWrite,
+    /// The path is created, opened for writing or changed in any other way.
+    Modify,
     /// The whole content is replaced: truncated, or renamed over.
     Overwrite,
     /// The path is removed.

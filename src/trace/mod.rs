@@ -12,8 +12,8 @@ mod error;
 mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
-#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod options;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod path_state;
 mod scope;
 mod session_accesses;

@@ -15,7 +15,7 @@ const PSEUDO_FILE_SYSTEMS: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// Names of cache directories that tools can use from several processes at once.
 const CACHE_DIRECTORY_NAMES: &[&str] = &[
-    "__pycache__", // written by rename, with equal content for equal sources, which are read too
+    "__pycache__", // written by rename, with equal content for equal sources; a changed source is a conflict of its own
     ".mypy_cache",
     ".ruff_cache",
     ".pytest_cache",

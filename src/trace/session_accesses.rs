@@ -39,7 +39,7 @@ pub struct SessionAccesses {
     /// Resources that noxide keeps apart while their commands run: two sessions do not conflict on their files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub conflict_free: BTreeSet<ConflictFreeFiles>,
-    /// The time before which it did not access a path; only known in the run that traced it.
+    /// Earliest possible time of the first access of each path; only known in the run that traced it.
     #[serde(skip)]
     pub first_accesses: BTreeMap<String, Instant>,
 }

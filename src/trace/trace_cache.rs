@@ -122,8 +122,9 @@ fn access_file_path(run_data_dir: &Path, session: &SessionName) -> PathBuf {
     run_data_dir.join("trace/sessions").join(format!("{}-{}.json", session.slug(), &digest.as_str()[..8]))
 }
 
-/// Returns a digest of a session's definition: its function and the functions it calls, interpreter, backend,
-/// parameters and arguments.
+/// Returns a digest of a session's definition: its name, its function and the functions it calls, interpreter, backend,
+/// parameters, arguments, and how many sessions it requires. The required sessions themselves are indexes, which change
+/// when other sessions are added.
 pub(crate) fn session_digest(session: &Session, posargs: &[String]) -> String {
     let parts = serde_json::json!([
         session.name,

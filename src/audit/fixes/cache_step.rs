@@ -13,7 +13,7 @@ use super::step_edit::{insert_step, step_indent};
 use super::text_edit::{self, mark_display_only, quote_scalar, safe_fix, unsafe_fix};
 use crate::project::{DEFAULT_ENVDIR, RUN_DATA_DIR};
 
-/// Repairs a cache step: adds to its key what is missing, keeps the rest, and ends its prefixes before the hash.
+/// Repairs a cache step: adds to its key what is missing, keeps the rest, and makes `restore-keys` the key up to its hash.
 ///
 /// Returns `None` if the step holds anything but downloads of packages or environments, or saves in another step.
 pub(crate) fn repair_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix> {

@@ -20,7 +20,7 @@ pub(crate) fn measure_coverage_once(
         && coverage_session.requires.is_empty();
     // The words of a variable have no place of their own.
     let mut statements = test_session.statements.iter().chain(&coverage_session.statements);
-    if statements.any(|statement| statement.is_resolved) {
+    if statements.any(|statement| statement.has_substituted_args) {
         return None;
     }
     if !is_compatible || test_session.requires.contains(&coverage_session.name) {

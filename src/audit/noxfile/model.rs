@@ -135,8 +135,9 @@ pub struct SessionStatement {
     range: AstRange,
     /// Text in normalized form, with the values of variables that are literals.
     pub(crate) text: String,
-    /// Whether an argument is a variable with a literal value or an unpacked list, so that its range is not that of one text.
-    pub(crate) is_resolved: bool,
+    /// Whether `text` has the values of variables or unpacked lists in place of arguments, so that the statement cannot be
+    /// edited at its range.
+    pub(crate) has_substituted_args: bool,
     /// Session method that the statement calls, `call` if it passes the session on, else empty.
     pub(crate) method: String,
     /// Arguments of the call: text and range.

@@ -199,9 +199,9 @@ def describe_statement(node, parameter, values):
     passes_session = call is not None and any(dotted_name(argument) == parameter for argument in call.args)
     known = values if is_method else {}
     arguments = [(argument, argument_texts(argument, known)) for argument in call.args] if call else []
-    is_resolved = any(texts != [literal_text(argument)] for argument, texts in arguments)
+    has_substituted_args = any(texts != [literal_text(argument)] for argument, texts in arguments)
     text = ast.unparse(node)
-    if is_resolved:
+    if has_substituted_args:
         words = [
             [argument] if texts == [literal_text(argument)] else [ast.Constant(text) for text in texts]
             for argument, texts in arguments
@@ -210,7 +210,7 @@ def describe_statement(node, parameter, values):
     return {
         "range": node_range(node),
         "text": text,
-        "is_resolved": is_resolved,
+        "has_substituted_args": has_substituted_args,
         "method": name[len(parameter) + 1 :] if is_method else "call" if passes_session else "",
         "args": [[word, node_range(argument)] for argument, texts in arguments for word in texts],
         "keywords": [[entry.arg or "", node_range(entry)] for entry in call.keywords] if call else [],

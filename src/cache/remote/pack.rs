@@ -239,8 +239,8 @@ fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>
     placement.kind() == Some(id.kind) && files.len() == placement.files().len() && placement.has_pointer_of(id, files)
 }
 
-/// Returns whether uv would look for a wheel with this content at a link: the link has the name and version of its
-/// `.dist-info`. Otherwise one wheel could be put in the place of another.
+/// Returns whether uv would look for a wheel with this content at this path in its cache (`UvPlacement::link`): the path
+/// has the name and version of the wheel's `.dist-info`. Otherwise one wheel could be put in the place of another.
 fn is_link_of_wheel(id: &EntryId, link: &str, nodes: &[FrameItem]) -> bool {
     if id.kind != EntryKind::Wheel {
         return true;

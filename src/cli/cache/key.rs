@@ -20,7 +20,7 @@ pub(super) fn print_key(args: &CacheKeyArgs, output: &OutputContext) -> Result<E
     project.host.close();
     keys.warnings.iter().chain(&keys.interpreter_errors).for_each(|warning| output.warn(warning));
     if keys.sessions.is_empty() {
-        output.print_error("no session with an environment is selected; select some with -s");
+        output.print_to_stderr("no session with an environment is selected; select some with -s");
         return Ok(ExitCode::NOTHING_SELECTED);
     }
     let text = || if args.explain { keys.explain() } else { format!("{}\n", keys.key_text()) };

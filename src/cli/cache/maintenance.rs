@@ -46,7 +46,7 @@ pub(super) fn verify(args: &CacheVerifyArgs, output: &OutputContext) -> Result<E
     }
     if args.format == OutputFormat::Text {
         print_damage(output, &report.damaged);
-        report.unknown_paths.iter().for_each(|path| output.print_error(&format!("not an entry: {path}")));
+        report.unknown_paths.iter().for_each(|path| output.print_to_stderr(&format!("not an entry: {path}")));
     }
     print_report(output, args.format, &document, || report.to_text(&repaired, args.repair));
     Ok(ExitCode::from_check(!report.is_clean()))

@@ -64,5 +64,5 @@ pub(super) fn print_restore_plan(output: &OutputContext, format: OutputFormat, p
 
 /// Prints each damaged file to standard error.
 pub(super) fn print_damage(output: &OutputContext, damaged: &[EntryDamage]) {
-    damaged.iter().for_each(|damage| output.print_error(&damage.to_text()));
+    damaged.iter().for_each(|damage| output.print_to_stderr(&damage.to_text()));
 }

@@ -127,7 +127,7 @@ impl Marker {
     /// Whether it holds in an environment in which `extras` are requested.
     ///
     /// `extras` also contains the requested extras and groups of conflicting packages in the form in which uv writes them:
-    /// `extra-4-name-extra`, `group-4-name-dev`.
+    /// `extra-4-name-extra`, `group-4-name-dev` (4 is the length of `name`).
     pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
         self.expression.evaluate(environment, extras)
     }

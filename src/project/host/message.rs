@@ -41,8 +41,9 @@ pub struct HostRunRequest {
     pub nice: i32,
     /// How long to wait for leaked processes that still hold a captured output open (the leak timeout), in milliseconds.
     pub leak_timeout_ms: u64,
-    /// How many sessions have not started yet: the host prepares processes for them.
-    pub remaining_sessions: usize,
+    /// How many starts are still to come: of sessions that wait, and of scheduled retries. The host prepares processes
+    /// for them.
+    pub remaining_starts: usize,
     /// The seccomp filter to install; a request with a filter is sent with a third descriptor, the socket for the
     /// listener. With `None` the session is not traced.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +71,7 @@ impl HostRunRequest {
             env: Vec::new(),
             nice: 0,
             leak_timeout_ms: 200,
-            remaining_sessions: 0,
+            remaining_starts: 0,
             seccomp: None,
         }
     }
@@ -228,7 +229,7 @@ mod tests {
         let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"need_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"leak_timeout_ms":200,"remaining_sessions":0}"#
+            r#"{"type":"run","id":3,"need_statuses":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"leak_timeout_ms":200,"remaining_starts":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

@@ -36,8 +36,8 @@ pub struct HostOptions {
     pub root: PathBuf,
     /// The interpreter that runs nox.
     pub python: NoxPython,
-    /// nox's own flags.
-    pub nox_args: Vec<OsString>,
+    /// Flags for nox; posargs are separate.
+    pub nox_flags: Vec<OsString>,
     /// Arguments after `--`.
     pub posargs: Vec<OsString>,
     /// Variables to set, or with `None` to unset, for the host and all its sessions.
@@ -84,7 +84,7 @@ impl Host {
         let (ours, theirs) = UnixStream::pair()?;
         let (output, input) = io::pipe()?;
         let mut process = Process::new(&options.python.executable);
-        process.args(["-c", BOOTSTRAP]).args(&options.nox_args);
+        process.args(["-c", BOOTSTRAP]).args(&options.nox_flags);
         if !options.posargs.is_empty() {
             process.arg("--").args(&options.posargs);
         }
@@ -99,7 +99,7 @@ impl Host {
                 process.env_remove(name);
             }
         }
-        let contradicted = contradicted_color_variable(&options.nox_args, &|name| env::var_os(name).is_some());
+        let contradicted = contradicted_color_variable(&options.nox_flags, &|name| env::var_os(name).is_some());
         // Neither the noxfile nor a session gets the credentials of noxide itself.
         for name in CREDENTIAL_VARIABLES.into_iter().chain(contradicted) {
             process.env_remove(name);
@@ -268,7 +268,7 @@ impl Host {
         self.child.id()
     }
 
-    /// Returns what the noxfile and nox printed while they were loaded, without its beginning if it is long.
+    /// Returns what the noxfile and nox printed while they were loaded; if it is long, the end of it, after a note.
     pub(crate) fn loading_output(&self) -> String {
         let text = self.output_tail.text();
         if !self.output_tail.is_cut() {
@@ -279,7 +279,7 @@ impl Host {
         format!("... (earlier output of the noxfile is left out)\n{rest}")
     }
 
-    /// Returns the last output of the host itself, such as output of the noxfile while it loaded.
+    /// Returns the end of the host's own output as it is, for tests.
     pub fn captured_output(&self) -> String {
         self.output_tail.text()
     }
@@ -386,7 +386,7 @@ fn describe_status(status: ExitStatus) -> String {
 
 /// Returns the path of the noxfile as the arguments name it, for error messages.
 fn noxfile_argument(options: &HostOptions) -> PathBuf {
-    let flags = &options.nox_args;
+    let flags = &options.nox_flags;
     let separate =
         flags.windows(2).rfind(|pair| pair[0] == "-f" || pair[0] == "--noxfile").map(|pair| pair[1].as_os_str());
     let joined = || flags.iter().rev().find_map(|flag| flag.to_str()?.strip_prefix("--noxfile=")).map(OsStr::new);

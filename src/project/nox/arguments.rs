@@ -68,14 +68,14 @@ fn expand_flag(argument: &OsStr) -> Option<OsString> {
 /// Returns the color variable that nox must not get: it refuses `NO_COLOR` beside `FORCE_COLOR`, and a flag beside the
 /// opposite variable. A flag wins over both variables, `NO_COLOR` over `FORCE_COLOR`.
 pub(crate) fn contradicted_color_variable(
-    nox_args: &[OsString],
+    nox_flags: &[OsString],
     has_variable: &dyn Fn(&str) -> bool,
 ) -> Option<&'static str> {
-    let forces_color = nox_args.iter().any(|argument| argument == "--forcecolor");
+    let forces_color = nox_flags.iter().any(|argument| argument == "--forcecolor");
     let (no_color, force_color) = (has_variable("NO_COLOR"), has_variable("FORCE_COLOR"));
     match forces_color {
         true => no_color.then_some("NO_COLOR"),
-        false if no_color || nox_args.iter().any(|argument| argument == "--nocolor") => {
+        false if no_color || nox_flags.iter().any(|argument| argument == "--nocolor") => {
             force_color.then_some("FORCE_COLOR")
         }
         false => None,

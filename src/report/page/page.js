@@ -12,7 +12,7 @@ const svg = (tag, attributes = {}) => {
   return node;
 };
 const data = JSON.parse(byId('data').textContent);
-const body = byId('rows'), rows = [...body.rows], board = byId('board'), detail = byId('detail');
+const body = byId('rows'), rows = [...body.rows], table = byId('table'), detail = byId('detail');
 const indexById = new Map(rows.map((row, at) => [row.id, at]));
 const time = ms => {
   if (ms < 1000) return Math.round(ms) + 'ms';
@@ -92,7 +92,7 @@ form.addEventListener('submit', event => event.preventDefault());
 byId('clear').addEventListener('click', () => { clear(); query.focus(); });
 
 // Sorting.
-const keys = { name: s => s.name, start: s => s.start, wall: s => s.wall, delta: s => s.delta, waited: s => s.waited, install: s => s.install, busy: s => s.busy_cpus };
+// `data-sort` is the field of a session in `data`.
 for (const head of document.querySelectorAll('th[data-sort]')) {
   const label = head.dataset.sort === 'start' ? 'start' : head.textContent, button = make('button', { type: 'button' }, label);
   if (head.dataset.sort === 'start') head.prepend(button); else head.replaceChildren(button);
@@ -100,7 +100,7 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
     const down = head.getAttribute('aria-sort') === 'ascending' || (!head.hasAttribute('aria-sort') && !['name', 'start'].includes(head.dataset.sort));
     document.querySelectorAll('th[aria-sort]').forEach(other => other.removeAttribute('aria-sort'));
     head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-    const key = keys[head.dataset.sort], order = rows.map((row, at) => [key(data.sessions[at]), at, row]);
+    const order = rows.map((row, at) => [data.sessions[at][head.dataset.sort], at, row]);
     order.sort(([a, i], [b, j]) => {
       if (a == null || b == null) return (a == null) - (b == null) || i - j;
       return (typeof a === 'string' ? a.localeCompare(b, undefined, { numeric: true }) : a - b) * (down ? -1 : 1) || i - j;
@@ -110,7 +110,7 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
   });
 }
 
-// Dependencies as arrows: of the selected session, otherwise of all if they are few.
+// Needs as arrows: of the selected session, otherwise of all if they are few.
 const layer = byId('arrows');
 let selected = null;
 const edges = data.sessions.flatMap((session, to) => (session.needs || []).map(([from, why]) => ({ from, to, why })));
@@ -119,13 +119,13 @@ const drawn = edges.filter(edge => edge.why !== 'notify');
 function arrows() {
   layer.replaceChildren();
   rows.forEach(row => row.classList.remove('need'));
-  if (!board.offsetParent || getComputedStyle(layer).display === 'none') return;
+  if (!table.offsetParent || getComputedStyle(layer).display === 'none') return;
   const shown = selected === null ? (drawn.length <= 150 ? drawn : []) : drawn.filter(edge => edge.from === selected || edge.to === selected);
-  const origin = board.getBoundingClientRect(), barEnd = (at, end) => {
+  const origin = table.getBoundingClientRect(), barEnd = (at, end) => {
     const bars = rows[at].querySelectorAll('i.r'), bar = end ? bars[bars.length - 1] : bars[0];
     if (!bar || rows[at].hidden) return null;
     const box = bar.getBoundingClientRect();
-    return [(end ? box.right : box.left) - origin.left + board.scrollLeft, box.top + box.height / 2 - origin.top + board.scrollTop];
+    return [(end ? box.right : box.left) - origin.left + table.scrollLeft, box.top + box.height / 2 - origin.top + table.scrollTop];
   };
   for (const edge of shown) {
     const a = barEnd(edge.from, true), b = barEnd(edge.to, false);
@@ -135,8 +135,8 @@ function arrows() {
     layer.append(svg('path', { class: (selected === null ? '' : 'on') + (edge.why === 'requires' ? '' : ' soft'),
       d: `M${r(a[0])} ${r(a[1])}C${r(a[0] + bend)} ${r(a[1])} ${r(b[0] - bend)} ${r(b[1])} ${r(b[0])} ${r(b[1])}m-5 -4l5 4l-5 4` }));
   }
-  layer.setAttribute('width', board.scrollWidth);
-  layer.setAttribute('height', board.scrollHeight);
+  layer.setAttribute('width', table.scrollWidth);
+  layer.setAttribute('height', table.scrollHeight);
 }
 addEventListener('resize', arrows);
 

@@ -52,13 +52,13 @@ impl Dispatcher<'_> {
             self.emit_event(EventKind::Notice { text: format!("the log of {name} is incomplete: {error}") });
         }
         self.report_log_growth(session, attempt.number, log_growth);
-        let progress = self.session_states.entry(session).or_default();
+        let state = self.session_states.entry(session).or_default();
         if let Some(install) = install {
-            add_install(progress.install.get_or_insert_default(), install);
+            add_install(state.install.get_or_insert_default(), install);
         }
-        progress.attempts.push(attempt.clone());
-        progress.uses = uses;
-        let uses = self.session_states.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        state.attempts.push(attempt.clone());
+        state.uses = uses;
+        let uses = self.session_states.get(&session).and_then(|state| state.uses.as_deref()).unwrap_or_default();
         self.launcher.on_attempt_finished(self.context.plan[session].id, attempt.outcome, uses);
         let can_retry = can_retry && !self.stopping;
         // With `--fail-fast=kill` no failure waits until the other sessions have ended.
@@ -116,7 +116,7 @@ impl Dispatcher<'_> {
 
     /// Cleans up after a session's last attempt; its result is reported afterwards.
     pub(super) fn clean_up_session(&mut self, session: PlanIndex, attempt: AttemptResult) {
-        let uses = self.session_states.get(&session).and_then(|progress| progress.uses.as_deref()).unwrap_or_default();
+        let uses = self.session_states.get(&session).and_then(|state| state.uses.as_deref()).unwrap_or_default();
         let notices = self.coverage.move_into_place(session, uses, &self.context.manifest.root);
         self.emit_notices(notices);
         let planned = &self.context.plan[session];
@@ -151,11 +151,11 @@ impl Dispatcher<'_> {
 
     /// Reports the result of a session whose attempts and cleanup are finished, and aborts sessions that required it.
     fn settle_session(&mut self, session: PlanIndex, outcome: Outcome, reason: String) {
-        let progress = self.session_states.remove(&session).unwrap_or_default();
-        let (attempts, install) = (progress.attempts, progress.install);
+        let state = self.session_states.remove(&session).unwrap_or_default();
+        let (attempts, install) = (state.attempts, state.install);
         let definition = self.context.manifest.sessions[self.manifest_index(session).0].definition_digest.clone();
-        let resources = progress.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
-        let program = progress.unprivileged_program;
+        let resources = state.uses.zip(definition).map(|(uses, definition)| SharedResources { definition, uses });
+        let program = state.unprivileged_program;
         // A first attempt that failed only because it was traced does not count.
         let counted = attempts.get(usize::from(program.is_some())..).unwrap_or_default();
         let flaky = outcome == Outcome::Passed && counted.iter().any(|attempt| attempt.outcome.is_failure());
@@ -233,7 +233,7 @@ impl Dispatcher<'_> {
         let waiting = self.solo_reruns.cancel_all();
         let held = self.order.cancel_all();
         for session in self.retries.cancel_all().into_iter().chain(waiting).chain(held) {
-            let last = self.session_states.get(&session).and_then(|progress| progress.attempts.last());
+            let last = self.session_states.get(&session).and_then(|state| state.attempts.last());
             let outcome = last.map_or(Outcome::Cancelled, |attempt| attempt.outcome);
             self.settle_session(session, outcome, format!("not retried: {reason}"));
         }

@@ -78,8 +78,8 @@ impl Dispatcher<'_> {
             }
             None => {
                 if let Some((attempts, install)) = self.order.take_attempts(session) {
-                    let progress = self.session_states.entry(session).or_default();
-                    (progress.attempts, progress.install) = (attempts, install);
+                    let state = self.session_states.entry(session).or_default();
+                    (state.attempts, state.install) = (attempts, install);
                 }
             }
         }

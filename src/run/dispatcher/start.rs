@@ -103,7 +103,7 @@ impl Dispatcher<'_> {
     }
 
     fn launch_attempt(&mut self, session: PlanIndex, slots: Vec<usize>) {
-        let number = self.session_states.get(&session).map_or(0, |progress| progress.attempts.len()) as u32 + 1;
+        let number = self.session_states.get(&session).map_or(0, |state| state.attempts.len()) as u32 + 1;
         let planned = &self.context.plan[session];
         let (id, session_name) = (planned.id, planned.spec.name.clone());
         let log_path = PathBuf::from("logs").join(match number {
@@ -138,7 +138,7 @@ impl Dispatcher<'_> {
         env.push(attempt.tag_variable());
         env.extend(self.context.resources.session_env(session, planned, attempt.slots()));
         env.extend(command_locks_dir(self.context.run_dir));
-        // In nox's order each session finds and leaves the data that it does under nox.
+        // A sequential run needs no private coverage files: each session finds the data that it would find under nox.
         if !self.context.plan.is_sequential {
             env.extend(self.coverage.session_env(session));
         }
@@ -149,15 +149,15 @@ impl Dispatcher<'_> {
             .needs
             .iter()
             .filter_map(|(need, _)| Some((self.manifest_index(*need), self.scheduler.outcome(*need)?)));
-        let progress = self.session_states.get(&session);
+        let state = self.session_states.get(&session);
         let request = LaunchRequest {
             id: planned.id,
             need_outcomes: need_outcomes.collect(),
-            posargs: progress.and_then(|progress| progress.posargs.clone()),
+            posargs: state.and_then(|state| state.posargs.clone()),
             env,
-            nice: progress.map_or(0, |progress| progress.nice),
+            nice: state.map_or(0, |state| state.nice),
             leak_timeout_ms: to_millis(self.context.options.leak_timeout),
-            remaining_sessions: self.scheduler.count_waiting() + self.retries.len(),
+            remaining_starts: self.scheduler.count_waiting() + self.retries.len(),
         };
         self.launcher.launch(&request, channel.write)
     }

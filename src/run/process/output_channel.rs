@@ -21,8 +21,8 @@ pub struct OutputChannel {
 /// Opens a pipe, or a pseudo-terminal of this size (columns, rows) whose output arrives byte for byte.
 ///
 /// Nobody can answer a question asked on the pseudo-terminal, so it cannot be read: a prompt fails at once. It must not
-/// become a controlling terminal either. When a session leader exits, the kernel hangs up its controlling terminal,
-/// which would kill the other processes of the session before their grace period is over.
+/// become a controlling terminal either. When the leader of a POSIX session exits, the kernel hangs up its controlling
+/// terminal, which would kill the other processes of that POSIX session before their grace period is over.
 ///
 /// # Errors
 /// When the system has no descriptors or no pseudo-terminals left.

@@ -129,7 +129,7 @@ impl SyscallInspector {
                         if call == TracedSyscall::SymbolicLink(at) {
                             self.forget_recorded_if_dependency(&found.path);
                         }
-                        self.record_change(notification.pid, &found, PathChangeKind::OpenForWrite);
+                        self.record_change(notification.pid, &found, PathChangeKind::Modify);
                     }
                     metadata => self.access_log.record_read(&found.path, metadata.as_ref()), // the call fails because the path exists
                 }
@@ -142,12 +142,12 @@ impl SyscallInspector {
             TracedSyscall::Truncate(at) | TracedSyscall::ChangeMode(at) => {
                 let Some(path) = self.read_path(notification, at) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notification.pid, &found, PathChangeKind::OpenForWrite);
+                self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
             }
             TracedSyscall::ChangeDescriptorMode => {
                 let Some(path) = descriptor_path(notification.pid, arguments[0]) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notification.pid, &found, PathChangeKind::OpenForWrite);
+                self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
             }
             TracedSyscall::Bind => self.record_bind(notification),
             TracedSyscall::Connect => self.record_connect(notification),
@@ -289,13 +289,13 @@ impl SyscallInspector {
         let new_only = creates && has(libc::O_EXCL);
         let found = self.resolve_as_dependency(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.metadata {
-            None if creates => self.record_change(process, &found, PathChangeKind::OpenForWrite),
+            None if creates => self.record_change(process, &found, PathChangeKind::Modify),
             Some(metadata) if metadata.is_dir() => {}
             Some(metadata) if writes && !new_only => {
                 if mode != 1 {
                     self.access_log.record_read(&found.path, Some(metadata));
                 }
-                let kind = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::OpenForWrite };
+                let kind = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::Modify };
                 self.record_existing_change(process, &found, kind);
             }
             _ => self.record_read(&found),
@@ -397,7 +397,7 @@ impl SyscallInspector {
         match &to.metadata {
             None => {
                 self.forget_recorded_if_dependency(&to.path); // the source of the hard link may be a symbolic link
-                self.record_change(notification.pid, &to, PathChangeKind::OpenForWrite);
+                self.record_change(notification.pid, &to, PathChangeKind::Modify);
             }
             metadata => self.access_log.record_read(&to.path, metadata.as_ref()),
         }

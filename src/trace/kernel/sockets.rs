@@ -32,7 +32,7 @@ impl SyscallInspector {
                 let found = self.resolve_path(&path, false);
                 self.access_log.bound.insert(format!("socket {}", self.access_log.scope.display_path(&found.path)));
                 match &found.metadata {
-                    None => self.record_change(notification.pid, &found, PathChangeKind::OpenForWrite),
+                    None => self.record_change(notification.pid, &found, PathChangeKind::Modify),
                     metadata => self.access_log.record_read(&found.path, metadata.as_ref()),
                 }
             }

@@ -25,9 +25,19 @@ fn run(flags: &str) -> RunArgs {
     }
 }
 
+/// Returns the flags for nox, then the arguments for sessions.
+fn nox_args(run: &RunArgs) -> Vec<OsString> {
+    let mut argv = run.nox_flags();
+    if !run.posargs.is_empty() {
+        argv.push("--".into());
+        argv.extend_from_slice(&run.posargs);
+    }
+    argv
+}
+
 /// Returns the flags that nox in the host gets for flags of `noxide run`.
 fn forwarded(flags: &str) -> String {
-    let argv = run(flags).nox_args();
+    let argv = nox_args(&run(flags));
     argv.iter().map(|argument| argument.to_string_lossy().replace(' ', "␣")).collect::<Vec<_>>().join(" ")
 }
 
@@ -252,12 +262,12 @@ fn global_flags_come_before_or_after_the_subcommand() {
 #[test]
 fn list_and_graph_select_like_run() {
     let CliCommand::List(list) = read("list -s a b -k c --format json").unwrap().command else { panic!("no list") };
-    assert_eq!(list.load.selection.nox_args(), ["--sessions", "a", "b", "--keywords=c"]);
+    assert_eq!(list.load.selection.nox_flags(), ["--sessions", "a", "b", "--keywords=c"]);
     assert_eq!(list.format, OutputFormat::Json);
     let CliCommand::Graph(graph) = read("graph -t x --format mermaid --nox n --load-timeout 3").unwrap().command else {
         panic!("no graph")
     };
-    assert_eq!(graph.load.selection.nox_args(), ["--tags=x"]);
+    assert_eq!(graph.load.selection.nox_flags(), ["--tags=x"]);
     assert_eq!(graph.format, GraphFormat::Mermaid);
     assert_eq!(graph.load.host.settings_flags().nox, Some(PathBuf::from("n")));
     assert_eq!(graph.load.host.settings_flags().load_timeout, Some(Duration::from_secs(3)));
@@ -276,7 +286,7 @@ fn run_dash_l_is_list() {
     ] {
         let CliCommand::List(list) = read(line).unwrap().command else { panic!("{line} is no list") };
         assert_eq!(
-            (list.load.selection.nox_args(), list.format),
+            (list.load.selection.nox_flags(), list.format),
             (vec![OsString::from("--sessions=a")], format),
             "{line}"
         );
@@ -362,5 +372,5 @@ fn arguments_that_are_not_utf8_are_passed_on() {
     let CliCommand::Run(run) = Cli::parse_args(argv).unwrap().command else { panic!("no run") };
     let mut noxfile = OsString::from("--noxfile=");
     noxfile.push(&odd);
-    assert_eq!(run.nox_args(), [noxfile, "--".into(), odd]);
+    assert_eq!(nox_args(&run), [noxfile, "--".into(), odd]);
 }

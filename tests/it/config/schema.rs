@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use clap::CommandFactory as _;
+use noxide::cli::Cli;
 use noxide::config::{load_settings, schema_json};
 use noxide::run::RunOptions;
 
@@ -52,6 +54,27 @@ fn the_examples_of_the_documentation_are_valid() {
     for example in examples {
         load_settings(project(&[("pyproject.toml", example)]).path())
             .unwrap_or_else(|errors| panic!("{}", shown(&errors)));
+    }
+}
+
+/// The flags' help and the documentation name the defaults of the schema.
+#[test]
+fn help_and_docs_have_the_defaults_of_the_schema() {
+    let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema_json()).unwrap();
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    for (key, value) in schema["properties"].as_object().unwrap() {
+        let Some(default) = value.get("default") else { continue };
+        let row = handbook.lines().find(|line| line.starts_with(&format!("| `{key}` "))).unwrap();
+        let is_named = row.contains(&format!(" | `{default}` | ")) || (*default == 0 && row.contains(" | none | "));
+        assert!(is_named, "docs/settings.md has another default of `{key}` than {default}: {row}");
+        let flag = run.get_arguments().find(|argument| argument.get_long() == Some(key));
+        let help = flag.and_then(|flag| flag.get_help()).map(ToString::to_string).unwrap_or_default();
+        if help.contains("[default: ") {
+            let word = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            assert!(help.contains(&format!("[default: {word}]")), "another default than {word} in the help: {help}");
+        }
     }
 }
 

@@ -38,7 +38,7 @@ for words in json.load(sys.stdin):
         name, _, value = words.pop(0).partition("=")
         variables[name] = value
     context = CommandContext(root, [os.path.join(root, ".nox", "own")], root, variables, [])
-    uses = ["%s %s %s" % (use.name, use.use.mode, "until end" if use.until_end else "during command")
+    uses = ["%s %s %s" % (use.name, use.mode.name, "until end" if use.until_end else "during command")
             for use in command_uses(words, context)]
     for call in program_calls(words):
         data = coverage_call(call, root, variables, [])

@@ -38,7 +38,7 @@ impl Sessions {
     fn start(&mut self, id: usize, more: usize) -> u32 {
         let log = File::create(self.project.outer_dir().join(format!("log-{id}"))).unwrap();
         let env = vec![("MINE".to_owned(), format!("m{id}"))];
-        let request = HostRunRequest { env, remaining_sessions: more, ..HostRunRequest::new(ManifestIndex(id)) };
+        let request = HostRunRequest { env, remaining_starts: more, ..HostRunRequest::new(ManifestIndex(id)) };
         self.host.run_session(&request, log.as_fd(), log.as_fd()).unwrap();
         match next_message(&self.host, &mut self.events) {
             Some(HostMessage::Started { id: started, pid }) if started == ManifestIndex(id) => pid,

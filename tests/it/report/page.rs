@@ -65,7 +65,7 @@ fn the_page_filters_sorts_opens_and_prints_without_errors() {
     assert!(!page.contains("\u{1b}") && page.contains("</span>: 3 != 4 &lt;/pre&gt;&lt;/script&gt;"), "logs are text");
     assert!(page.contains("<span class=\"c1\">AssertionError</span>"), "with their colors");
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
-    assert!(at("id=\"failures\"") < at("id=\"chain\""), "failures come first");
+    assert!(at("id=\"failures\"") < at("id=\"critical-path\""), "failures come first");
     for address in ["http:", "https:", "url(", "@import"] {
         let own = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!own.contains(address), "the page needs nothing else: {address}");

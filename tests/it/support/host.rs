@@ -57,7 +57,7 @@ impl HostArgs {
                 origin: NoxOrigin::Explicit,
                 extra_path: self.extra_path.clone(),
             },
-            nox_args: self.args.iter().map(Into::into).collect(),
+            nox_flags: self.args.iter().map(Into::into).collect(),
             posargs: self.posargs.iter().map(Into::into).collect(),
             env,
             color: self.color,
@@ -120,7 +120,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
             request.need_statuses =
                 results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             request.posargs = posargs.remove(&id);
-            request.remaining_sessions = waiting.len() + notified.len();
+            request.remaining_starts = waiting.len() + notified.len();
             host.run_session(&request, file.as_fd(), file.as_fd()).unwrap();
             running.push(id);
         }

@@ -44,13 +44,13 @@ class CommandLocks:
             for use in sorted((use for use in uses if not use.until_end), key=lambda use: use.name):
                 lock = ResourceLock(self.directory, use.name)
                 try:
-                    self.wait_for(lock, use.use)
+                    self.wait_for(lock, use.mode)
                 except OSError as error:
                     self.warn(use.name, error)
                 stack.callback(lock.release)
             result = run(args, **kwargs)
         for use in uses:
-            if use.kind == "environment" and use.use.mode != "use":
+            if use.kind == "environment" and use.mode.name != "use":
                 self.changes.setdefault(use.name, []).append((run, args, kwargs, os.getcwd()))
         return result
 
@@ -97,22 +97,22 @@ class CommandLocks:
     def hold_project_files(self):
         """Holds the project's files as one of their readers, which every session is."""
         if self.directory:
-            self.hold([CommandUse(PROJECT_FILES[0], PROJECT_FILES[1], ResourceUse("use"), True, "")])
+            self.hold([CommandUse(PROJECT_FILES[0], PROJECT_FILES[1], UseMode("use"), True, "")])
 
     def hold(self, uses):
         """Holds resources until the session ends."""
         missing = {}
         for use in uses:
             lock = self.held.get(use.name)
-            known = missing.get(use.name) or (lock.use if lock else None)
-            if known is None or not known.covers(use.use):
-                missing[use.name] = use.use if known is None or use.use.covers(known) else ResourceUse("exclusive")
+            known = missing.get(use.name) or (lock.mode if lock else None)
+            if known is None or not known.covers(use.mode):
+                missing[use.name] = use.mode if known is None or use.mode.covers(known) else UseMode("exclusive")
         if not missing:
             return
         try:
-            if all(self.try_hold(name, use) is None for name, use in sorted(missing.items())):
+            if all(self.try_hold(name, mode) is None for name, mode in sorted(missing.items())):
                 return
-            wanted = dict([(name, lock.use) for name, lock in self.held.items()], **missing)
+            wanted = dict([(name, lock.mode) for name, lock in self.held.items()], **missing)
             for lock in self.held.values():
                 lock.release()
             for name in sorted(wanted):
@@ -127,22 +127,22 @@ class CommandLocks:
     def warn(self, names, error):
         self.logger.warning("Cannot lock %s against other sessions: %s. Run with -j 1 if they conflict." % (names, error))
 
-    def try_hold(self, name, use):
+    def try_hold(self, name, mode):
         lock = self.held.get(name) or ResourceLock(self.directory, name)
-        holders = lock.try_acquire(use, self.session)
+        holders = lock.try_acquire(mode, self.session)
         if holders is None:
             self.held[name] = lock
         return holders
 
-    def wait_for(self, lock, use):
+    def wait_for(self, lock, mode):
         """Acquires a lock; reports to noxide while it waits, so that limits of time do not include it."""
-        holders = lock.try_acquire(use, self.session)
+        holders = lock.try_acquire(mode, self.session)
         if holders is None:
             return
         self.logger.info("Waiting for %s, which %s uses." % (lock.name, " and ".join(holders)))
         send(self.answer_fd, {"waiting": lock.name})
         try:
-            while lock.try_acquire(use, self.session) is not None:
+            while lock.try_acquire(mode, self.session) is not None:
                 time.sleep(POLL_SECONDS)
         finally:
             send(self.answer_fd, {"waiting": None})

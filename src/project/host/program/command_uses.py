@@ -40,17 +40,17 @@ KIND_PHRASES = {"build": "build of", "environment": "environment", "files": "fil
 class CommandUse:
     """One resource that a command uses."""
 
-    def __init__(self, kind, target, use, until_end, command):
+    def __init__(self, kind, target, mode, until_end, command):
         self.kind = kind
         self.target = target
-        self.use = use
+        self.mode = mode
         # Whether the session needs the resource until it ends, or only while the command runs.
         self.until_end = until_end
         self.command = command
         self.name = "%s %s" % (KIND_PHRASES[kind], target)
 
     def facts(self):
-        return {"kind": self.kind, "target": self.target, "mode": self.use.mode, "key": self.use.key,
+        return {"kind": self.kind, "target": self.target, "mode": self.mode.name, "key": self.mode.key,
                 "until_end": self.until_end, "command": self.command}
 
 
@@ -84,8 +84,8 @@ def command_uses(args, context):
     command = " ".join(shlex.quote(str(word)) for word in args[:12])
     uses = []
     for call in program_calls(args):
-        for kind, target, use, until_end in call_uses(call, context):
-            found = CommandUse(kind, target, use, until_end, command)
+        for kind, target, mode, until_end in call_uses(call, context):
+            found = CommandUse(kind, target, mode, until_end, command)
             if all(found.facts() != known.facts() for known in uses):
                 uses.append(found)
     return uses
@@ -95,21 +95,21 @@ def call_uses(call, context):
     build = tree_build(call, context.cwd, context.variables)
     for tree in build.trees if build else []:
         if not context.is_private(tree):
-            use = ResourceUse("sync", build.shared_by) if build.shared_by else ResourceUse("exclusive")
-            yield "build", context.shown(tree), use, False
+            mode = UseMode("sync", build.shared_by) if build.shared_by else UseMode("exclusive")
+            yield "build", context.shown(tree), mode, False
     environment = environment_use(call, context.cwd, context.variables, context.paths)
     if environment and not context.is_private(environment.path):
-        yield "environment", context.shown(environment.path), ResourceUse(environment.mode, environment.key), True
+        yield "environment", context.shown(environment.path), UseMode(environment.mode, environment.key), True
     if writes_project_files(call, context):
-        yield PROJECT_FILES[0], PROJECT_FILES[1], ResourceUse("exclusive"), True
+        yield PROJECT_FILES[0], PROJECT_FILES[1], UseMode("exclusive"), True
     packed = packages_directory(call, context)
     if packed and not context.is_private(packed):
-        yield "directory", context.shown(packed), ResourceUse("exclusive"), True
+        yield "directory", context.shown(packed), UseMode("exclusive"), True
     elif not packed:
         for directory in used_packages(call, context):
-            yield "directory", context.shown(directory), ResourceUse("use"), True
+            yield "directory", context.shown(directory), UseMode("use"), True
     for port in fixed_ports(call, context.cwd):
-        yield "port", str(port), ResourceUse("exclusive"), False
+        yield "port", str(port), UseMode("exclusive"), False
 
 
 PROJECT_FILES = ("files", "pyproject.toml and uv.lock")

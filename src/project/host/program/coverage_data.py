@@ -126,7 +126,7 @@ class CoverageData:
             changes = found.action in ("append", "erase", "combine") or found.action == "write" and not found.own_suffix
             mode = "private" if own or not self.directory and self.can_be_own(found) else "exclusive" if changes else "use"
             command = " ".join(shlex.quote(str(word)) for word in args[:12])
-            use = CommandUse("coverage-data", target, ResourceUse(mode, found.action), True, command)
+            use = CommandUse("coverage-data", target, UseMode(mode, found.action), True, command)
             locks.add_facts([use])
             if own is None:
                 uses += [use] if mode in ("exclusive", "use") else []
@@ -193,7 +193,7 @@ class CoverageData:
             if not any(word == data or word.startswith(data + ".") for word in words):
                 continue
             target = os.path.normpath(os.path.join(context.shown(os.path.dirname(data)), os.path.basename(data)))
-            use = CommandUse("coverage-data", target, ResourceUse("exclusive", "write"), True, " ".join(map(str, args[:12])))
+            use = CommandUse("coverage-data", target, UseMode("exclusive", "write"), True, " ".join(map(str, args[:12])))
             locks.hold([use])
             uses.append(use)
             locks.add_facts([use])

@@ -10,26 +10,26 @@ import contextlib
 MAX_NAMES = 4
 
 
-class ResourceUse:
+class UseMode:
     """How a session uses a resource: alone (`exclusive`), or beside compatible uses (`sync`, `use`, with a key)."""
 
-    def __init__(self, mode, key=""):
-        self.mode = mode
+    def __init__(self, name, key=""):
+        self.name = name
         self.key = key
 
     def is_compatible(self, other):
-        if "exclusive" in (self.mode, other.mode):
+        if "exclusive" in (self.name, other.name):
             return False
-        return self.mode == other.mode == "use" or self.key == other.key
+        return self.name == other.name == "use" or self.key == other.key
 
     def covers(self, other):
-        """Whether a session that holds the resource in this way may also use it in the other way."""
-        if self.mode == "exclusive":
+        """Whether a session that holds the resource in this mode may also use it in the other mode."""
+        if self.name == "exclusive":
             return True
-        return other.mode == "use" or self.mode == other.mode and self.key == other.key
+        return other.name == "use" or self.name == other.name and self.key == other.key
 
     def facts(self):
-        return [self.mode, self.key]
+        return [self.name, self.key]
 
 
 class ResourceLock:
@@ -39,7 +39,7 @@ class ResourceLock:
         self.name = name
         self.base = os.path.join(directory, digest(name.encode("utf-8", "surrogateescape"))[:32])
         self.file = None
-        self.use = None
+        self.mode = None
         self.token = None
         # Whether another session had the resource since this one released it.
         self.was_taken = False
@@ -54,7 +54,7 @@ class ResourceLock:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def try_acquire(self, use, session):
+    def try_acquire(self, mode, session):
         """Acquires the lock, or changes how it is held. Returns the sessions that prevent it; None if it is acquired."""
         import fcntl
 
@@ -65,7 +65,7 @@ class ResourceLock:
             is_alone = try_flock(file, fcntl.LOCK_EX)
             if not is_alone:
                 state = last
-                compatible = all(use.is_compatible(ResourceUse(*other)) for other in state["uses"])
+                compatible = all(mode.is_compatible(UseMode(*other)) for other in state["uses"])
                 if not compatible or not try_flock(file, fcntl.LOCK_SH):
                     if self.file is not None:
                         try_flock(file, fcntl.LOCK_SH)  # only an attempt for more lost it
@@ -74,13 +74,13 @@ class ResourceLock:
                     return [name for name in state["sessions"] if name != session] or ["another run"]
             self.was_taken = self.file is None and self.token is not None and last["token"] != self.token
             state["sessions"] = ([name for name in state["sessions"] if name != session] + [session])[-MAX_NAMES:]
-            if use.facts() not in state["uses"]:
-                state["uses"].append(use.facts())
+            if mode.facts() not in state["uses"]:
+                state["uses"].append(mode.facts())
             with open(self.base, "w", encoding="utf-8") as out:
                 json.dump(state, out)
-            if is_alone and use.mode != "exclusive":
+            if is_alone and mode.name != "exclusive":
                 fcntl.flock(file, fcntl.LOCK_SH)
-            self.file, self.use, self.token = file, use, state["token"]
+            self.file, self.mode, self.token = file, mode, state["token"]
         return None
 
     def read_state(self, default):

@@ -24,7 +24,7 @@ class Host:
         self.pipes = {}
         self.standbys = {}
         self.received = []
-        self.remaining_sessions = 0
+        self.remaining_starts = 0
         self.poll = select.poll()
         self.ended = False
         self.noxfile_children = noxfile_children()
@@ -137,7 +137,7 @@ class Host:
     def assign_process(self, request, descriptors):
         """Gives a session to a standby process or a new one."""
         self.warm_up()
-        self.remaining_sessions = request.pop("remaining_sessions", 0)
+        self.remaining_starts = request.pop("remaining_starts", 0)
         running = None
         while running is None:
             had_standby = bool(self.standbys)
@@ -151,20 +151,20 @@ class Host:
                 standby.close()
                 if not had_standby:
                     raise
-        while len(self.standbys) > self.remaining_sessions:
+        while len(self.standbys) > self.remaining_starts:
             self.standbys.popitem()[1].close()
         return running
 
     def needs_standby(self):
         """Whether another standby process is useful: a remaining session may start when a running one ends."""
-        return len(self.standbys) < min(self.remaining_sessions, len(self.running), MAX_STANDBYS)
+        return len(self.standbys) < min(self.remaining_starts, len(self.running), MAX_STANDBYS)
 
     def prepare_standby(self):
         try:
             standby = StandbyProcess(self.loaded, self.close_descriptors)
             self.standbys[standby.pid] = standby
         except OSError:  # cannot fork: the next session tries again and reports the error
-            self.remaining_sessions = 0
+            self.remaining_starts = 0
 
     def warm_up(self):
         """Prepares for the first fork, once."""

@@ -80,7 +80,7 @@ def prctl(option, value):
 
 
 def prepare_session():
-    """Gives the process its own session and process group, and default signal handlers."""
+    """Gives the process its own POSIX session and process group, and default signal handlers."""
     if os.getpgrp() != os.getpid():
         os.setsid()
     prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: no one reports a session whose host has exited

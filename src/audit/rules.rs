@@ -1,6 +1,86 @@
-//! Registry of all rules, in the order of their IDs.
+//! Audit rules, one file each in `rules/`. To add a rule: write its file, then add its `mod` line and its line in
+//! `ALL_RULES` here.
+//!
+//! The first digit of a rule's ID is its family; an ID is never reused:
+//!
+//! - NX0: files that cannot be parsed
+//! - NX1: dependency caches: missing, misconfigured, or slower than no cache
+//! - NX2: parallelism: sequential or repeated work, needless waits, gate jobs, coverage
+//! - NX3: reliability: timeouts, superseded runs, logs and artifacts, hidden failures
+//! - NX4: setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects
 
-use super::super::rule::Rule;
+mod prelude;
+
+mod artifact_version;
+mod cache_action_hang;
+mod cache_after_install;
+mod cache_disabled;
+mod cache_in_release;
+mod cache_key_hash_incomplete;
+mod cache_key_per_job;
+mod cache_key_shared_across_jobs;
+mod cache_key_without_hash;
+mod cache_key_without_platform;
+mod cache_key_without_python;
+mod cache_not_saved_on_failure;
+mod cache_path_unused;
+mod cache_slower_than_install;
+mod concurrency_per_commit;
+mod conflicting_thresholds;
+mod coverage_before_tests;
+mod coverage_rerun;
+mod double_trigger;
+mod duplicated_setup;
+mod environments_not_cached;
+mod full_clone;
+mod gate_fails_on_skipped;
+mod gate_missing_job;
+mod hook_environments_not_cached;
+mod ignored_workflow_directory;
+mod interpreters_per_entry;
+mod invalid_needs;
+mod invalid_yaml;
+mod job_continue_on_error;
+mod log_not_uploaded;
+mod matrix_fail_fast;
+mod matrix_over_capacity;
+mod needs_context_missing;
+mod needs_without_data;
+mod network_without_retry;
+mod no_concurrency;
+mod no_dependency_cache;
+mod no_log_uploaded;
+mod no_path_filter;
+mod no_restore_keys;
+mod no_timeout;
+mod node_missing;
+mod nox_without_uv;
+mod order_dependent_sessions;
+mod pip_upgrade;
+mod pipe_hides_failure;
+mod redundant_concurrency;
+mod redundant_session;
+mod repeated_download;
+mod repeated_nox_calls;
+mod restore_keys_too_broad;
+mod secret_without_guard;
+mod sequential_sessions;
+mod setup_uv_auto_cache_disabled;
+mod setup_uv_before_checkout;
+mod setup_uv_constant_key;
+mod setup_uv_prunes_wheels;
+mod setup_uv_unmatched_glob;
+mod unknown_workflow_key;
+mod unpinned_nox;
+mod unpinned_nox_action;
+mod unpinned_uv;
+mod upload_without_always;
+mod uses_without_host;
+mod uv_cache_prune_ci;
+mod uv_not_frozen;
+mod workers_from_host;
+
+use super::rule::Rule;
 use crate::text::did_you_mean;
 
 /// Returns all rules, in the order of their IDs.
@@ -24,80 +104,80 @@ pub(crate) fn suggest_rule(unknown: &str) -> Option<String> {
 }
 
 static ALL_RULES: &[&Rule] = &[
-    &super::invalid_yaml::RULE,
-    &super::no_dependency_cache::RULE,
-    &super::setup_uv_auto_cache_disabled::RULE,
-    &super::setup_uv_prunes_wheels::RULE,
-    &super::setup_uv_before_checkout::RULE,
-    &super::setup_uv_constant_key::RULE,
-    &super::cache_disabled::RULE,
-    &super::cache_key_without_hash::RULE,
-    &super::cache_key_hash_incomplete::RULE,
-    &super::cache_key_without_python::RULE,
-    &super::cache_key_without_platform::RULE,
-    &super::restore_keys_too_broad::RULE,
-    &super::no_restore_keys::RULE,
-    &super::cache_after_install::RULE,
-    &super::cache_path_unused::RULE,
-    &super::cache_action_hang::RULE,
-    &super::cache_key_shared_across_jobs::RULE,
-    &super::cache_not_saved_on_failure::RULE,
-    &super::cache_in_release::RULE,
-    &super::cache_slower_than_install::RULE,
-    &super::node_missing::RULE,
-    &super::cache_key_per_job::RULE,
-    &super::environments_not_cached::RULE,
-    &super::uv_cache_prune_ci::RULE,
-    &super::hook_environments_not_cached::RULE,
-    &super::setup_uv_unmatched_glob::RULE,
-    &super::sequential_sessions::RULE,
-    &super::needs_without_data::RULE,
-    &super::duplicated_setup::RULE,
-    &super::matrix_over_capacity::RULE,
-    &super::coverage_rerun::RULE,
-    &super::order_dependent_sessions::RULE,
-    &super::matrix_fail_fast::RULE,
-    &super::double_trigger::RULE,
-    &super::no_path_filter::RULE,
-    &super::repeated_download::RULE,
-    &super::redundant_session::RULE,
-    &super::workers_from_host::RULE,
-    &super::gate_fails_on_skipped::RULE,
-    &super::gate_missing_job::RULE,
-    &super::coverage_before_tests::RULE,
-    &super::repeated_nox_calls::RULE,
-    &super::interpreters_per_entry::RULE,
-    &super::no_timeout::RULE,
-    &super::no_concurrency::RULE,
-    &super::redundant_concurrency::RULE,
-    &super::upload_without_always::RULE,
-    &super::artifact_version::RULE,
-    &super::log_not_uploaded::RULE,
-    &super::no_log_uploaded::RULE,
-    &super::pipe_hides_failure::RULE,
-    &super::concurrency_per_commit::RULE,
-    &super::unpinned_nox::RULE,
-    &super::unpinned_uv::RULE,
-    &super::pip_upgrade::RULE,
-    &super::nox_without_uv::RULE,
-    &super::uv_not_frozen::RULE,
-    &super::full_clone::RULE,
-    &super::ignored_workflow_directory::RULE,
-    &super::unknown_workflow_key::RULE,
-    &super::uses_without_host::RULE,
-    &super::job_continue_on_error::RULE,
-    &super::conflicting_thresholds::RULE,
-    &super::secret_without_guard::RULE,
-    &super::network_without_retry::RULE,
-    &super::invalid_needs::RULE,
-    &super::needs_context_missing::RULE,
-    &super::unpinned_nox_action::RULE,
+    &invalid_yaml::RULE,
+    &no_dependency_cache::RULE,
+    &setup_uv_auto_cache_disabled::RULE,
+    &setup_uv_prunes_wheels::RULE,
+    &setup_uv_before_checkout::RULE,
+    &setup_uv_constant_key::RULE,
+    &cache_disabled::RULE,
+    &cache_key_without_hash::RULE,
+    &cache_key_hash_incomplete::RULE,
+    &cache_key_without_python::RULE,
+    &cache_key_without_platform::RULE,
+    &restore_keys_too_broad::RULE,
+    &no_restore_keys::RULE,
+    &cache_after_install::RULE,
+    &cache_path_unused::RULE,
+    &cache_action_hang::RULE,
+    &cache_key_shared_across_jobs::RULE,
+    &cache_not_saved_on_failure::RULE,
+    &cache_in_release::RULE,
+    &cache_slower_than_install::RULE,
+    &node_missing::RULE,
+    &cache_key_per_job::RULE,
+    &environments_not_cached::RULE,
+    &uv_cache_prune_ci::RULE,
+    &hook_environments_not_cached::RULE,
+    &setup_uv_unmatched_glob::RULE,
+    &sequential_sessions::RULE,
+    &needs_without_data::RULE,
+    &duplicated_setup::RULE,
+    &matrix_over_capacity::RULE,
+    &coverage_rerun::RULE,
+    &order_dependent_sessions::RULE,
+    &matrix_fail_fast::RULE,
+    &double_trigger::RULE,
+    &no_path_filter::RULE,
+    &repeated_download::RULE,
+    &redundant_session::RULE,
+    &workers_from_host::RULE,
+    &gate_fails_on_skipped::RULE,
+    &gate_missing_job::RULE,
+    &coverage_before_tests::RULE,
+    &repeated_nox_calls::RULE,
+    &interpreters_per_entry::RULE,
+    &no_timeout::RULE,
+    &no_concurrency::RULE,
+    &redundant_concurrency::RULE,
+    &upload_without_always::RULE,
+    &artifact_version::RULE,
+    &log_not_uploaded::RULE,
+    &no_log_uploaded::RULE,
+    &pipe_hides_failure::RULE,
+    &concurrency_per_commit::RULE,
+    &unpinned_nox::RULE,
+    &unpinned_uv::RULE,
+    &pip_upgrade::RULE,
+    &nox_without_uv::RULE,
+    &uv_not_frozen::RULE,
+    &full_clone::RULE,
+    &ignored_workflow_directory::RULE,
+    &unknown_workflow_key::RULE,
+    &uses_without_host::RULE,
+    &job_continue_on_error::RULE,
+    &conflicting_thresholds::RULE,
+    &secret_without_guard::RULE,
+    &network_without_retry::RULE,
+    &invalid_needs::RULE,
+    &needs_context_missing::RULE,
+    &unpinned_nox_action::RULE,
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::options::AuditOptions;
-    use super::super::super::rule_runner::{run_audit, tests::project};
+    use super::super::options::AuditOptions;
+    use super::super::rule_runner::{run_audit, tests::project};
     use super::*;
 
     #[test]
