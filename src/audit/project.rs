@@ -65,7 +65,7 @@ pub struct JobNoxCall {
     /// Sessions it runs, each with its span in the file.
     pub sessions: Vec<(String, Span)>,
     /// Whether an expression selects the sessions, so that they may differ between runs or jobs of the matrix.
-    pub(crate) is_from_matrix: bool,
+    pub(crate) is_selected_by_expression: bool,
     /// The call in some jobs of the matrix, if it is known only with their values.
     pub(crate) alternative: Option<MatrixAlternative>,
     /// Span of the command in the file.
@@ -207,7 +207,7 @@ impl AuditProject {
                     let variable = SessionVariable::find(workflow, job, step, before, command);
                     let sessions = self.resolve_sessions(workflow, job, step, (command, &variable), &nox);
                     analysis.nox_calls.push(JobNoxCall {
-                        is_from_matrix: is_selected_by_expression(command, &variable, &nox),
+                        is_selected_by_expression: is_selected_by_expression(command, &variable, &nox),
                         alternative: None,
                         step_index: step.index,
                         command_index: index,
@@ -257,7 +257,7 @@ impl AuditProject {
                     command_index: PROVIDED_COMMAND,
                     sessions: sessions.into_iter().map(|(name, _)| (name, script.span)).collect(),
                     parsed,
-                    is_from_matrix: true,
+                    is_selected_by_expression: true,
                     alternative: Some(MatrixAlternative { text_index, command: command.clone() }),
                     span: script.span,
                 });
@@ -289,7 +289,7 @@ impl AuditProject {
                     command_index: PROVIDED_COMMAND,
                     sessions: names.map(|name| (name.to_owned(), variable.span)).collect(),
                     parsed: call.clone(),
-                    is_from_matrix: true,
+                    is_selected_by_expression: true,
                     alternative: Some(MatrixAlternative { text_index, command: command.clone() }),
                     span: step.file_span(command.span),
                 }

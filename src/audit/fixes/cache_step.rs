@@ -205,7 +205,7 @@ pub(crate) fn add_cache_step(view: &JobView) -> Option<Fix> {
 
 /// Whether the jobs of the matrix may install different packages: it chooses sessions that are unknown or differ.
 fn has_different_entries(view: &JobView) -> bool {
-    let chosen = view.analysis.nox_calls.iter().filter(|call| call.is_from_matrix);
+    let chosen = view.analysis.nox_calls.iter().filter(|call| call.is_selected_by_expression);
     let sessions = chosen.flat_map(|call| &call.sessions).map(|(name, _)| view.noxfile_session(name));
     let packages: Vec<_> = sessions.map(|session| session.map(NoxfileSession::installed_packages)).collect();
     packages.iter().any(Option::is_none) || packages.windows(2).any(|pair| pair[0] != pair[1])

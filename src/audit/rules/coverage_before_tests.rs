@@ -107,7 +107,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 fn has_unclear_calls(view: &JobView, is_one_per_job: bool) -> bool {
     let measures = |line: &str| line.contains("coverage run") || line.contains("--cov");
     let mut commands = view.job.steps.iter().flat_map(|step| &step.commands);
-    let chooses = view.analysis.nox_calls.iter().any(|call| call.is_from_matrix && call.sessions.len() > 1);
+    let chooses = view.analysis.nox_calls.iter().any(|call| call.is_selected_by_expression && call.sessions.len() > 1);
     (chooses && !is_one_per_job) || commands.any(|command| measures(&command.command_line()))
 }
 

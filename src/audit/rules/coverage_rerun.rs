@@ -143,8 +143,8 @@ fn plain_sessions<'a>(view: &JobView<'a>) -> Vec<PlainSession<'a>> {
     for call in calls.filter(|call| call.parsed.posargs.is_empty() && is_unconditional(call.step_index)) {
         let path = selecting_path(view, call).filter(|_| has_literal_matrix);
         let is_literal = call.sessions.iter().all(|(name, _)| !name.contains('$'));
-        if !call.is_from_matrix || (path.is_some() && is_literal) {
-            let path = path.filter(|_| call.is_from_matrix);
+        if !call.is_selected_by_expression || (path.is_some() && is_literal) {
+            let path = path.filter(|_| call.is_selected_by_expression);
             found.extend(call.sessions.iter().map(|(name, span)| PlainSession {
                 name,
                 span: *span,

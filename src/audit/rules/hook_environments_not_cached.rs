@@ -91,7 +91,7 @@ fn find_hook_run<'a>(view: &JobView<'a>) -> Option<(Span, &'static str, Option<&
         }
         for call in view.analysis.nox_calls.iter().filter(|call| call.step_index == step.index) {
             let has_names = call.parsed.posargs.iter().any(|word| !word.starts_with('-'));
-            if call.is_from_matrix || call.parsed.noxfile.is_some() || call.parsed.is_noxide || has_names {
+            if call.is_selected_by_expression || call.parsed.noxfile.is_some() || call.parsed.is_noxide || has_names {
                 continue;
             }
             for (name, span) in &call.sessions {

@@ -132,7 +132,7 @@ fn is_certain_call(view: &JobView, call: &JobNoxCall) -> bool {
         && matches!(command.preceding_operator, ControlOperator::Sequence | ControlOperator::And)
         && !options.any(|word| is_option(&word.text))
         && call.sessions.iter().all(|(name, _)| !name.contains('$'))
-        && (!call.is_from_matrix || call.alternative.is_some())
+        && (!call.is_selected_by_expression || call.alternative.is_some())
 }
 
 /// Returns another session that certainly runs in the same jobs as a call, with the same variables, and contains one of

@@ -137,7 +137,7 @@ fn is_plain_call(view: &JobView, call: &JobNoxCall) -> bool {
     let has_option = |names: &[&str]| command.is_some_and(|command| names.iter().any(|name| command.has_word(name)));
     let is_literal = match &call.alternative {
         Some(_) => call.sessions.iter().all(|(name, _)| !name.contains('$')),
-        None => !call.is_from_matrix,
+        None => !call.is_selected_by_expression,
     };
     is_literal
         && !call.parsed.reuses_environments
