@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::text::shorten_text;
+
 /// Maximum size of all responses together, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 /// Maximum number of pages.
@@ -96,7 +98,8 @@ pub(crate) fn fetch_pages(
         let bytes = read.map_err(|error| failed(&url, error.to_string()))?;
         bytes_left = bytes_left.saturating_sub(bytes.len() as u64);
         if status >= 300 {
-            let body: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(200).collect();
+            let body: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
+            let body = shorten_text(&body, 200);
             return Err(FetchError::Status { url, status, body: body.trim().to_owned() });
         }
         next = link.as_deref().and_then(next_page_url).filter(|next| url_origin(next) == url_origin(&url));

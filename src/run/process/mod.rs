@@ -5,6 +5,7 @@ mod keyboard;
 mod log_writer;
 mod output_channel;
 mod process_tree;
+mod projected_text;
 mod redact;
 mod signal_guard;
 mod signals;
