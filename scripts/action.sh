@@ -19,12 +19,36 @@ own_release() {
     printf 'noxide==%s\n' "$version"
 }
 
+# Files of the checkout must not decide what is installed, nor run: they may be those of a pull request. Commands below
+# start in the root directory, without the credentials that noxide keeps from sessions, without a cache that the checkout
+# can contain, and without variables that name files of it.
+leave_checkout() {
+    unset NOXIDE_CACHE_SIGNING_KEY NOXIDE_FORGE_TOKEN ACTIONS_RUNTIME_TOKEN ACTIONS_CACHE_URL ACTIONS_RESULTS_URL
+    unset NOXIDE_S3_ACCESS_KEY_ID NOXIDE_S3_SECRET_ACCESS_KEY NOXIDE_S3_SESSION_TOKEN
+    unset PYTHONPATH PYTHONHOME UV_PROJECT UV_WORKING_DIR UV_WORKING_DIRECTORY UV_ENV_FILE
+    unset UV_CONSTRAINT UV_BUILD_CONSTRAINT UV_OVERRIDE UV_EXCLUDE
+    unset PIP_CONSTRAINT PIP_BUILD_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE
+    case ${UV_CONFIG_FILE:-} in /*) ;; *) unset UV_CONFIG_FILE ;; esac
+    case ${PIP_CONFIG_FILE:-} in /*) ;; *) unset PIP_CONFIG_FILE ;; esac
+    case ${UV_FIND_LINKS:-} in /* | *://*) ;; *) unset UV_FIND_LINKS ;; esac
+    case ${PIP_FIND_LINKS:-} in /* | *://*) ;; *) unset PIP_FIND_LINKS ;; esac
+    export UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1
+    cd /
+}
+
 # install_into DIRECTORY REQUIREMENT
 install_into() {
     if command -v uv >/dev/null; then
-        uv venv --quiet --clear ${python:+--python "$python"} "$1" && uv pip install --quiet --python "$1/bin/python" "$2"
+        (
+            leave_checkout
+            uv venv --quiet --clear ${python:+--python "$python"} "$1" && uv pip install --quiet --python "$1/bin/python" "$2"
+        )
     elif command -v python3 >/dev/null; then
-        python3 -m venv --clear "$1" && "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
+        (
+            leave_checkout
+            # -I: neither the working directory nor variables lead to modules.
+            python3 -I -m venv --clear "$1" && "$1/bin/python" -I -m pip install --quiet --disable-pip-version-check "$2"
+        )
     else
         fail 'installing noxide needs uv or python3 on PATH'
     fi
@@ -37,6 +61,11 @@ find_or_install() {
     elif [ -z "$install" ]; then
         install=$(own_release)
     fi
+    # A path is relative to the working directory, which the installation leaves.
+    case $install in
+    /* | *://* | *@*) ;;
+    */* | .* | *.whl) install=$PWD/$install ;;
+    esac
     # The key contains the Python that creates the environment.
     python=$(command -v python3 || true)
     key=$(printf '%s %s' "$install" "$python $("${python:-true}" --version)" | cksum | tr ' ' '-')
@@ -48,6 +77,7 @@ find_or_install() {
     if [ -z "$kept" ] || ! mkdir -p "$kept" 2>/dev/null; then
         kept=$(mktemp -d "${RUNNER_TEMP:-/tmp}/noxide-action.XXXXXX")
     fi
+    kept=$(cd "$kept" && pwd)
     if [ ! -x "$kept/$key/bin/noxide" ] || [ ! -x "$kept/$key/bin/python" ]; then
         echo "installing $install"
         # Several jobs may install at once: each into a directory of its own, the last of which is kept.

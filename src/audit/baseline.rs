@@ -28,13 +28,18 @@ pub enum BaselineError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The file is not a baseline.
-    #[error("{} is not a baseline; write it again with --write-baseline", path.display())]
+    #[error("{} is not a baseline (line {line}, column {column}); write it again with --write-baseline", path.display())]
     Syntax {
         /// Path of the baseline.
         path: PathBuf,
-        /// Error of the JSON parser.
-        source: serde_json::Error,
+        /// Line of the error. What the JSON parser says quotes the file.
+        line: usize,
+        /// Column of the error.
+        column: usize,
     },
+    /// Settings name a file outside of the project.
+    #[error("{} is outside of the project and is not read; name it with --baseline", .0.display())]
+    Outside(PathBuf),
     /// Another release of noxide wrote the file.
     #[error(
         "{} has format version {version}, not {BASELINE_VERSION}; write it again with --write-baseline",
@@ -57,11 +62,20 @@ impl Baseline {
         Self { version: BASELINE_VERSION, findings: counts }
     }
 
-    pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
+    /// Reads the baseline at `path`. One that settings name must be in the project: errors would tell what other files
+    /// contain.
+    pub(crate) fn read(path: &Path, root: &Path, is_from_settings: bool) -> Result<Self, BaselineError> {
+        let exists = path.symlink_metadata().is_ok();
+        if is_from_settings && !(is_inside(path, root) || (!exists && is_created_inside(path, root))) {
+            return Err(BaselineError::Outside(path.to_owned()));
+        }
         let text = read_project_text(path)
             .map_err(|error| std::io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display())))?;
-        let baseline: Self =
-            serde_json::from_str(&text).map_err(|source| BaselineError::Syntax { path: path.to_owned(), source })?;
+        let baseline: Self = serde_json::from_str(&text).map_err(|error| BaselineError::Syntax {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        })?;
         if baseline.version != BASELINE_VERSION {
             return Err(BaselineError::Version { path: path.to_owned(), version: baseline.version });
         }
@@ -79,11 +93,7 @@ impl Baseline {
     /// # Errors
     /// When the path is outside, or the file cannot be written.
     pub(crate) fn write(&self, path: &Path, root: &Path, is_from_settings: bool) -> std::io::Result<()> {
-        let leads_up = path.components().any(|part| part == Component::ParentDir);
-        let mut parents =
-            path.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-        let parent = if leads_up { parents.next() } else { parents.find(|dir| dir.exists()) };
-        if is_from_settings && !parent.is_some_and(|parent| is_inside(parent, root)) {
+        if is_from_settings && !is_created_inside(path, root) {
             let message = format!("{} is outside of the project; name it with --baseline", path.display());
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
         }
@@ -108,6 +118,14 @@ impl Baseline {
     }
 }
 
+/// Whether a file that is created at `path` is in the project.
+fn is_created_inside(path: &Path, root: &Path) -> bool {
+    let leads_up = path.components().any(|part| part == Component::ParentDir);
+    let mut parents = path.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    let parent = if leads_up { parents.next() } else { parents.find(|dir| dir.exists()) };
+    parent.is_some_and(|parent| is_inside(parent, root))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::options::AuditOptions;
@@ -123,19 +141,19 @@ mod tests {
         let path = directory.path().join("known.json");
         let baseline = Baseline::from_findings(&find(text));
         fs_err::write(&path, baseline.to_json()).unwrap();
-        assert_eq!(Baseline::read(&path).unwrap(), baseline);
+        assert_eq!(Baseline::read(&path, directory.path(), true).unwrap(), baseline);
         let moved = text.replace("jobs:", "\n\njobs:");
         let total = find(&moved).len();
-        let (new, known) = Baseline::read(&path).unwrap().remove_known(find(&moved));
+        let (new, known) = Baseline::read(&path, directory.path(), true).unwrap().remove_known(find(&moved));
         assert_eq!((new.len(), known), (0, total));
         let with_new_job =
             format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install uv==0.8.0 nox .\n");
         let (new, _) = baseline.remove_known(find(&with_new_job));
         assert!(new.iter().any(|finding| finding.rule.id == "NX301") && new.len() >= 2);
         fs_err::write(&path, "{\"version\": 2, \"findings\": {}}").unwrap();
-        assert!(Baseline::read(&path).unwrap_err().to_string().contains("version 2"));
+        assert!(Baseline::read(&path, directory.path(), true).unwrap_err().to_string().contains("version 2"));
         fs_err::write(&path, "[]").unwrap();
-        assert!(Baseline::read(&path).unwrap_err().to_string().contains("not a baseline"));
-        assert!(Baseline::read(&directory.path().join("none")).is_err());
+        assert!(Baseline::read(&path, directory.path(), true).unwrap_err().to_string().contains("not a baseline"));
+        assert!(Baseline::read(&directory.path().join("none"), directory.path(), true).is_err());
     }
 }

@@ -4,10 +4,13 @@ use std::path::Path;
 
 use super::shell::{ShellCommand, parse_nox_call, parse_script};
 use super::source::Span;
-use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep};
+use super::workflow::{MAX_JOB_COMMANDS, SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep};
 
 /// Number of different texts above which a script is not expanded.
 const MAX_TEXTS: usize = 64;
+
+/// Bytes of a text above which a script is not expanded.
+const MAX_TEXT_BYTES: usize = 64 << 10;
 
 /// A script as one job of the matrix runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,11 @@ pub(super) fn expand_script(job: &WorkflowJob, step: &WorkflowStep) -> Vec<Expan
     for entry in entries {
         let mut text = script.text.clone();
         for (path, value) in entry {
-            text = text.replace(&format!("${{{{ matrix.{path} }}}}"), &value.value);
+            let expression = format!("${{{{ matrix.{path} }}}}");
+            if text.len() + text.matches(&expression).count() * value.value.len() > MAX_TEXT_BYTES {
+                return Vec::new();
+            }
+            text = text.replace(&expression, &value.value);
         }
         let used = entry.iter().find(|(path, _)| paths.contains(path));
         if let Some((_, value)) = used.filter(|_| !texts.iter().any(|(known, _)| *known == text)) {
@@ -43,7 +50,10 @@ pub(super) fn expand_script(job: &WorkflowJob, step: &WorkflowStep) -> Vec<Expan
     if texts.len() > MAX_TEXTS {
         return Vec::new();
     }
-    texts.into_iter().map(|(text, span)| ExpandedScript { commands: parse_script(&text), span }).collect()
+    let scripts = texts.into_iter().map(|(text, span)| ExpandedScript { commands: parse_script(&text), span });
+    let scripts: Vec<ExpandedScript> = scripts.collect();
+    let commands: usize = scripts.iter().map(|script| script.commands.len()).sum();
+    if commands > MAX_JOB_COMMANDS { Vec::new() } else { scripts }
 }
 
 /// Whether a value is more than one word.

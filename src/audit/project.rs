@@ -1,7 +1,9 @@
 //! Audited project: its workflows, noxfile and files, with the analysis of each job that all rules share.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::expanded_script::{ExpandedScript, expand_script, input_values};
 use super::forge::Forge;
@@ -19,7 +21,13 @@ use super::shell::{
 use super::source::{SharedSource, Span};
 use super::workflow::{Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_action_file};
 use super::yaml::YamlError;
+use crate::fs::read_project_text;
 use crate::project::NoxfileManifest;
+
+/// Most sessions of a call whose names are known; values of a matrix multiply them.
+const MAX_CALL_SESSIONS: usize = 2_000;
+/// Most sessions of all calls in a project whose names are known.
+const MAX_SESSIONS: usize = 200_000;
 
 /// Everything that an audit reads.
 #[derive(Debug)]
@@ -37,6 +45,7 @@ pub struct AuditProject {
     /// Options of the audit.
     pub options: AuditOptions,
     job_analyses: Vec<Vec<JobAnalysis>>,
+    pyproject: OnceLock<Option<toml::Table>>,
 }
 
 /// Calls, installs, caches and downloads of a job, which rules inspect.
@@ -156,6 +165,7 @@ impl AuditProject {
             files,
             options,
             job_analyses: Vec::new(),
+            pyproject: OnceLock::new(),
         };
         for source in sources {
             let kind =
@@ -166,15 +176,17 @@ impl AuditProject {
                 Err(error) => project.parse_failures.push((source, error)),
             }
         }
+        let budget = Cell::new(MAX_SESSIONS);
         project.job_analyses = project
             .workflows
             .iter()
-            .map(|workflow| workflow.jobs.iter().map(|job| project.analyze_job(workflow, job)).collect())
+            .map(|workflow| workflow.jobs.iter().map(|job| project.analyze_job(workflow, job, &budget)).collect())
             .collect();
         project
     }
 
-    fn analyze_job(&self, workflow: &Workflow, job: &WorkflowJob) -> JobAnalysis {
+    /// Analyzes a job; `budget` is the number of further sessions whose names are stored. Those of calls beyond are unknown.
+    fn analyze_job(&self, workflow: &Workflow, job: &WorkflowJob, budget: &Cell<usize>) -> JobAnalysis {
         let mut analysis =
             JobAnalysis { caches: find_job_caches(&self.workflows, workflow, job), ..JobAnalysis::default() };
         for step in &job.steps {
@@ -206,6 +218,7 @@ impl AuditProject {
                     let before = step.commands.get(..index).filter(|_| is_exported).unwrap_or_default();
                     let variable = SessionVariable::find(workflow, job, step, before, command);
                     let sessions = self.resolve_sessions(workflow, job, step, (command, &variable), &nox);
+                    let sessions = take_sessions(sessions, budget);
                     analysis.nox_calls.push(JobNoxCall {
                         is_selected_by_expression: is_selected_by_expression(command, &variable, &nox),
                         alternative: None,
@@ -217,7 +230,7 @@ impl AuditProject {
                     });
                 }
             }
-            analysis.nox_calls.extend(self.provided_calls(workflow, job, step, expanded));
+            analysis.nox_calls.extend(self.provided_calls(workflow, job, step, expanded, budget));
         }
         let mut seen = HashSet::new();
         let names = analysis.nox_calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
@@ -238,6 +251,7 @@ impl AuditProject {
         job: &WorkflowJob,
         step: &WorkflowStep,
         expanded: Vec<ExpandedScript>,
+        budget: &Cell<usize>,
     ) -> Vec<JobNoxCall> {
         // Positions in the expanded text do not exist in the file: the span of the script stands for them.
         let script_span = step.script.as_ref().map_or(Span::default(), |script| Span::new(0, script.text.len()));
@@ -252,6 +266,7 @@ impl AuditProject {
                 let before = script.commands.get(..index).unwrap_or_default();
                 let variable = SessionVariable::find(workflow, job, step, before, command);
                 let sessions = self.resolve_sessions(workflow, job, step, (command, &variable), &parsed);
+                let sessions = take_sessions(sessions, budget);
                 calls.push(JobNoxCall {
                     step_index: step.index,
                     command_index: PROVIDED_COMMAND,
@@ -309,9 +324,11 @@ impl AuditProject {
         call: &NoxCall,
     ) -> Vec<(String, Span)> {
         let command_span = step.file_span(command.span);
-        let at_command = |names: Vec<String>| names.into_iter().map(|name| (name, command_span)).collect();
+        let at_command =
+            |names: Vec<String>| names.into_iter().map(|name| (name, command_span)).collect::<Vec<(String, Span)>>();
         let to_names = |sessions: Vec<&NoxfileSession>| {
-            at_command(sessions.into_iter().map(|session| session.name.clone()).collect())
+            let sessions = sessions.into_iter().take(MAX_CALL_SESSIONS + 1);
+            at_command(sessions.map(|session| session.name.clone()).collect())
         };
         match &call.selection {
             NoxCallSelection::Names(words) => {
@@ -319,7 +336,7 @@ impl AuditProject {
                     let span = step.file_span(word.span);
                     self.expand_names(workflow, job, &word.text).into_iter().map(move |name| (name, span))
                 };
-                words.iter().flat_map(expand).collect()
+                words.iter().flat_map(expand).take(MAX_CALL_SESSIONS + 1).collect()
             }
             NoxCallSelection::Tags(tags) => {
                 let tagged = |session: &&NoxfileSession| session.tags.iter().any(|tag| tags.contains(tag));
@@ -330,9 +347,10 @@ impl AuditProject {
                 to_names(known.filter(|session| session.name.contains(words.trim())).collect())
             }
             NoxCallSelection::Default => match variable {
-                SessionVariable::Value(value) => at_command(
-                    value.split(',').flat_map(|name| self.expand_names(workflow, job, name.trim())).collect(),
-                ),
+                SessionVariable::Value(value) => {
+                    let names = value.split(',').flat_map(|name| self.expand_names(workflow, job, name.trim()));
+                    at_command(names.take(MAX_CALL_SESSIONS + 1).collect())
+                }
                 SessionVariable::Unset => to_names(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
                 SessionVariable::Unknown => Vec::new(),
             },
@@ -375,6 +393,12 @@ impl AuditProject {
         Self::from_sources(&self.root, sources, noxfile, self.files.clone(), self.options.clone())
     }
 
+    /// Returns the project's `pyproject.toml`, which is read once.
+    pub(super) fn pyproject(&self) -> Option<&toml::Table> {
+        let read = || read_project_text(&self.root.join("pyproject.toml")).ok()?.parse().ok();
+        self.pyproject.get_or_init(read).as_ref()
+    }
+
     /// Whether a step uses a local action that was not read.
     pub(crate) fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
         let directory = step.action.as_ref().and_then(|action| action.local_directory());
@@ -407,6 +431,17 @@ impl AuditProject {
             job,
             analysis,
         })
+    }
+}
+
+/// Returns the sessions of a call, or none if they are too many.
+fn take_sessions(sessions: Vec<(String, Span)>, budget: &Cell<usize>) -> Vec<(String, Span)> {
+    match budget.get().checked_sub(sessions.len()).filter(|_| sessions.len() <= MAX_CALL_SESSIONS) {
+        Some(rest) => {
+            budget.set(rest);
+            sessions
+        }
+        None => Vec::new(),
     }
 }
 

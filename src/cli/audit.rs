@@ -136,7 +136,8 @@ fn audit(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError>
     let baseline = settings.baseline.value.map(|path| root.join(path));
     if args.fix || args.diff {
         let level = if args.unsafe_fixes { FixLevel::All } else { FixLevel::Safe };
-        let known = baseline.map_or(Ok(Baseline::default()), |path| Baseline::read(&path))?;
+        let read = |path: PathBuf| Baseline::read(&path, root, args.baseline.is_none());
+        let known = baseline.map_or(Ok(Baseline::default()), read)?;
         return Ok(check_findings(args, &apply_fixes(level, args.diff, root, project, &known, output)?));
     }
     print_findings(args, baseline.as_deref(), &project, output)
@@ -191,7 +192,10 @@ fn print_findings(
             output.print(&format!("wrote {} to {}\n", pluralize(findings.len(), "finding"), path.display()));
             return Ok(ExitCode::SUCCESS);
         }
-        Some(path) => (findings, counts.in_baseline) = Baseline::read(path)?.remove_known(findings),
+        Some(path) => {
+            let known = Baseline::read(path, &project.root, args.baseline.is_none())?;
+            (findings, counts.in_baseline) = known.remove_known(findings);
+        }
     }
     if args.statistics {
         let statistics = args.format.render_statistics(&findings, counts).ok_or_else(|| {

@@ -27,7 +27,8 @@ pub fn main() -> std::process::ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let color = ColorMode::from_environment(None, &variable);
-            print_command_line_error(&error, &|is_terminal, term| color.should_color(is_terminal, term));
+            let redact = |text: &str| environment_redactor().redact_text(text);
+            print_command_line_error(&error, &|is_terminal, term| color.should_color(is_terminal, term), &redact);
             return u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.code()).into();
         }
     };

@@ -114,6 +114,14 @@ pub enum SettingsError {
         /// The table in `pyproject.toml`, with its line.
         table: String,
     },
+    /// More errors than are shown.
+    #[error("{file} has {count} more errors, which are not shown")]
+    More {
+        /// Name of the file.
+        file: String,
+        /// Number of the others.
+        count: usize,
+    },
     /// A file that cannot be read.
     #[error("cannot read {path}: {reason}")]
     Unreadable {
@@ -175,7 +183,7 @@ impl SettingsError {
     pub fn location(&self) -> Option<&SettingsLocation> {
         match self {
             Self::InFile { location, .. } => Some(location).filter(|location| !location.source.leads_outside()),
-            Self::InVariable { .. } | Self::TwoFiles { .. } | Self::Unreadable { .. } => None,
+            Self::InVariable { .. } | Self::TwoFiles { .. } | Self::More { .. } | Self::Unreadable { .. } => None,
         }
     }
 
@@ -191,7 +199,7 @@ impl SettingsError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::InFile { hint, .. } => hint.as_deref(),
-            Self::InVariable { .. } | Self::TwoFiles { .. } | Self::Unreadable { .. } => None,
+            Self::InVariable { .. } | Self::TwoFiles { .. } | Self::More { .. } | Self::Unreadable { .. } => None,
         }
     }
 }

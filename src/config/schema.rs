@@ -1,6 +1,9 @@
 //! JSON schema of the values in a settings file.
 
+use std::any::type_name;
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use schemars::generate::SchemaSettings;
@@ -10,8 +13,17 @@ use serde_json::Value;
 use super::parse::MAX_JOBS;
 use crate::run::NamedChoice;
 
+thread_local! {
+    static TABLE_KEYS: RefCell<HashMap<&'static str, Vec<String>>> = RefCell::default();
+}
+
 /// Returns the keys of a table, from its schema.
 pub(super) fn schema_keys<T: JsonSchema>() -> Vec<String> {
+    // Once: a file can have many unknown keys.
+    TABLE_KEYS.with_borrow_mut(|known| known.entry(type_name::<T>()).or_insert_with(read_schema_keys::<T>).clone())
+}
+
+fn read_schema_keys<T: JsonSchema>() -> Vec<String> {
     let schema = schema_generator().into_root_schema_for::<T>().to_value();
     let table = match schema.get("anyOf").and_then(Value::as_array) {
         Some(kinds) => kinds.iter().find(|kind| kind.get("properties").is_some()),

@@ -19,6 +19,7 @@ use super::schema::{
 };
 use super::toml_reader::{TomlNode, TomlReader};
 use crate::audit::options::InstallSource;
+use crate::fs::{open_project_file, read_limited_text};
 use crate::provision::CacheMode;
 use crate::run::{CpuCount, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionOverrides};
 use crate::trace::TraceMode;
@@ -356,24 +357,20 @@ pub fn load_settings(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
         // The order of the file, which differs from the order of parsing if a table is written in parts.
         reader.errors.sort_by_key(|error| error.location().map(|location| location.span.start));
         errors.extend(reader.errors);
+        let (file_name, count) = (reader.source.name.clone(), reader.skipped_errors);
+        errors.extend((count > 0).then_some(SettingsError::More { file: file_name, count }));
         settings = file.map_or(settings, |file| file.value);
     }
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
 /// Maximum size of a settings file in bytes.
-const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+const MAX_SETTINGS_BYTES: u64 = 4 << 20;
 
 fn read_source(root: &Path, name: &str) -> Result<Option<Arc<SettingsSource>>, Vec<SettingsError>> {
     let path = root.join(name);
-    let unreadable =
-        |reason: &str| Err(vec![SettingsError::Unreadable { path: path.clone(), reason: reason.to_owned() }]);
-    match std::fs::metadata(&path) {
-        Ok(found) if !found.is_file() => return unreadable("it is not a regular file"),
-        Ok(found) if found.len() > MAX_SETTINGS_BYTES => return unreadable("it is too large"),
-        _ => {}
-    }
-    match std::fs::read_to_string(&path) {
+    // A file of `/proc` has no size, and may not end.
+    match open_project_file(&path).and_then(|file| read_limited_text(file, MAX_SETTINGS_BYTES)) {
         Ok(text) => Ok(Some(Arc::new(SettingsSource { name: name.to_owned(), path, text }))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(vec![SettingsError::Unreadable { path, reason: error.to_string() }]),

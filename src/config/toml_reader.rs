@@ -20,6 +20,8 @@ use crate::text::{did_you_mean, join_quoted};
 /// A value with its span.
 pub(super) type TomlNode<'i> = Spanned<DeValue<'i>>;
 
+/// Most errors of a file that are reported: each shows its lines.
+const MAX_ERRORS: usize = 50;
 /// Expected type of lists.
 const STRING_LIST: &str = "a list of strings";
 
@@ -29,12 +31,14 @@ pub(super) struct TomlReader {
     /// The table of the settings, such as `tool.noxide.`; empty if they are at the top.
     table_prefix: String,
     pub(super) errors: Vec<SettingsError>,
+    /// Number of errors that are not reported.
+    pub(super) skipped_errors: usize,
 }
 
 impl TomlReader {
     pub(super) fn new(source: Arc<SettingsSource>, tables: &[&str]) -> Self {
         let table_prefix = tables.iter().map(|table| format!("{table}.")).collect();
-        Self { source, table_prefix, errors: Vec::new() }
+        Self { source, table_prefix, errors: Vec::new(), skipped_errors: 0 }
     }
 
     pub(super) fn location(&self, span: Range<usize>) -> SettingsLocation {
@@ -42,6 +46,10 @@ impl TomlReader {
     }
 
     pub(super) fn add_error(&mut self, span: Range<usize>, problem: SettingsProblem, hint: Option<String>) {
+        if self.errors.len() >= MAX_ERRORS {
+            self.skipped_errors += 1;
+            return;
+        }
         let location = self.location(span);
         self.errors.push(SettingsError::InFile { location, problem, hint });
     }

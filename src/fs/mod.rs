@@ -24,6 +24,7 @@ pub(crate) use parallel::{parallel_map, worker_count};
 pub(crate) use path::{is_contained_path, is_symlink_contained, safe_relative_path};
 pub(crate) use private_dir::{is_private_dir, may_belong_to_others, private_temp_dir};
 pub(crate) use regular_file::{
-    MAX_DOCUMENT_BYTES, open_project_file, open_regular_file, read_limited, read_project_text, read_regular_file,
+    MAX_DOCUMENT_BYTES, open_project_file, open_regular_file, read_limited, read_limited_text, read_project_text,
+    read_regular_file,
 };
 pub(crate) use stat::{FileStat, walk_tree};

@@ -40,8 +40,15 @@ pub(crate) fn open_project_file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// If it does not exist, leads to something else, is too large or not UTF-8, or cannot be read.
 pub(crate) fn read_project_text(path: &Path) -> io::Result<String> {
-    let file = open_project_file(path)?;
-    let bytes = read_limited(file, MAX_DOCUMENT_BYTES)?;
+    read_limited_text(open_project_file(path)?, MAX_DOCUMENT_BYTES)
+}
+
+/// Reads an open text file to its end.
+///
+/// # Errors
+/// If it has more than `max_bytes`, is not UTF-8, or cannot be read.
+pub(crate) fn read_limited_text(file: impl Read, max_bytes: u64) -> io::Result<String> {
+    let bytes = read_limited(file, max_bytes)?;
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 

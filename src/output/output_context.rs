@@ -78,10 +78,12 @@ impl OutputContext {
         print_stdout(&to_safe_lines(text));
     }
 
-    /// Prints text of files or logs to standard output: unchanged, or safe to read by a runner.
+    /// Prints text of files or logs to standard output: unchanged to a pipe or file, or safe to read by a runner or on a
+    /// terminal.
     pub(crate) fn print_untrusted(&self, text: &str) {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
-        print_stdout(&if forge.is_some() { to_safe_lines(text) } else { text.to_owned() });
+        let is_shown = forge.is_some() || self.stdout_is_terminal;
+        print_stdout(&if is_shown { to_safe_lines(text) } else { text.to_owned() });
     }
 
     /// Prints a document for programs to standard output, JSON with an escape for what a runner would read as a command,
@@ -216,8 +218,12 @@ impl OutputContext {
 }
 
 /// Prints an error of the command line, or the help or version that was asked for. An argument may be a text of unknown
-/// origin, such as an input of a workflow.
-pub(crate) fn print_command_line_error(error: &clap::Error, should_color: &dyn Fn(bool, Option<&str>) -> bool) {
+/// origin, such as an input of a workflow. `redact` masks secrets: an input may contain one.
+pub(crate) fn print_command_line_error(
+    error: &clap::Error,
+    should_color: &dyn Fn(bool, Option<&str>) -> bool,
+    redact: &dyn Fn(&str) -> String,
+) {
     if !error.use_stderr() {
         // A closed stream is not an error.
         let _ = error.print();
@@ -227,7 +233,7 @@ pub(crate) fn print_command_line_error(error: &clap::Error, should_color: &dyn F
     let text = error.render();
     let has_color = should_color(std::io::stderr().is_terminal(), term.as_deref());
     let text = if has_color { text.ansi().to_string() } else { text.to_string() };
-    print_stderr(to_safe_lines(&text).trim_end());
+    print_stderr(to_safe_lines(&redact(&text)).trim_end());
 }
 
 /// Returns a token that no session can know.

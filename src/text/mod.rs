@@ -13,5 +13,5 @@ pub(crate) use markdown::{escape_markdown_cell, fenced_block};
 pub(crate) use nearest_name::{closest_matches, did_you_mean, join_quoted};
 pub(crate) use terminal::{
     break_commands, escape_json_document, last_visible_line, quote_path, sanitize_line, strip_control_sequences,
-    to_safe_lines, to_single_line,
+    to_safe_lines, to_single_line, visible_ranges,
 };

@@ -112,6 +112,20 @@ fn strip_sequences(text: &str, keep_colors: bool) -> String {
     clean
 }
 
+/// Returns the parts of a line that are shown: all but control sequences. Its line end is one of them.
+pub(crate) fn visible_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
+    let mut ranges = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while let Some(gap) = line[at..].find(|c| is_control_char(c) && !matches!(c, '\n' | '\r' | '\t')) {
+        ranges.push(start..at + gap);
+        let (sequence, _) = split_control_sequence(&line[at + gap..]);
+        at += gap + sequence.strip_suffix('\n').unwrap_or(sequence).len();
+        start = at;
+    }
+    ranges.push(start..line.len());
+    ranges
+}
+
 /// Matches C0 and C1 controls, DEL, and characters that change the direction of text.
 fn is_control_char(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')

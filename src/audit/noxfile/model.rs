@@ -1,9 +1,9 @@
 //! Noxfile model: sessions, installs, commands and options, each with its span in the file.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use serde::Deserialize;
 
@@ -392,6 +392,9 @@ fn parse_noxfile(text: &str) -> Option<NoxfileModel> {
     None
 }
 
+/// Largest answer of the reader in bytes: a noxfile can use a long constant many times.
+const MAX_ANSWER_BYTES: u64 = 32 << 20;
+
 /// How reading a noxfile ended.
 enum ReaderResult {
     /// The interpreter does not exist, or cannot parse the file.
@@ -402,16 +405,19 @@ enum ReaderResult {
 }
 
 fn run_reader_script(python: &str, text: &str) -> ReaderResult {
-    let Some(output) = reader_output(python, text) else { return ReaderResult::Unreadable };
-    if output.status.signal().is_some() {
+    let Some((status, answer)) = reader_answer(python, text) else { return ReaderResult::Unreadable };
+    if status.signal().is_some() || answer.len() as u64 > MAX_ANSWER_BYTES {
         return ReaderResult::Stopped;
     }
-    serde_json::from_slice(&output.stdout).map_or(ReaderResult::Unreadable, |model| ReaderResult::Read(Box::new(model)))
+    serde_json::from_slice(&answer).map_or(ReaderResult::Unreadable, |model| ReaderResult::Read(Box::new(model)))
 }
 
-fn reader_output(python: &str, text: &str) -> Option<Output> {
+/// Returns how the reader ended and what it printed, at most one byte more than allowed.
+fn reader_answer(python: &str, text: &str) -> Option<(ExitStatus, Vec<u8>)> {
     let mut child = Command::new(python)
         .args(["-I", "-S", "-c", READER_SCRIPT])
+        // Where `python` is a program that chooses an interpreter, the project must not choose it.
+        .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -420,9 +426,14 @@ fn reader_output(python: &str, text: &str) -> Option<Output> {
     let mut stdin = child.stdin.take()?;
     let written = stdin.write_all(text.as_bytes());
     drop(stdin);
-    let output = child.wait_with_output().ok()?;
+    let mut answer = Vec::new();
+    let read = child.stdout.take()?.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut answer);
+    if read.is_err() || answer.len() as u64 > MAX_ANSWER_BYTES {
+        let _ = child.kill();
+    }
+    let status = child.wait().ok()?;
     // Writing fails if a limit ended it before it had read everything.
-    (written.is_ok() || output.status.signal().is_some()).then_some(output)
+    (written.is_ok() || status.signal().is_some()).then_some((status, answer))
 }
 
 #[cfg(test)]

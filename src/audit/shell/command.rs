@@ -1,5 +1,7 @@
 //! Command of a shell script, with its words and context.
 
+use std::sync::Arc;
+
 use super::super::source::Span;
 
 /// A word without its quotes.
@@ -51,7 +53,7 @@ pub struct ShellCommand {
     /// Files that its output is redirected to.
     pub output_files: Vec<ShellWord>,
     /// Innermost `for` loop around it.
-    pub enclosing_loop: Option<ForLoop>,
+    pub enclosing_loop: Option<Arc<ForLoop>>,
     /// Whether it is within an `if`, `while` or `case`.
     pub is_conditional: bool,
     /// Whether its input is a here-document, or it reads the output of another command as a file (`<(…)`).

@@ -4,6 +4,11 @@ use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
 use super::downloads::{is_python, requirement_name};
 
+/// Most names of a call that are read, with the values of loops in place of their variables.
+const MAX_NAMES: usize = 1_000;
+/// Most programs before nox that start it, such as `sudo`.
+const MAX_PREFIXES: usize = 16;
+
 /// Sessions selected by a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoxCallSelection {
@@ -82,7 +87,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
     };
     let skip = index + 1 + usize::from(is_noxide);
     let mut words = command.words.iter().skip(skip).peekable();
-    let mut names: Vec<ShellWord> = Vec::new();
+    let mut names = Vec::new();
     while let Some(word) = words.next() {
         let (flag, inline_value) = match word.text.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
@@ -100,9 +105,10 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
                     names.push(ShellWord { text: name, span: word.span });
                 }
                 while let Some(word) = words.next_if(|word| !word.text.starts_with('-')) {
-                    names.extend(expand_loop_variable(command, word));
+                    names.extend(loop_values(command, word).iter().take(MAX_NAMES + 1).cloned());
+                    names.truncate(MAX_NAMES + 1);
                 }
-                call.selection = NoxCallSelection::Names(names.clone());
+                call.selection = NoxCallSelection::Names(Vec::new());
             }
             "-t" | "--tags" => {
                 let mut tags: Vec<String> = inline_value.into_iter().collect();
@@ -137,14 +143,33 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
             _ => {}
         }
     }
-    if call.only_installs {
-        call.selection = NoxCallSelection::Nothing;
+    Some(call.with_names(names))
+}
+
+impl NoxCall {
+    /// Completes a call that selects sessions by name.
+    fn with_names(mut self, names: Vec<ShellWord>) -> Self {
+        self.selection = match self.selection {
+            _ if self.only_installs => NoxCallSelection::Nothing,
+            NoxCallSelection::Names(_) if names.len() > MAX_NAMES => NoxCallSelection::Unknown,
+            NoxCallSelection::Names(_) => NoxCallSelection::Names(names),
+            other => other,
+        };
+        self
     }
-    Some(call)
 }
 
 /// Finds the index of the word `nox` or `noxide`, whether it is noxide, and the launcher.
 fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
+    let is_prefix =
+        |word: &&ShellWord| matches!(word.text.rsplit('/').next(), Some("xvfb-run" | "sudo" | "env" | "coverage"));
+    let prefixes = words.iter().take(MAX_PREFIXES).take_while(is_prefix).count();
+    let (index, is_noxide, launcher) = locate_program(words.get(prefixes..)?)?;
+    Some((index + prefixes, is_noxide, launcher))
+}
+
+/// Finds the same in words of which the first is none of `sudo` and the like.
+fn locate_program(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
     let text = |index: usize| words.get(index).map_or("", |word| word.text.as_str());
     let name = text(0).rsplit('/').next().unwrap_or_default();
     match name {
@@ -154,10 +179,6 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
         _ if is_noxfile(text(0)) => Some((0, false, None)),
         _ if is_python(name) && is_noxfile(text(1)) => Some((1, false, None)),
         "poetry" | "pdm" | "hatch" if text(1) == "run" && text(2) == "nox" => Some((2, false, None)),
-        "xvfb-run" | "sudo" | "env" | "coverage" => {
-            let (index, is_noxide, launcher) = locate_nox(words.get(1..)?)?;
-            Some((index + 1, is_noxide, launcher))
-        }
         "uvx" | "uv" | "pipx" => {
             let (tool, first_argument) = match (name, text(1), text(2)) {
                 ("uvx", ..) => ("uvx", 1),
@@ -204,10 +225,10 @@ fn is_nox_requirement(word: &str) -> bool {
 }
 
 /// Returns a session name, or the values of the loop if the name is its variable.
-fn expand_loop_variable(command: &ShellCommand, word: &ShellWord) -> Vec<ShellWord> {
+fn loop_values<'a>(command: &'a ShellCommand, word: &'a ShellWord) -> &'a [ShellWord] {
     let variable = word.text.strip_prefix('$').map(|name| name.trim_matches(['{', '}']));
     let enclosing = command.enclosing_loop.as_ref().filter(|enclosing| Some(enclosing.variable.as_str()) == variable);
-    enclosing.map_or_else(|| vec![word.clone()], |enclosing| enclosing.values.clone())
+    enclosing.map_or_else(|| std::slice::from_ref(word), |enclosing| &enclosing.values)
 }
 
 #[cfg(test)]
@@ -236,6 +257,12 @@ mod tests {
         assert_eq!(names("for s in a b; do nox -s \"${s}-3\"; done"), ["${s}-3"]);
         assert_eq!(names("noxide run -s a b"), ["a", "b"]);
         assert_eq!(names("nox -s 'tests-3.12' -j 4"), ["tests-3.12"]);
+        let values = "s ".repeat(100);
+        let repeated = |uses: usize| format!("for x in {values}; do nox -s {}; done", "$x ".repeat(uses));
+        assert_eq!(names(&repeated(10)).len(), MAX_NAMES);
+        assert_eq!(call(&repeated(11)).unwrap().selection, NoxCallSelection::Unknown);
+        assert_eq!(names(&format!("{}nox -s a", "env ".repeat(MAX_PREFIXES))), ["a"]);
+        assert!(call(&format!("{}nox -s a", "env ".repeat(100_000))).is_none());
     }
 
     #[test]

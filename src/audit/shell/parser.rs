@@ -1,5 +1,7 @@
 //! Shell parser: tokens into commands with operators, loops, conditions and redirections.
 
+use std::sync::Arc;
+
 use super::super::source::Span;
 use super::command::{ControlOperator, ForLoop, ShellCommand, ShellWord};
 use super::lexer::{ShellToken, tokenize_script};
@@ -47,7 +49,7 @@ struct ShellParser {
     output_files: Vec<ShellWord>,
     has_heredoc: bool,
     pending_operator: Option<ControlOperator>,
-    open_loops: Vec<Option<ForLoop>>,
+    open_loops: Vec<Option<Arc<ForLoop>>>,
     condition_depth: usize,
     commands: Vec<ShellCommand>,
 }
@@ -55,7 +57,8 @@ struct ShellParser {
 impl ShellParser {
     /// Whether a parenthesis after the words so far starts the elements of an array (`x=(a b)`).
     fn starts_array(&self) -> bool {
-        self.words.last().is_some_and(|word| word.text.ends_with('=') && parse_assignment(word).is_some())
+        let name = self.words.last().and_then(|word| word.text.strip_suffix('='));
+        name.is_some_and(|name| is_variable_name(name.strip_suffix('+').unwrap_or(name)))
     }
 
     /// Ends the current command; `next` is the operator before the following one.
@@ -89,14 +92,14 @@ impl ShellParser {
 
     /// Removes leading shell keywords and tracks open loops and conditions; `None` if no command is left.
     fn strip_keywords(&mut self, mut words: Vec<ShellWord>) -> Option<Vec<ShellWord>> {
-        loop {
-            let first = words.first()?.text.clone();
-            match first.as_str() {
+        for start in 0..words.len() {
+            let rest = words.get(start..)?;
+            match rest.first()?.text.as_str() {
                 "for" => {
-                    let values: Vec<ShellWord> = words.iter().skip(3).cloned().collect();
-                    let (start, end) = (words.first()?.span.start, words.last()?.span.end);
-                    let variable = words.get(1).map(|word| word.text.clone()).unwrap_or_default();
-                    self.open_loops.push(Some(ForLoop { variable, values, header_span: Span::new(start, end) }));
+                    let values: Vec<ShellWord> = rest.iter().skip(3).cloned().collect();
+                    let header_span = Span::new(rest.first()?.span.start, rest.last()?.span.end);
+                    let variable = rest.get(1).map(|word| word.text.clone()).unwrap_or_default();
+                    self.open_loops.push(Some(Arc::new(ForLoop { variable, values, header_span })));
                     return None;
                 }
                 "while" | "until" => {
@@ -116,10 +119,10 @@ impl ShellParser {
                 "if" => self.condition_depth += 1,
                 "fi" | "esac" => self.condition_depth = self.condition_depth.saturating_sub(1),
                 "do" | "then" | "else" | "elif" | "!" | "{" | "}" | "time" => {}
-                _ => return Some(words),
+                _ => return Some(words.split_off(start)),
             }
-            words.remove(0);
         }
+        None
     }
 }
 
@@ -127,10 +130,16 @@ fn parse_assignment(word: &ShellWord) -> Option<(String, String)> {
     let (name, value) = word.text.split_once('=')?;
     // `x+=y` appends.
     let name = name.strip_suffix('+').unwrap_or(name);
-    let valid = !name.is_empty()
+    is_variable_name(name).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Longer names are none of a variable.
+const MAX_NAME_LEN: usize = 256;
+
+fn is_variable_name(name: &str) -> bool {
+    (1..=MAX_NAME_LEN).contains(&name.len())
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    valid.then(|| (name.to_owned(), value.to_owned()))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Spelling of `${{ … }}` expressions: forges ignore the case of contexts, functions and properties, and read `a['b']` as
 //! `a.b`. Each is rewritten to one spelling when a workflow is parsed, so that every rule compares plain text.
 
+use std::collections::{HashMap, HashSet};
+
 use super::super::yaml::{YamlKind, YamlNode};
 
 /// Contexts of GitHub and Forgejo.
@@ -17,16 +19,39 @@ const FUNCTIONS: [&str; 10] =
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExpressionNames {
     /// Keys in `strategy.matrix`, at every level.
-    matrix: Vec<String>,
+    matrix: DefinedNames,
     /// Keys in `jobs`.
-    jobs: Vec<String>,
+    jobs: DefinedNames,
+}
+
+/// Names as they are defined.
+#[derive(Clone, Debug, Default)]
+struct DefinedNames {
+    exact: HashSet<String>,
+    /// The first name of each spelling in lower case.
+    by_lower_case: HashMap<String, String>,
+}
+
+impl DefinedNames {
+    fn add(&mut self, name: &str) {
+        self.exact.insert(name.to_owned());
+        self.by_lower_case.entry(name.to_ascii_lowercase()).or_insert_with(|| name.to_owned());
+    }
+
+    /// Returns a name in the spelling of its definition.
+    fn spell(&self, name: &str) -> String {
+        let known = self.by_lower_case.get(&name.to_ascii_lowercase()).filter(|_| !self.exact.contains(name));
+        known.cloned().unwrap_or_else(|| name.to_owned())
+    }
 }
 
 impl ExpressionNames {
     /// Collects the keys of `jobs`.
     pub(super) fn from_jobs(root: &YamlNode) -> Self {
         let jobs = root.get("jobs").map(YamlNode::entries).unwrap_or_default();
-        Self { matrix: Vec::new(), jobs: jobs.iter().filter_map(|(key, _)| Some(key.as_str()?.to_owned())).collect() }
+        let mut names = Self::default();
+        jobs.iter().filter_map(|(key, _)| key.as_str()).for_each(|key| names.jobs.add(key));
+        names
     }
 
     /// Adds the keys of a job's matrix.
@@ -112,14 +137,9 @@ impl ExpressionNames {
     }
 
     fn spell_property(&self, context: &str, depth: usize, name: &str) -> String {
-        let as_defined = |names: &[String]| {
-            let is_exact = names.iter().any(|known| known == name);
-            let known = names.iter().find(|known| known.eq_ignore_ascii_case(name)).filter(|_| !is_exact);
-            known.cloned().unwrap_or_else(|| name.to_owned())
-        };
         match (context, depth) {
-            ("matrix", _) => as_defined(&self.matrix),
-            ("needs", 0) => as_defined(&self.jobs),
+            ("matrix", _) => self.matrix.spell(name),
+            ("needs", 0) => self.jobs.spell(name),
             ("github" | "forgejo" | "gitea" | "forge" | "runner" | "job" | "strategy", 0)
             | ("needs" | "steps" | "jobs", 1) => name.to_ascii_lowercase(),
             ("secrets", 0) => name.to_ascii_uppercase(),
@@ -128,9 +148,11 @@ impl ExpressionNames {
     }
 }
 
-fn add_keys(node: &YamlNode, names: &mut Vec<String>) {
+fn add_keys(node: &YamlNode, names: &mut DefinedNames) {
     for (key, value) in node.entries() {
-        names.extend(key.as_str().map(str::to_owned));
+        if let Some(key) = key.as_str() {
+            names.add(key);
+        }
         add_keys(value, names);
     }
     node.items().iter().for_each(|item| add_keys(item, names));
@@ -180,7 +202,9 @@ mod tests {
     use super::*;
 
     fn normalize(text: &str) -> String {
-        let names = ExpressionNames { matrix: vec!["SESSION".into(), "py".into()], jobs: vec!["lint".into()] };
+        let mut names = ExpressionNames::default();
+        ["SESSION", "py"].into_iter().for_each(|name| names.matrix.add(name));
+        names.jobs.add("lint");
         names.normalize_text(text)
     }
 

@@ -13,6 +13,13 @@ use super::triggers::WorkflowTriggers;
 /// Most jobs of a workflow that are read: rules compare jobs with each other.
 const MAX_JOBS: usize = 500;
 
+/// Most commands of a job that are read: rules compare commands with each other.
+pub(crate) const MAX_JOB_COMMANDS: usize = 2_000;
+/// Most words of the commands of a job that are read, as many as those of a command.
+const MAX_JOB_WORDS: usize = 10_000;
+/// Most words of all commands of a workflow that are read.
+const MAX_WORDS: usize = 100_000;
+
 /// Kind of a workflow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkflowFileKind {
@@ -74,6 +81,7 @@ impl Workflow {
                     .collect()
             }
         };
+        check_commands(&jobs)?;
         let on = root.get_entry("on").map(|(key, value)| WorkflowTriggers::from_node(key, value)).unwrap_or_default();
         let env = root.get("env").map(spanned_entries).unwrap_or_default();
         Ok(Self {
@@ -115,6 +123,27 @@ impl Workflow {
     pub(crate) fn is_directly_triggered(&self) -> bool {
         self.kind == WorkflowFileKind::Workflow && !self.triggers.is_reusable_only()
     }
+}
+
+/// Checks the limits on commands and their words.
+fn check_commands(jobs: &[WorkflowJob]) -> Result<(), YamlError> {
+    let mut all_words = 0;
+    for job in jobs {
+        let commands = || job.steps.iter().flat_map(|step| &step.commands);
+        let words = commands().map(|command| command.words.len() + command.assignments.len()).sum::<usize>();
+        all_words += words;
+        let (limit, unit, of) = if commands().count() > MAX_JOB_COMMANDS {
+            (MAX_JOB_COMMANDS, "commands", "a job")
+        } else if words > MAX_JOB_WORDS {
+            (MAX_JOB_WORDS, "words in its commands", "a job")
+        } else if all_words > MAX_WORDS {
+            (MAX_WORDS, "words in its commands", "the workflow")
+        } else {
+            continue;
+        };
+        return Err(YamlError::TooManyCommands(format!("{of} has more than {limit} {unit}"), job.id.span.start));
+    }
+    Ok(())
 }
 
 /// Whether the file is a composite action: in a directory of workflows, `action.yml` is a workflow.

@@ -14,6 +14,9 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// Largest number of nodes, with aliases expanded.
 pub(crate) const MAX_NODES: usize = 200_000;
 
+/// Most text of all nodes in bytes, with aliases expanded.
+pub(crate) const MAX_EXPANDED_BYTES: usize = 4 * MAX_BYTES;
+
 /// Largest file in which lines are joined with the line above.
 const MAX_JOINED_BYTES: usize = 256 << 10;
 /// Largest number of lines joined in one file.
@@ -40,6 +43,12 @@ pub enum YamlError {
     /// Too many nodes, those of expanded aliases included.
     #[error("more than {MAX_NODES} nodes, those of expanded aliases included")]
     TooManyNodes(usize),
+    /// Aliases repeat too much text.
+    #[error("more than {MAX_EXPANDED_BYTES} bytes of text, that of expanded aliases included")]
+    TooMuchText(usize),
+    /// The scripts of a workflow are longer than is audited.
+    #[error("{0} and is not audited; move commands to a script of the repository")]
+    TooManyCommands(String, usize),
     /// A workflow has more jobs than are audited.
     #[error("the workflow has more than {0} jobs and is not audited; split it")]
     TooManyJobs(usize, usize),
@@ -69,6 +78,8 @@ impl YamlError {
             | Self::NotUtf8(at)
             | Self::TooDeep(at)
             | Self::TooManyNodes(at)
+            | Self::TooMuchText(at)
+            | Self::TooManyCommands(_, at)
             | Self::TooManyJobs(_, at)
             | Self::SecondDocument(at)
             | Self::DuplicateKey(_, at)
@@ -178,6 +189,8 @@ struct YamlTreeBuilder<'a> {
     open_collections: Vec<OpenCollection>,
     anchors: HashMap<usize, YamlNode>,
     node_count: usize,
+    /// Bytes of the scalars that aliases repeat.
+    aliased_bytes: usize,
     root: Option<YamlNode>,
 }
 
@@ -190,6 +203,7 @@ impl<'a> YamlTreeBuilder<'a> {
             open_collections: Vec::new(),
             anchors: HashMap::new(),
             node_count: 0,
+            aliased_bytes: 0,
             root: None,
         }
     }
@@ -243,12 +257,21 @@ impl<'a> YamlTreeBuilder<'a> {
                 self.attach_node(node, open.anchor_id)
             }
             Event::Alias(anchor) => {
-                let mut node = self
+                let anchored = self
                     .anchors
                     .get(&anchor)
-                    .cloned()
                     .ok_or_else(|| YamlError::Syntax("an alias refers to its own anchor".to_owned(), span.start))?;
-                self.node_count += count_nodes(&node);
+                let (nodes, bytes) = measure_nodes(anchored);
+                self.node_count += nodes;
+                self.aliased_bytes += bytes;
+                // Before it is copied: few nodes can have much text.
+                if self.aliased_bytes > MAX_EXPANDED_BYTES {
+                    return Err(YamlError::TooMuchText(span.start));
+                }
+                if self.node_count > MAX_NODES {
+                    return Err(YamlError::TooManyNodes(span.start));
+                }
+                let mut node = anchored.clone();
                 mark_aliased(&mut node);
                 self.attach_node(node, 0)
             }
@@ -314,13 +337,16 @@ fn children_span(node: &YamlNode) -> Span {
     Span::new(node.span.start, end)
 }
 
-fn count_nodes(node: &YamlNode) -> usize {
+/// Returns the number of nodes, and the bytes of their scalars.
+fn measure_nodes(node: &YamlNode) -> (usize, usize) {
+    let add = |(nodes, bytes): (usize, usize), node: &YamlNode| {
+        let (more_nodes, more_bytes) = measure_nodes(node);
+        (nodes + more_nodes, bytes + more_bytes)
+    };
     match &node.kind {
-        YamlKind::Scalar(..) => 1,
-        YamlKind::Seq(items) => 1 + items.iter().map(count_nodes).sum::<usize>(),
-        YamlKind::Map(entries) => {
-            1 + entries.iter().map(|(key, value)| count_nodes(key) + count_nodes(value)).sum::<usize>()
-        }
+        YamlKind::Scalar(text, _) => (1, text.len()),
+        YamlKind::Seq(items) => items.iter().fold((1, 0), add),
+        YamlKind::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).fold((1, 0), add),
     }
 }
 

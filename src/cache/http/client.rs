@@ -2,7 +2,7 @@
 
 use super::request_body::{BodyReader, RequestBody};
 use super::retry_budget::RetryBudget;
-use crate::text::{shorten_text, to_single_line};
+use crate::text::shorten_text;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 const USUAL_DELAY: Duration = Duration::from_secs(1);
 /// Maximum number of attempts for one request.
 const MAX_ATTEMPTS: u32 = 3;
+/// Longest part of an answer in a message, in characters.
+const MAX_SUMMARY_CHARS: usize = 160;
 /// First pause between attempts; it doubles each time.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 
@@ -62,7 +64,8 @@ impl HttpResponse {
     /// Returns the first line of the body, shortened, for use in messages.
     pub(crate) fn body_summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
-        shorten_text(&to_single_line(text.lines().next().unwrap_or_default()), MAX_SUMMARY_CHARS)
+        let line: String = text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+        shorten_text(&line, MAX_SUMMARY_CHARS)
     }
 
     /// Returns the length of the whole object, from `Content-Range`.
@@ -70,9 +73,6 @@ impl HttpResponse {
         self.header_value("content-range")?.rsplit('/').next()?.parse().ok()
     }
 }
-
-/// Longest part of an answer in a message, in characters.
-const MAX_SUMMARY_CHARS: usize = 160;
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,14 @@ use thiserror::Error;
 
 use super::executables::find_on_path;
 use crate::fs::create_dirs;
-use crate::project::environment_variable;
+use crate::project::{CREDENTIAL_VARIABLES, environment_variable};
 
 /// Installed versions. They are in the directory's name, so a change here creates a new environment.
 const NOX_VERSION: &str = "2026.10.20";
 const UV_VERSION: &str = "0.13.9";
+
+/// Variables of pip that name files, often relative to the project.
+const PROJECT_FILE_VARIABLES: [&str; 4] = ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_REQUIREMENT", "PIP_EDITABLE"];
 
 /// Reasons why the environment could not be created.
 #[derive(Debug, Error)]
@@ -71,17 +74,24 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
     let base =
         find_on_path(path, "python3").or_else(|| find_on_path(path, "python")).ok_or(NoxInstallError::NoPython)?;
     create_dirs(cache)?;
-    let temp_dir = tempfile::Builder::new().prefix("nox-building-").tempdir_in(cache)?;
-    run_step(Command::new(&base).args(["-m", "venv", "--clear"]).arg(temp_dir.path()), "python3 -m venv")?;
+    // Absolute: the steps run in another directory.
+    let (base, cache) = (std::path::absolute(base)?, std::path::absolute(cache)?);
+    let temp_dir = tempfile::Builder::new().prefix("nox-building-").tempdir_in(&cache)?;
+    run_step(
+        Command::new(&base).args(["-I", "-m", "venv", "--clear"]).arg(temp_dir.path()),
+        &cache,
+        "python3 -m venv",
+    )?;
     run_step(
         Command::new(temp_dir.path().join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             // Other runs can have written pip's cache.
             .args(key.map(|_| "--no-cache-dir"))
             .args([format!("nox=={NOX_VERSION}"), format!("uv=={UV_VERSION}")]),
+        &cache,
         "pip install of nox and uv",
     )?;
-    rewrite_script_paths(temp_dir.path(), &home)?;
+    rewrite_script_paths(temp_dir.path(), &std::path::absolute(&home)?)?;
     let moved = fs_err::rename(temp_dir.path(), &home);
     if python.is_file() {
         let is_new = moved.is_ok();
@@ -93,8 +103,13 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
     Err(moved.err().unwrap_or_else(|| std::io::ErrorKind::NotFound.into()).into())
 }
 
-fn run_step(command: &mut Command, step: &str) -> Result<(), NoxInstallError> {
-    let output = command.stdin(Stdio::null()).output()?;
+/// Runs a step in `directory`, not in the project: the environment is kept for other projects, so no file of this one may
+/// be imported or decide what is installed.
+fn run_step(command: &mut Command, directory: &Path, step: &str) -> Result<(), NoxInstallError> {
+    for name in CREDENTIAL_VARIABLES.iter().chain(&PROJECT_FILE_VARIABLES) {
+        command.env_remove(name);
+    }
+    let output = command.current_dir(directory).stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
@@ -124,6 +139,20 @@ fn rewrite_script_paths(building: &Path, home: &Path) -> Result<(), NoxInstallEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_the_project_are_not_run_to_install_nox() {
+        let directory = tempfile::tempdir().unwrap();
+        let (cache, bin) = (directory.path().join("cache"), directory.path().join("bin"));
+        fs_err::create_dir(&bin).unwrap();
+        // Reports where it runs and with which arguments, and fails.
+        let python = bin.join("python3");
+        fs_err::write(&python, "#!/bin/sh\necho \"$PWD $*\" >&2\nexit 1\n").unwrap();
+        fs_err::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let error = ensure_environment(&cache, &bin.into_os_string()).unwrap_err().to_string();
+        let cache = cache.canonicalize().unwrap();
+        assert!(error.contains(&format!("{} -I -m venv", cache.display())), "{error}");
+    }
 
     #[test]
     fn each_signing_key_has_an_environment_of_its_own() {

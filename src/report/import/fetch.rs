@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::text::{shorten_text, to_single_line};
+use crate::text::shorten_text;
 
 /// Maximum size of all responses together, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
@@ -15,8 +15,6 @@ const MAX_PAGES: usize = 50;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Timeout of all requests together.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
-/// Longest part of an answer in an error, in characters.
-const MAX_BODY_CHARS: usize = 200;
 
 /// One API response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +98,9 @@ pub(crate) fn fetch_pages(
         let bytes = read.map_err(|error| failed(&url, error.to_string()))?;
         bytes_left = bytes_left.saturating_sub(bytes.len() as u64);
         if status >= 300 {
-            let body = shorten_text(&to_single_line(&String::from_utf8_lossy(&bytes)), MAX_BODY_CHARS);
-            return Err(FetchError::Status { url, status, body });
+            let body: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
+            let body = shorten_text(&body, 200);
+            return Err(FetchError::Status { url, status, body: body.trim().to_owned() });
         }
         next = link.as_deref().and_then(next_page_url).filter(|next| url_origin(next) == url_origin(&url));
         responses.push(ForgeResponse { url, body: bytes });

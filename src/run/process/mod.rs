@@ -5,10 +5,10 @@ mod keyboard;
 mod log_writer;
 mod output_channel;
 mod process_tree;
+mod projected_text;
 mod redact;
 mod signal_guard;
 mod signals;
-mod visible_bytes;
 
 pub(crate) use interrupt_watch::InterruptWatch;
 pub(crate) use keyboard::{KeyListener, Keyboard};

@@ -1,12 +1,14 @@
 //! Redaction of secrets in logs and messages.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::os::unix::ffi::OsStringExt as _;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
-use super::visible_bytes::VisibleBytes;
+use super::projected_text::ProjectedText;
 use crate::fs::encode_base64_url;
 use crate::project::hidden_credentials;
 use crate::run::options::glob_matches;
@@ -14,8 +16,10 @@ use crate::run::options::glob_matches;
 /// Text that replaces a secret.
 const REPLACEMENT: &[u8] = b"***";
 
-/// Character in place of what a text was shortened by.
-const ELLIPSIS: char = '…';
+/// What stands for the rest of a text that was shortened.
+const OMISSION: &str = "…";
+/// Most places of a text at which parts of secrets are looked for.
+const MAX_OMISSIONS: usize = 64;
 
 /// Shorter values are too common in ordinary output to be masked (`1`, `true`, `main`).
 const MIN_SECRET_LEN: usize = 6;
@@ -42,6 +46,15 @@ const SECRET_NAME_PARTS: [&str; 15] = [
 /// Endings of variable names that suggest a credential: personal access tokens and data source names.
 const SECRET_NAME_ENDINGS: [&str; 4] = ["_PAT", "_DSN", "_PASS", "_PWD"];
 
+/// Ending of variable names with a key, which may also be a short word.
+const KEY_NAME_ENDING: &str = "_KEY";
+/// Shorter values of such variables are words.
+const MIN_KEY_LEN: usize = 16;
+
+/// Parameters of addresses whose values grant access.
+const SECRET_PARAMETERS: [&str; 7] =
+    ["sig", "signature", "token", "access_token", "x-amz-signature", "x-amz-security-token", "x-goog-signature"];
+
 /// Endings of variable names that hold a path or address even if another part suggests a credential.
 const ADDRESS_NAME_ENDINGS: [&str; 8] = ["_SOCK", "_FILE", "_PATH", "_DIR", "_HOST", "_URL", "_URI", "_ENDPOINT"];
 
@@ -50,6 +63,9 @@ const ADDRESS_NAME_ENDINGS: [&str; 8] = ["_SOCK", "_FILE", "_PATH", "_DIR", "_HO
 pub struct SecretRedactor {
     matcher: Option<AhoCorasick>,
     secrets: Vec<Vec<u8>>,
+    /// The encoded forms that programs wrap.
+    wrapped_matcher: Option<AhoCorasick>,
+    wrapped: Vec<Vec<u8>>,
 }
 
 impl SecretRedactor {
@@ -84,21 +100,23 @@ impl SecretRedactor {
             // A password in a URL or DSN is a secret under any name.
             secrets.extend(
                 passwords_in_urls(&value)
+                    .chain(secret_parameters(&value))
                     .flat_map(|password| [password.as_bytes().to_vec(), percent_decode_str(password).collect()]),
             );
         }
-        // Outputs are searched without control sequences.
-        secrets.extend(secrets.clone().iter().map(|secret| VisibleBytes::new(secret).bytes));
         secrets.retain(|secret| secret.len() >= MIN_SECRET_LEN);
+        let mut wrapped: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| binary_forms(secret)).collect();
+        wrapped.retain(|form| form.len() > MIN_WRAPPED_FORM_LEN);
         let encoded: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| encoded_forms(secret)).collect();
         secrets.extend(encoded);
         secrets.sort_unstable();
         secrets.dedup();
         // Building fails only where the automaton would be too large: gigabytes of secrets.
-        let matcher = (!secrets.is_empty())
-            .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets).ok())
-            .flatten();
-        Self { matcher, secrets }
+        let build = |texts: &[Vec<u8>]| {
+            let builder = (!texts.is_empty()).then(AhoCorasick::builder);
+            builder.and_then(|mut builder| builder.match_kind(MatchKind::LeftmostLongest).build(texts).ok())
+        };
+        Self { matcher: build(&secrets), wrapped_matcher: build(&wrapped), secrets, wrapped }
     }
 
     /// Appends `bytes` to `held` and returns the part that may be written; the possible start of a secret stays in
@@ -108,21 +126,42 @@ impl SecretRedactor {
     pub(crate) fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
         let Some(matcher) = &self.matcher else { return bytes.to_vec() };
         held.extend_from_slice(bytes);
-        let visible = VisibleBytes::new(held);
         let mut out = Vec::with_capacity(held.len());
-        let kept = if last { 0 } else { self.partial_secret_len(&visible.bytes) };
-        let keep_from = visible.bytes.len() - kept;
+        let mut keep_from = held.len() - partial_len(&self.secrets, held);
+        let mut ranges: Vec<Range<usize>> = matcher.find_iter(held.as_slice()).map(|found| found.range()).collect();
+        let visible = ProjectedText::without_control_sequences(held).map(|text| (text, matcher, &self.secrets));
+        let wrapped_matcher = self.wrapped_matcher.as_ref();
+        let unwrapped =
+            wrapped_matcher.and_then(|matcher| Some((ProjectedText::without_line_ends(held)?, matcher, &self.wrapped)));
+        for (text, matcher, secrets) in visible.into_iter().chain(unwrapped) {
+            ranges.extend(matcher.find_iter(&text.bytes).map(|found| text.original_range(found.range())));
+            let partial = partial_len(secrets, &text.bytes);
+            let start = text.original_range(text.bytes.len() - partial..text.bytes.len()).start;
+            // A value that never ends is written.
+            if partial > 0 && held.len() - start <= MAX_HELD_BYTES {
+                keep_from = keep_from.min(start);
+            }
+        }
+        ranges.sort_unstable_by_key(|range| (range.start, Reverse(range.end)));
+        if last {
+            keep_from = held.len();
+        }
         let mut done = 0;
-        for found in matcher.find_iter(visible.bytes.as_slice()) {
+        for found in ranges {
             // This match may become a longer secret with the next bytes.
-            if found.start() >= keep_from {
+            if found.start >= keep_from {
                 break;
             }
-            out.extend_from_slice(&held[done..visible.position(found.start(), held)]);
+            // Found twice: with and without what is between its bytes.
+            if found.start < done {
+                done = done.max(found.end);
+                continue;
+            }
+            out.extend_from_slice(&held[done..found.start]);
             out.extend_from_slice(REPLACEMENT);
-            done = visible.end_position(found.end(), held);
+            done = found.end;
         }
-        let end = visible.position(keep_from, held).max(done);
+        let end = keep_from.max(done);
         out.extend_from_slice(&held[done..end]);
         held.drain(..end);
         out
@@ -135,59 +174,56 @@ impl SecretRedactor {
 
     /// Returns whether a text contains a secret.
     pub(crate) fn has_secret(&self, text: &str) -> bool {
-        self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(&VisibleBytes::new(text.as_bytes()).bytes))
+        self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(text))
     }
 
-    /// Masks the secrets in a text, also those of which an ellipsis has cut off a part.
+    /// Masks the secrets in a text, and what remains of one where the text was shortened before.
     pub(crate) fn redact_text(&self, text: &str) -> String {
-        let text = String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned();
-        if self.has_secrets() && text.contains(ELLIPSIS) { self.redact_cut_secrets(&text) } else { text }
+        let masked = String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned();
+        if self.secrets.is_empty() || !masked.contains(OMISSION) { masked } else { self.redact_remains(&masked) }
     }
 
-    /// Masks the start of a secret before an ellipsis and the end of one after it.
-    fn redact_cut_secrets(&self, text: &str) -> String {
-        let parts: Vec<&str> = text.split(ELLIPSIS).collect();
-        let last = parts.len() - 1;
-        let redact_part = |(index, part): (usize, &&str)| {
-            let (mut part, replacement) = (part.as_bytes().to_vec(), REPLACEMENT);
-            let blanks = |bytes: &[u8]| bytes.iter().take_while(|byte| **byte == b' ').count();
-            if index < last {
-                let end = part.trim_ascii_end().len();
-                let length = self.partial_secret_len(&part[..end]);
-                if length >= MIN_SECRET_LEN {
-                    part.splice(end - length..end, replacement.iter().copied());
-                }
+    /// Masks the beginning of a secret before `…`, and the end of one after it.
+    fn redact_remains(&self, text: &str) -> String {
+        let parts: Vec<&str> = text.splitn(MAX_OMISSIONS + 1, OMISSION).collect();
+        let mut shown: Vec<Vec<u8>> = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let (start, end) = (part.len() - part.trim_start().len(), part.trim_end().len());
+            let mut bytes = part.as_bytes().to_vec();
+            if index + 1 < parts.len() {
+                let length = self.remaining_len(|secret, length| bytes[..end].ends_with(&secret[..length]));
+                bytes.splice(end - length..end, REPLACEMENT.iter().copied().filter(|_| length > 0));
             }
             if index > 0 {
-                let start = blanks(&part);
-                let length = self.secret_end_len(&part[start..]);
-                if length >= MIN_SECRET_LEN {
-                    part.splice(start..start + length, replacement.iter().copied());
-                }
+                let length =
+                    self.remaining_len(|secret, length| bytes[start..].starts_with(&secret[secret.len() - length..]));
+                bytes.splice(start..start + length, REPLACEMENT.iter().copied().filter(|_| length > 0));
             }
-            String::from_utf8_lossy(&part).into_owned()
-        };
-        parts.iter().enumerate().map(redact_part).collect::<Vec<_>>().join(&ELLIPSIS.to_string())
+            shown.push(bytes);
+        }
+        String::from_utf8_lossy(&shown.join(OMISSION.as_bytes())).into_owned()
     }
 
-    /// Returns the length of the longest prefix of `bytes` that is a proper suffix of a secret.
-    fn secret_end_len(&self, bytes: &[u8]) -> usize {
-        let longest = |secret: &Vec<u8>| {
-            let max_len = (secret.len() - 1).min(bytes.len());
-            (1..=max_len).rev().find(|&length| bytes.starts_with(&secret[secret.len() - length..])).unwrap_or(0)
-        };
-        self.secrets.iter().map(longest).max().unwrap_or(0)
-    }
-
-    /// Returns the length of the longest suffix of `bytes` that is a proper prefix of a secret.
-    fn partial_secret_len(&self, bytes: &[u8]) -> usize {
-        let longest = |secret: &Vec<u8>| {
-            let max_len = (secret.len() - 1).min(bytes.len());
-            (1..=max_len).rev().find(|&length| bytes.ends_with(&secret[..length])).unwrap_or(0)
-        };
-        self.secrets.iter().map(longest).max().unwrap_or(0)
+    /// Returns the largest length of a part of a secret for which `remains` holds, or 0.
+    fn remaining_len(&self, remains: impl Fn(&[u8], usize) -> bool) -> usize {
+        let longest = |secret: &Vec<u8>| (MIN_SECRET_LEN..secret.len()).rev().find(|length| remains(secret, *length));
+        self.secrets.iter().filter_map(longest).max().unwrap_or(0)
     }
 }
+
+/// Returns the length of the longest suffix of `bytes` that is a proper prefix of a secret.
+fn partial_len(secrets: &[Vec<u8>], bytes: &[u8]) -> usize {
+    let longest = |secret: &Vec<u8>| {
+        let max_len = (secret.len() - 1).min(bytes.len());
+        (1..=max_len).rev().find(|&length| bytes.ends_with(&secret[..length])).unwrap_or(0)
+    };
+    secrets.iter().map(longest).max().unwrap_or(0)
+}
+
+/// Shorter encoded forms are not wrapped: `xxd` breaks lines after 60 digits.
+const MIN_WRAPPED_FORM_LEN: usize = 32;
+/// Most bytes that are held back because they may be part of a secret with control sequences or line ends in it.
+const MAX_HELD_BYTES: usize = 256 << 10;
 
 /// Shorter values have encoded forms that are too short to be told from other text.
 const MIN_ENCODED_SECRET_LEN: usize = 8;
@@ -222,8 +258,18 @@ fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
         forms.push(surrogate_form(secret));
         forms.push(percent_encode(secret, URL_UNRESERVED).to_string());
     }
+    let digits: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    for separated in [" ", ":"].map(|separator| digits.join(separator)) {
+        forms.extend([separated.to_uppercase(), separated]);
+    }
+    let forms = forms.into_iter().map(String::into_bytes).chain(binary_forms(secret));
+    forms.filter(|form| form != secret).collect()
+}
+
+/// Returns a value in hexadecimal, and in Base64 wherever it begins.
+fn binary_forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    forms.extend([hex.to_uppercase(), hex]);
+    let mut forms = vec![hex.to_uppercase(), hex];
     for skipped in 0..3 {
         // Three bytes become four characters; what is next to the value changes only the groups at its ends.
         let groups = &secret[skipped..];
@@ -233,7 +279,7 @@ fn encoded_forms(secret: &[u8]) -> Vec<Vec<u8>> {
             forms.push(url_safe);
         }
     }
-    forms.into_iter().map(String::into_bytes).filter(|form| form != secret).collect()
+    forms.into_iter().map(String::into_bytes).collect()
 }
 
 /// Returns a value as JSON libraries print it, and each form once more in a JSON string.
@@ -377,10 +423,25 @@ fn lower_case_escapes(text: &str) -> String {
 fn is_credential(name: &str, value: &str) -> bool {
     let upper = name.to_uppercase();
     let suggests = SECRET_NAME_PARTS.iter().any(|part| upper.contains(part))
-        || SECRET_NAME_ENDINGS.iter().any(|ending| upper.ends_with(ending));
+        || SECRET_NAME_ENDINGS.iter().any(|ending| upper.ends_with(ending))
+        || (upper.ends_with(KEY_NAME_ENDING) && is_key(value));
     // A webhook is a URL that grants access by itself.
     let is_address = ADDRESS_NAME_ENDINGS.iter().any(|ending| upper.ends_with(ending)) && !upper.contains("WEBHOOK");
     suggests && !(is_address && is_path_or_url(value))
+}
+
+/// Whether the value of a variable such as `DEPLOY_KEY` can be a key: the name of one is shorter, a path can be read anywhere.
+fn is_key(value: &str) -> bool {
+    value.len() >= MIN_KEY_LEN && !is_path_or_url(value) && (!value.contains(' ') || value.contains("-----BEGIN"))
+}
+
+/// Returns the values of parameters such as `sig` in the addresses of a text.
+fn secret_parameters(text: &str) -> impl Iterator<Item = &str> {
+    let is_address = text.contains("://");
+    text.split(['?', '&', ' ', '\n', '"', '\'', '#']).filter(move |_| is_address).filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        SECRET_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known)).then_some(value)
+    })
 }
 
 /// Whether a value is a path or a URL without a password.
@@ -426,37 +487,6 @@ mod tests {
             assert_eq!(masked(text), b"***", "{}", String::from_utf8_lossy(text));
         }
         assert_eq!(masked(b"byte-secret"), b"byte-secret");
-    }
-
-    #[test]
-    fn a_secret_with_control_sequences_inside_is_masked() {
-        let redactor = redactor(&[("A_TOKEN", "ghp_abcdef123456")], &[]);
-        let text = b"a ghp_abcdef\x1b[01;31m\x1b[K123456\x1b[m b\x1b[0m";
-        assert_eq!(redactor.redact_chunk(&mut Vec::new(), text, true), b"a ***\x1b[m b\x1b[0m");
-        // Whatever the chunks in which it comes.
-        for split in 0..text.len() {
-            let mut held = Vec::new();
-            let mut out = redactor.redact_chunk(&mut held, &text[..split], false);
-            out.extend(redactor.redact_chunk(&mut held, &text[split..], true));
-            assert_eq!(out, b"a ***\x1b[m b\x1b[0m", "{split}");
-        }
-        assert!(redactor.has_secret("ghp_\x08abcdef123456") && !redactor.has_secret("\x1b[mghp_"));
-    }
-
-    #[test]
-    fn parts_of_a_secret_beside_an_ellipsis_are_masked() {
-        let redactor = redactor(&[("A_TOKEN", "ghp_abcdef123456")], &[]);
-        for (text, expected) in [
-            ("x ghp_abcdef12 … 23456 y", "x *** … 23456 y"),
-            ("x ghp_abcdef…, z", "x ***…, z"),
-            ("x …def123456 y", "x …*** y"),
-            ("x … def123456", "x … ***"),
-            ("ghp_ab…, ghp_abcdef12…", "***…, ***…"),
-            ("ghp_a…", "ghp_a…"),
-            ("ghp_abcdef", "ghp_abcdef"),
-        ] {
-            assert_eq!(redactor.redact_text(text), expected);
-        }
     }
 
     #[test]
@@ -546,6 +576,87 @@ mod tests {
             assert!(printed.contains("***") && printed.len() == text.len() - 17, "{text}: {printed}");
             assert_ne!(masked(&text.replace('-', "+").replace('_', "/")), text, "{before}");
         }
+    }
+
+    #[test]
+    fn keys_and_signatures_of_addresses_are_masked() {
+        let redactor = redactor(
+            &[
+                ("DEPLOY_KEY", "0123456789abcdef0"),
+                ("SORT_KEY", "name"),
+                ("HOST_KEY", "/etc/ssh/ssh_host_ed25519_key"),
+                ("UPLOAD", "https://blob.example.org/c?sv=2025-01-01&sig=a%2Bbcdefgh#x"),
+            ],
+            &[],
+        );
+        let masked = |text: &str| redactor.redact_text(text);
+        assert_eq!(
+            masked("0123456789abcdef0 name /etc/ssh/ssh_host_ed25519_key"),
+            "*** name /etc/ssh/ssh_host_ed25519_key"
+        );
+        assert_eq!(masked("sv=2025-01-01&sig=a%2Bbcdefgh or a+bcdefgh"), "sv=2025-01-01&sig=*** or ***");
+    }
+
+    #[test]
+    fn a_secret_with_control_sequences_in_it_is_masked() {
+        let redactor = redactor(&[("A_TOKEN", "ghp_abcdef123456é")], &[]);
+        let texts = [
+            "x \x1b[31mghp_abc\x1b[01;31m\x1b[Kdef123\x1b[m456é\x1b[0m y\n",
+            "x ghp_abc\x07def\x08123456é y\n",
+            "x ghp_\u{202e}abcdef123456é y\n",
+            "x ghp_\x1b]0;title\x07abcdef123456é y\n",
+        ];
+        for text in texts {
+            for size in 1..text.len() {
+                let (mut held, mut out) = (Vec::new(), Vec::new());
+                for chunk in text.as_bytes().chunks(size) {
+                    out.extend(redactor.redact_chunk(&mut held, chunk, false));
+                }
+                out.extend(redactor.redact_chunk(&mut held, b"", true));
+                let out = String::from_utf8(out).unwrap();
+                assert!(out.contains("***") && out.ends_with(" y\n"), "{text:?} in chunks of {size}: {out:?}");
+                assert!(!crate::text::strip_control_sequences(&out).contains("abc"), "{text:?}: {out:?}");
+            }
+        }
+        assert_eq!(redactor.redact_text("\x1b[31mred\x1b[0m ghp_\x1b[0mx"), "\x1b[31mred\x1b[0m ghp_\x1b[0mx");
+    }
+
+    #[test]
+    fn encoded_forms_in_several_lines_are_masked() {
+        let secret: String = (0..120u8).map(|index| char::from(b'a' + index % 26)).collect();
+        let redactor = redactor(&[("A_TOKEN", &secret)], &[]);
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let wrap = |text: &str, width: usize, end: &str| {
+            let lines: Vec<&str> =
+                text.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            lines.join(end)
+        };
+        let base64 = encode_base64_url(format!("us:{secret}").as_bytes());
+        for text in [wrap(&hex, 60, "\n"), wrap(&base64, 76, "\n"), wrap(&base64, 64, "\r\n")] {
+            for size in [1, 7, 64, 1000] {
+                let (mut held, mut out) = (Vec::new(), Vec::new());
+                for chunk in format!("a\n{text}\nb\n").as_bytes().chunks(size) {
+                    out.extend(redactor.redact_chunk(&mut held, chunk, false));
+                }
+                out.extend(redactor.redact_chunk(&mut held, b"", true));
+                let out = String::from_utf8(out).unwrap();
+                assert!(out.starts_with("a\n") && out.ends_with("\nb\n") && out.len() < 24, "{text}: {out}");
+            }
+        }
+        let spaced: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(redactor.redact_text(&spaced.join(" ")), "***");
+    }
+
+    #[test]
+    fn parts_of_a_secret_where_a_text_was_shortened_are_masked() {
+        let redactor = redactor(&[("A_TOKEN", "ghp_0123456789abcdef")], &[]);
+        let masked = |text: &str| redactor.redact_text(text);
+        assert_eq!(masked("--token ghp_0123456…"), "--token ***…");
+        assert_eq!(masked("--token ghp_0123456 … 6789abcdef x"), "--token *** … *** x");
+        assert_eq!(masked("…789abcdef y ghp_0123456789abcdef"), "…*** y ***");
+        assert_eq!(masked("twine ghp_0… wait… abcdef?"), "twine ghp_0… wait… ***?");
+        assert_eq!(masked("ghp_012345"), "ghp_012345", "it was not shortened");
+        assert_eq!(masked(" … "), " … ");
     }
 
     #[test]

@@ -89,6 +89,59 @@ fn the_action_installs_a_release_once() {
 }
 
 #[test]
+fn files_of_the_checkout_do_not_decide_what_the_action_installs() {
+    let project = Project::empty();
+    let outer = project.outer_dir().to_owned();
+    let programs = outer.join("programs");
+    fs_err::create_dir(&programs).unwrap();
+    let log = outer.join("started");
+    // They report how they are started, and install a noxide that does the same.
+    let report = format!(
+        "for name in ACTIONS_RUNTIME_TOKEN ACTIONS_CACHE_URL NOXIDE_S3_SECRET_ACCESS_KEY NOXIDE_CACHE_SIGNING_KEY \
+         UV_PROJECT PIP_CONSTRAINT UV_FIND_LINKS PYTHONPATH; do\n\
+         eval \"value=\\${{$name:-}}\"; [ -z \"$value\" ] || has=\"${{has:-}} $name\"; done\n\
+         echo \"${{0##*/}}:$PWD:${{has:-}}:$*\" >> '{}'\n",
+        log.display()
+    );
+    let noxide = outer.join("noxide");
+    write_script(&noxide, &format!("#!/bin/sh\n{report}"));
+    let installer = format!(
+        "#!/bin/sh\n{report}for directory; do case $directory in */noxide-action.*) break ;; esac; done\n\
+         directory=${{directory%/bin/python}}; mkdir -p \"$directory/bin\"\n\
+         cp '{}' \"$directory/bin/noxide\"; cp \"$0\" \"$directory/bin/python\"\n",
+        noxide.display()
+    );
+    let secrets =
+        ["ACTIONS_RUNTIME_TOKEN", "ACTIONS_CACHE_URL", "NOXIDE_S3_SECRET_ACCESS_KEY", "NOXIDE_CACHE_SIGNING_KEY"];
+    for installs_with in ["uv", "python3"] {
+        fs_err::remove_file(&log).ok();
+        fs_err::remove_file(programs.join("uv")).ok();
+        write_script(&programs.join(installs_with), &installer);
+        let mut command = action_script(&project);
+        for name in secrets {
+            command.env(name, "secret");
+        }
+        command.env("UV_PROJECT", ".").env("PIP_CONSTRAINT", "c.txt").env("UV_FIND_LINKS", "wheels");
+        command.env("PYTHONPATH", "src").env("RUNNER_TOOL_CACHE", outer.join(installs_with));
+        command.env("NOXIDE_ACTION_INSTALL", "dist/noxide-0.2.0-py3-none-any.whl").env("RUNNER_TEMP", &outer);
+        command.env("PATH", path_of(&[&programs]));
+        run_checked(&mut command);
+        let started = fs_err::read_to_string(&log).unwrap();
+        let (installs, runs): (Vec<&str>, Vec<&str>) = started.lines().partition(|line| !line.starts_with("noxide:"));
+        let installs: Vec<&&str> = installs.iter().filter(|line| !line.ends_with(":--version")).collect();
+        assert!(installs.len() == 2 && runs.len() == 1, "{started}");
+        assert!(installs.iter().all(|line| line.split(':').nth(1) == Some("/")), "{started}");
+        assert!(installs.iter().all(|line| line.split(':').nth(2) == Some("")), "{started}");
+        if installs_with == "python3" {
+            assert!(installs.iter().all(|line| line.contains(":-I -m ")), "{started}");
+        }
+        let wheel = format!("{}/dist/noxide-0.2.0-py3-none-any.whl", project.root().display());
+        assert!(installs[1].ends_with(&wheel), "{started}");
+        assert!(secrets.iter().all(|name| runs[0].contains(name)), "noxide itself gets them: {started}");
+    }
+}
+
+#[test]
 fn an_action_between_releases_says_what_to_set() {
     let project = Project::empty();
     let action = project.outer_dir().join("action");

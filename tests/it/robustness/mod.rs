@@ -4,6 +4,7 @@ mod blocked_readers;
 mod credentials;
 pub(crate) mod disk;
 mod host_death;
+mod hostile_audits;
 mod hostile_files;
 mod hostile_links;
 mod hostile_names;

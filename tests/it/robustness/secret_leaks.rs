@@ -126,6 +126,47 @@ fn secrets_are_not_in_errors_of_the_noxfile() {
 }
 
 #[test]
+fn secrets_are_not_in_errors_of_the_command_line() {
+    let project = Project::with_sessions("");
+    let secret = "hunter2's-secret-value";
+    for arguments in [&["run", "--timeout", secret][..], &[secret], &["run", "--nothing", secret], &["ci"]] {
+        let mut command = noxide_command(&project, "");
+        let input = format!("-- --token={secret}");
+        command.args(arguments).env("DEPLOY_TOKEN", secret).env("NOXIDE_ACTION_ARGS", input);
+        let ran = NoxideRun::finish(&mut command);
+        assert!(ran.exit == Some(2) && !ran.text.contains(secret), "{arguments:?}: {}", ran.text);
+        assert!(ran.text.contains("***") || arguments.contains(&"--nothing"), "{arguments:?}: {}", ran.text);
+    }
+}
+
+/// Reasons and commands are shortened in the middle of a secret.
+#[test]
+fn no_part_of_a_secret_remains_where_a_text_is_shortened() {
+    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyzA";
+    let project = Project::with_sessions(
+        "T = os.environ['MY_TOKEN']\n@nox.session(venv_backend='none')\ndef error(session):\n    \
+         raise RuntimeError('request failed: ' + 'x' * 126 + '&token=' + T + '&y=' + 'z' * 120)\n\
+         @nox.session(venv_backend='none')\ndef colored(session):\n    \
+         print(T.replace('456', '\\x1b[31m456\\x1b[0m\\x1b[K'), flush=True)\n    session.error('no')\n\
+         @nox.session(venv_backend='none')\ndef slow(session):\n    \
+         session.run(sys.executable, '-c', 'import time; time.sleep(600)', 'x' * 10, '--token=' + T, 'y' * 99, external=True)\n",
+    );
+    project.write("noxide.toml", "[sessions.slow]\ntimeout = '2s'\n");
+    let out = project.outer_dir().join("out");
+    let mut command = noxide_command(&project, &format!("ci -j3 --dir {}", out.display()));
+    let ran = NoxideRun::finish(command.env("MY_TOKEN", token));
+    assert!(ran.exit == Some(1) && ran.text.contains("***…") && ran.text.contains("running: "), "{}", ran.text);
+    let mut texts = vec![ran.text];
+    for entry in walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file())
+    {
+        texts.push(String::from_utf8_lossy(&fs_err::read(entry.path()).unwrap()).into_owned());
+    }
+    for text in texts {
+        assert!(!text.contains(&token[..10]) && !text.contains(&token[token.len() - 10..]), "{text}");
+    }
+}
+
+#[test]
 fn a_secret_that_is_not_utf8_is_masked() {
     use std::os::unix::ffi::OsStringExt as _;
     let session = "@nox.session(venv_backend='none')\ndef one(session):\n    \
