@@ -6,6 +6,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A locked file or directory, unlocked when dropped.
 ///
@@ -51,6 +53,16 @@ impl FileLock {
     }
 }
 
+/// Time between two attempts to lock a directory.
+const PAUSE_MS: u64 = 20;
+/// Time that this process still waits for locks of directories, in total.
+static MILLISECONDS_LEFT: AtomicU64 = AtomicU64::new(30_000);
+
+/// Takes one pause from the time that is left, if there is enough.
+fn take_pause(milliseconds_left: &AtomicU64) -> Option<u64> {
+    milliseconds_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(PAUSE_MS)).ok()
+}
+
 /// A lock on a directory: shared by its users, exclusive for removing it.
 #[derive(Debug)]
 pub(crate) struct DirLock {
@@ -58,12 +70,24 @@ pub(crate) struct DirLock {
 }
 
 impl DirLock {
-    /// Acquires a shared lock, or returns `None` if the directory does not exist (any more).
+    /// Acquires a shared lock, or returns `None` if the directory does not exist (any more), or if another process holds an
+    /// exclusive lock for too long: every user who can read the directory can lock it.
     ///
     /// # Errors
     /// If the directory cannot be opened, or the file system does not support locks.
     pub(crate) fn acquire_shared(path: &Path) -> io::Result<Option<Self>> {
-        Self::lock_dir(path, FlockOperation::LockShared)
+        Self::acquire_shared_within(path, &MILLISECONDS_LEFT)
+    }
+
+    fn acquire_shared_within(path: &Path, milliseconds_left: &AtomicU64) -> io::Result<Option<Self>> {
+        loop {
+            let lock = Self::lock_dir(path, FlockOperation::NonBlockingLockShared)?;
+            let is_missing = || path.symlink_metadata().is_err();
+            if lock.is_some() || is_missing() || take_pause(milliseconds_left).is_none() {
+                return Ok(lock);
+            }
+            std::thread::sleep(Duration::from_millis(PAUSE_MS));
+        }
     }
 
     /// Acquires an exclusive lock, or returns `None` if the directory does not exist or is locked.
@@ -127,7 +151,12 @@ impl LockedTempDir {
                 .keep();
             // Another process may consider it stale and remove it before it is locked: try again.
             let Ok(lock) = File::open(&path) else { continue };
-            flock(&lock, FlockOperation::LockExclusive)?;
+            // Another user may have locked it.
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) if take_pause(&MILLISECONDS_LEFT).is_some() => continue,
+                Err(error) => return Err(error.into()),
+            }
             if FileStat::from_path(&path)
                 .is_ok_and(|found| lock.metadata().is_ok_and(|own| FileStat::from(&own).inode == found.inode))
             {
@@ -189,6 +218,19 @@ mod tests {
         let (link, target) = (directory.path().join("link"), directory.path().join("target"));
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(FileLock::try_acquire(&link).is_err() && !target.exists(), "a link is not followed");
+    }
+
+    #[test]
+    fn a_shared_lock_is_waited_for_only_as_long_as_there_is_time() {
+        let directory = tempfile::tempdir().unwrap();
+        // Another user can open the directory, and hold the lock without end.
+        let held = DirLock::try_acquire_exclusive(directory.path()).unwrap().unwrap();
+        let left = AtomicU64::new(3 * PAUSE_MS);
+        assert!(DirLock::acquire_shared_within(directory.path(), &left).unwrap().is_none());
+        assert_eq!(left.load(Ordering::Relaxed), 0);
+        drop(held);
+        assert!(DirLock::acquire_shared_within(directory.path(), &left).unwrap().is_some());
+        assert!(DirLock::acquire_shared(&directory.path().join("missing")).unwrap().is_none());
     }
 
     #[test]

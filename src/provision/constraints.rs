@@ -27,5 +27,5 @@ pub(crate) fn export_lock_file_constraints(
     } else {
         directory
     };
-    export_constraints(&manifest.root, &uv, directory).map(Some)
+    export_constraints(&manifest.root, &uv, directory, !has_space).map(Some)
 }

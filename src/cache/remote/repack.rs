@@ -11,6 +11,8 @@ const MAX_PACKS: usize = 8;
 const MAX_PACK_AGE_DAYS: i64 = 20;
 /// Days after which an unused frame is dropped.
 const MAX_UNUSED_DAYS: i64 = 14;
+/// Most bytes that a run copies from old packs to new ones.
+pub(super) const MAX_MOVED_BYTES: u64 = 4 << 30;
 /// Seconds in a day.
 pub(super) const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
@@ -62,6 +64,26 @@ impl RepackPlan {
     }
 }
 
+/// Returns the frames that a repack copies: none that overlaps with another one of its pack, and at most
+/// [`MAX_MOVED_BYTES`]. A manifest of a few kilobytes could otherwise make each run copy the same bytes thousands of times.
+/// The others are dropped; they are only a cache.
+pub(super) fn limit_moved_frames(mut frames: Vec<PackFrame>, max_bytes: u64) -> Vec<PackFrame> {
+    frames.sort_by(|one, other| (&one.pack, one.offset).cmp(&(&other.pack, other.offset)));
+    let (mut end, mut pack, mut bytes) = (0, String::new(), 0_u64);
+    frames.retain(|frame| {
+        if frame.pack != pack {
+            (pack, end) = (frame.pack.clone(), 0);
+        }
+        let is_moved = frame.offset >= end && bytes.saturating_add(frame.length) <= max_bytes;
+        if is_moved {
+            end = frame.offset.saturating_add(frame.length);
+            bytes += frame.length;
+        }
+        is_moved
+    });
+    frames
+}
+
 /// Returns whether a frame has been unused for more than [`MAX_UNUSED_DAYS`].
 pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
     let days = today.saturating_sub(frame.last_used_day);
@@ -106,6 +128,20 @@ mod tests {
             buckets: Vec::new(),
             last_used_day: used,
         }
+    }
+
+    #[test]
+    fn frames_that_overlap_are_not_copied_and_the_others_up_to_a_limit() {
+        let at = |pack: &str, offset: u64| PackFrame { offset, ..frame(pack, 10, 9) };
+        let frames = vec![at("b", 0), at("a", 5), at("a", 0), at("a", 0), at("a", 10), at("a", 19), at("a", 20)];
+        let moved = |limit: u64| -> Vec<(String, u64)> {
+            let moved = limit_moved_frames(frames.clone(), limit);
+            moved.into_iter().map(|frame| (frame.pack, frame.offset)).collect()
+        };
+        let expected: Vec<(String, u64)> =
+            [("a", 0), ("a", 10), ("a", 20), ("b", 0)].map(|(pack, offset)| (pack.to_owned(), offset)).into();
+        assert_eq!(moved(MAX_MOVED_BYTES), expected);
+        assert_eq!(moved(25), expected[..2]);
     }
 
     #[test]

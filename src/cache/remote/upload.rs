@@ -12,7 +12,9 @@ use super::download::is_frame_intact;
 use super::environment_entries::EnvironmentEntries;
 use super::manifest::{CheckoutLocation, ManifestSigning, PackFrame, RemoteManifest};
 use super::pack::PackWriter;
-use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_versions};
+use super::repack::{
+    MAX_MOVED_BYTES, RepackPlan, SECONDS_PER_DAY, is_unused, limit_moved_frames, mark_superseded_versions,
+};
 use super::snapshot::{RemoteCache, RemoteSnapshot, merge_manifests};
 use crate::cache::backend::BackendError;
 use crate::cache::http::RequestBody;
@@ -220,9 +222,9 @@ impl Uploader<'_> {
             own.frames.iter().cloned().partition(|frame| replaced_packs.contains(&frame.pack));
         self.upload.packs.extend(own.packs.into_iter().filter(|(key, _)| !replaced_packs.contains(key)));
         self.upload.frames.extend(kept_frames);
-        self.repack_frames(
-            moved_frames.into_iter().filter(|frame| !is_unused(frame, today) || names.contains(&frame.entry)),
-        )?;
+        let is_used = |frame: &PackFrame| !is_unused(frame, today) || names.contains(&frame.entry);
+        let moved_frames = moved_frames.into_iter().filter(is_used).collect();
+        self.repack_frames(limit_moved_frames(moved_frames, MAX_MOVED_BYTES).into_iter())?;
         self.upload_entries(&mut entries, today)?;
         for frame in self.upload.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
             frame.last_used_day = today;

@@ -43,7 +43,8 @@ pub(crate) struct ConstraintFiles {
 
 /// Exports the versions of the uv.lock in `root` by running `uv`, to constraints files below `directory`.
 ///
-/// The file names contain the digest of their sources, so that the next run reuses the files.
+/// The file names contain the digest of their sources, so that the next run reuses the files with `may_reuse`: not if jobs of
+/// other projects can write to the directory.
 ///
 /// # Errors
 /// When there is no lock file, uv cannot export it, or a file cannot be written.
@@ -51,6 +52,7 @@ pub(crate) fn export_constraints(
     root: &Path,
     uv: &Path,
     directory: &Path,
+    may_reuse: bool,
 ) -> Result<ConstraintFiles, ConstraintsError> {
     let io_error = |action: String| move |source| ConstraintsError::Io { action, source };
     let lock_file = root.join("uv.lock");
@@ -68,7 +70,7 @@ pub(crate) fn export_constraints(
         hashed: directory.join(format!("{name}-hashed.txt")),
         plain: directory.join(format!("{name}.txt")),
     };
-    if files.hashed.is_file() && files.plain.is_file() {
+    if may_reuse && files.hashed.is_file() && files.plain.is_file() {
         return Ok(files);
     }
     let mut export = Command::new(uv);
@@ -106,5 +108,27 @@ fn prune_old_files(directory: &Path) {
     for (_, path) in files.iter().rev().skip(MAX_CACHED_FILES) {
         // Another run may have removed it already.
         let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_that_another_job_can_have_written_are_not_reused() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        for name in ["uv.lock", "pyproject.toml"] {
+            fs_err::write(root.join(name), "").unwrap();
+        }
+        let uv = root.join("uv");
+        fs_err::write(&uv, "#!/bin/sh\necho 'six==1.17.0'\n").unwrap();
+        fs_err::set_permissions(&uv, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let export = |may_reuse| export_constraints(root, &uv, root, may_reuse).unwrap();
+        let files = export(true);
+        fs_err::write(&files.plain, "six==1.15.0\n").unwrap();
+        assert_eq!(fs_err::read_to_string(export(true).plain).unwrap(), "six==1.15.0\n");
+        assert_eq!(fs_err::read_to_string(export(false).plain).unwrap(), "six==1.17.0\n");
     }
 }
