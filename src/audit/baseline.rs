@@ -53,6 +53,53 @@ pub enum BaselineError {
     },
 }
 
+/// Where a baseline is. One that settings name must be in the project: an audit of a checkout writes no other file, and
+/// its errors do not tell what other files contain.
+#[derive(Clone, Debug)]
+pub(crate) struct BaselineFile {
+    pub(crate) path: PathBuf,
+    root: PathBuf,
+    is_from_settings: bool,
+}
+
+impl BaselineFile {
+    /// The baseline at a path, relative to the project.
+    pub(crate) fn new(path: &str, root: &Path, is_from_settings: bool) -> Self {
+        Self { path: root.join(path), root: root.to_owned(), is_from_settings }
+    }
+
+    /// Reads the baseline.
+    pub(crate) fn read(&self) -> Result<Baseline, BaselineError> {
+        let exists = self.path.symlink_metadata().is_ok();
+        let is_inside = if exists { is_inside(&self.path, &self.root) } else { self.is_created_inside() };
+        if self.is_from_settings && !is_inside {
+            return Err(BaselineError::Outside(self.path.clone()));
+        }
+        Baseline::read(&self.path)
+    }
+
+    /// Writes a baseline.
+    ///
+    /// # Errors
+    /// When the path is outside, or the file cannot be written.
+    pub(crate) fn write(&self, baseline: &Baseline) -> std::io::Result<()> {
+        if self.is_from_settings && !self.is_created_inside() {
+            let message = format!("{} is outside of the project; name it with --baseline", self.path.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+        }
+        write_atomic(&self.path, baseline.to_json().as_bytes())
+    }
+
+    /// Whether a file that is created at the path is in the project.
+    fn is_created_inside(&self) -> bool {
+        let leads_up = self.path.components().any(|part| part == Component::ParentDir);
+        let current = |dir: &'_ Path| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
+        let mut parents = self.path.ancestors().skip(1).map(current);
+        let parent = if leads_up { parents.next() } else { parents.find(|dir| dir.exists()) };
+        parent.is_some_and(|parent| is_inside(&parent, &self.root))
+    }
+}
+
 impl Baseline {
     pub(crate) fn from_findings(findings: &[Finding]) -> Self {
         let mut counts = BTreeMap::new();
@@ -62,13 +109,7 @@ impl Baseline {
         Self { version: BASELINE_VERSION, findings: counts }
     }
 
-    /// Reads the baseline at `path`. One that settings name must be in the project: errors would tell what other files
-    /// contain.
-    pub(crate) fn read(path: &Path, root: &Path, is_from_settings: bool) -> Result<Self, BaselineError> {
-        let exists = path.symlink_metadata().is_ok();
-        if is_from_settings && !(is_inside(path, root) || (!exists && is_created_inside(path, root))) {
-            return Err(BaselineError::Outside(path.to_owned()));
-        }
+    fn read(path: &Path) -> Result<Self, BaselineError> {
         let text = read_project_text(path)
             .map_err(|error| std::io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display())))?;
         let baseline: Self = serde_json::from_str(&text).map_err(|error| BaselineError::Syntax {
@@ -85,19 +126,6 @@ impl Baseline {
     /// Returns the baseline as JSON, with a final line ending.
     pub(crate) fn to_json(&self) -> String {
         format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
-    }
-
-    /// Writes the baseline to `path`. One that settings name must be in the project: an audit of a checkout writes no other
-    /// file.
-    ///
-    /// # Errors
-    /// When the path is outside, or the file cannot be written.
-    pub(crate) fn write(&self, path: &Path, root: &Path, is_from_settings: bool) -> std::io::Result<()> {
-        if is_from_settings && !is_created_inside(path, root) {
-            let message = format!("{} is outside of the project; name it with --baseline", path.display());
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
-        }
-        write_atomic(path, self.to_json().as_bytes())
     }
 
     /// Splits findings into the new ones and the number of known ones.
@@ -118,14 +146,6 @@ impl Baseline {
     }
 }
 
-/// Whether a file that is created at `path` is in the project.
-fn is_created_inside(path: &Path, root: &Path) -> bool {
-    let leads_up = path.components().any(|part| part == Component::ParentDir);
-    let mut parents = path.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-    let parent = if leads_up { parents.next() } else { parents.find(|dir| dir.exists()) };
-    parent.is_some_and(|parent| is_inside(parent, root))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::options::AuditOptions;
@@ -141,19 +161,19 @@ mod tests {
         let path = directory.path().join("known.json");
         let baseline = Baseline::from_findings(&find(text));
         fs_err::write(&path, baseline.to_json()).unwrap();
-        assert_eq!(Baseline::read(&path, directory.path(), true).unwrap(), baseline);
+        assert_eq!(Baseline::read(&path).unwrap(), baseline);
         let moved = text.replace("jobs:", "\n\njobs:");
         let total = find(&moved).len();
-        let (new, known) = Baseline::read(&path, directory.path(), true).unwrap().remove_known(find(&moved));
+        let (new, known) = Baseline::read(&path).unwrap().remove_known(find(&moved));
         assert_eq!((new.len(), known), (0, total));
         let with_new_job =
             format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install uv==0.8.0 nox .\n");
         let (new, _) = baseline.remove_known(find(&with_new_job));
         assert!(new.iter().any(|finding| finding.rule.id == "NX301") && new.len() >= 2);
         fs_err::write(&path, "{\"version\": 2, \"findings\": {}}").unwrap();
-        assert!(Baseline::read(&path, directory.path(), true).unwrap_err().to_string().contains("version 2"));
+        assert!(Baseline::read(&path).unwrap_err().to_string().contains("version 2"));
         fs_err::write(&path, "[]").unwrap();
-        assert!(Baseline::read(&path, directory.path(), true).unwrap_err().to_string().contains("not a baseline"));
-        assert!(Baseline::read(&directory.path().join("none"), directory.path(), true).is_err());
+        assert!(Baseline::read(&path).unwrap_err().to_string().contains("not a baseline"));
+        assert!(Baseline::read(&directory.path().join("none")).is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::last_run_data_dir;
-use crate::audit::baseline::Baseline;
+use crate::audit::baseline::{Baseline, BaselineFile};
 use crate::audit::finding::Finding;
 use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::forge::Forge;
@@ -133,14 +133,13 @@ fn audit(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError>
         print_inventory(&project, args.format, output);
         return Ok(ExitCode::SUCCESS);
     }
-    let baseline = settings.baseline.value.map(|path| root.join(path));
+    let baseline = settings.baseline.value.map(|path| BaselineFile::new(&path, root, args.baseline.is_none()));
     if args.fix || args.diff {
         let level = if args.unsafe_fixes { FixLevel::All } else { FixLevel::Safe };
-        let read = |path: PathBuf| Baseline::read(&path, root, args.baseline.is_none());
-        let known = baseline.map_or(Ok(Baseline::default()), read)?;
+        let known = baseline.map_or(Ok(Baseline::default()), |file| file.read())?;
         return Ok(check_findings(args, &apply_fixes(level, args.diff, root, project, &known, output)?));
     }
-    print_findings(args, baseline.as_deref(), &project, output)
+    print_findings(args, baseline.as_ref(), &project, output)
 }
 
 pub(super) fn resolve_audit_settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, CliError> {
@@ -169,7 +168,7 @@ fn print_inventory(project: &AuditProject, format: FindingFormat, output: &Outpu
 
 fn print_findings(
     args: &AuditArgs,
-    baseline: Option<&Path>,
+    baseline: Option<&BaselineFile>,
     project: &AuditProject,
     output: &OutputContext,
 ) -> Result<ExitCode, CliError> {
@@ -186,16 +185,12 @@ fn print_findings(
             return Err(CliError::Usage(message.to_owned()));
         }
         None => {}
-        Some(path) if args.write_baseline => {
-            let written = Baseline::from_findings(&findings).write(path, &project.root, args.baseline.is_none());
-            written.context("cannot write the baseline")?;
-            output.print(&format!("wrote {} to {}\n", pluralize(findings.len(), "finding"), path.display()));
+        Some(file) if args.write_baseline => {
+            file.write(&Baseline::from_findings(&findings)).context("cannot write the baseline")?;
+            output.print(&format!("wrote {} to {}\n", pluralize(findings.len(), "finding"), file.path.display()));
             return Ok(ExitCode::SUCCESS);
         }
-        Some(path) => {
-            let known = Baseline::read(path, &project.root, args.baseline.is_none())?;
-            (findings, counts.in_baseline) = known.remove_known(findings);
-        }
+        Some(file) => (findings, counts.in_baseline) = file.read()?.remove_known(findings),
     }
     if args.statistics {
         let statistics = args.format.render_statistics(&findings, counts).ok_or_else(|| {

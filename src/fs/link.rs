@@ -1,6 +1,7 @@
 //! Links of a file to a second path, by the cheapest method that the file systems support: clone, hard link, or copy.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -99,6 +100,10 @@ impl Default for FileLinker {
 }
 
 fn reflink_file(from: &Path, to: &Path) -> io::Result<()> {
+    // Cloning by path follows a link with which another user may have replaced the file.
+    if std::fs::symlink_metadata(from)?.uid() != rustix::process::geteuid().as_raw() {
+        return copy_file(from, to);
+    }
     reflink_copy::reflink(from, to)?;
     copy_metadata(from, to)
 }

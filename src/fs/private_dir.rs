@@ -1,5 +1,6 @@
 //! Directories below a directory in which every user can create files, such as `/tmp`.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -38,17 +39,24 @@ pub(crate) fn is_private_dir(path: &Path) -> bool {
 }
 
 /// Returns whether another user may have created what is at `path`: a component of the path lies in a directory in which
-/// everyone can create files, and is not a directory of this user.
+/// others can create files, and is not a directory of this user, or in a directory of another user, and is a link.
 pub(crate) fn may_belong_to_others(path: &Path) -> bool {
+    let user = geteuid().as_raw();
     path.ancestors().any(|dir| {
-        let parent = dir.parent().and_then(|parent| std::fs::metadata(parent).ok());
-        let is_shared = parent.is_some_and(|parent| parent.mode() & 0o002 != 0);
-        let is_own = || {
-            let found = std::fs::symlink_metadata(dir);
-            found.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw())
-        };
-        is_shared && !is_own()
+        let Some(parent) = dir.parent().and_then(|parent| std::fs::metadata(parent).ok()) else { return false };
+        let found = std::fs::symlink_metadata(dir);
+        if can_others_write(&parent, user) {
+            return !found.is_ok_and(|found| found.is_dir() && found.uid() == user);
+        }
+        // A directory of another user is usual for root in a container, to whose owner the files of a volume belong.
+        !matches!(parent.uid(), 0) && parent.uid() != user && !found.is_ok_and(|found| found.is_dir())
     })
+}
+
+/// Returns whether everyone can create files in a directory, or a group: not root's, nor the one that has only this user.
+fn can_others_write(directory: &Metadata, user: u32) -> bool {
+    let is_private_group = directory.gid() == 0 || directory.gid() == user;
+    directory.mode() & 0o002 != 0 || (directory.mode() & 0o020 != 0 && !is_private_group)
 }
 
 #[cfg(test)]
@@ -83,5 +91,19 @@ mod tests {
         assert!(!check("own") && !check("link") && !check("missing"));
         fs_err::set_permissions(shared.path(), PermissionsExt::from_mode(0o1777)).unwrap();
         assert!(!check("own") && check("link") && check("missing"));
+        // The same with a group that has other users; only root can give a directory to a group it is not in.
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(shared.path(), None, Some(12_346)).unwrap();
+            fs_err::set_permissions(shared.path(), PermissionsExt::from_mode(0o775)).unwrap();
+            assert!(!check("own") && check("link") && check("missing"));
+            // One of another user, which is not in a directory that everyone can write to.
+            std::os::unix::fs::chown(shared.path(), None, Some(0)).unwrap();
+            let foreign = shared.path().join("own/foreign");
+            fs_err::create_dir_all(foreign.join("own")).unwrap();
+            symlink(other.path(), foreign.join("link")).unwrap();
+            std::os::unix::fs::chown(&foreign, Some(12_346), None).unwrap();
+            let check = |name: &str| may_belong_to_others(&foreign.join(name).join("runs"));
+            assert!(!check("own") && check("link"));
+        }
     }
 }

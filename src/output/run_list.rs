@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::OutputTheme;
 use super::theme::TextStyle;
 use crate::record::{EndedRun, RunSummary, describe_interrupt};
-use crate::text::{format_duration, pluralize};
+use crate::text::{format_duration, pluralize, to_single_line};
 
 /// Names of failed sessions that a row lists.
 const MAX_NAMES: usize = 3;
@@ -38,7 +38,7 @@ fn row_cells(run: &RunSummary) -> [String; 4] {
         run.run_id.clone(),
         cell(&|ended| ended.started_at.get(..16).unwrap_or(&ended.started_at).replace('T', " ")),
         cell(&|ended| format_duration(ended.wall_ms)),
-        cell(&|ended| ended.commit.as_deref().and_then(|commit| commit.get(..8)).unwrap_or_default().to_owned()),
+        cell(&|ended| to_single_line(ended.commit.as_deref().and_then(|commit| commit.get(..8)).unwrap_or_default())),
     ]
 }
 

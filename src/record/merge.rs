@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::run_record::RecordedSession;
+use super::run_record::{MAX_ITEMS, RecordedSession};
 use super::{Outcome, RunRecord, reconstruct_events, write_record};
 use crate::fs::{RootDir, is_contained_path, write_atomic};
 use crate::project::SessionName;
@@ -101,6 +101,8 @@ impl MergePlan {
         }
         let mut seen = BTreeSet::new();
         notices.retain(|notice| seen.insert(notice.clone()));
+        // As many as a record may have, with those on missing sessions.
+        notices.truncate(MAX_ITEMS / 2);
         record.notices = notices;
         let (missing_sessions, missing_shards) = find_missing(records, &record);
         sort_sessions(&mut record, records);
@@ -110,7 +112,9 @@ impl MergePlan {
     /// Adds notices on missing sessions and shards; with missing sessions the run has failed.
     pub(crate) fn add_missing_notices(&mut self) {
         for name in &self.missing_sessions {
-            self.record.notices.push(format!("no record contains {name}"));
+            if self.record.notices.len() < MAX_ITEMS - 1 {
+                self.record.notices.push(format!("no record contains {name}"));
+            }
         }
         if !self.missing_sessions.is_empty() {
             self.record.exit_code = self.record.exit_code.map(|exit| exit.max(1));

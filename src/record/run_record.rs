@@ -16,7 +16,9 @@ use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpe
 pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// Maximum number of sessions, attempts and notices of a run.
-const MAX_ITEMS: usize = 50_000;
+pub(super) const MAX_ITEMS: usize = 50_000;
+/// Largest number of programs whose versions a record contains.
+const MAX_VERSIONS: usize = 100;
 /// Maximum number of resources that the commands of all sessions together shared.
 const MAX_SHARED_USES: usize = 100_000;
 /// Maximum length of names and paths, in bytes.
@@ -154,6 +156,9 @@ impl RunRecord {
         ];
         if let Some((field, count)) = counts.into_iter().find(|(_, count)| *count > MAX_ITEMS) {
             return Some(format!("{field} has {count} items, more than {MAX_ITEMS}"));
+        }
+        if self.versions.len() > MAX_VERSIONS {
+            return Some(format!("versions has {} items, more than {MAX_VERSIONS}", self.versions.len()));
         }
         let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
         let uses: usize =

@@ -1,5 +1,6 @@
 //! JUnit report of a run: each session is a test case, each JUnit file of its own tests is merged as a suite.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -18,6 +19,8 @@ const MAX_MERGED_BYTES: usize = 256 << 20;
 
 /// Bytes of a failed session's log to include.
 const MAX_LOG_TAIL: u64 = 32 * 1024;
+/// Most bytes of logs in a report: many attempts of a record may name one log.
+const MAX_ALL_LOG_TAILS: u64 = 16 << 20;
 
 /// A JUnit report.
 #[derive(Debug)]
@@ -56,7 +59,8 @@ pub fn build_junit_report(record: &RunRecord, run_dir: &Path, redact: &dyn Fn(&s
     suite.set_time(Duration::from_millis(record.wall_ms));
     suite.timestamp = report.timestamp;
     suite.add_properties(suite_properties(record));
-    suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, run_dir)));
+    let logs = LogTails { run_dir, bytes_left: Cell::new(MAX_ALL_LOG_TAILS) };
+    suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, &logs)));
     report.add_test_suite(suite);
     let (merged, skipped_files) = merge_artifact_suites(run_dir, redact);
     let mut merged_xml = Vec::new();
@@ -84,7 +88,7 @@ fn suite_properties(record: &RunRecord) -> Vec<Property> {
     properties
 }
 
-fn session_test_case(session: &RecordedSession, run_dir: &Path) -> TestCase {
+fn session_test_case(session: &RecordedSession, logs: &LogTails<'_>) -> TestCase {
     let name = sanitize_xml_text(session.spec.name.as_str());
     let Some(result) = &session.result else {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -106,11 +110,11 @@ fn session_test_case(session: &RecordedSession, run_dir: &Path) -> TestCase {
     }
     if kind.is_some() {
         status.set_type(result.outcome.as_str());
-        if let Some(tail) = last.and_then(|last| read_log_tail(run_dir, last)) {
+        if let Some(tail) = last.and_then(|last| logs.read(last)) {
             status.set_description(sanitize_xml_text(&tail));
         }
     }
-    status.add_reruns(earlier.iter().map(|attempt| failed_attempt_rerun(attempt, run_dir)));
+    status.add_reruns(earlier.iter().map(|attempt| failed_attempt_rerun(attempt, logs)));
     // It passed after a failed attempt, which the settings count as a failure.
     if last.is_some_and(|last| last.outcome == Outcome::Passed) && result.outcome == Outcome::Failed {
         status.set_rerun_kind(FlakyOrRerun::Flaky);
@@ -142,11 +146,11 @@ fn case_properties(session: &RecordedSession, last: Option<&AttemptResult>) -> V
     properties
 }
 
-fn failed_attempt_rerun(attempt: &AttemptResult, run_dir: &Path) -> TestRerun {
+fn failed_attempt_rerun(attempt: &AttemptResult, logs: &LogTails<'_>) -> TestRerun {
     let mut rerun = TestRerun::new(failure_kind(attempt.outcome, true).unwrap_or(NonSuccessKind::Failure));
     rerun.set_time(Duration::from_millis(attempt.end.saturating_sub(attempt.start)));
     rerun.set_message(sanitize_xml_text(&attempt.reason)).set_type(attempt.outcome.as_str());
-    if let Some(tail) = read_log_tail(run_dir, attempt) {
+    if let Some(tail) = logs.read(attempt) {
         rerun.set_description(sanitize_xml_text(&tail));
     }
     rerun
@@ -163,17 +167,27 @@ fn failure_kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
     }
 }
 
-/// Reads the end of an attempt's log, from the start of a line.
-fn read_log_tail(run_dir: &Path, attempt: &AttemptResult) -> Option<String> {
-    let mut file = RootDir::open(run_dir).and_then(|run| run.open_file(&attempt.log)).ok()?;
-    let from = attempt.log_bytes.saturating_sub(MAX_LOG_TAIL);
-    file.seek(SeekFrom::Start(from)).ok()?;
-    let mut bytes = Vec::new();
-    file.take(MAX_LOG_TAIL).read_to_end(&mut bytes).ok()?;
-    let start = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1) };
-    let tail = String::from_utf8_lossy(&bytes[start..]);
-    let above = from + start as u64;
-    Some(if above == 0 { tail.into_owned() } else { format!("({above} bytes above omitted)\n{tail}") })
+/// The ends of the logs of a run.
+struct LogTails<'a> {
+    run_dir: &'a Path,
+    bytes_left: Cell<u64>,
+}
+
+impl LogTails<'_> {
+    /// Reads the end of an attempt's log, from the start of a line; `None` if the others were too long.
+    fn read(&self, attempt: &AttemptResult) -> Option<String> {
+        self.bytes_left.get().checked_sub(MAX_LOG_TAIL)?;
+        let mut file = RootDir::open(self.run_dir).and_then(|run| run.open_file(&attempt.log)).ok()?;
+        let from = attempt.log_bytes.saturating_sub(MAX_LOG_TAIL);
+        file.seek(SeekFrom::Start(from)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MAX_LOG_TAIL).read_to_end(&mut bytes).ok()?;
+        self.bytes_left.set(self.bytes_left.get().saturating_sub(bytes.len() as u64));
+        let start = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1) };
+        let tail = String::from_utf8_lossy(&bytes[start..]);
+        let above = from + start as u64;
+        Some(if above == 0 { tail.into_owned() } else { format!("({above} bytes above omitted)\n{tail}") })
+    }
 }
 
 fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
@@ -182,6 +196,8 @@ fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
 
 /// Replaces characters that XML does not allow and quick-junit does not remove.
 fn sanitize_xml_text(text: &str) -> XmlString {
+    let changes_direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text: String = text.chars().filter(|c| !changes_direction(*c)).collect();
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 

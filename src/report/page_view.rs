@@ -1,5 +1,7 @@
 //! Template data of the HTML page: texts, classes, and positions as percentages of the time axis.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::ansi_html::render_ansi_html;
@@ -13,6 +15,8 @@ use crate::text::{format_duration, pluralize};
 
 /// More slots than this are drawn as thin lines.
 const MAX_THICK_LANES: usize = 12;
+/// Empty lanes are shown up to this slot.
+const MAX_LANES: usize = 1_024;
 /// Longer lists are collapsed or truncated.
 const MAX_LISTED: usize = 12;
 
@@ -249,18 +253,21 @@ fn attempt_bar(index: usize, session: &SessionReport, attempt: &AttemptReport, a
 }
 
 fn slot_lanes(report: &RunReport, axis: &TimeAxis) -> Vec<SlotLane> {
-    let sessions = || report.sessions.iter().enumerate();
-    let last_slot =
-        sessions().flat_map(|(_, session)| session.attempts.iter().flat_map(|attempt| &attempt.slots)).max();
-    let Some(last_slot) = last_slot else { return Vec::new() };
-    let bars = |slot: usize| {
-        sessions()
-            .flat_map(|(index, session)| session.attempts.iter().map(move |attempt| (index, session, attempt)))
-            .filter(|(.., attempt)| attempt.slots.contains(&slot))
-            .map(|(index, session, attempt)| attempt_bar(index, session, attempt, axis))
-            .collect()
-    };
-    (0..=*last_slot).map(|slot| SlotLane { number: slot, bars: bars(slot) }).collect()
+    let mut lanes: BTreeMap<usize, Vec<AttemptBar>> = BTreeMap::new();
+    for (index, session) in report.sessions.iter().enumerate() {
+        for attempt in &session.attempts {
+            // A record of unknown origin may list a slot twice.
+            for slot in attempt.slots.iter().copied().collect::<BTreeSet<usize>>() {
+                lanes.entry(slot).or_default().push(attempt_bar(index, session, attempt, axis));
+            }
+        }
+    }
+    // Slots that no attempt held have empty lanes, unless the record names slots that no machine has.
+    let last_slot = lanes.keys().next_back().copied().filter(|slot| *slot < MAX_LANES);
+    for slot in 0..last_slot.map_or(0, |last| last + 1) {
+        lanes.entry(slot).or_default();
+    }
+    lanes.into_iter().map(|(number, bars)| SlotLane { number, bars }).collect()
 }
 
 fn slots_summary(report: &RunReport) -> String {

@@ -8,7 +8,7 @@ use super::page::{PageError, render_page};
 use super::perfetto::build_perfetto_trace;
 use super::run_report::RunReport;
 use super::text::{FailedLogTail, render_markdown, render_text};
-use crate::text::to_safe_lines;
+use crate::text::{escape_json_document, to_safe_lines};
 
 /// Format of a report.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,15 +44,15 @@ impl ReportFormat {
             }
             Self::Markdown => render_markdown(report, &log_tails()),
             Self::Text => to_safe_lines(&render_text(report)),
-            Self::Json => to_json_text(report),
-            Self::Perfetto => format!("{}\n", build_perfetto_trace(report)),
+            Self::Json => escape_json_document(&to_json_text(report)),
+            Self::Perfetto => escape_json_document(&format!("{}\n", build_perfetto_trace(report))),
         })
     }
 
     /// Renders a comparison; `None` in a format that has none.
     pub(crate) fn render_comparison(self, comparison: &RunComparison) -> Option<String> {
         match self {
-            Self::Json => Some(to_json_text(comparison)),
+            Self::Json => Some(escape_json_document(&to_json_text(comparison))),
             Self::Markdown => Some(comparison.to_markdown()),
             Self::Html | Self::Text => Some(to_safe_lines(&comparison.to_text())),
             Self::Perfetto => None,

@@ -22,13 +22,30 @@ pub struct CacheScopes {
     pub(crate) checkout_id: String,
     /// Identifier of the run on the CI server; empty outside CI.
     pub(crate) ci_run_id: String,
-    /// Whether the run is one in CI of which neither branch nor pull request is known.
+    /// Whether the run is one in CI of which neither branch nor pull request is known, or not the repository.
     is_unknown_reference: bool,
 }
 
 /// Variables by which CI services are known; not all of them set `CI`.
-const CI_VARIABLES: [&str; 6] =
-    ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID", "BUILDKITE"];
+const CI_VARIABLES: [&str; 16] = [
+    "CI",
+    "JENKINS_URL",
+    "TF_BUILD",
+    "TEAMCITY_VERSION",
+    "CODEBUILD_BUILD_ID",
+    "BUILDKITE",
+    // GoCD, Bamboo, Concourse, Google Cloud Build, Zuul, Argo, AppVeyor, Buddy, OpenShift builds.
+    "GO_PIPELINE_NAME",
+    "bamboo_buildKey",
+    "ATC_EXTERNAL_URL",
+    "BUILD_PIPELINE_NAME",
+    "BUILDER_OUTPUT",
+    "ZUUL_PIPELINE",
+    "ARGO_TEMPLATE",
+    "APPVEYOR",
+    "BUDDY_PIPELINE_ID",
+    "OPENSHIFT_BUILD_NAME",
+];
 /// Variables of the runners that also set `GITHUB_REF`.
 const FORGE_VARIABLES: [&str; 3] = ["GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITEA_ACTIONS"];
 
@@ -48,6 +65,7 @@ impl CacheScopes {
             .into_iter()
             .find_map(|name| Some(repository_name(&forge, name, &variable(name)?)))
             .unwrap_or_else(|| format!("at-{checkout_id}"));
+        let has_repository = !repository.starts_with("at-");
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| read_project_text(path.as_ref()).ok());
         let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` a pull request by its head, if the forge
@@ -92,7 +110,7 @@ impl CacheScopes {
             read_scopes,
             checkout_id,
             ci_run_id,
-            is_unknown_reference: is_ci && !is_forge && reference.is_empty(),
+            is_unknown_reference: is_ci && !is_forge && (reference.is_empty() || !has_repository),
         }
     }
 
@@ -320,6 +338,10 @@ mod tests {
         let named = [("GITHUB_REPOSITORY", "org/app"), ("GITHUB_REF", "refs/heads/main")];
         assert!(!scope(&gitlab).may_be_shared() && !scope(&[&gitlab[..], &named[..1]].concat()).may_be_shared());
         assert!(!scope(&[("JENKINS_URL", "https://ci.example.org/")]).may_be_shared(), "it does not set CI");
+        assert!(!scope(&[&gitlab[..], &named[1..]].concat()).may_be_shared(), "repositories at one path");
+        for variable in CI_VARIABLES {
+            assert!(!scope(&[(variable, "x")]).may_be_shared(), "{variable}");
+        }
         let known = scope(&[&gitlab[..], &named].concat());
         assert!(known.may_be_shared() && known.write_scope == scope_name("b", "main"));
         assert!(scope(&[]).may_be_shared() && scope(&[("CI", "")]).may_be_shared(), "outside CI");

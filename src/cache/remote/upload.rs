@@ -224,9 +224,8 @@ impl Uploader<'_> {
             own.frames.iter().cloned().partition(|frame| replaced_packs.contains(&frame.pack));
         self.upload.packs.extend(own.packs.into_iter().filter(|(key, _)| !replaced_packs.contains(key)));
         self.upload.frames.extend(kept_frames);
-        self.repack_frames(
-            moved_frames.into_iter().filter(|frame| !is_unused(frame, today) || names.contains(&frame.entry)),
-        )?;
+        let is_used = |frame: &PackFrame| !is_unused(frame, today) || names.contains(&frame.entry);
+        self.repack_frames(moved_frames.into_iter().filter(is_used))?;
         self.upload_entries(&mut entries, today)?;
         for frame in self.upload.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
             frame.last_used_day = today;

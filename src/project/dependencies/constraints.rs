@@ -113,3 +113,25 @@ fn prune_old_files(directory: &Path) {
         let _ = std::fs::remove_file(path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_that_another_job_can_have_written_are_not_reused() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        for name in ["uv.lock", "pyproject.toml"] {
+            fs_err::write(root.join(name), "").unwrap();
+        }
+        let uv = root.join("uv");
+        fs_err::write(&uv, "#!/bin/sh\necho 'six==1.17.0'\n").unwrap();
+        fs_err::set_permissions(&uv, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let export = |suffix| export_constraints(root, &uv, root, suffix).unwrap();
+        let files = export(None);
+        fs_err::write(&files.plain, "six==1.15.0\n").unwrap();
+        assert_eq!(fs_err::read_to_string(export(None).plain).unwrap(), "six==1.15.0\n");
+        assert_eq!(fs_err::read_to_string(export(Some(7)).plain).unwrap(), "six==1.17.0\n");
+    }
+}

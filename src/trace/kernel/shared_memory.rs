@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use libc::c_void;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
 /// Shared memory that other processes can open by [`SharedMemory::proc_fd_path`]; initially zero.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ impl SharedMemory {
     /// # Errors
     /// If the system cannot provide the memory.
     pub(super) fn new(length: usize) -> io::Result<Self> {
-        let descriptor = memfd_create("noxide-trace-ring", MemfdFlags::CLOEXEC)?;
+        let descriptor = memfd_create("noxide-trace-ring", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&descriptor, length as u64)?;
+        // Another process that shortens it would end this one with SIGBUS.
+        fcntl_add_seals(&descriptor, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let fd = descriptor.as_raw_fd();
         // SAFETY: a new mapping at an address chosen by the kernel overlaps no existing memory.
@@ -90,6 +92,8 @@ mod tests {
         let seen = fs_err::read(mapping.proc_fd_path()).unwrap();
         assert_eq!((seen.len(), seen[64], seen[65], seen[8188]), (8192, 2, 1, 7));
         assert_eq!(mapping.read_byte(64), 2);
+        let other = fs_err::OpenOptions::new().write(true).open(mapping.proc_fd_path()).unwrap();
+        assert!(other.set_len(0).is_err(), "another process cannot shorten it");
         assert!(SharedMemory::new(usize::MAX).is_err());
     }
 

@@ -388,3 +388,72 @@ fn json_has_no_control_characters_of_a_terminal() {
     assert_eq!(ran.stdout.find(is_harmful), None);
     assert!(ran.stdout.contains(r"a\u009b2J\u202e\u2028\u007fb"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_record_has_few_versions_and_lanes_for_slots_that_are_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("record.json");
+    let mut record = golden_record();
+    record["versions"] = (0..101).map(|number| json!([format!("p{number}"), "1"])).collect();
+    fs_err::write(&path, record.to_string()).unwrap();
+    let error = RunRecord::read(&path).unwrap_err().to_string();
+    assert!(error.contains("versions has 101 items, more than 100"), "{error}");
+
+    let mut record = golden_record();
+    let sessions = record["sessions"].as_array_mut().unwrap();
+    let ended = sessions.iter_mut().find(|session| !session["result"].is_null()).unwrap();
+    ended["result"]["attempts"][0]["slots"] = json!([90_000, 90_000]);
+    fs_err::write(&path, record.to_string()).unwrap();
+    let report = ["report", path.to_str().unwrap(), "--format", "html", "-o", "-"];
+    let page = NoxideRun::finish(&mut noxide_in(directory.path(), &report));
+    assert_eq!(page.exit, Some(0), "{}", page.text);
+    let lanes = page.stdout.matches("<div class=\"lane\">").count();
+    assert!(page.stdout.contains(">90000<") && lanes < 10, "{lanes}");
+}
+
+#[test]
+fn texts_of_a_record_are_one_line_and_escaped_in_files_too() {
+    let project = Project::with_sessions("");
+    let run_dir = project.root().join(".nox/.noxide/runs").join(RUN);
+    fs_err::create_dir_all(run_dir.join("logs")).unwrap();
+    let mut record = golden_record();
+    record["commit"] = json!("ab\n::x\u{9b}\u{202e}");
+    record["run_id"] = json!(RUN);
+    fs_err::write(run_dir.join("record.json"), record.to_string()).unwrap();
+    let ran = project.noxide(&["runs"]);
+    assert!(ran.exit == Some(0) && ran.text.contains("ab") && !ran.text.contains("ab\n"), "{}", ran.text);
+    for format in ["json", "perfetto"] {
+        let file = project.outer_dir().join(format);
+        let ran = project.noxide(&["report", "--format", format, "-o", file.to_str().unwrap()]);
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+        let text = fs_err::read_to_string(file).unwrap();
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text}");
+    }
+}
+
+#[test]
+fn a_log_that_many_attempts_name_is_in_a_junit_report_as_often_as_its_limit_allows() {
+    let directory = tempfile::tempdir().unwrap();
+    let download = directory.path().join("download");
+    fs_err::create_dir_all(download.join("logs")).unwrap();
+    let mut record = golden_record();
+    let sessions = record["sessions"].as_array_mut().unwrap();
+    let ended = sessions.iter_mut().find(|session| !session["result"].is_null()).unwrap();
+    let mut attempt = ended["result"]["attempts"][0].clone();
+    attempt["outcome"] = json!("failed");
+    attempt["log"] = json!("logs/one.log");
+    attempt["log_bytes"] = json!(32 * 1024);
+    ended["result"]["attempts"] = (0..600)
+        .map(|number| {
+            attempt["number"] = json!(number + 1);
+            attempt.clone()
+        })
+        .collect();
+    ended["result"]["outcome"] = json!("failed");
+    fs_err::write(download.join("record.json"), record.to_string()).unwrap();
+    fs_err::write(download.join("logs/one.log"), "MARK".to_owned() + &"x".repeat(32 * 1024 - 4)).unwrap();
+    let merge = ["merge", "download", "--dir", "merged", "--junit", "junit.xml"];
+    let ran = NoxideRun::finish(&mut noxide_in(directory.path(), &merge));
+    let report = fs_err::read_to_string(directory.path().join("junit.xml")).unwrap();
+    assert_eq!(report.matches("MARK").count(), 512, "{}", ran.text);
+}
