@@ -32,7 +32,7 @@ pub enum BaselineError {
     Syntax {
         /// Path of the baseline.
         path: PathBuf,
-        /// Line of the error. What the JSON parser says quotes the file.
+        /// Line of the error. The parser's message is left out, because it quotes the file.
         line: usize,
         /// Column of the error.
         column: usize,

@@ -98,8 +98,8 @@ pub(crate) struct MatrixAlternative {
     pub(crate) command: ShellCommand,
 }
 
-/// Index of the command of a call that only some jobs of the matrix make: the command, words of it or `NOXSESSION` come
-/// from the matrix.
+/// Stands for the index of a command that is not in the file, in a call that only some jobs of the matrix make: the command,
+/// words of it or `NOXSESSION` come from the matrix. No step has so many commands.
 const PROVIDED_COMMAND: usize = usize::MAX / 2;
 
 /// A package install in a step.
@@ -139,7 +139,7 @@ impl AuditProject {
         if sources.iter().any(|source| source.text.contains("cache-dependency-glob")) {
             files.paths = list_file_paths(root);
         }
-        // The lines of a noxfile are printed too.
+        // Findings print lines, so a noxfile that is a link out of the project is not read.
         let name = files.noxfile_name.as_deref().filter(|name| is_inside(&root.join(name), root));
         let noxfile = name.and_then(|name| Noxfile::read(root, name));
         let noxfile = noxfile.map(|noxfile| match manifest {
@@ -281,7 +281,7 @@ impl AuditProject {
         calls
     }
 
-    /// Returns one call for each value of the matrix, if `NOXSESSION` is one of its values and some of them list several
+    /// Returns one call for each value of an axis of the matrix, if `NOXSESSION` is set to that axis and a value lists several
     /// sessions; otherwise none.
     fn listed_calls(
         &self,

@@ -12,7 +12,7 @@ use super::rules;
 use super::source::SharedSource;
 
 /// Marks a comment that ignores findings: `# noxide: ignore[NX101]`, or without brackets for every rule.
-const IGNORE_MARKER: &str = "noxide: ignore";
+const IGNORE_COMMENT: &str = "noxide: ignore";
 
 /// Most findings of one rule in one file; the last one says that there are more.
 const MAX_FINDINGS_IN_FILE: usize = 500;
@@ -116,7 +116,7 @@ fn is_ignored_by_comment(finding: &Finding) -> bool {
 
 /// Whether the comment of a line ignores the finding's rule, or all rules.
 fn has_ignore_comment(line: &str, finding: &Finding) -> bool {
-    let Some((before, comment)) = line.split_once(IGNORE_MARKER) else { return false };
+    let Some((before, comment)) = line.split_once(IGNORE_COMMENT) else { return false };
     if !before.contains('#') {
         return false;
     }

@@ -164,7 +164,7 @@ fn let_last_flag_win(command: Command) -> Command {
     command.args_override_self(true).mut_subcommands(let_last_flag_win)
 }
 
-/// Returns whether the innermost subcommand prints its result as JSON.
+/// Returns whether errors are printed as JSON: where the result is, except for `audit` and `matrix`.
 fn wants_json(matches: &ArgMatches) -> bool {
     match matches.subcommand() {
         // These print documents for other programs, so errors are text on standard error.

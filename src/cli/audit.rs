@@ -135,7 +135,7 @@ fn audit(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError>
     }
     let baseline = settings.baseline.value.map(|path| BaselineFile::new(&path, root, args.baseline.is_none()));
     if args.fix || args.diff {
-        let level = if args.unsafe_fixes { FixLevel::All } else { FixLevel::Safe };
+        let level = if args.unsafe_fixes { FixLevel::Unsafe } else { FixLevel::Safe };
         let known = baseline.map_or(Ok(Baseline::default()), |file| file.read())?;
         return Ok(check_findings(args, &apply_fixes(level, args.diff, root, project, &known, output)?));
     }

@@ -51,7 +51,7 @@ pub(super) fn run(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, C
         let options = AuditOptions { install: install.as_ref().ok().cloned(), ..settings.audit_options() };
         let project = AuditProject::load(root, &[], None, options);
         if let Some(project) = project.ok().filter(AuditProject::has_nox_calls) {
-            apply_fixes(FixLevel::All, args.dry_run, root, project, &Baseline::default(), output)?;
+            apply_fixes(FixLevel::Unsafe, args.dry_run, root, project, &Baseline::default(), output)?;
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -33,7 +33,7 @@ pub struct ReportArgs {
     /// Exit with 1 if something is significantly slower
     #[arg(long, requires = "compare", help_heading = "Comparison")]
     pub(crate) check: bool,
-    /// Write html, markdown, text, json or perfetto (for ui.perfetto.dev and chrome://tracing)
+    /// Write html (with --compare: text), markdown, text, json or perfetto (for ui.perfetto.dev and chrome://tracing)
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "html", help_heading = "Output")]
     pub(crate) format: ReportFormat,
     /// Open the page in a browser

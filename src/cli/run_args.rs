@@ -103,7 +103,7 @@ pub enum RerunFilter {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Execution")]
 pub struct ExecutionArgs {
-    /// Number of slots: run up to N sessions of one slot at once, or auto for one slot per available CPU [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
+    /// Number of slots: N sessions run at once if each takes one slot; auto is one slot per available CPU [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
     #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<JobCount>,
     /// Run everything that does not require a failed session (the default)

@@ -139,7 +139,7 @@ pub struct Settings {
     pub cache: Setting<CacheMode>,
     /// Whether installs are constrained to uv.lock.
     pub locked: Setting<bool>,
-    /// How long the same install runs offline after it succeeded.
+    /// For how long after an install succeeded the same one is run offline.
     pub max_age: Setting<Option<Duration>>,
     file: SettingsFile,
 }

@@ -98,7 +98,7 @@ impl DirLock {
     /// Acquires an exclusive lock, or returns `None` if the directory does not exist or is locked.
     ///
     /// # Errors
-    /// As [`DirLock::acquire_shared`].
+    /// If the directory cannot be opened, or the file system does not support locks.
     pub(crate) fn try_acquire_exclusive(path: &Path) -> io::Result<Option<Self>> {
         match Self::lock_dir(path, FlockOperation::NonBlockingLockExclusive)? {
             LockAttempt::Locked(lock) => Ok(Some(lock)),

@@ -1,4 +1,4 @@
-//! Rendering of the board: a row per running session, counts, time left. Pure: the same state gives the same lines.
+//! Rendering of the board: rows of active and waiting sessions, progress of a restore, counts, time left. Pure: the same state gives the same lines.
 
 use std::collections::HashMap;
 

@@ -52,7 +52,7 @@ pub struct NoxfileManifest {
     /// What nox's report says of each session, in order: the keys that this version of nox writes.
     #[serde(default)]
     pub report_keys: Vec<String>,
-    /// uv's cache directory, if the environment of sessions sets one.
+    /// `UV_CACHE_DIR` as the noxfile leaves it, if it is set.
     #[serde(default)]
     pub uv_cache: Option<PathBuf>,
     /// Notices about the noxfile, a sentence each.

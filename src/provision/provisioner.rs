@@ -46,7 +46,7 @@ pub(crate) struct ProvisionInputs<'a> {
     pub(crate) store: &'a StoreOptions,
     /// The setting that names the remote cache; with `None` only the local store is used.
     pub(crate) remote: Option<&'a str>,
-    /// uv's cache directory; with `None` it is that of the noxfile's environment or of uv.
+    /// uv's cache directory; with `None` it is `UV_CACHE_DIR` as the noxfile leaves it, or else the one that uv reports.
     pub(crate) uv_cache: Option<&'a Path>,
     /// The user's cache directory, where keys of earlier installs are stored.
     pub(crate) user_cache_dir: Option<&'a Path>,

@@ -157,7 +157,7 @@ pub(super) fn uv_version(uv: &Path) -> Option<String> {
     String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// Opens the uv cache that sessions use: at `cache_dir`, else at the path in the noxfile's environment, else at the
+/// Opens the uv cache that sessions use: at `cache_dir`, else at `UV_CACHE_DIR` as the noxfile leaves it, else at the
 /// path that uv reports.
 pub(super) fn open_uv_cache(
     manifest: &NoxfileManifest,

@@ -22,17 +22,17 @@ pub(crate) fn reset_collection_dir(dir: &Path) -> io::Result<()> {
         return Err(io::Error::other(format!("{} is a symbolic link; choose another directory", dir.display())));
     }
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
-    let marker = dir.join(".gitignore");
-    let is_of_earlier_job = read_regular_file(&marker, MAX_DOCUMENT_BYTES).is_ok_and(|text| text == GITIGNORE);
+    let gitignore = dir.join(".gitignore");
+    let is_of_earlier_job = read_regular_file(&gitignore, MAX_DOCUMENT_BYTES).is_ok_and(|text| text == GITIGNORE);
     let own_files = || COPIED_FILES.iter().chain(&WRITTEN_FILES).map(|name| dir.join(name));
-    let foreign = own_files().chain([marker.clone()]).find(|path| path.symlink_metadata().is_ok());
+    let foreign = own_files().chain([gitignore.clone()]).find(|path| path.symlink_metadata().is_ok());
     if let Some(foreign) = foreign.filter(|_| !is_of_earlier_job) {
         let foreign = foreign.display();
         return Err(io::Error::other(format!("{foreign} was not created by noxide ci; choose another directory")));
     }
     fs_err::create_dir_all(dir)?;
     // Git ignores its content.
-    write_atomic(&marker, GITIGNORE)?;
+    write_atomic(&gitignore, GITIGNORE)?;
     for path in own_files() {
         let removed = if is_dir(&path) { remove_dir_tree(&path) } else { fs_err::remove_file(&path) };
         match removed {

@@ -72,7 +72,7 @@ pub trait SessionLauncher {
 pub struct PathConflict {
     /// The path, port or socket.
     pub(crate) path: String,
-    /// What the affected session did, such as `writes it`.
+    /// What the affected session did, such as `writes (sqlite3)` or `reads`.
     pub(crate) action: String,
     /// What the other session did.
     pub(crate) other_action: String,

@@ -101,7 +101,7 @@ impl PreparedRun {
     /// and how the plan would have ordered or separated them.
     ///
     /// # Errors
-    /// When sessions require each other.
+    /// When sessions wait for one another in a cycle.
     pub(crate) fn prepare_trace(
         manifest: &NoxfileManifest,
         options: &RunOptions,

@@ -88,7 +88,7 @@ impl RunTracing {
         run_data_dir: &Path,
     ) -> (Self, Vec<String>) {
         let TraceInputs { mode, posargs, verbose } = inputs;
-        // A session that runs alone races with nothing, and is traced once it runs with others.
+        // A run of one session has no races. The session is traced in the first run that has others.
         if mode == TraceMode::Never || (mode == TraceMode::Auto && manifest.queue.len() < 2) {
             return (Self::default(), Vec::new());
         }

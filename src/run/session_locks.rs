@@ -10,7 +10,7 @@ use crate::record::{LockDetails, LockOrigin};
 pub struct SessionLocks {
     /// Locks that no other session holds while this one runs.
     pub names: Vec<String>,
-    /// Resources that it shares with sessions that use them in a compatible way.
+    /// Resources that it uses until it ends; a session that uses one in an incompatible way must not run at the same time.
     pub uses: Vec<CommandUse>,
     /// Locks that it shares, those that the host takes while a command runs, and the origins of all.
     pub details: LockDetails,

@@ -81,7 +81,7 @@ impl SessionResources {
         self.temp_dirs.as_ref().is_some_and(|dirs| dirs.recycle_if_empty(directory))
     }
 
-    /// Removes temporary directories after the run, except those of failed sessions.
+    /// Removes the run's temporary directory, unless that of a session is left in it: those of failed sessions stay.
     pub(crate) fn clean_up(&self) {
         if let Some(dirs) = &self.temp_dirs {
             dirs.remove_if_unused();

@@ -8,8 +8,8 @@ use super::trace_cache::{LearnedConflict, SeparationKind};
 /// Two sessions that conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictingPair {
-    /// Index of the session that is earlier in nox's order, in the list that the caller compares: the sessions of a report, or
-    /// those of the manifest.
+    /// Index of the session that is earlier in the list that the caller compares: the sessions of a report, or those of the
+    /// manifest.
     pub first: usize,
     /// Index of the later session in that list.
     pub second: usize,
@@ -50,7 +50,7 @@ pub(crate) enum SeparationAdvice {
 }
 
 /// Returns how to separate each pair: by a lock if both sessions change a path and the second does not read what the first
-/// creates, otherwise in the noxfile's order.
+/// creates, otherwise in the order of the pair.
 ///
 /// Locks are chosen greedily: the path that most pairs have in common comes first, so that few locks are needed.
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {

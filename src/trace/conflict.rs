@@ -151,7 +151,7 @@ impl<'a> SessionSide<'a> {
         side
     }
 
-    /// Returns `device:inode` of a file with several names, and the path of any other.
+    /// Returns `device:inode` of a file with several names, otherwise its path.
     fn file_identity(&self, path: &'a str) -> &'a str {
         let alias = self.accesses.hard_links.get(path).or_else(|| self.other_accesses.hard_links.get(path));
         alias.map_or(path, String::as_str)
@@ -166,7 +166,7 @@ fn describe_effect(effect: &PathEffect) -> String {
     }
 }
 
-/// Returns whether a path is that of a file `X.lock` that programs use as a mutex: they create it, and delete it again.
+/// Returns whether a path is that of a file (`X.lock`, `X.lck` or `lock`) that programs use as a mutex: they create it, and delete it again.
 fn is_mutex_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }

@@ -38,7 +38,7 @@ pub(crate) struct SessionConflict {
 /// The conflicts between traced sessions.
 #[derive(Debug)]
 pub(crate) struct ConflictReport {
-    /// The sessions in the order they were traced.
+    /// The compared sessions: in `noxide trace` in the order they ran, otherwise in that of the manifest.
     pub(crate) sessions: Vec<(Session, SessionAccesses)>,
     pub(crate) conflicts: Vec<SessionConflict>,
     /// How to separate the conflicts that nothing separates yet.
@@ -48,7 +48,7 @@ pub(crate) struct ConflictReport {
 }
 
 impl ConflictReport {
-    /// Compares every pair of sessions. They are listed in the order they were traced; `plan_indexes` contains the index
+    /// Compares every pair of sessions. Of a pair, the session that is earlier in `sessions` is the first; `plan_indexes` contains the index
     /// of each in the plan.
     pub(crate) fn new(
         sessions: Vec<(Session, SessionAccesses)>,

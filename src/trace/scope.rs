@@ -28,7 +28,7 @@ const CACHE_DIRECTORY_NAMES: &[&str] = &[
 /// Git's working data, which Git itself synchronizes. Refs and HEAD are tracked.
 const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 
-/// Marker file of a virtual environment. Tools put `CACHEDIR.TAG` into environments too, but an environment that
+/// File that identifies a virtual environment. Tools put `CACHEDIR.TAG` into environments too, but an environment that
 /// sessions share causes conflicts; those of single sessions are excluded by path.
 const ENVIRONMENT_FILE: &str = "pyvenv.cfg";
 

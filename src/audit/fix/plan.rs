@@ -26,8 +26,8 @@ const MAX_AUDITED_JOBS: usize = 40_000;
 pub enum FixLevel {
     /// Only fixes that do not change which sessions run or what they do.
     Safe,
-    /// All fixes that keep every session and command.
-    All,
+    /// All fixes that keep every session and command: the safe and the unsafe ones, no patches.
+    Unsafe,
     /// Patches to review too. They may remove sessions, so that tests apply them to copies only.
     Patches,
 }
@@ -36,7 +36,7 @@ impl FixLevel {
     fn includes(self, fix: &Fix) -> bool {
         match self {
             Self::Safe => fix.is_safe(),
-            Self::All => fix.is_applicable(),
+            Self::Unsafe => fix.is_applicable(),
             Self::Patches => true,
         }
     }

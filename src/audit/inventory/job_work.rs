@@ -130,7 +130,7 @@ fn add_step_work(view: &JobView, step: &WorkflowStep, usual_ms: &dyn Fn(&str) ->
             .as_ref()
             .is_some_and(|call| call.selection != NoxCallSelection::Nothing && !call.runs_noxfile)
         {
-            // The matrix provides its words.
+            // A call of nox that the analysis left out: the matrix provides words of it.
             let what = command.command_line();
             work.hidden.push(HiddenWork { line: line(span), what, hides_installs: false, hides_sessions: true });
         }
@@ -214,12 +214,12 @@ fn add_action_work(
     let hidden = |what: String| HiddenWork { line, what, hides_installs: true, hides_sessions: true };
     if let Some(directory) = action.local_directory() {
         let read = find_local_action(view.project, directory).and_then(|workflow| {
-            let is_nested = workflow.index == view.workflow.index;
-            view.project.workflow_job_views(workflow).next().filter(|_| !is_nested)
+            let uses_itself = workflow.index == view.workflow.index;
+            view.project.workflow_job_views(workflow).next().filter(|_| !uses_itself)
         });
         match read {
-            // An action that uses another one is not followed further.
-            Some(inner) if view.workflow.index != inner.workflow.index && is_leaf_or_workflow(view, &inner) => {
+            // From an action, only one that uses no other action is followed.
+            Some(inner) if is_leaf_or_workflow(view, &inner) => {
                 let inner = find_job_work(&inner, usual_ms);
                 work.installs.extend((!inner.installs.is_empty()).then(|| install("action")));
                 let rows = inner.sessions.into_iter();

@@ -119,8 +119,8 @@ pub struct NoxfileSession {
     pub(crate) statements: Vec<SessionStatement>,
 }
 
-/// A call of a session method, or of a function that receives the session: one of the noxfile, whose calls follow (method
-/// `call`), or another one (method `unknown_call`).
+/// A call of a session method, or of a function that receives the session: a function of the noxfile (method `call`; the
+/// calls that it makes are the next items), or another one (method `unknown_call`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct SessionCall {
     pub(crate) method: String,
@@ -383,8 +383,9 @@ impl NoxfileSession {
 fn parse_noxfile(text: &str) -> Option<NoxfileModel> {
     for python in PYTHON_COMMANDS {
         match run_reader_script(python, text) {
-            // Another interpreter may know the syntax, but would reach the limits too.
+            // Another interpreter may know the syntax.
             ReaderResult::Unreadable => {}
+            // Another interpreter would reach the limits too.
             ReaderResult::Stopped => return None,
             ReaderResult::Read(model) => return Some(*model),
         }

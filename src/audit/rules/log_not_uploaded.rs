@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX306", name: "log-not-uploaded", summary: "A log is written but not uploaded." },
     rationale: "It is lost with the container, although it would explain a failure.",
-    evidence: "Observed: the lint job writes two logs and uploads one; the forge's own job log is not available through the API. Of a job that uploads nothing, reported are logs that it does not read itself; pedantic on GitHub where the job log has the same text.",
+    evidence: "Observed: the lint job writes two logs and uploads one; the forge's own job log is not available through the API. In a job that uploads nothing, only logs that the job does not read itself are reported; pedantic on GitHub where the job log has the same text.",
     advice: "Add the file to the `path` of the upload.",
     severity: Severity::Medium,
     confidence: Confidence::High,

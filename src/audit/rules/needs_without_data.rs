@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job needs other jobs but uses nothing from them.",
     },
     rationale: "The wait extends the critical path of every run.",
-    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate: pedantic where the job, or one after it, has a matrix, where it saves most, and where most other jobs of the workflow wait for the same job.",
+    evidence: "Observed: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a wait can be deliberate: pedantic where the job, or one after it, has a matrix (there, waiting saves most), and where most other jobs of the workflow wait for the same job.",
     advice: "Remove the `needs`, unless the wait saves runner time when a cheap check fails; in that case, add an ignore comment.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "Changes to documentation alone run every session.",
     },
     rationale: "The whole pipeline runs for files that no session reads.",
-    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is only a patch to review. Not reported where sessions of the workflow are unknown, or one reads documentation (builds it, runs its notebooks, checks it or all files), where the README is the only documentation, where the project consists of documentation only, where only pull requests start the workflow, where a job publishes each commit of a branch, or where the workflow looks at the changed files itself. Only pushes count: a check that is required for pull requests must report. The patch keeps files that the build of the package reads.",
+    evidence: "Requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is only a patch to review. Not reported where sessions of the workflow are unknown, or one reads documentation (builds it, runs its notebooks, checks it or all files), where the README is the only documentation, where the project consists of documentation only, where only pull requests start the workflow, where a job publishes each commit of a branch, or where the workflow looks at the changed files itself. Only pushes count: a check that is required for pull requests must report. The patch does not exclude files that the build of the package reads.",
     advice: "Add a `paths` filter that excludes files no session reads. Where checks are required for pull requests, filter only pushes: a required check must report.",
     severity: Severity::Info,
     confidence: Confidence::High,
@@ -50,7 +50,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let on = &workflow.triggers;
         let is_filtered = ["paths", "paths-ignore"].iter().any(|key| on.has_filter("push", key));
         let runs_nox = project.workflow_job_views(workflow).any(|view| !view.analysis.nox_calls.is_empty());
-        // Jobs that pull requests start gate them, and a required check must report.
+        // Only pushes: a job that a pull request starts may be a required check, which must report.
         if on.runs_on_branch_push()
             && !is_filtered
             && runs_nox

@@ -182,7 +182,7 @@ impl RemoteCache {
             report.bytes += bytes;
             for (frame, result) in segment.frames.iter().zip(results) {
                 match result {
-                    Ok(PublishOutcome::New(_)) if frame.entry_id().is_some_and(|id| id.kind.is_versioned()) => {
+                    Ok(PublishOutcome::New(_)) if frame.entry_id().is_some_and(|id| id.kind.is_resaved()) => {
                         report.other_entries += 1;
                     }
                     Ok(PublishOutcome::New(_)) => report.packages.push(frame.name.clone()),

@@ -51,8 +51,8 @@ const FORGE_VARIABLES: [&str; 3] = ["GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITEA_
 
 impl CacheScopes {
     /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads the scope of
-    /// its base; a branch also reads the scope of the default branch. Outside CI there is one scope; in a CI service that does
-    /// not set `GITHUB_REF` there is none (`may_be_shared`).
+    /// its base; a branch also reads the scope of the default branch. Outside CI, and in a CI
+    /// service that does not set `GITHUB_REF`, the scope is `local`; in the latter case it may not be shared (`may_be_shared`).
     ///
     /// `platform` identifies the platform of the wheels, such as `linux-x86_64`; `root` identifies the repository outside CI.
     pub fn from_environment(platform: &str, root: &str, variables: &BackendEnv<'_>) -> Self {

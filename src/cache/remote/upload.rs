@@ -257,9 +257,9 @@ impl Uploader<'_> {
             let mut pack = PackWriter::new(self.store)?;
             let unreadable = pack.add_entries(batch, today)?;
             self.upload.report.warnings.extend(unreadable);
-            let is_versioned = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_versioned());
-            let (versioned, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_versioned);
-            self.upload.report.other_entries += versioned.len();
+            let is_resaved = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_resaved());
+            let (resaved, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_resaved);
+            self.upload.report.other_entries += resaved.len();
             self.upload.report.packages.extend(packages.into_iter().map(|frame| frame.name.clone()));
             self.upload_pack(pack)?;
             remaining = later;
@@ -351,10 +351,10 @@ fn is_new_entry(snapshot: &RemoteSnapshot, entry: &StoreEntry) -> bool {
     !is_entry_covered(snapshot.frames.get(&entry.id.to_string()).into_iter().flatten(), entry)
 }
 
-/// Returns whether the frames contain an entry for every bucket that it fits.
+/// Returns whether the frames contain an entry for every bucket of uv's cache that it fits.
 fn is_entry_covered<'a>(mut frames: impl Iterator<Item = &'a PackFrame>, entry: &StoreEntry) -> bool {
     let name = entry.id.to_string();
-    if entry.id.kind.is_versioned() {
+    if entry.id.kind.is_resaved() {
         return frames.any(|frame| frame.entry == name);
     }
     let covered_buckets: BTreeSet<&str> =

@@ -47,8 +47,8 @@ impl EntryKind {
         }
     }
 
-    /// Returns whether entries of this kind have versions, of which the newest is used.
-    pub(crate) fn is_versioned(self) -> bool {
+    /// Returns whether entries of this kind are saved again under one key; the newest is used.
+    pub(crate) fn is_resaved(self) -> bool {
         !self.has_wheel_record()
     }
 
@@ -148,7 +148,7 @@ impl VersionedKey {
 impl EntryId {
     /// Splits the ID of a version into its key and the time of saving, in nanoseconds since 1970.
     pub(crate) fn split_version(&self) -> Option<(&str, i128)> {
-        let (key, time) = self.id().rsplit_once('.').filter(|_| self.kind.is_versioned())?;
+        let (key, time) = self.id().rsplit_once('.').filter(|_| self.kind.is_resaved())?;
         Some((key, time.parse().ok()?))
     }
 

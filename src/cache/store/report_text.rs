@@ -49,7 +49,7 @@ impl RestoreReport {
             0 => format!("nothing to restore ({time})\n"),
             count => format!(
                 "restored {}: {} files, {} in {time}{link}\n",
-                pluralize(count, if self.link_mode.is_some() { "wheel" } else { "directory" }),
+                pluralize(count, noun(self.link_mode)),
                 self.files,
                 format_size(self.bytes),
             ),
@@ -62,6 +62,11 @@ impl RestoreReport {
     }
 }
 
+/// Returns what to count. Reports of wheels have a link mode, reports of directories alone have none.
+fn noun(link_mode: Option<&str>) -> &'static str {
+    if link_mode.is_some() { "wheel" } else { "directory" }
+}
+
 impl SaveReport {
     /// Describes what was saved and what was not.
     pub(crate) fn to_text(&self) -> String {
@@ -71,7 +76,7 @@ impl SaveReport {
             0 => format!("nothing new: {} already stored ({time})\n", pluralize(self.already_stored, "wheel")),
             count => format!(
                 "saved {}: {} files, {} in {time}{link}; {} already stored\n",
-                pluralize(count, if self.link_mode.is_some() { "wheel" } else { "directory" }),
+                pluralize(count, noun(self.link_mode)),
                 self.files,
                 format_size(self.bytes),
                 self.already_stored,

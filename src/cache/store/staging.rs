@@ -289,7 +289,7 @@ impl StagedEntry<'_> {
                     if is_excluded(meta) || (is_same && !self.store.is_listed(meta)) {
                         return Ok(PublishOutcome::AlreadyExists);
                     }
-                    // No run with this `noxide.sums` would use it, and it would keep the new one out.
+                    // No run with this `noxide.sums` would use the existing entry, and that would keep the new one out.
                     self.store.quarantine_entry(&self.id);
                     if std::fs::rename(&path_on_disk, &target).is_ok() {
                         return Ok(PublishOutcome::New(Box::new(meta.clone())));

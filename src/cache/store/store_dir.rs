@@ -118,8 +118,9 @@ impl Store {
         self
     }
 
-    /// Returns whether `noxide.sums` excludes an entry: a wheel whose tree differs from that in the file, and every entry from
-    /// a remote cache that the file does not vouch for.
+    /// Returns whether `noxide.sums` excludes an entry: a wheel whose tree differs from that in the file, every entry whose
+    /// origin is `Remote`, also if its tree is listed (uv's files in it were not checked), and every entry that is not of this
+    /// machine and not in the file.
     pub(super) fn is_excluded(&self, meta: &EntryMeta) -> bool {
         let Some(trees) = &self.expected_trees else { return false };
         let id = meta.entry_id().filter(|id| id.kind == EntryKind::Wheel);
@@ -188,7 +189,8 @@ impl Store {
         found.is_ok_and(|found| found.is_file()) && !self.has_excluded_entry(id)
     }
 
-    /// Opens an entry and locks it until the value is dropped; returns `None` if it does not exist.
+    /// Opens an entry and locks it until the value is dropped; returns `None` if it does not exist, is excluded, or is locked
+    /// by another process.
     ///
     /// # Errors
     /// If the metadata are damaged. Files are not checked, see [`Store::verify_entries`].

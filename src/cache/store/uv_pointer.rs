@@ -135,7 +135,7 @@ impl<'a> MessageReader<'a> {
 
     fn read_array_len(&mut self) -> Option<usize> {
         match self.read_byte()? {
-            marker @ 0x90..=0x9f => Some(usize::from(marker & 0x0f)),
+            type_byte @ 0x90..=0x9f => Some(usize::from(type_byte & 0x0f)),
             _ => None,
         }
     }
@@ -148,7 +148,7 @@ impl<'a> MessageReader<'a> {
     /// Reads a text in its shortest form, so that one pointer has one form.
     fn read_text(&mut self) -> Option<&'a str> {
         let (length, lengths) = match self.read_byte()? {
-            marker @ 0xa0..=0xbf => (usize::from(marker & 0x1f), 0..=31),
+            type_byte @ 0xa0..=0xbf => (usize::from(type_byte & 0x1f), 0..=31),
             0xd9 => (self.read_length(1)?, 32..=0xff),
             0xda => (self.read_length(2)?, 0x100..=0xffff),
             _ => return None,
@@ -173,21 +173,21 @@ impl<'a> MessageReader<'a> {
     /// Skips any value without binary data and extensions.
     fn skip_value(&mut self, depth: u8) -> Option<()> {
         let depth = depth.checked_sub(1)?;
-        let marker = self.rest.first().copied()?;
+        let type_byte = self.rest.first().copied()?;
         let skip_values = |reader: &mut Self, count: usize| (0..count).try_for_each(|_| reader.skip_value(depth));
-        match marker {
+        match type_byte {
             0x90..=0x9f => {
                 let count = self.read_array_len()?;
                 skip_values(self, count)
             }
             0x80..=0x8f => {
                 self.read_byte()?;
-                skip_values(self, 2 * usize::from(marker & 0x0f))
+                skip_values(self, 2 * usize::from(type_byte & 0x0f))
             }
             0xa0..=0xbf | 0xd9 | 0xda => self.read_text().map(drop),
             // Booleans and integers with a sign.
             0xc2 | 0xc3 | 0xe0..=0xff => self.take(1).map(drop),
-            0xd0..=0xd3 => self.take(1 + (1 << (marker - 0xd0))).map(drop),
+            0xd0..=0xd3 => self.take(1 + (1 << (type_byte - 0xd0))).map(drop),
             _ => self.skip_number(),
         }
     }
@@ -206,8 +206,8 @@ mod tests {
 
     fn text(value: &str) -> Vec<u8> {
         let length = u8::try_from(value.len()).unwrap();
-        let marker = if length < 32 { vec![0xa0 | length] } else { vec![0xd9, length] };
-        [marker, value.as_bytes().to_vec()].concat()
+        let type_byte = if length < 32 { vec![0xa0 | length] } else { vec![0xd9, length] };
+        [type_byte, value.as_bytes().to_vec()].concat()
     }
 
     /// A pointer as uv writes it, with these digests.

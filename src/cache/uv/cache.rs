@@ -163,7 +163,7 @@ impl UvCache {
         ignore_not_found(std::fs::rename(tree, workspace.path().join(format!("removed-{name}"))))
     }
 
-    /// Writes the marker files that uv writes when it creates a cache.
+    /// Writes the files by which uv marks a directory as a cache when it creates one.
     fn write_cache_tags(&self) -> io::Result<()> {
         for (name, text) in [("CACHEDIR.TAG", CACHEDIR_TAG), (".gitignore", "*")] {
             if !self.dir.join(name).exists() {

@@ -1,11 +1,11 @@
-//! Bytes of a log without those that programs insert into a value: control sequences, or the line ends of wrapped text.
+//! Bytes of a log without those that programs insert into a value: control sequences, or line ends.
 
 use std::ops::Range;
 
 use crate::text::visible_ranges;
 
-/// Fewest characters of an encoded value before a line end at which it may be wrapped.
-const MIN_WRAPPED_LEN: usize = 32;
+/// Fewest characters of an encoded value before a line end that may be within it.
+const MIN_LINE_LEN: usize = 32;
 
 /// A part of the bytes of a log, and where each byte of it is.
 pub(super) struct ProjectedText {
@@ -35,15 +35,14 @@ impl ProjectedText {
         Some(Self::from_ranges(bytes, ranges)).filter(|text| text.bytes.len() < bytes.len())
     }
 
-    /// Returns what remains without line ends, or `None` if no line can be a part of a wrapped value.
+    /// Returns what remains without line ends, or `None` if no line can be a part of a value that is broken into lines.
     pub(super) fn without_line_ends(bytes: &[u8]) -> Option<Self> {
         let is_encoded = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
-        let is_wrapped =
-            |line: &[u8]| line.len() >= MIN_WRAPPED_LEN && line.iter().rev().take(MIN_WRAPPED_LEN).all(is_encoded);
+        let is_part = |line: &[u8]| line.len() >= MIN_LINE_LEN && line.iter().rev().take(MIN_LINE_LEN).all(is_encoded);
         let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).rev();
         // The last part has no line end.
         lines.next();
-        if !lines.any(is_wrapped) {
+        if !lines.any(is_part) {
             return None;
         }
         let is_kept = |index: &usize| !matches!(bytes[*index], b'\n' | b'\r');

@@ -43,7 +43,7 @@ const SECRET_NAME_PARTS: [&str; 15] = [
     "WEBHOOK",
 ];
 
-/// Endings of variable names that suggest a credential: personal access tokens and data source names.
+/// Endings of variable names that suggest a credential: personal access tokens, data source names and passwords.
 const SECRET_NAME_ENDINGS: [&str; 4] = ["_PAT", "_DSN", "_PASS", "_PWD"];
 
 /// Ending of variable names with a key, which may also be a short word.
@@ -63,9 +63,9 @@ const ADDRESS_NAME_ENDINGS: [&str; 8] = ["_SOCK", "_FILE", "_PATH", "_DIR", "_HO
 pub struct SecretRedactor {
     matcher: Option<AhoCorasick>,
     secrets: Vec<Vec<u8>>,
-    /// The encoded forms that programs wrap.
-    wrapped_matcher: Option<AhoCorasick>,
-    wrapped: Vec<Vec<u8>>,
+    /// The encoded forms that programs break into lines.
+    line_broken_matcher: Option<AhoCorasick>,
+    line_broken: Vec<Vec<u8>>,
 }
 
 impl SecretRedactor {
@@ -105,8 +105,8 @@ impl SecretRedactor {
             );
         }
         secrets.retain(|secret| secret.len() >= MIN_SECRET_LEN);
-        let mut wrapped: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| binary_forms(secret)).collect();
-        wrapped.retain(|form| form.len() > MIN_WRAPPED_FORM_LEN);
+        let mut line_broken: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| binary_forms(secret)).collect();
+        line_broken.retain(|form| form.len() > MIN_LINE_BROKEN_FORM_LEN);
         let encoded: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| encoded_forms(secret)).collect();
         secrets.extend(encoded);
         secrets.sort_unstable();
@@ -116,7 +116,7 @@ impl SecretRedactor {
             let builder = (!texts.is_empty()).then(AhoCorasick::builder);
             builder.and_then(|mut builder| builder.match_kind(MatchKind::LeftmostLongest).build(texts).ok())
         };
-        Self { matcher: build(&secrets), wrapped_matcher: build(&wrapped), secrets, wrapped }
+        Self { matcher: build(&secrets), line_broken_matcher: build(&line_broken), secrets, line_broken }
     }
 
     /// Appends `bytes` to `held` and returns the part that may be written; the possible start of a secret stays in
@@ -130,14 +130,14 @@ impl SecretRedactor {
         let mut keep_from = held.len() - partial_len(&self.secrets, held);
         let mut ranges: Vec<Range<usize>> = matcher.find_iter(held.as_slice()).map(|found| found.range()).collect();
         let visible = ProjectedText::without_control_sequences(held).map(|text| (text, matcher, &self.secrets));
-        let wrapped_matcher = self.wrapped_matcher.as_ref();
-        let unwrapped =
-            wrapped_matcher.and_then(|matcher| Some((ProjectedText::without_line_ends(held)?, matcher, &self.wrapped)));
-        for (text, matcher, secrets) in visible.into_iter().chain(unwrapped) {
+        let line_broken_matcher = self.line_broken_matcher.as_ref();
+        let joined = line_broken_matcher
+            .and_then(|matcher| Some((ProjectedText::without_line_ends(held)?, matcher, &self.line_broken)));
+        for (text, matcher, secrets) in visible.into_iter().chain(joined) {
             ranges.extend(matcher.find_iter(&text.bytes).map(|found| text.original_range(found.range())));
             let partial = partial_len(secrets, &text.bytes);
             let start = text.original_range(text.bytes.len() - partial..text.bytes.len()).start;
-            // A value that never ends is written.
+            // No more than this is held back: the end of the value may never come.
             if partial > 0 && held.len() - start <= MAX_HELD_BYTES {
                 keep_from = keep_from.min(start);
             }
@@ -152,7 +152,7 @@ impl SecretRedactor {
             if found.start >= keep_from {
                 break;
             }
-            // Found twice: with and without what is between its bytes.
+            // The same secret, found in the text as it is and without its control sequences or line ends.
             if found.start < done {
                 done = done.max(found.end);
                 continue;
@@ -220,8 +220,8 @@ fn partial_len(secrets: &[Vec<u8>], bytes: &[u8]) -> usize {
     secrets.iter().map(longest).max().unwrap_or(0)
 }
 
-/// Shorter encoded forms are not wrapped: `xxd` breaks lines after 60 digits.
-const MIN_WRAPPED_FORM_LEN: usize = 32;
+/// Shorter encoded forms are not broken into lines: `xxd` breaks lines after 60 digits.
+const MIN_LINE_BROKEN_FORM_LEN: usize = 32;
 /// Most bytes that are held back because they may be part of a secret with control sequences or line ends in it.
 const MAX_HELD_BYTES: usize = 256 << 10;
 

@@ -68,7 +68,7 @@ impl SyscallInspector {
         let now = Instant::now();
         let last_drain = std::mem::replace(&mut self.last_drain, now);
         let Some(mut ring) = self.preload_ring.take() else { return };
-        // Whatever was recorded before the last drain was read then.
+        // These events happened after the last drain: its time is the earliest that they can have.
         self.access_log.time = last_drain;
         let mut text = std::mem::take(&mut self.path_buffer);
         while let Some(event) = ring.next_event(&mut text) {

@@ -21,7 +21,7 @@ fn fixed(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixP
 fn fixes_of_the_example_keep_every_session_and_apply_no_patch() {
     let root = parcelbook();
     let before = find(root.path(), false);
-    let plan = apply_fixes(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::Unsafe);
     assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     let applied: std::collections::BTreeSet<&str> = plan.applied.iter().map(|applied| applied.rule_id).collect();
     assert_eq!(
@@ -48,7 +48,7 @@ fn fixes_of_the_example_keep_every_session_and_apply_no_patch() {
         "{fixable:?}"
     );
     assert!(left.len() * 2 < before.len(), "{}", lines(&left).join("\n"));
-    let again = apply_fixes(root.path(), FixLevel::All);
+    let again = apply_fixes(root.path(), FixLevel::Unsafe);
     assert!(again.applied.is_empty() && again.changed_files.is_empty());
 }
 
@@ -111,7 +111,7 @@ fn anchors_and_aliases_are_not_edited() {
         "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
     ] {
         let root = directory(&[(FILE, text)]);
-        let plan = apply_fixes(root.path(), FixLevel::All);
+        let plan = apply_fixes(root.path(), FixLevel::Unsafe);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         let job = |text: &str| text[text.find("jobs:").unwrap()..].to_owned();
         assert_eq!(job(&new), job(text), "{:?}", plan.applied);
@@ -189,7 +189,7 @@ fn pins_come_from_the_lock_and_pedantic_fixes_are_offered() {
     let lock = "[[package]]\nname = \"uv\"\nversion = \"0.9.1\"\n";
     let root = directory(&[(FILE, text), ("uv.lock", lock)]);
     let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
-    let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All, &Baseline::default());
+    let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::Unsafe, &Baseline::default());
     let new = &plan.changed_files[0].new.text;
     for part in [
         "enable-cache: true\n          prune-cache: false\n          version: \"0.9.1\"",
@@ -399,7 +399,7 @@ fn noxide_replaces_nox_where_the_setting_says_what_to_install() {
     let plan = |text: &str, install: Option<&str>| {
         let root = directory(&[(FILE, text), ("noxfile.py", noxfile)]);
         let options = AuditOptions { install: install.map(|text| text.parse().unwrap()), ..AuditOptions::default() };
-        let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All, &Baseline::default());
+        let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::Unsafe, &Baseline::default());
         plan.changed_files.first().map_or(text.to_owned(), |changed| changed.new.text.clone())
     };
     let fixed = plan(text, Some("noxide==0.2.0"));

@@ -20,7 +20,7 @@ fn noxide_run_is_written_only_where_noxide_is_installed() {
         let fix =
             shown.iter().find(|finding| finding.rule.id == "NX201").and_then(|finding| finding.fix.as_ref()).unwrap();
         assert_eq!(fix.title.contains("requires noxide"), !expected);
-        apply_fixes(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::Unsafe);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         assert_eq!((new.contains("noxide run -s a c"), new.contains("noxide==0")), (expected, false), "{new}");
     }
@@ -89,7 +89,7 @@ fn new_artifact_versions_keep_the_artifacts() {
         (upload("", "{name: x, path: x}").replace("ubuntu-latest", "self-hosted"), false),
     ] {
         let root = directory(&[(".github/workflows/ci.yml", &text)]);
-        apply_fixes(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::Unsafe);
         let new = fs_err::read_to_string(root.path().join(".github/workflows/ci.yml")).unwrap();
         assert_eq!(new.contains("upload-artifact@v6"), expected, "{text}");
     }
@@ -107,7 +107,7 @@ fn a_key_is_completed_and_nothing_of_it_is_lost() {
     let key = |path: &str, key: &str| {
         let text = format!("{head}{}", cache(path, key));
         let root = directory(&[(FILE, &text), ("noxfile.py", NOXFILE), ("pyproject.toml", "")]);
-        apply_fixes(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::Unsafe);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         new.lines().find_map(|line| line.trim().strip_prefix("key: ").map(str::to_owned)).unwrap()
     };
@@ -142,7 +142,7 @@ fn a_cache_is_added_only_for_the_tools_of_the_job_on_linux() {
         let mut files = vec![(".github/workflows/ci.yml", text), ("pyproject.toml", "")];
         files.extend(noxfile.map(|text| ("noxfile.py", text)));
         let root = directory(&files);
-        apply_fixes(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::Unsafe);
         let new = fs_err::read_to_string(root.path().join(".github/workflows/ci.yml")).unwrap();
         let after = new.split("path: |\n").nth(1).unwrap_or_default();
         let paths: Vec<&str> = after.lines().map(str::trim).take_while(|line| !line.starts_with("key:")).collect();
@@ -235,7 +235,7 @@ fn modes_and_links_stay() {
 fn the_reported_cache_step_is_corrected_and_no_other() {
     let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    env: {UV_CACHE_DIR: /tmp/uv-cache}\n    steps:\n      - uses: actions/cache@v4\n        with:\n          path: tests/data\n          key: data-1\n      - uses: actions/cache@v4\n        with:\n          path: |\n            ~/.cache/pip\n            ~/.cache/uv\n          key: uv-${{ runner.os }}-py3-${{ hashFiles('uv.lock') }}\n      - run: uvx nox -s a\n";
     let root = directory(&[(FILE, text)]);
-    apply_fixes(root.path(), FixLevel::All);
+    apply_fixes(root.path(), FixLevel::Unsafe);
     let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
     assert!(new.contains("path: tests/data\n          key: data-1\n"), "{new}");
     assert!(new.contains("            ~/.cache/pip\n            /tmp/uv-cache\n"), "{new}");

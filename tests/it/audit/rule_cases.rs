@@ -39,7 +39,7 @@ fn a_cache_in_a_composite_action_counts() {
     let root = directory(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action), lock]);
     let all = find(root.path(), false);
     assert!(!all.iter().any(|finding| finding.rule.id == "NX101"), "{:?}", lines(&all));
-    let pinned = apply_fixes(root.path(), FixLevel::All);
+    let pinned = apply_fixes(root.path(), FixLevel::Unsafe);
     assert!(
         pinned
             .changed_files
@@ -75,7 +75,7 @@ fn jobs_that_publish_get_no_cache() {
     ] {
         let root = directory(&[(FILE, &job(more))]);
         assert!(!find(root.path(), true).iter().any(|finding| finding.rule.id == "NX101"), "{more}");
-        apply_fixes(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::Unsafe);
         let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         assert!(!text.contains("actions/cache"), "{text}");
     }
