@@ -19,7 +19,7 @@ use super::shell::{
     parse_nox_call,
 };
 use super::source::{SharedSource, Span};
-use super::workflow::{Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_action_file};
+use super::workflow::{MAX_JOB_CALLS, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_action_file};
 use super::yaml::YamlError;
 use crate::fs::read_project_text;
 use crate::project::NoxfileManifest;
@@ -211,7 +211,7 @@ impl AuditProject {
                         continue;
                     }
                     let listed = self.listed_calls(workflow, job, step, index, &nox);
-                    if !listed.is_empty() {
+                    if !listed.is_empty() && analysis.nox_calls.len() + listed.len() <= MAX_JOB_CALLS {
                         analysis.nox_calls.extend(listed);
                         continue;
                     }
@@ -231,6 +231,7 @@ impl AuditProject {
                 }
             }
             analysis.nox_calls.extend(self.provided_calls(workflow, job, step, expanded, budget));
+            analysis.nox_calls.truncate(MAX_JOB_CALLS);
         }
         let mut seen = HashSet::new();
         let names = analysis.nox_calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
@@ -309,7 +310,7 @@ impl AuditProject {
                     span: step.file_span(command.span),
                 }
             });
-            Some(calls.collect())
+            (values.len() <= MAX_JOB_CALLS).then(|| calls.collect())
         };
         find_calls().unwrap_or_default()
     }

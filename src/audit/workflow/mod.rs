@@ -17,5 +17,5 @@ pub use step::WorkflowStep;
 pub use text::{SpannedText, StepScript};
 pub use triggers::WorkflowTriggers;
 pub(crate) use triggers::is_tag_only;
-pub(crate) use workflow_file::{MAX_JOB_COMMANDS, is_action_file};
+pub(crate) use workflow_file::{MAX_JOB_CALLS, MAX_JOB_COMMANDS, is_action_file};
 pub use workflow_file::{Workflow, WorkflowFileKind};

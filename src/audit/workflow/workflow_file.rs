@@ -1,6 +1,7 @@
 //! Workflow file or composite action.
 
 use super::super::forge::Forge;
+use super::super::shell::parse_nox_call;
 use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::expression::ExpressionNames;
@@ -15,6 +16,8 @@ const MAX_JOBS: usize = 500;
 
 /// Most commands of a job that are read: rules compare commands with each other.
 pub(crate) const MAX_JOB_COMMANDS: usize = 2_000;
+/// Most calls of nox in a job that are read.
+pub(crate) const MAX_JOB_CALLS: usize = 500;
 /// Most words of the commands of a job that are read, as many as those of a command.
 const MAX_JOB_WORDS: usize = 10_000;
 /// Most words of all commands of a workflow that are read.
@@ -134,6 +137,8 @@ fn check_commands(jobs: &[WorkflowJob]) -> Result<(), YamlError> {
         all_words += words;
         let (limit, unit, of) = if commands().count() > MAX_JOB_COMMANDS {
             (MAX_JOB_COMMANDS, "commands", "a job")
+        } else if commands().filter(|command| parse_nox_call(command).is_some()).count() > MAX_JOB_CALLS {
+            (MAX_JOB_CALLS, "calls of nox", "a job")
         } else if words > MAX_JOB_WORDS {
             (MAX_JOB_WORDS, "words in its commands", "a job")
         } else if all_words > MAX_WORDS {

@@ -16,8 +16,10 @@ fn audit(project: &Project, script: &str) -> NoxideRun {
 #[test]
 fn a_step_with_too_many_commands_or_words_is_a_finding_and_not_audited() {
     let project = Project::with_sessions(NOXFILE);
-    let ran = audit(&project, &"nox; ".repeat(2_001));
+    let ran = audit(&project, &"x; ".repeat(2_001));
     assert!(ran.exit == Some(0) && ran.text.contains("more than 2000 commands"), "{}", ran.text);
+    let ran = audit(&project, &"nox; ".repeat(501));
+    assert!(ran.text.contains("more than 500 calls of nox"), "{}", ran.text);
     let ran = audit(&project, &format!("nox -s {}", "a ".repeat(10_000)));
     assert!(ran.text.contains("a job has more than 10000 words"), "{}", ran.text);
     let job = |number| format!("  j{number}:\n    runs-on: x\n    steps:\n      - run: x {}\n", "a ".repeat(9_000));
