@@ -18,11 +18,6 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
     if runs_in_other_directory(view, step, call) {
         return None;
     }
-    // Which sessions have an interpreter of `-p` is not followed.
-    let is_filtered = call.parsed.selects_interpreters && !matches!(call.parsed.selection, NoxCallSelection::Names(_));
-    if is_filtered {
-        return None;
-    }
     let noxfile = view.project.noxfile.as_ref().filter(|_| call.parsed.noxfile.is_none());
     let at_call = |names: Vec<String>| names.into_iter().map(|name| (name, call.span)).collect();
     match &call.parsed.selection {
@@ -34,6 +29,7 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
             }
             Some(sessions).filter(|sessions| !sessions.is_empty())
         }
+        NoxCallSelection::Tags(_) if call.parsed.selects_interpreters => None,
         NoxCallSelection::Tags(tags) => {
             let is_literal = tags.iter().all(|tag| !tag.contains('$'));
             let tagged: Vec<String> = noxfile?
@@ -70,6 +66,8 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
                     return Some(at_call(names));
                 }
                 SessionVariable::Unknown => return None,
+                // Which sessions have an interpreter of `-p` is not followed.
+                SessionVariable::Unset if call.parsed.selects_interpreters => return None,
                 SessionVariable::Unset => {}
             }
             let noxfile = noxfile.filter(|noxfile| noxfile.has_known_defaults())?;

@@ -173,6 +173,7 @@ fn calls_with_computed_options_or_in_another_directory_are_unknown() {
         assert_eq!(row(steps), "– none unknown", "{steps}");
     }
     assert_eq!(row("      - run: nox -s lint\n        working-directory: .\n"), "– none lint :6");
+    assert_eq!(row("      - run: nox -p 3.12\n        env: {NOXSESSION: lint}\n"), "– none lint :6");
 }
 
 #[test]
