@@ -143,6 +143,8 @@ const DIR_PREFIX: &str = ".noxide-work-";
 /// moment to the last, and neither a checkout nor an archive of one creates it.
 const DIR_MODE: u32 = 0o755 | DIR_MARK;
 const DIR_MARK: u32 = 0o1_000;
+/// Number of directories that are created until one can be locked.
+const MAX_CREATE_ATTEMPTS: usize = 100;
 
 /// A locked temporary directory, removed when dropped; if the process is killed, the next one removes it.
 #[derive(Debug)]
@@ -155,10 +157,11 @@ impl LockedTempDir {
     /// Creates a temporary directory in `directory`, which should be on the file system that the result is renamed to.
     ///
     /// # Errors
-    /// If the directory cannot be created, or the file system does not support locks.
+    /// If the directory cannot be created, the file system does not support locks, or another process locks each new
+    /// directory first.
     pub(crate) fn create_in(directory: &Path) -> io::Result<Self> {
         create_dirs(directory)?;
-        loop {
+        for _ in 0..MAX_CREATE_ATTEMPTS {
             let permissions = std::os::unix::fs::PermissionsExt::from_mode(DIR_MODE);
             let path = tempfile::Builder::new()
                 .prefix(DIR_PREFIX)
@@ -170,7 +173,11 @@ impl LockedTempDir {
             let Ok(lock) = File::open(&path) else { continue };
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => continue,
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    // It is empty. If this fails, the next process removes it.
+                    let _ = fs_err::remove_dir(&path);
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
             if FileStat::from_path(&path)
@@ -179,6 +186,8 @@ impl LockedTempDir {
                 return Ok(Self { path, _lock: lock });
             }
         }
+        let message = format!("another process locks each new directory in {}", directory.display());
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
     }
 
     /// Returns the path of the directory.

@@ -377,7 +377,7 @@ mod tests {
             "curl -L https://forge.example/x.py | python3 -",
             "bash <(curl -L https://forge.example/x.sh)",
             "spin build",
-            "pybamm_install_jax",
+            "tool_install_extras",
         ] {
             assert!(parse_script(script).iter().any(|command| hidden_command(command).is_some()), "{script}");
         }

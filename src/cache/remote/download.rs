@@ -305,35 +305,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frame(pack: &str, offset: u64, length: u64) -> PackFrame {
-        PackFrame {
-            entry: format!("wheel/{pack}{offset}"),
-            name: String::new(),
-            pack: pack.to_owned(),
-            offset,
-            length,
-            uncompressed_length: 0,
-            frame_digest: String::new(),
-            tree_digest: String::new(),
-            buckets: Vec::new(),
-            last_used_day: 0,
-        }
-    }
-
     #[test]
     fn neighbours_and_small_gaps_are_read_in_one_request() {
-        let plan =
-            DownloadPlan::new([frame("a", 0, 1_000), frame("a", 1_000, 500), frame("a", 1_550, 100), frame("b", 7, 3)]);
+        let plan = DownloadPlan::new([
+            PackFrame::at("a", 0, 1_000),
+            PackFrame::at("a", 1_000, 500),
+            PackFrame::at("a", 1_550, 100),
+            PackFrame::at("b", 7, 3),
+        ]);
         assert_eq!(
             plan.segments.iter().map(|s| (s.pack_key.as_str(), s.range.clone())).collect::<Vec<_>>(),
             [("a", 0..1_650), ("b", 7..10)]
         );
         assert_eq!((plan.total_bytes(), plan.frames().count()), (1_653, 4));
         let plan = DownloadPlan::new([
-            frame("a", 0, 100),
-            frame("a", 5_000, 100),
-            frame("a", 6_000, MAX_SEGMENT_BYTES),
-            frame("a", 0, 100),
+            PackFrame::at("a", 0, 100),
+            PackFrame::at("a", 5_000, 100),
+            PackFrame::at("a", 6_000, MAX_SEGMENT_BYTES),
+            PackFrame::at("a", 0, 100),
         ]);
         assert_eq!(plan.segments.len(), 3);
     }
@@ -345,7 +334,7 @@ mod tests {
             let mut position = 0;
             let mut requested = Vec::new();
             for (length, is_requested) in parts {
-                requested.extend(is_requested.then(|| frame("p", position, length)));
+                requested.extend(is_requested.then(|| PackFrame::at("p", position, length)));
                 position += length;
             }
             let requested_bytes: u64 = requested.iter().map(|frame| frame.length).sum();

@@ -92,6 +92,25 @@ pub struct PackFrame {
     pub last_used_day: i64,
 }
 
+#[cfg(test)]
+impl PackFrame {
+    /// Returns a frame for tests, whose entry is named after its pack and offset in bytes.
+    pub(super) fn at(pack: &str, offset: u64, length: u64) -> Self {
+        Self {
+            entry: format!("wheel/{pack}{offset}"),
+            name: format!("{pack}{offset}"),
+            pack: pack.to_owned(),
+            offset,
+            length,
+            uncompressed_length: 0,
+            frame_digest: String::new(),
+            tree_digest: String::new(),
+            buckets: Vec::new(),
+            last_used_day: 0,
+        }
+    }
+}
+
 /// What a manifest is signed with, and where it is.
 #[derive(Clone, Copy, Debug)]
 pub struct ManifestSigning<'a> {

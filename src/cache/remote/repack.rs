@@ -94,18 +94,8 @@ mod tests {
     use super::*;
 
     fn frame(pack: &str, length: u64, used: i64) -> PackFrame {
-        PackFrame {
-            entry: format!("wheel/{}", "a".repeat(64)),
-            name: String::new(),
-            pack: pack.to_owned(),
-            offset: 0,
-            length,
-            uncompressed_length: 0,
-            frame_digest: String::new(),
-            tree_digest: String::new(),
-            buckets: Vec::new(),
-            last_used_day: used,
-        }
+        let entry = format!("wheel/{}", "a".repeat(64));
+        PackFrame { entry, last_used_day: used, ..PackFrame::at(pack, 0, length) }
     }
 
     #[test]

@@ -392,18 +392,8 @@ mod tests {
 
     #[test]
     fn a_repack_copies_each_byte_once_and_has_a_limit() {
-        let frame = |pack: &str, offset: u64, length: u64, used: i64| PackFrame {
-            entry: String::new(),
-            name: format!("{pack}{offset}"),
-            pack: pack.to_owned(),
-            offset,
-            length,
-            uncompressed_length: 0,
-            frame_digest: String::new(),
-            tree_digest: String::new(),
-            buckets: Vec::new(),
-            last_used_day: used,
-        };
+        let frame =
+            |pack, offset, length, used| PackFrame { last_used_day: used, ..PackFrame::at(pack, offset, length) };
         let frames = || vec![frame("a", 0, 10, 1), frame("a", 5, 10, 9), frame("a", 10, 5, 2), frame("b", 0, 10, 3)];
         let names = |max_bytes: u64| {
             let (frames, dropped) = select_repacked_frames(frames(), max_bytes);
