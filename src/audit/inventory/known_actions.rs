@@ -128,7 +128,10 @@ pub(super) fn action_effect(step: &WorkflowStep) -> Option<ActionEffect> {
             (_, _, true) => ActionCache::Off,
             _ => *cache,
         };
-        return Some(ActionEffect { installs: true, cache });
+        // Without an environment, setup-micromamba installs its program only.
+        let environment = ["environment-file", "environment-name", "create-args"];
+        let installs = name != "mamba-org/setup-micromamba" || environment.iter().any(|name| input(name).is_some());
+        return Some(ActionEffect { installs, cache: if installs { cache } else { ActionCache::Off } });
     }
     let nothing = ActionEffect { installs: false, cache: ActionCache::Off };
     match name {
@@ -168,6 +171,8 @@ mod tests {
             ("uses: https://forge.example/actions/checkout@v4", false, ActionCache::Off),
             ("{uses: actions/setup-python@v6, with: {pip-install: nox}}", true, ActionCache::Off),
             ("uses: actions/setup-python@v6", false, ActionCache::Off),
+            ("uses: mamba-org/setup-micromamba@v2", false, ActionCache::Off),
+            ("{uses: mamba-org/setup-micromamba@v2, with: {create-args: x}}", true, ActionCache::Unknown),
             ("uses: github/codeql-action/init@v3", false, ActionCache::Off),
         ] {
             assert_eq!(effect(step), Some(ActionEffect { installs, cache }), "{step}");

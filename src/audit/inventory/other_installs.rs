@@ -117,8 +117,17 @@ fn requirements(words: &[&str]) -> Vec<String> {
 }
 
 fn installer_of_words(words: &[&str]) -> Option<&'static str> {
-    let start = words.iter().position(|word| !LAUNCHERS.contains(word))?;
-    let words = words.get(start..)?;
+    let mut words = words;
+    while let Some((first, rest)) = words.split_first().filter(|(first, _)| LAUNCHERS.contains(first)) {
+        words = match (*first, rest) {
+            // `env -u NAME` removes a variable, and `NAME=value` sets one.
+            ("env", ["-u", _, rest @ ..]) => rest,
+            _ => rest,
+        };
+        while let Some((_, rest)) = words.split_first().filter(|(word, _)| *first == "env" && word.contains('=')) {
+            words = rest;
+        }
+    }
     let (program, arguments) = program_and_arguments(words)?;
     let plain: Vec<&str> = arguments.iter().copied().filter(|word| !word.starts_with('-')).collect();
     let asks_only =
@@ -198,6 +207,7 @@ mod tests {
         for (script, expected) in [
             ("pip -q install x", Some("pip")),
             ("sudo pip install x", Some("pip")),
+            ("env -u CI A=1 cibuildwheel x", Some("pip")),
             ("py -3.9 -m pip install x", Some("pip")),
             ("\"$PYTHON\" -Im pip install -e .", Some("pip")),
             (".venv\\Scripts\\python.exe -m pip install x", Some("pip")),
