@@ -74,8 +74,8 @@ fn noxfile_session_rows(workflows: &[WorkflowRow], noxfile: &Noxfile) -> Vec<Nox
 }
 
 fn build_job_row(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobRow {
-    let JobWork { installs, sessions, hidden } = find_job_work(view, usual_ms);
-    let caches = find_cache_rows(view);
+    let JobWork { installs, sessions, hidden } = find_job_work(view, None, usual_ms);
+    let caches = find_cache_rows(view, None);
     let calls = &view.analysis.nox_calls;
     let is_parallel_call = |call: &super::super::project::JobNoxCall| {
         let command = view.step(call.step_index).and_then(|step| step.commands.get(call.command_index));

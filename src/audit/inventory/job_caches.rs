@@ -4,6 +4,7 @@ use super::super::job_cache::{JobCache, JobCacheKind};
 use super::super::project::{JobView, find_local_action};
 use super::super::workflow::{SpannedText, WorkflowFileKind, WorkflowStep};
 use super::known_actions::{ActionCache, action_effect};
+use super::step_condition::{ActionCall, StepCondition};
 use super::table::{CacheRow, InstallRow};
 
 /// Actions whose cache holds the environments of hooks.
@@ -20,23 +21,25 @@ fn has_only_hooks(cache: &JobCache) -> bool {
     !cache.paths.is_empty() && cache.paths.iter().all(is_hooks)
 }
 
-/// Returns the caches of a job.
-pub(super) fn find_cache_rows(view: &JobView) -> Vec<CacheRow> {
+/// Returns the caches of a job, or of a local action that `call` uses.
+pub(super) fn find_cache_rows(view: &JobView, call: Option<ActionCall>) -> Vec<CacheRow> {
     let mut rows: Vec<CacheRow> = Vec::new();
     for step in &view.job.steps {
+        let condition = StepCondition::of_step(step, call);
+        if condition == StepCondition::Never {
+            continue;
+        }
         if step.action.as_ref().is_some_and(|action| action.is_named("actions/cache") && action.subpath == "save") {
-            add_save_step(view, step, &mut rows);
+            add_save_step(view, (step, &condition), &mut rows);
             continue;
         }
         let cache = view.analysis.caches.iter().find(|cache| cache.step_index == step.index);
         let Some(uses) = &step.uses else { continue };
-        let inner = local_action_rows(view, step);
-        if !inner.is_empty() {
+        if let Some(inner) = local_action_rows(view, step) {
             let line = view.source().position_at(uses.span.start).line;
-            let condition = step.condition.as_ref().map(|text| text.value.clone());
             rows.extend(inner.into_iter().map(|row| CacheRow {
                 line,
-                condition: condition.clone().or(row.condition),
+                condition: condition.text().or(row.condition),
                 ..row
             }));
             continue;
@@ -54,23 +57,24 @@ pub(super) fn find_cache_rows(view: &JobView) -> Vec<CacheRow> {
             paths: cache.map(|cache| texts(&cache.paths)).unwrap_or_default(),
             key: cache.and_then(|cache| cache.key.as_ref()).map(|key| key.value.clone()),
             is_known,
-            condition: step.condition.as_ref().map(|text| text.value.clone()),
+            condition: condition.text(),
         });
     }
     rows
 }
 
-/// Returns the caches of a local action that uses no other local one.
-fn local_action_rows(view: &JobView, step: &WorkflowStep) -> Vec<CacheRow> {
-    let directory = step.action.as_ref().and_then(|action| action.local_directory());
-    let action = directory.and_then(|directory| find_local_action(view.project, directory));
-    let inner = action.and_then(|action| view.project.workflow_job_views(action).next());
+/// Returns the caches of a local action that uses no other local one; `None` if the step uses no such action.
+fn local_action_rows(view: &JobView, step: &WorkflowStep) -> Option<Vec<CacheRow>> {
+    let directory = step.action.as_ref().and_then(|action| action.local_directory())?;
+    let action = find_local_action(view.project, directory)?;
+    let inner = view.project.workflow_job_views(action).next()?;
     let is_local = |step: &WorkflowStep| step.action.as_ref().is_some_and(|action| action.is_local);
-    inner.filter(|inner| !inner.job.steps.iter().any(is_local)).map(|inner| find_cache_rows(&inner)).unwrap_or_default()
+    let is_followed = !inner.job.steps.iter().any(is_local);
+    is_followed.then(|| find_cache_rows(&inner, Some(ActionCall { step, action: inner.workflow })))
 }
 
 /// Adds a step that only saves, unless a step before it restores the same paths with the same key.
-fn add_save_step(view: &JobView, step: &WorkflowStep, rows: &mut Vec<CacheRow>) {
+fn add_save_step(view: &JobView, (step, condition): (&WorkflowStep, &StepCondition), rows: &mut Vec<CacheRow>) {
     let (Some(uses), Some(key)) = (&step.uses, step.input_value("key")) else { return };
     let paths = step.input_value("path").map_or("", |text| text.value.as_str());
     let paths: Vec<String> = paths.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
@@ -83,7 +87,7 @@ fn add_save_step(view: &JobView, step: &WorkflowStep, rows: &mut Vec<CacheRow>) 
         paths,
         key: Some(key.value.clone()),
         is_known: true,
-        condition: step.condition.as_ref().map(|text| text.value.clone()),
+        condition: condition.text(),
     });
 }
 

@@ -2,14 +2,15 @@
 
 use super::super::project::{JobInstall, JobNoxCall, JobView, find_local_action};
 use super::super::shell::{
-    ControlOperator, NoxCallSelection, PackageInstaller, ShellCommand, find_substitutions, parse_install,
-    parse_nox_call, parse_script,
+    ControlOperator, FILE_RUNNERS, NoxCallSelection, PackageInstaller, SHELLS, ShellCommand, find_substitutions,
+    parse_install, parse_nox_call, parse_script,
 };
 use super::super::source::Span;
 use super::super::workflow::{ActionRef, WorkflowStep};
 use super::known_actions::action_effect;
 use super::other_installs::other_installer;
 use super::session_names::known_sessions;
+use super::step_condition::{ActionCall, StepCondition};
 use super::table::{HiddenWork, InstallRow, JobSessionRow};
 
 /// Installs, sessions and hidden work of a job.
@@ -20,38 +21,6 @@ pub(super) struct JobWork {
     pub(super) hidden: Vec<HiddenWork>,
 }
 
-/// Programs that run what another file says.
-const FILE_RUNNERS: [&str; 29] = [
-    "spin",
-    "mise",
-    "nix",
-    "nix-shell",
-    "bazel",
-    "cmake",
-    "ninja",
-    "scons",
-    "make",
-    "gmake",
-    "just",
-    "task",
-    "invoke",
-    "inv",
-    "tox",
-    "poe",
-    "doit",
-    "duty",
-    "npm",
-    "pnpm",
-    "yarn",
-    "npx",
-    "docker",
-    "docker-compose",
-    "podman",
-    "eval",
-    "xargs",
-    "source",
-    ".",
-];
 /// Options of `uv run`, `uvx` and `pipx run` that have a value.
 const LAUNCHER_VALUE_OPTIONS: [&str; 14] = [
     "--with",
@@ -69,27 +38,40 @@ const LAUNCHER_VALUE_OPTIONS: [&str; 14] = [
     "--project",
     "--env-file",
 ];
-const SHELLS: [&str; 5] = ["sh", "bash", "zsh", "dash", "ksh"];
-/// Returns the work of a job.
-pub(super) fn find_job_work(view: &JobView, usual_ms: &dyn Fn(&str) -> Option<u64>) -> JobWork {
+/// Returns the work of a job, or of a local action that `call` uses.
+pub(super) fn find_job_work(
+    view: &JobView,
+    call: Option<ActionCall>,
+    usual_ms: &dyn Fn(&str) -> Option<u64>,
+) -> JobWork {
     let mut work = JobWork::default();
     for step in &view.job.steps {
-        add_step_work(view, step, usual_ms, &mut work);
+        let condition = StepCondition::of_step(step, call);
+        if condition != StepCondition::Never {
+            add_step_work(view, step, condition.text().as_ref(), usual_ms, &mut work);
+        }
     }
     work.installs.sort_by_key(|row| row.line);
     work.hidden.dedup();
     work
 }
 
-fn add_step_work(view: &JobView, step: &WorkflowStep, usual_ms: &dyn Fn(&str) -> Option<u64>, work: &mut JobWork) {
+fn add_step_work(
+    view: &JobView,
+    step: &WorkflowStep,
+    condition: Option<&String>,
+    usual_ms: &dyn Fn(&str) -> Option<u64>,
+    work: &mut JobWork,
+) {
     let line = |span: Span| view.source().position_at(span.start).line;
-    let condition = step.condition.as_ref().map(|text| text.value.clone());
     if let (Some(action), Some(uses)) = (&step.action, &step.uses) {
-        add_action_work(view, step, action, (line(uses.span), &uses.value), usual_ms, work);
+        let used = ActionUse { action, line: line(uses.span), uses: &uses.value, condition };
+        add_action_work(view, step, used, usual_ms, work);
     }
     for (index, command) in step.commands.iter().enumerate() {
         let span = step.file_span(command.span);
-        let when = condition.clone().or_else(|| command.is_conditional.then(|| "a condition of the script".to_owned()));
+        let when =
+            condition.cloned().or_else(|| command.is_conditional.then(|| "a condition of the script".to_owned()));
         let is_known = |install: &&JobInstall| install.step_index == step.index && install.install.span == command.span;
         let known = view.analysis.installs.iter().find(is_known);
         let nox_call = parse_nox_call(command);
@@ -140,7 +122,7 @@ fn add_step_work(view: &JobView, step: &WorkflowStep, usual_ms: &dyn Fn(&str) ->
             work.hidden.push(HiddenWork { line: line(span), what, hides_installs: true, hides_sessions: false });
         }
     }
-    add_substitutions(view, step, work);
+    add_substitutions(view, step, condition, work);
     let text = step.script.as_ref().map_or("", |script| script.text.as_str());
     let may_install = ["subprocess", "system", "pip", "nox"].iter().any(|word| text.contains(word));
     if let Some(language) = step.script_language.filter(|_| may_install) {
@@ -150,9 +132,8 @@ fn add_step_work(view: &JobView, step: &WorkflowStep, usual_ms: &dyn Fn(&str) ->
 }
 
 /// Adds what the command substitutions of a script install and run.
-fn add_substitutions(view: &JobView, step: &WorkflowStep, work: &mut JobWork) {
+fn add_substitutions(view: &JobView, step: &WorkflowStep, condition: Option<&String>, work: &mut JobWork) {
     let Some(script) = step.script.as_ref().filter(|_| step.script_language.is_none()) else { return };
-    let condition = step.condition.as_ref().map(|text| text.value.clone());
     for substitution in find_substitutions(&script.text) {
         for command in parse_script(script.text.get(substitution.start..substitution.end).unwrap_or_default()) {
             let start = substitution.start + command.span.start;
@@ -161,7 +142,7 @@ fn add_substitutions(view: &JobView, step: &WorkflowStep, work: &mut JobWork) {
                 .map(|install| installer_name(install.installer, &command))
                 .or_else(|| other_installer(&command));
             if let Some(installer) = installer.filter(|_| !installs_nothing(view, step, &command)) {
-                let (command, condition) = (command.command_line(), condition.clone());
+                let (command, condition) = (command.command_line(), condition.cloned());
                 work.installs.push(InstallRow { line, installer, command, condition });
             }
             let runs_sessions =
@@ -176,10 +157,11 @@ fn add_substitutions(view: &JobView, step: &WorkflowStep, work: &mut JobWork) {
 
 /// Whether a command is told to use the environment as it is.
 fn installs_nothing(view: &JobView, step: &WorkflowStep, command: &ShellCommand) -> bool {
-    let is_uv_run = command.program_name() == "uv" && command.words.get(1).is_some_and(|word| word.text == "run");
-    let has_option = |option: &str| {
-        command.words.iter().any(|word| word.text == option || word.text.starts_with(&format!("{option}=")))
-    };
+    let words = command.launched_words();
+    let is_word = |index: usize, text: &str| words.get(index).is_some_and(|word| word.text == text);
+    let is_uv_run = is_word(0, "uv") && is_word(1, "run");
+    let has_option =
+        |option: &str| words.iter().any(|word| word.text == option || word.text.starts_with(&format!("{option}=")));
     let variable = view.workflow.resolve_variable(view.job, Some(step), "UV_NO_SYNC");
     let is_set = variable.is_some_and(|text| matches!(text.value.as_str(), "1" | "true"));
     is_uv_run
@@ -200,17 +182,26 @@ fn known_sessions_of_all(view: &JobView, calls: &[&JobNoxCall]) -> Option<Vec<(S
     Some(sessions)
 }
 
+/// An action as a step uses it.
+#[derive(Clone, Copy)]
+struct ActionUse<'a> {
+    action: &'a ActionRef,
+    /// Line of `uses`.
+    line: usize,
+    /// Value of `uses`.
+    uses: &'a str,
+    condition: Option<&'a String>,
+}
+
 /// Adds what an action installs and runs.
 fn add_action_work(
     view: &JobView,
     step: &WorkflowStep,
-    action: &ActionRef,
-    (line, uses): (usize, &str),
+    ActionUse { action, line, uses, condition }: ActionUse,
     usual_ms: &dyn Fn(&str) -> Option<u64>,
     work: &mut JobWork,
 ) {
-    let condition = step.condition.as_ref().map(|text| text.value.clone());
-    let install = |installer| InstallRow { line, installer, command: uses.to_owned(), condition: condition.clone() };
+    let install = |installer| InstallRow { line, installer, command: uses.to_owned(), condition: condition.cloned() };
     let hidden = |what: String| HiddenWork { line, what, hides_installs: true, hides_sessions: true };
     if let Some(directory) = action.local_directory() {
         let read = find_local_action(view.project, directory).and_then(|workflow| {
@@ -220,10 +211,19 @@ fn add_action_work(
         match read {
             // From an action, only one that uses no other action is followed.
             Some(inner) if is_leaf_or_workflow(view, &inner) => {
-                let inner = find_job_work(&inner, usual_ms);
-                work.installs.extend((!inner.installs.is_empty()).then(|| install("action")));
+                let inner = find_job_work(&inner, Some(ActionCall { step, action: inner.workflow }), usual_ms);
+                // The action installs unconditionally if one of its installs does.
+                let row = inner.installs.iter().find(|row| row.condition.is_none()).or(inner.installs.first());
+                let row = row.map(|row| row.condition.clone());
+                work.installs.extend(
+                    row.map(|inner| InstallRow { condition: condition.cloned().or(inner), ..install("action") }),
+                );
                 let rows = inner.sessions.into_iter();
-                work.sessions.extend(rows.map(|row| JobSessionRow { line, condition: condition.clone(), ..row }));
+                work.sessions.extend(rows.map(|row| JobSessionRow {
+                    line,
+                    condition: condition.cloned().or(row.condition),
+                    ..row
+                }));
                 let more = inner.hidden.into_iter();
                 work.hidden.extend(more.map(|row| HiddenWork { line, what: format!("{} in {uses}", row.what), ..row }));
             }
@@ -298,9 +298,8 @@ fn is_python_program(program: &str) -> bool {
 
 /// Returns the text of a command that runs what another file or a here-document says.
 fn hidden_command(command: &ShellCommand) -> Option<String> {
-    let words: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
-    let mut rest =
-        words.iter().copied().skip_while(|word| matches!(*word, "sudo" | "env" | "-E" | "xvfb-run" | "time"));
+    let words: Vec<&str> = command.launched_words().iter().map(|word| word.text.as_str()).collect();
+    let mut rest = words.iter().copied();
     let mut program = rest.next()?;
     if is_python_program(program) && rest.clone().next() == Some("-m") {
         program = rest.by_ref().nth(1)?;
@@ -334,6 +333,8 @@ fn hidden_command(command: &ShellCommand) -> Option<String> {
     let is_own_file = program.contains('/') && !program.starts_with('/') && !program.contains("bin/");
     let asks_only = rest.clone().eq(["--version"]);
     let is_hidden = (FILE_RUNNERS.contains(&name) && !asks_only)
+        || matches!(name, "source" | ".")
+        || (name == "env" && words.contains(&"-S"))
         || is_own_file
         || is_script(name)
         || (name.contains("install") && !matches!(name, "install" | "easy_install"))
@@ -378,6 +379,9 @@ mod tests {
             "bash <(curl -L https://forge.example/x.sh)",
             "spin build",
             "tool_install_extras",
+            "env X=1 make",
+            "timeout 5m ./ci.sh",
+            "env -S 'nox -s a'",
         ] {
             assert!(parse_script(script).iter().any(|command| hidden_command(command).is_some()), "{script}");
         }
@@ -397,6 +401,8 @@ mod tests {
             "$i = 1",
             "$i++",
             "cat <<E > f\nE",
+            "env",
+            "timeout 60 pytest",
         ] {
             assert!(parse_script(script).iter().all(|command| hidden_command(command).is_none()), "{script}");
         }

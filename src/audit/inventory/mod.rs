@@ -8,6 +8,7 @@ mod known_actions;
 mod other_installs;
 mod render;
 mod session_names;
+mod step_condition;
 mod table;
 
 pub use build::build_inventory;

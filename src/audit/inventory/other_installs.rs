@@ -1,7 +1,7 @@
 //! Installs of Python packages in forms that rules do not look at: other tools, builds, hooks, unusual command lines.
 
 use super::super::noxfile::NoxfileSession;
-use super::super::shell::ShellCommand;
+use super::super::shell::{ShellCommand, count_launcher_words};
 
 /// A tool with the subcommands that install; without subcommands, it always installs.
 struct InstallTool {
@@ -17,7 +17,7 @@ const fn tool(program: &'static str, subcommands: &'static [&'static str], insta
 
 /// A subcommand of two words, such as `self add`, must stand at the start of the arguments. Builds install what the
 /// project's build requires.
-const TOOLS: [InstallTool; 24] = [
+const TOOLS: [InstallTool; 25] = [
     tool("asv", &["run", "continuous", "profile"], "asv"),
     tool("build", &[], "pip"),
     tool("cibuildwheel", &[], "pip"),
@@ -42,6 +42,7 @@ const TOOLS: [InstallTool; 24] = [
     tool("poetry", &["install", "sync", "add", "update", "build", "self add", "self install", "self update"], "poetry"),
     tool("pre-commit", &["run", "install-hooks", "try-repo"], "pre-commit"),
     tool("prek", &["run", "install-hooks", "prepare-hooks"], "prek"),
+    tool("pyodide", &["build", "xbuildenv install"], "pyodide"),
     tool("pyproject-build", &[], "pip"),
     tool("rye", &["install", "sync", "add", "tools install"], "rye"),
     tool(
@@ -54,9 +55,6 @@ const TOOLS: [InstallTool; 24] = [
 
 /// Number of words that are shown of a session's command.
 const MAX_SHOWN_WORDS: usize = 2;
-
-/// Words before a program that start it unchanged.
-const LAUNCHERS: [&str; 8] = ["sudo", "env", "-E", "command", "time", "xvfb-run", "exec", "nice"];
 
 /// Returns the tool with which a command installs Python packages.
 pub(super) fn other_installer(command: &ShellCommand) -> Option<&'static str> {
@@ -117,17 +115,7 @@ fn requirements(words: &[&str]) -> Vec<String> {
 }
 
 fn installer_of_words(words: &[&str]) -> Option<&'static str> {
-    let mut words = words;
-    while let Some((first, rest)) = words.split_first().filter(|(first, _)| LAUNCHERS.contains(first)) {
-        words = match (*first, rest) {
-            // `env -u NAME` removes a variable, and `NAME=value` sets one.
-            ("env", ["-u", _, rest @ ..]) => rest,
-            _ => rest,
-        };
-        while let Some((_, rest)) = words.split_first().filter(|(word, _)| *first == "env" && word.contains('=')) {
-            words = rest;
-        }
-    }
+    let words = words.get(count_launcher_words(words)..)?;
     let (program, arguments) = program_and_arguments(words)?;
     let plain: Vec<&str> = arguments.iter().copied().filter(|word| !word.starts_with('-')).collect();
     let asks_only =
@@ -208,6 +196,10 @@ mod tests {
             ("pip -q install x", Some("pip")),
             ("sudo pip install x", Some("pip")),
             ("env -u CI A=1 cibuildwheel x", Some("pip")),
+            ("sudo env X=1 pip install x", Some("pip")),
+            ("env --unset=X -i pip install x", Some("pip")),
+            ("timeout 60 uv sync", Some("uv")),
+            ("pyodide build x --outdir y", Some("pyodide")),
             ("py -3.9 -m pip install x", Some("pip")),
             ("\"$PYTHON\" -Im pip install -e .", Some("pip")),
             (".venv\\Scripts\\python.exe -m pip install x", Some("pip")),
@@ -235,6 +227,8 @@ mod tests {
             ("build x", None),
             ("uv lock", None),
             ("pipx environment", None),
+            ("pyodide venv x", None),
+            ("env A=1 echo pip install x", None),
         ] {
             assert_eq!(parse_script(script).iter().find_map(other_installer), expected, "{script}");
         }

@@ -1,5 +1,6 @@
 //! Installs of a session, as far as the noxfile shows them.
 
+use super::super::shell::{FILE_RUNNERS, SHELLS};
 use super::model::{Noxfile, NoxfileSession};
 
 impl NoxfileSession {
@@ -26,8 +27,6 @@ impl NoxfileSession {
     }
 }
 
-/// Programs that run what another file says.
-const FILE_RUNNERS: [&str; 10] = ["nox", "tox", "make", "bash", "sh", "docker", "spin", "just", "task", "invoke"];
 /// Programs that install, depending on their arguments.
 const INSTALLERS: [&str; 6] = ["pip", "uv", "uvx", "pipx", "pre-commit", "prek"];
 
@@ -40,8 +39,12 @@ fn command_may_install(words: &[String]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return true };
     let first = arguments.first();
     let is_script = |word: &str| is_computed(word) || word.ends_with(".py") || word.contains('/');
+    let runs_file = |word: &str| word == "nox" || FILE_RUNNERS.contains(&word) || SHELLS.contains(&word);
+    // `develop` of maturin installs the project with its dependencies.
+    let develops = words.iter().any(|word| word == "develop") && words.iter().any(|word| word == "maturin");
     is_computed(program)
-        || words.iter().any(|word| FILE_RUNNERS.contains(&word.as_str()))
+        || develops
+        || words.iter().any(|word| runs_file(word))
         || (INSTALLERS.contains(&program.as_str()) && first.is_none_or(|word| is_computed(word)))
         || (program.starts_with("python") && first.is_some_and(|word| is_script(word)))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::source::Span;
+use super::launchers::count_launcher_words;
 
 /// A word without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct ForLoop {
 pub struct ShellCommand {
     /// Words, starting with the program; never empty.
     pub words: Vec<ShellWord>,
-    /// Variables set for the command (`A=1 program`).
+    /// Variables set for the command (`A=1 program`, `env A=1 program`).
     pub assignments: Vec<(String, String)>,
     /// Span from the first to the last word.
     pub span: Span,
@@ -61,6 +62,12 @@ pub struct ShellCommand {
 }
 
 impl ShellCommand {
+    /// Returns the words from the program on that `sudo`, `env`, `timeout` and the like start.
+    pub(crate) fn launched_words(&self) -> &[ShellWord] {
+        let texts: Vec<&str> = self.words.iter().map(|word| word.text.as_str()).collect();
+        self.words.get(count_launcher_words(&texts)..).unwrap_or_default()
+    }
+
     /// Returns the program without its directory.
     pub(crate) fn program_name(&self) -> &str {
         let text = self.words.first().map_or("", |word| word.text.as_str());

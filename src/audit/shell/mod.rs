@@ -2,6 +2,7 @@
 
 mod command;
 mod downloads;
+mod launchers;
 mod lexer;
 mod nox_call;
 mod parser;
@@ -10,6 +11,7 @@ mod substitution;
 pub use command::{ControlOperator, ShellCommand, ShellWord};
 pub(crate) use downloads::requirement_name;
 pub use downloads::{NetworkFetch, PackageInstall, PackageInstaller, find_network_fetches, parse_install};
+pub(crate) use launchers::{FILE_RUNNERS, SHELLS, count_launcher_words};
 pub(crate) use nox_call::NoxCallSelection;
 pub use nox_call::{NoxCall, parse_nox_call};
 pub use parser::parse_script;

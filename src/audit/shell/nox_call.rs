@@ -6,8 +6,6 @@ use super::downloads::{is_python, requirement_name};
 
 /// Most names of a call that are read, with the values of loops in place of their variables.
 const MAX_NAMES: usize = 1_000;
-/// Most programs before nox that start it, such as `sudo`.
-const MAX_PREFIXES: usize = 16;
 
 /// Sessions selected by a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +65,13 @@ pub(crate) struct NoxLauncher {
 
 /// Parses a command as a call of nox.
 pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
-    let (index, is_noxide, launcher) = locate_nox(&command.words)?;
-    let program = command.words.get(index)?;
+    let words = command.launched_words();
+    let (index, is_noxide, launcher) = locate_program(words)?;
+    let program = words.get(index)?;
     let program_span = program.span;
     let mut call = NoxCall {
         is_noxide,
-        restores_packages: is_noxide && command.words.get(index + 1).is_some_and(|word| word.text == "ci"),
+        restores_packages: is_noxide && words.get(index + 1).is_some_and(|word| word.text == "ci"),
         cache_disabled: false,
         selection: NoxCallSelection::Default,
         posargs: Vec::new(),
@@ -86,7 +85,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
         launcher,
     };
     let skip = index + 1 + usize::from(is_noxide);
-    let mut words = command.words.iter().skip(skip).peekable();
+    let mut words = words.iter().skip(skip).peekable();
     let mut names = Vec::new();
     while let Some(word) = words.next() {
         let (flag, inline_value) = match word.text.split_once('=') {
@@ -160,15 +159,6 @@ impl NoxCall {
 }
 
 /// Finds the index of the word `nox` or `noxide`, whether it is noxide, and the launcher.
-fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
-    let is_prefix =
-        |word: &&ShellWord| matches!(word.text.rsplit('/').next(), Some("xvfb-run" | "sudo" | "env" | "coverage"));
-    let prefixes = words.iter().take(MAX_PREFIXES).take_while(is_prefix).count();
-    let (index, is_noxide, launcher) = locate_program(words.get(prefixes..)?)?;
-    Some((index + prefixes, is_noxide, launcher))
-}
-
-/// Finds the same in words of which the first is none of `sudo` and the like.
 fn locate_program(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
     let text = |index: usize| words.get(index).map_or("", |word| word.text.as_str());
     let name = text(0).rsplit('/').next().unwrap_or_default();
@@ -261,7 +251,9 @@ mod tests {
         let repeated = |uses: usize| format!("for x in {values}; do nox -s {}; done", "$x ".repeat(uses));
         assert_eq!(names(&repeated(10)).len(), MAX_NAMES);
         assert_eq!(call(&repeated(11)).unwrap().selection, NoxCallSelection::Unknown);
-        assert_eq!(names(&format!("{}nox -s a", "env ".repeat(MAX_PREFIXES))), ["a"]);
+        assert_eq!(names("env X=1 nox -s a"), ["a"]);
+        assert_eq!(names("timeout 60 uvx nox -s a"), ["a"]);
+        assert_eq!(names(&format!("{}nox -s a", "env ".repeat(16))), ["a"]);
         assert!(call(&format!("{}nox -s a", "env ".repeat(100_000))).is_none());
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::source::Span;
 use super::command::{ControlOperator, ForLoop, ShellCommand, ShellWord};
+use super::launchers::launcher_assignments;
 use super::lexer::{ShellToken, tokenize_script};
 
 /// Parses all commands of a script, in order.
@@ -75,8 +76,9 @@ impl ShellParser {
         let operator = self.pending_operator.replace(next).unwrap_or(ControlOperator::Sequence);
         let Some(words) = self.strip_keywords(words) else { return };
         let assignment_count = words.iter().take_while(|word| parse_assignment(word).is_some()).count();
-        let assignments = words.iter().take(assignment_count).filter_map(parse_assignment).collect();
+        let mut assignments: Vec<_> = words.iter().take(assignment_count).filter_map(parse_assignment).collect();
         let words: Vec<ShellWord> = words.into_iter().skip(assignment_count).collect();
+        assignments.extend(launcher_assignments(&words));
         let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
         self.commands.push(ShellCommand {
             span: Span::new(first.span.start, last.span.end),

@@ -28,6 +28,9 @@ fn row(steps: &str) -> String {
 fn sessions_that_the_files_do_not_select_are_unknown() {
     for (steps, expected) in [
         ("      - run: nox -s lint\n", "– none lint :6"),
+        ("      - run: env X=1 nox -s lint\n", "– none lint :6"),
+        ("      - run: sudo env NOXSESSION=docs timeout 60 nox\n", "– none docs :6"),
+        ("      - run: env -S 'nox -s lint'\n", "unknown none unknown"),
         ("      - run: nox -s $NOX_SESSION\n", "– none unknown"),
         ("      - run: nox -s $S\n        env: {S: lint}\n", "– none lint :6"),
         ("      - run: nox -s lint ${{ inputs.more }}\n", "– none unknown"),
@@ -262,6 +265,19 @@ fn local_actions_are_followed_and_workflows_named_action_are_read() {
     let text = inventory(&files).render_text(None);
     let line = text.lines().find(|line| line.starts_with("  a ")).unwrap();
     assert_eq!(line.split_whitespace().skip(2).collect::<Vec<_>>().join(" "), "action :6 none docs :6, unknown");
+    let action = "inputs:\n  on: {default: 'true'}\nruns:\n  using: composite\n  steps:\n    - uses: actions/cache@v4\n      if: inputs.on != 'false'\n      with: {key: a, path: b}\n    - run: pip install nox\n      if: inputs.on == 'true'\n      shell: bash\n    - run: nox -s docs\n      if: inputs.on == 'maybe'\n      shell: bash\n";
+    for (inputs, expected) in [
+        ("{}", "action :6 A :6 –"),
+        ("{on: 'false'}", "– – –"),
+        ("{on: maybe}", "– A :6 docs :6"),
+        ("{on: '${{ env.X }}'}", "action :6 if A :6 if docs :6 if"),
+    ] {
+        let workflow = job(&format!("      - uses: ./.github/actions/x\n        with: {inputs}\n"));
+        let files = [(FILE, workflow.as_str()), (".github/actions/x/action.yml", action), ("noxfile.py", NOXFILE)];
+        let text = inventory(&files).render_text(None);
+        let line = text.lines().find(|line| line.starts_with("  a ")).unwrap();
+        assert_eq!(line.split_whitespace().skip(2).collect::<Vec<_>>().join(" "), expected, "{inputs}");
+    }
     let named = inventory(&[(".github/workflows/action.yml", &job("      - run: nox -s lint\n"))]);
     assert_eq!(named.workflows[0].jobs.len(), 1);
 }
