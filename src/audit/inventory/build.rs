@@ -28,7 +28,7 @@ pub fn build_inventory(project: &AuditProject, usual_ms: &dyn Fn(&str) -> Option
     let workflows: Vec<WorkflowRow> = project.workflows.iter().map(row).collect();
     let sessions: Vec<NoxfileSessionRow> =
         project.noxfile.iter().flat_map(|noxfile| noxfile_session_rows(&workflows, noxfile)).collect();
-    let may_have_more_sessions = project.noxfile.as_ref().is_some_and(Noxfile::has_other_decorators);
+    let may_have_more_sessions = project.noxfile.as_ref().is_some_and(Noxfile::may_define_other_sessions);
     let is_complete = project.parse_failures.is_empty()
         && !may_have_more_sessions
         && !project.noxfile.as_ref().is_some_and(follows_computed_names)

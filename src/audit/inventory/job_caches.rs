@@ -49,6 +49,11 @@ pub(super) fn find_cache_rows(view: &JobView, call: Option<ActionCall>) -> Vec<C
         rows.push(CacheRow {
             line: view.source().position_at(uses.span.start).line,
             action: match kind {
+                JobCacheKind::ActionsCache
+                    if step.action.as_ref().is_some_and(|action| action.subpath == "restore") =>
+                {
+                    "actions/cache/restore".to_owned()
+                }
                 JobCacheKind::ActionsCache => "actions/cache".to_owned(),
                 JobCacheKind::SetupUv => "setup-uv".to_owned(),
                 JobCacheKind::SetupPython => "setup-python".to_owned(),
@@ -164,7 +169,7 @@ pub(super) fn uncached_installers(view: &JobView, caches: &[CacheRow], installs:
     }
     let is_other = |row: &CacheRow| {
         let is_action =
-            ["actions/cache", "actions/cache/save", "setup-uv", "setup-python"].contains(&row.action.as_str());
+            row.action.starts_with("actions/cache") || ["setup-uv", "setup-python"].contains(&row.action.as_str());
         !is_action && !HOOK_ACTIONS.contains(&row.action.as_str())
     };
     if caches.iter().any(is_other) || covered.is_empty() || covered.iter().any(|tool| tool.contains("${{")) {

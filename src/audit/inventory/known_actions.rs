@@ -36,7 +36,7 @@ const INSTALLING_ACTIONS: [(&str, ActionCache); 17] = [
     ("prefix-dev/setup-pixi", ActionCache::Unknown),
     ("mamba-org/setup-micromamba", ActionCache::Unknown),
     ("conda-incubator/setup-miniconda", ActionCache::Unknown),
-    ("sigstore/gh-action-sigstore-python", ActionCache::Unknown),
+    ("sigstore/gh-action-sigstore-python", ActionCache::Off),
 ];
 
 /// Actions of other owners than `actions` that install no Python packages and cache none.

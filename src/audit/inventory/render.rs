@@ -7,9 +7,9 @@ use crate::text::{pluralize, shorten_text, to_single_line};
 const MAX_CELL_WIDTH: usize = 30;
 /// Width above which what a session installs is shortened.
 const MAX_INSTALLS_WIDTH: usize = 23;
-const MORE_SESSIONS_NOTE: &str = "The noxfile may have more sessions: it makes some with a decorator of its own.";
+const MORE_SESSIONS_NOTE: &str = "The noxfile may have more sessions: it defines some in a way that is not read.";
 const UNKNOWN_SESSIONS_NOTE: &str =
-    "Which sessions run nowhere is unknown: expressions, scripts or actions select some of those that run.";
+    "Jobs may run more sessions than shown: expressions, scripts or actions select some. Which run nowhere is unknown.";
 
 impl Inventory {
     /// Renders a table per workflow, with the legend of its cells below it; without a width, no line wraps.
@@ -33,9 +33,9 @@ impl Inventory {
         text
     }
 
-    /// Whether a session is not seen in any job, but may run.
+    /// Whether sessions may run in more jobs than shown.
     fn has_unknown_jobs(&self) -> bool {
-        self.unused_sessions.is_none() && self.sessions.iter().any(|row| row.jobs.is_empty() && !row.follows_other)
+        self.unused_sessions.is_none() && !self.sessions.is_empty()
     }
 
     /// Renders a Markdown table per workflow.

@@ -22,14 +22,19 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
     let at_call = |names: Vec<String>| names.into_iter().map(|name| (name, call.span)).collect();
     match &call.parsed.selection {
         NoxCallSelection::Names(words) => {
+            let interpreters = selected_interpreters(view, step, call);
             let mut sessions = Vec::new();
             for word in words {
                 let span = step.file_span(word.span);
-                sessions.extend(expand_text(view, step, &word.text)?.into_iter().map(|name| (name, span)));
+                for name in expand_text(view, step, &word.text)? {
+                    let names = with_interpreters(noxfile, name, &interpreters);
+                    sessions.extend(names.into_iter().map(|name| (name, span)));
+                }
             }
             Some(sessions).filter(|sessions| !sessions.is_empty())
         }
         NoxCallSelection::Tags(_) if call.parsed.selects_interpreters => None,
+        NoxCallSelection::Tags(_) if noxfile?.may_define_other_sessions() => None,
         NoxCallSelection::Tags(tags) => {
             let is_literal = tags.iter().all(|tag| !tag.contains('$'));
             let tagged: Vec<String> = noxfile?
@@ -75,6 +80,36 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
         }
         NoxCallSelection::Nothing => Some(Vec::new()),
     }
+}
+
+/// Returns the interpreters that a call selects with `-p`; none if it selects none, or the files do not show them.
+fn selected_interpreters(view: &JobView, step: &WorkflowStep, call: &JobNoxCall) -> Vec<String> {
+    let words = step.commands.get(call.command_index).map_or(&[][..], |command| command.words.as_slice());
+    let mut words = words.iter().map(|word| word.text.as_str()).skip_while(|word| !word.ends_with("nox"));
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        match word.split_once('=') {
+            Some(("--python" | "--pythons", value)) => found.push(value.to_owned()),
+            None if word == "--" => break,
+            None if matches!(word, "-p" | "--python" | "--pythons") => {
+                found.extend(words.by_ref().take_while(|value| !value.starts_with('-')).map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    let expanded: Option<Vec<Vec<String>>> = found.iter().map(|value| expand_text(view, step, value)).collect();
+    expanded.unwrap_or_default().concat()
+}
+
+/// Returns the names of a session with some of its interpreters, or its name if all of them are selected or any are unknown.
+fn with_interpreters(noxfile: Option<&Noxfile>, name: String, selected: &[String]) -> Vec<String> {
+    let session = noxfile.and_then(|noxfile| noxfile.sessions().iter().find(|session| session.name == name));
+    let all = session.map_or(&[][..], |session| session.interpreters.as_slice());
+    let chosen: Vec<&String> = all.iter().filter(|version| selected.contains(version)).collect();
+    if all.len() < 2 || chosen.is_empty() || chosen.len() == all.len() {
+        return vec![name];
+    }
+    chosen.into_iter().map(|version| format!("{name}-{version}")).collect()
 }
 
 /// Whether a call may run in another directory than the project's, which may have a noxfile of its own.

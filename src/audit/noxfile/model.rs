@@ -38,6 +38,10 @@ struct NoxfileModel {
     cpu_count_functions: Vec<CpuCountFunction>,
     /// Whether it imports a plugin that replaces `nox.session`.
     has_session_plugin: bool,
+    /// Whether it may define sessions that are not in `sessions`.
+    may_define_other_sessions: bool,
+    /// Modules that it imports, or may import from a package.
+    imported_modules: Vec<String>,
     sessions: Vec<NoxfileSession>,
 }
 
@@ -107,6 +111,8 @@ pub struct NoxfileSession {
     pub(crate) is_parametrized: bool,
     /// Value of `python` in the decorator, as written.
     pub(crate) python: String,
+    /// Its interpreters if `python` is a text or a list of texts.
+    pub(crate) interpreters: Vec<String>,
     /// Whether none of its installs and commands is conditional or in a loop.
     pub(crate) is_straight_line: bool,
     /// Functions that it calls, other than session methods and functions that receive the session.
@@ -156,7 +162,31 @@ impl Noxfile {
         }
         let text = read_project_text(&path).ok()?;
         let model = parse_noxfile(&text)?;
-        Some(Self { source: SourceFile::new(name, text), model, nox_version: None })
+        let mut noxfile = Self { source: SourceFile::new(name, text), model, nox_version: None };
+        noxfile.model.may_define_other_sessions |= noxfile.imports_sessions(path.parent().unwrap_or(root));
+        Some(noxfile)
+    }
+
+    /// Whether it imports a module of its directory that may define sessions.
+    fn imports_sessions(&self, directory: &Path) -> bool {
+        let defines_sessions = |path: &Path| {
+            let is_small =
+                fs_err::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_NOXFILE_BYTES);
+            is_small
+                && read_project_text(path).is_ok_and(|text| text.contains("nox.session") || text.contains("@session"))
+        };
+        self.model.imported_modules.iter().any(|module| {
+            let path = directory.join(module.replace('.', "/"));
+            // The package of a module is imported with it.
+            let packages = path.ancestors().take_while(|ancestor| *ancestor != directory);
+            defines_sessions(&path.with_extension("py"))
+                || packages.map(|package| package.join("__init__.py")).any(|file| defines_sessions(&file))
+        })
+    }
+
+    /// Whether it may define sessions that [`Noxfile::sessions`] does not have.
+    pub(crate) fn may_define_other_sessions(&self) -> bool {
+        self.model.may_define_other_sessions
     }
 
     /// Overrides default sessions, tags, backend and reuse with the values that nox itself reports.
@@ -188,6 +218,7 @@ impl Noxfile {
                 session.tags.clone_from(&known.tags);
             }
         }
+        model.may_define_other_sessions |= self.model.may_define_other_sessions;
         Some(Self { source: source.clone(), model, nox_version: self.nox_version.clone() })
     }
 
@@ -235,7 +266,7 @@ impl Noxfile {
     /// Whether it is known which sessions run when none is selected: the noxfile writes them out, or sets nothing.
     pub(crate) fn has_known_defaults(&self) -> bool {
         match (self.source.text.matches("options.sessions").count(), self.find_option("sessions")) {
-            (0, None) => true,
+            (0, None) => !self.may_define_other_sessions(),
             (1, Some(option)) => {
                 !option.values.is_empty() && option.values.iter().all(|name| self.find_session(name).is_some())
             }

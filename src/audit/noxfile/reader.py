@@ -217,6 +217,16 @@ def describe_statement(node, parameter, values):
     }
 
 
+def literal_interpreters(python):
+    """Return the texts of `python`, also where it is a list that is assigned once and of which no method is called."""
+    if isinstance(python, ast.Name):
+        name = python.id
+        bound = [node for node in ast.walk(TREE) if isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)]
+        parts = [node for node in ast.walk(TREE) if isinstance(node, (ast.Attribute, ast.Subscript)) and dotted_name(node.value) == name]
+        python = EXPRESSIONS.get(name) if len(bound) == 1 and not parts else None
+    return (literal_items(python, VALUES) or ([], None))[0]
+
+
 def describe_session(function, decorator, call):
     value = (lambda *names: find_keyword(call, *names)) if call else (lambda *names: None)
     parameter = function.args.args[0].arg if function.args.args else "session"
@@ -239,12 +249,47 @@ def describe_session(function, decorator, call):
         or isinstance(python, (ast.List, ast.Tuple, ast.Set, ast.ListComp))
         or dotted_name(python or ast.Pass()) in LISTS,
         "python": ast.unparse(python) if python is not None else "",
+        "interpreters": literal_interpreters(python),
         "is_straight_line": is_straight_line(function, parameter),
         "coverage_thresholds": list(literal_thresholds(function)),
         "worker_counts": list(worker_counts(function, {function.name})),
         "foreign_calls": sorted(set(foreign_calls(function, parameter, {function.name}))),
         "statements": [describe_statement(node, parameter, values) for node in function.body],
     }
+
+
+RUNNING_CALLS = ("exec", "eval", "import_module", "exec_module", "__import__", "run_path", "run_module")
+
+
+def may_define_other_sessions():
+    """Return whether sessions are defined in ways that are not read: in loops, by calls, or by code from other files."""
+    read = {id(decorator) for function in FUNCTIONS.values() for decorator, call in session_decorators(function)}
+    decorators = set()
+    for node in ast.walk(TREE):
+        for decorator in getattr(node, "decorator_list", []):
+            call = decorator if isinstance(decorator, ast.Call) else None
+            decorators.add(id(call))
+            if "session" in dotted_name(call.func if call else decorator) and id(decorator) not in read:
+                return True
+    for node in ast.walk(TREE):
+        name = dotted_name(node.func) if isinstance(node, ast.Call) else ""
+        is_definition = name in ("nox.session", "session", "nox_uv.session") and id(node) not in decorators
+        is_star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        if is_definition or is_star or name.split(".")[-1] in RUNNING_CALLS:
+            return True
+    return False
+
+
+def imported_modules():
+    """Return the names of the modules that the noxfile imports, also of those that may be in a package."""
+    names = set()
+    for node in ast.walk(TREE):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(node.module + "." + alias.name for alias in node.names)
+    return sorted(names)
 
 
 def env_default(call):
@@ -394,6 +439,8 @@ def main():
         "env_assignments": env_assignments,
         "coverage_thresholds": coverage_thresholds,
         "cpu_count_functions": [entry for entry in map(cpu_count_function, FUNCTIONS.values()) if entry],
+        "may_define_other_sessions": may_define_other_sessions(),
+        "imported_modules": imported_modules(),
         "has_session_plugin": any(plugin in SOURCE for plugin in (b"nox_poetry", b"nox_uv", b"laminci", b"nox_tools")),
         "sessions": [
             describe_session(function, decorator, call)

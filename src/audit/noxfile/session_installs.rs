@@ -1,7 +1,7 @@
 //! Installs of a session, as far as the noxfile shows them.
 
 use super::super::shell::{FILE_RUNNERS, SHELLS};
-use super::model::{Noxfile, NoxfileSession};
+use super::model::NoxfileSession;
 
 impl NoxfileSession {
     /// Returns the requirements it installs, sorted; computed values such as temporary directories are left out.
@@ -47,15 +47,4 @@ fn command_may_install(words: &[String]) -> bool {
         || words.iter().any(|word| runs_file(word))
         || (INSTALLERS.contains(&program.as_str()) && first.is_none_or(|word| is_computed(word)))
         || (program.starts_with("python") && first.is_some_and(|word| is_script(word)))
-}
-
-impl Noxfile {
-    /// Whether a decorator that is not known may make further sessions.
-    pub(crate) fn has_other_decorators(&self) -> bool {
-        let is_decorator = |line: &&str| {
-            let name = line.strip_prefix('@').map(|rest| rest.split(['(', ' ']).next().unwrap_or_default());
-            name.is_some_and(|name| name.contains("session"))
-        };
-        self.source.text.lines().filter(is_decorator).count() > self.sessions().len()
-    }
 }

@@ -68,6 +68,58 @@ fn sessions_that_the_files_do_not_select_are_unknown() {
 }
 
 #[test]
+fn sessions_that_the_noxfile_does_not_define_itself_are_unknown() {
+    let cell = |noxfile: &str, files: &[(&str, &str)], call: &str| {
+        let workflow = job(&format!("      - run: {call}\n"));
+        let text =
+            inventory(&[&[(FILE, workflow.as_str()), ("noxfile.py", noxfile)][..], files].concat()).render_text(None);
+        let line = text.lines().find(|line| line.starts_with("  a ")).unwrap();
+        (line.split_whitespace().skip(2).collect::<Vec<_>>().join(" "), text.contains("may have more sessions"))
+    };
+    let own = "import nox\n@nox.session(tags=['t'])\ndef lint(session):\n    pass\n";
+    let shared = [("ci/sessions.py", "import nox\n@nox.session\ndef more(session):\n    pass\n")];
+    let helpers = [("ci/sessions.py", "def helper(session):\n    pass\n")];
+    for more in [
+        "import runpy\nrunpy.run_path('x.py')\n",
+        "from helpers import *\n",
+        "import os\nfor name in os.listdir('x'):\n    @nox.session(name=name)\n    def made(session):\n        pass\n",
+        "nox.session(name='x')(print)\n",
+        "import importlib\nimportlib.import_module('x')\n",
+        "exec('x')\n",
+        "import nox_other\n@nox_other.session\ndef other(session):\n    pass\n",
+    ] {
+        let noxfile = format!("{own}{more}");
+        assert_eq!(cell(&noxfile, &[], "nox"), ("– none unknown".to_owned(), true), "{more}");
+        assert_eq!(cell(&noxfile, &[], "nox -t t").0, "– none unknown", "{more}");
+        assert_eq!(cell(&noxfile, &[], "nox -s lint").0, "– none lint :6", "{more}");
+    }
+    for import in ["import ci.sessions\n", "from ci import sessions\n", "from ci.sessions import more\n"] {
+        let noxfile = format!("{own}{import}");
+        assert_eq!(cell(&noxfile, &shared, "nox"), ("– none unknown".to_owned(), true), "{import}");
+        assert_eq!(cell(&noxfile, &helpers, "nox"), ("– none lint :6".to_owned(), false), "{import}");
+    }
+    // A text of tests and a decorator of another library.
+    let other = "import pytest\n@pytest.fixture(scope='session')\ndef x():\n    pass\n";
+    assert_eq!(cell(&format!("{own}{other}"), &[], "nox"), ("– none lint :6".to_owned(), false));
+}
+
+#[test]
+fn interpreters_of_the_command_line_select_sessions() {
+    let noxfile = "import nox\nALL = ['3.12', '3.13']\n@nox.session(python=ALL)\ndef tests(session):\n    pass\n@nox.session\ndef lint(session):\n    pass\n";
+    for (call, expected) in [
+        ("nox -p 3.12 -s tests lint", "tests-3.12, lint"),
+        ("nox --python=3.12 -s tests", "tests-3.12"),
+        ("nox -s tests --python 3.12 3.13", "tests"),
+        ("nox -s tests -p ${{ env.X }}", "tests"),
+        ("nox -s tests -- -p 3.12", "tests"),
+    ] {
+        let workflow = job(&format!("      - run: {call}\n"));
+        let text = inventory(&[(FILE, &workflow), ("noxfile.py", noxfile)]).render_text(None);
+        assert!(text.contains(&format!("none   {expected} :6")), "{call}: {text}");
+    }
+}
+
+#[test]
 fn installs_in_every_form_are_listed() {
     for (steps, expected) in [
         ("      - run: python3.9 -m pip install x\n", "pip :6 none –"),
