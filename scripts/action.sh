@@ -68,7 +68,8 @@ find_or_install() {
     esac
     # The key contains the Python that creates the environment.
     python=$(command -v python3 || true)
-    key=$(printf '%s %s' "$install" "$python $("${python:-true}" --version)" | cksum | tr ' ' '-')
+    version=$(leave_checkout && "${python:-true}" --version || true)
+    key=$(printf '%s %s' "$install" "$python $version" | cksum | tr ' ' '-')
     case $install in
     "$NOXIDE_ACTION_PATH") kept= ;;                   # another commit may lie at the same path
     *==* | *://*) kept=${RUNNER_TOOL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}/noxide-action ;;

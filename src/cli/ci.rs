@@ -40,6 +40,9 @@ pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, Cli
         lines.extend(coverage_lines);
     }
     lines.push(format!("collected in {}", args.ci.dir.display()));
+    // A file name, or a message of coverage.py or of a server, may repeat what only a secret should contain.
+    let redactor = environment_redactor();
+    let lines: Vec<String> = lines.iter().map(|line| redactor.redact_text(line)).collect();
     print_summary(args, output, &lines);
     Ok(exit_code)
 }
@@ -64,7 +67,7 @@ fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -
     }
     let text = redactor.redact_text(&format!("{:#}\n", provisioner.to_json()));
     write_atomic(&dir.join("cache.json"), text.as_bytes()).context("cannot write cache.json")?;
-    Ok(lines.into_iter().map(|line| redactor.redact_text(&format!("cache: {line}"))).collect())
+    Ok(lines.into_iter().map(|line| format!("cache: {line}")).collect())
 }
 
 /// Combines coverage data and compares it with `--fail-under`. Returns an exit code and lines of the summary.

@@ -1,7 +1,7 @@
 //! File operations beneath a directory that follow no symbolic link below it, for paths that come from a store or from
 //! another machine, and for removal.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +12,15 @@ use rustix::io::Errno;
 
 /// Flags to open a directory, but no link to one.
 const DIR_FLAGS: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// An entry of a directory.
+#[derive(Debug)]
+pub(crate) struct ListedEntry {
+    pub(crate) name: OsString,
+    pub(crate) file_type: FileType,
+    /// Time of the last change of the content, in seconds since 1970.
+    pub(crate) modified_seconds: i64,
+}
 
 /// A directory, and relative paths below it. No component of such a path may be a link or lead out of the directory.
 #[derive(Debug)]
@@ -76,6 +85,29 @@ impl RootDir {
             .open_parent(path, false)
             .and_then(|(parent, name)| Ok(openat(&parent, name, DIR_FLAGS, Mode::empty())?));
         opened.is_ok()
+    }
+
+    /// Returns the entries of the directory at `path`; of this one for `None`. Entries that vanish meanwhile are left out.
+    ///
+    /// # Errors
+    /// If it or a parent is a link or no directory, `path` leads out of the directory, or reading fails.
+    pub(crate) fn list_dir(&self, path: Option<&Path>) -> io::Result<Vec<ListedEntry>> {
+        let dir = match path {
+            Some(path) => {
+                let (parent, name) = self.open_parent(path, false)?;
+                openat(&parent, name, DIR_FLAGS, Mode::empty())?
+            }
+            None => openat(&self.root, ".", DIR_FLAGS, Mode::empty())?,
+        };
+        let mut found = Vec::new();
+        for entry in Dir::read_from(&dir)? {
+            let entry = entry?;
+            let Some(name) = entry_name(entry.file_name()) else { continue };
+            let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let file_type = FileType::from_raw_mode(stat.st_mode);
+            found.push(ListedEntry { name: name.to_owned(), file_type, modified_seconds: stat.st_mtime });
+        }
+        Ok(found)
     }
 
     /// Returns whether anything is at `path`, a link included.

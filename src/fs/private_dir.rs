@@ -38,19 +38,35 @@ pub(crate) fn is_private_dir(path: &Path) -> bool {
     metadata.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0)
 }
 
-/// Returns whether another user may have created what is at `path`: a component of the path lies in a directory in which
-/// others can create files, and is not a directory of this user, or in a directory of another user, and is a link.
+/// Most links from one path to another that are followed.
+const MAX_LINKS: usize = 40;
+
+/// Returns whether another user may have created what is at `path`, or at the target of a link on the way: a component of
+/// the path lies in a directory in which others can create files, and is not a directory of this user, or in a directory of
+/// another user, and is a link.
 pub(crate) fn may_belong_to_others(path: &Path) -> bool {
+    may_belong_to_others_within(path, MAX_LINKS)
+}
+
+fn may_belong_to_others_within(path: &Path, link_count: usize) -> bool {
+    let leads_to_others = |dir: &Path| {
+        let Ok(target) = std::fs::read_link(dir) else { return false };
+        let target = dir.parent().unwrap_or(dir).join(target);
+        link_count == 0 || may_belong_to_others_within(&target, link_count - 1)
+    };
+    path.ancestors().any(|dir| is_path_of_others(dir) || leads_to_others(dir))
+}
+
+/// Returns whether another user may have created what is at `dir`, judged by its parent directory.
+fn is_path_of_others(dir: &Path) -> bool {
     let user = geteuid().as_raw();
-    path.ancestors().any(|dir| {
-        let Some(parent) = dir.parent().and_then(|parent| std::fs::metadata(parent).ok()) else { return false };
-        let found = std::fs::symlink_metadata(dir);
-        if can_others_write(&parent, user) {
-            return !found.is_ok_and(|found| found.is_dir() && found.uid() == user);
-        }
-        // A directory of another user is usual for root in a container, to whose owner the files of a volume belong.
-        !matches!(parent.uid(), 0) && parent.uid() != user && !found.is_ok_and(|found| found.is_dir())
-    })
+    let Some(parent) = dir.parent().and_then(|parent| std::fs::metadata(parent).ok()) else { return false };
+    let found = std::fs::symlink_metadata(dir);
+    if can_others_write(&parent, user) {
+        return !found.is_ok_and(|found| found.is_dir() && found.uid() == user);
+    }
+    // A directory of another user is usual for root in a container, to whose owner the files of a volume belong.
+    !matches!(parent.uid(), 0) && parent.uid() != user && !found.is_ok_and(|found| found.is_dir())
 }
 
 /// Returns whether everyone can create files in a directory, or a group: not root's, nor the one that has only this user.
@@ -91,6 +107,12 @@ mod tests {
         assert!(!check("own") && !check("link") && !check("missing"));
         fs_err::set_permissions(shared.path(), PermissionsExt::from_mode(0o1777)).unwrap();
         assert!(!check("own") && check("link") && check("missing"));
+        // A link of this user to a directory that another user can create.
+        symlink(shared.path().join("missing"), other.path().join("dangling")).unwrap();
+        symlink(shared.path().join("own"), other.path().join("valid")).unwrap();
+        symlink("loop", other.path().join("loop")).unwrap();
+        let linked = |name: &str| may_belong_to_others(&other.path().join(name).join("runs"));
+        assert!(linked("dangling") && linked("loop") && !linked("valid"));
         // The same with a group that has other users; only root can give a directory to a group it is not in.
         if geteuid().is_root() {
             std::os::unix::fs::chown(shared.path(), None, Some(12_346)).unwrap();

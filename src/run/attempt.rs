@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::launcher::ExitReport;
-use super::process::{LogWriter, ProcessTree, signal_group};
+use super::process::{LogWriter, ProcessTree, SecretRedactor, signal_group};
 use super::run_clock::to_millis;
 use super::timeout_context::describe_activity;
 use crate::project::{CommandUse, ManifestIndex};
@@ -360,8 +360,8 @@ impl RunningAttempt {
     }
 
     /// Describes what the attempt is doing, as the end of a sentence; `run_dir` is the run's directory.
-    pub(super) fn describe_activity(&self, run_dir: &Path) -> String {
-        describe_activity(self.process_tree().as_ref(), &run_dir.join(&self.log_path))
+    pub(super) fn describe_activity(&self, run_dir: &Path, redactor: &SecretRedactor) -> String {
+        describe_activity(self.process_tree().as_ref(), &run_dir.join(&self.log_path), redactor)
     }
 
     /// Sends a signal, and records why. The reason of an earlier stop stays, and a process that has exited gets none.

@@ -198,7 +198,8 @@ impl RunTracing {
 
     /// Returns the accesses of a session so far.
     fn current_accesses(&self, id: ManifestIndex) -> Option<SessionAccesses> {
-        self.active.get(&id).map(SessionTracer::accesses).or_else(|| self.finished.get(&id).cloned())
+        let active = self.active.get(&id).map(|tracer| redact_accesses(tracer.accesses(), &self.redactor));
+        active.or_else(|| self.finished.get(&id).cloned())
     }
 
     /// Returns a conflict between two sessions that ran at the same time.
@@ -278,18 +279,22 @@ fn redact_accesses(accesses: SessionAccesses, redactor: &SecretRedactor) -> Sess
 /// Masks the secrets in the strings and keys of a document; returns whether there were any.
 fn redact_strings(document: &mut serde_json::Value, redactor: &SecretRedactor) -> bool {
     match document {
-        serde_json::Value::String(text) if redactor.has_secret(text) => {
-            *text = redactor.redact_text(text);
-            true
-        }
+        serde_json::Value::String(text) => match redactor.redact_path(text) {
+            Some(masked) => {
+                *text = masked;
+                true
+            }
+            None => false,
+        },
         serde_json::Value::Array(items) => {
             items.iter_mut().fold(false, |found, item| redact_strings(item, redactor) | found)
         }
         serde_json::Value::Object(fields) => {
             let mut found = false;
             for (name, mut value) in std::mem::take(fields) {
-                found |= redact_strings(&mut value, redactor) | redactor.has_secret(&name);
-                fields.insert(redactor.redact_text(&name), value);
+                let masked = redactor.redact_path(&name);
+                found |= redact_strings(&mut value, redactor) | masked.is_some();
+                fields.insert(masked.unwrap_or(name), value);
             }
             found
         }

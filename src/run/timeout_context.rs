@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::process::ProcessTree;
+use super::process::{ProcessTree, SecretRedactor};
 use crate::text::{last_visible_line, shorten_text};
 
 /// Maximum number of commands to list.
@@ -13,12 +13,14 @@ const MAX_TEXT_CHARS: usize = 100;
 /// Size of the end of the log that is searched for the last line.
 const LOG_TAIL_BYTES: u64 = 4096;
 
-/// Describes what an attempt is doing, as the end of a sentence; empty if unknown.
-pub(super) fn describe_activity(tree: Option<&ProcessTree>, log: &Path) -> String {
+/// Describes what an attempt is doing, without secrets, as the end of a sentence; empty if unknown.
+pub(super) fn describe_activity(tree: Option<&ProcessTree>, log: &Path, redactor: &SecretRedactor) -> String {
     let commands = tree.map_or_else(Vec::new, ProcessTree::leaf_commands);
     let more = commands.len().saturating_sub(MAX_COMMANDS);
-    let mut named: Vec<String> =
-        commands.iter().take(MAX_COMMANDS).map(|command| shorten_text(command, MAX_TEXT_CHARS)).collect();
+    // A secret is no longer found once its blanks are collapsed.
+    let masked = commands.iter().take(MAX_COMMANDS).map(|command| redactor.redact_text(command));
+    let lines = masked.map(|command| command.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut named: Vec<String> = lines.map(|line| shorten_text(&line, MAX_TEXT_CHARS)).collect();
     if more > 0 {
         named.push(format!("{more} more"));
     }

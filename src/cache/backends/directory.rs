@@ -1,12 +1,13 @@
 //! A directory as a backend, for example on a mounted volume.
 
+use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use rustix::fs::FileType;
 
 use crate::cache::backend::{
     BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
@@ -14,8 +15,8 @@ use crate::cache::backend::{
 use crate::cache::http::RequestBody;
 use crate::fs::RootDir;
 
-/// Age after which an incomplete file is deleted, because its writer was probably killed.
-const MAX_PARTIAL_AGE: std::time::Duration = std::time::Duration::from_hours(24);
+/// Age in seconds after which an incomplete file is deleted, because its writer was probably killed.
+const MAX_PARTIAL_SECONDS: i64 = 24 * 60 * 60;
 /// Name prefix of incomplete files.
 const PARTIAL_PREFIX: &str = ".partial-";
 /// Maximum number of files and directories that a list visits, and the depth of their directories.
@@ -87,34 +88,46 @@ impl CacheBackend for DirectoryBackend {
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
         let Some(root) = self.open_root()? else { return Ok(Vec::new()) };
-        let directory = match prefix.rsplit_once('/') {
+        let first = match prefix.rsplit_once('/') {
             Some((directory, _)) => {
                 validate_key(directory)?;
-                if !root.is_dir(Path::new(directory)) {
-                    return Ok(Vec::new());
-                }
-                self.root.join(directory)
+                Some(PathBuf::from(directory))
             }
-            None => self.root.clone(),
+            None => None,
         };
         let mut found = Vec::new();
-        for entry in WalkDir::new(directory).max_depth(MAX_LISTED_DEPTH).into_iter().take(MAX_LISTED_FILES) {
-            let entry = match entry {
-                Ok(entry) => entry,
-                // Deleted by another process during the walk.
-                Err(error) if error.io_error().is_some_and(is_not_found) => continue,
-                Err(error) => return Err(io::Error::from(error).into()),
+        let mut pending = vec![(first, 0)];
+        let mut visited_count = 0;
+        // Others may exchange a directory with a link at any time: each one is opened beneath the root.
+        while let Some((directory, depth)) = pending.pop() {
+            let entries = match root.list_dir(directory.as_deref()) {
+                Ok(entries) => entries,
+                // A link, or deleted by another process meanwhile.
+                Err(_) if !directory.as_deref().is_none_or(|directory| root.is_dir(directory)) => continue,
+                Err(error) => return Err(error.into()),
             };
-            if !entry.file_type().is_file() || entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX) {
-                self.remove_stale_partial(entry.path());
-                continue;
-            }
-            let key = entry.path().strip_prefix(&self.root).ok().and_then(Path::to_str).unwrap_or_default();
-            if key.starts_with(prefix) && is_valid_key(key) {
-                let modified = entry.metadata().ok().and_then(|metadata| metadata.modified().ok());
-                let since_epoch = modified.and_then(|written_at| written_at.duration_since(std::time::UNIX_EPOCH).ok());
-                let written_at = since_epoch.and_then(|since_epoch| i64::try_from(since_epoch.as_secs()).ok());
-                found.push(StoredObject { key: key.to_owned(), written_at });
+            for entry in entries {
+                visited_count += 1;
+                if visited_count > MAX_LISTED_FILES {
+                    pending.clear();
+                    break;
+                }
+                let path = directory.as_deref().unwrap_or(Path::new("")).join(&entry.name);
+                match entry.file_type {
+                    FileType::Directory if depth < MAX_LISTED_DEPTH => pending.push((Some(path), depth + 1)),
+                    FileType::RegularFile if is_partial(&entry.name) => {
+                        let is_old = seconds_since(entry.modified_seconds) > MAX_PARTIAL_SECONDS;
+                        let _ = is_old.then(|| root.remove_file(&path));
+                    }
+                    FileType::RegularFile => {
+                        let key = path.to_str().unwrap_or_default();
+                        if key.starts_with(prefix) && is_valid_key(key) {
+                            let written_at = Some(entry.modified_seconds);
+                            found.push(StoredObject { key: key.to_owned(), written_at });
+                        }
+                    }
+                    _ => {}
+                }
             }
         }
         found.sort_by(|one, other| (other.written_at, &other.key).cmp(&(one.written_at, &one.key)));
@@ -130,20 +143,15 @@ impl CacheBackend for DirectoryBackend {
     }
 }
 
-impl DirectoryBackend {
-    /// Deletes an old incomplete file.
-    fn remove_stale_partial(&self, path: &Path) {
-        let is_partial = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
-        let age = || {
-            fs_err::symlink_metadata(path)
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|written_at| written_at.elapsed().ok())
-        };
-        if is_partial && age().is_some_and(|age| age > MAX_PARTIAL_AGE) {
-            let _ = fs_err::remove_file(path);
-        }
-    }
+/// Whether a file is incomplete.
+fn is_partial(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PARTIAL_PREFIX.as_bytes())
+}
+
+/// Returns the seconds since a time; negative if it is in the future.
+fn seconds_since(time: i64) -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - time
 }
 
 fn is_not_found(error: &io::Error) -> bool {

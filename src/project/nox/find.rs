@@ -95,7 +95,7 @@ impl NoxPython {
     /// Returns a command that runs nox itself, with its own command line.
     pub(crate) fn nox_command(&self) -> Command {
         // Without the working directory, in which a file `nox.py` would be imported.
-        let program = "import runpy, sys; sys.path[:] = [p for p in sys.path if p]; \
+        let program = "import sys; sys.path[:] = [p for p in sys.path if p]; import runpy; \
                        runpy.run_module('nox', run_name='__main__', alter_sys=True)";
         let mut command = Command::new(&self.executable);
         command.args(["-c", program]);
@@ -212,7 +212,7 @@ fn script_interpreter(script: &Path, path: &OsString) -> Option<PathBuf> {
 
 /// Whether a Python has nox, checked without importing it.
 fn has_nox(python: &Path) -> bool {
-    let probe = "import importlib.util as u, sys; sys.path[:] = [p for p in sys.path if p]; \
+    let probe = "import sys; sys.path[:] = [p for p in sys.path if p]; import importlib.util as u; \
                  sys.exit(u.find_spec('nox') is None)";
     silence_output(Command::new(python).args(["-c", probe])).status().is_ok_and(|status| status.success())
 }

@@ -120,7 +120,8 @@ impl Dispatcher<'_> {
             DeadlineAction::Wait => {}
             DeadlineAction::Conclude => self.conclude_attempt(session),
             DeadlineAction::TimedOut(limit) => {
-                let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.run_dir));
+                let redactor = &self.context.redactor;
+                let activity = redactor.redact_text(&attempt.describe_activity(self.context.run_dir, redactor));
                 let reason =
                     StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}"), by_ctrl_c: false };
                 attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);

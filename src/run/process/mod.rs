@@ -7,6 +7,7 @@ mod output_channel;
 mod process_tree;
 mod projected_text;
 mod redact;
+mod secret_paths;
 mod signal_guard;
 mod signals;
 

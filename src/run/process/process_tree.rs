@@ -290,12 +290,11 @@ fn has_tag(process: Pid, tag: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| variable == tag)
 }
 
-/// Returns a process's command line on one line; `None` if it has exited.
+/// Returns a process's arguments, separated by spaces; `None` if it has exited.
 fn read_command_line(process: Pid) -> Option<String> {
     let words = fs_err::read(format!("/proc/{}/cmdline", process.as_raw_nonzero())).ok()?;
     let text = String::from_utf8_lossy(&words).replace('\0', " ");
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then_some(text)
+    (!text.trim().is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::projected_text::ProjectedText;
+use super::secret_paths::SecretPaths;
 use crate::fs::encode_base64_url;
 use crate::project::hidden_credentials;
 use crate::run::options::glob_matches;
@@ -22,7 +23,7 @@ const OMISSION: &str = "…";
 const MAX_OMISSIONS: usize = 64;
 
 /// Shorter values are too common in ordinary output to be masked (`1`, `true`, `main`).
-const MIN_SECRET_LEN: usize = 6;
+pub(super) const MIN_SECRET_LEN: usize = 6;
 
 /// Parts of variable names that suggest a credential.
 const SECRET_NAME_PARTS: [&str; 15] = [
@@ -66,6 +67,7 @@ pub struct SecretRedactor {
     /// The encoded forms that programs break into lines.
     line_broken_matcher: Option<AhoCorasick>,
     line_broken: Vec<Vec<u8>>,
+    paths: SecretPaths,
 }
 
 impl SecretRedactor {
@@ -116,7 +118,8 @@ impl SecretRedactor {
             let builder = (!texts.is_empty()).then(AhoCorasick::builder);
             builder.and_then(|mut builder| builder.match_kind(MatchKind::LeftmostLongest).build(texts).ok())
         };
-        Self { matcher: build(&secrets), line_broken_matcher: build(&line_broken), secrets, line_broken }
+        let paths = SecretPaths::new(secrets.iter().map(Vec::as_slice));
+        Self { matcher: build(&secrets), line_broken_matcher: build(&line_broken), secrets, line_broken, paths }
     }
 
     /// Appends `bytes` to `held` and returns the part that may be written; the possible start of a secret stays in
@@ -181,6 +184,15 @@ impl SecretRedactor {
     pub(crate) fn redact_text(&self, text: &str) -> String {
         let masked = String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned();
         if self.secrets.is_empty() || !masked.contains(OMISSION) { masked } else { self.redact_remains(&masked) }
+    }
+
+    /// Masks the secrets in a recorded path, also the beginning of one in the path of a directory above it; `None` if there
+    /// is none.
+    pub(crate) fn redact_path(&self, path: &str) -> Option<String> {
+        match self.paths.redact(path) {
+            Some(masked) => Some(self.redact_text(&masked)),
+            None => self.has_secret(path).then(|| self.redact_text(path)),
+        }
     }
 
     /// Masks the beginning of a secret before `…`, and the end of one after it.

@@ -523,6 +523,17 @@ fn special_files_in_a_directory_are_neither_opened_nor_followed() {
     assert!(backend.delete_object(&key).is_err());
     assert!(backend.list_objects(&format!("{}/", scope.display())).unwrap().is_empty());
     assert_eq!(files_below(&outside), [(PathBuf::from("precious"), b"precious".to_vec())].into());
+    // An incomplete file of a killed writer is deleted, but not through a link.
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
+    for dir in [&outside, &volume.path().join("own")] {
+        fs_err::create_dir_all(dir).unwrap();
+        let partial = fs_err::File::create(dir.join(".partial-0")).unwrap();
+        partial.into_parts().0.set_modified(old).unwrap();
+    }
+    symlink(&outside, volume.path().join("own/link")).unwrap();
+    assert!(backend.list_objects("").unwrap().is_empty());
+    assert!(outside.join(".partial-0").exists() && !volume.path().join("own/.partial-0").exists());
+    fs_err::remove_file(outside.join(".partial-0")).unwrap();
     // What is left by a failed write is nothing.
     assert_eq!(fs_err::read_dir(&outside).unwrap().count(), 1);
 }

@@ -30,11 +30,15 @@ def report(session):
 
 /// Returns the files below a directory that contain the token, or whose path does, apart from copies of artifacts.
 fn files_with_token(directory: &Path) -> Vec<String> {
+    files_with_text(directory, TOKEN)
+}
+
+fn files_with_text(directory: &Path, text: &str) -> Vec<String> {
     let entries = walkdir::WalkDir::new(directory).into_iter().map(Result::unwrap);
     let files = entries.filter(|entry| entry.file_type().is_file()).map(|entry| entry.path().to_owned());
     let has_token = |path: &Path| {
         let content = fs_err::read(path).unwrap();
-        path.to_string_lossy().contains(TOKEN) || content.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes())
+        path.to_string_lossy().contains(text) || content.windows(text.len()).any(|part| part == text.as_bytes())
     };
     let found = files.filter(|path| !path.to_string_lossy().contains("/files/build/") && has_token(path));
     found.map(|path| path.display().to_string()).collect()
@@ -67,6 +71,49 @@ fn secrets_are_in_no_record_trace_or_report() {
     assert_eq!(junit.matches("***").count(), 5, "{junit}");
     assert_eq!(files_with_token(&project.root().join(".nox")), [""; 0]);
     assert_eq!(files_with_token(&out), [""; 0]);
+}
+
+/// A path is recorded without empty components and with the missing directories above it: a secret with slashes is no longer
+/// in it as it was written.
+#[test]
+fn secrets_that_are_looked_up_as_paths_are_in_no_trace() {
+    let sessions = r#"
+@nox.session(venv_backend="none")
+def notify(session):
+    pathlib.Path(os.environ["CHAT_WEBHOOK_URL"]).exists()
+    session.run("cat", "https:/" + os.environ["CHAT_WEBHOOK_URL"][7:], success_codes=[0, 1], external=True)
+
+@nox.session(venv_backend="none")
+def deploy(session):
+    pathlib.Path(os.environ["STORE_SECRET_ACCESS_KEY"]).exists()
+    session.run("sh", "-c", 'test -e "--key=$STORE_SECRET_ACCESS_KEY/x" || touch other', external=True)
+"#;
+    let variables = [
+        ("CHAT_WEBHOOK_URL", "https://chat.example/services/T02/aBcDeF"),
+        ("STORE_SECRET_ACCESS_KEY", "wJalrX/K7MDENG/bPxRfiCY"),
+    ];
+    let project = Project::with_sessions(sessions);
+    let mut command = noxide_command(&project, "run -j2 --trace always --cache off");
+    let ran = NoxideRun::finish(command.envs(variables));
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    for part in ["services/T02", "aBcDeF", "wJalrX", "K7MDENG", "bPxRfiCY"] {
+        assert_eq!(files_with_text(&project.root().join(".nox/.noxide"), part), [""; 0], "{part}");
+    }
+    let traces = fs_err::read_dir(project.root().join(".nox/.noxide/trace/sessions")).unwrap();
+    let traces: String = traces.map(|entry| fs_err::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    assert!(traces.contains("--key=***/x"), "{traces}");
+}
+
+#[test]
+fn a_secret_with_blanks_is_masked_in_the_command_of_a_timeout() {
+    let sessions = "@nox.session(venv_backend='none')\ndef slow(session):\n    session.run('sh', '-c', 'exec sleep 60', \
+                    os.environ['MY_PASSPHRASE'], external=True)\n";
+    let project = Project::with_sessions(sessions);
+    let mut command = noxide_command(&project, "run --timeout 1s --cache off");
+    let ran = NoxideRun::finish(command.env("MY_PASSPHRASE", "correct  horse\tbattery  staple"));
+    assert_eq!(ran.exit, Some(1), "{}", ran.text);
+    assert!(!ran.text.contains("horse"), "{}", ran.text);
+    assert_eq!(files_with_text(&project.root().join(".nox/.noxide"), "battery"), [""; 0]);
 }
 
 /// A token of which a message may show at most five characters at a cut.
@@ -108,7 +155,12 @@ fn credentials_in_answers_of_a_server_are_masked() {
     let ran = NoxideRun::finish(import.env("NOXIDE_FORGE_TOKEN", TOKEN));
     assert!(ran.text.contains("bad token") && !ran.text.contains(TOKEN), "{}", ran.text);
     let mut ci = noxide_command(&project, "ci --cache auto");
-    let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "a/b"), ("ACTIONS_RUNTIME_TOKEN", TOKEN)];
+    let variables = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_REPOSITORY", "a/b"),
+        ("GITHUB_REF", "refs/heads/a"),
+        ("ACTIONS_RUNTIME_TOKEN", TOKEN),
+    ];
     let ran = NoxideRun::finish(ci.envs(variables).env("ACTIONS_CACHE_URL", base));
     assert!(ran.text.contains("bad token") && !ran.text.contains(TOKEN), "{}", ran.text);
     assert!(ran.text.contains("at /***/") && !ran.text.contains(ADDRESS_TOKEN), "{}", ran.text);
@@ -155,7 +207,11 @@ fn no_part_of_a_secret_remains_where_a_text_is_shortened() {
     let out = project.outer_dir().join("out");
     let mut command = noxide_command(&project, &format!("ci -j3 --dir {}", out.display()));
     let ran = NoxideRun::finish(command.env("MY_TOKEN", token));
-    assert!(ran.exit == Some(1) && ran.text.contains("***…") && ran.text.contains("running: "), "{}", ran.text);
+    assert!(
+        ran.exit == Some(1) && ran.text.contains("--token=*** yy") && ran.text.contains("running: "),
+        "{}",
+        ran.text
+    );
     let mut texts = vec![ran.text];
     for entry in walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file())
     {

@@ -93,9 +93,22 @@ fn files_named_like_modules_of_python_do_not_replace_them() {
         ["", "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"]
     {
         let project = Project::new(&format!("{threads}{PRINTS}"));
-        for name in
-            ["json", "re", "enum", "types", "random", "string", "select", "tempfile", "shutil", "subprocess", "logging"]
-        {
+        for name in [
+            "json",
+            "re",
+            "enum",
+            "types",
+            "random",
+            "string",
+            "select",
+            "tempfile",
+            "shutil",
+            "subprocess",
+            "logging",
+            "runpy",
+            "contextlib",
+            "importlib",
+        ] {
             fs_err::write(project.root().join(name).with_extension("py"), "raise ImportError('not the real one')\n")
                 .unwrap();
         }
