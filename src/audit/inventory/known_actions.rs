@@ -19,28 +19,30 @@ pub(super) enum ActionCache {
 }
 
 /// Actions that install packages, each with the cache that it has without inputs.
-const INSTALLING_ACTIONS: [(&str, ActionCache); 17] = [
+const INSTALLING_ACTIONS: [(&str, ActionCache); 18] = [
     ("wntrblm/nox", ActionCache::Off),
     ("theacodes/nox", ActionCache::Off),
     ("excitedleigh/setup-nox", ActionCache::Off),
     ("pre-commit/action", ActionCache::On),
     ("tox-dev/action-pre-commit-uv", ActionCache::On),
     ("j178/prek-action", ActionCache::Unknown),
-    ("pypa/cibuildwheel", ActionCache::Unknown),
+    ("pypa/cibuildwheel", ActionCache::Off),
     ("pypa/hatch", ActionCache::Unknown),
     ("hynek/build-and-inspect-python-package", ActionCache::Unknown),
+    // Its script upgrades pip, setuptools and wheel.
+    ("deadsnakes/action", ActionCache::Off),
     ("psf/black", ActionCache::Off),
     ("pypa/gh-action-pip-audit", ActionCache::Unknown),
     ("snok/install-poetry", ActionCache::Off),
     ("pdm-project/setup-pdm", ActionCache::Off),
     ("prefix-dev/setup-pixi", ActionCache::Unknown),
-    ("mamba-org/setup-micromamba", ActionCache::Unknown),
-    ("conda-incubator/setup-miniconda", ActionCache::Unknown),
+    ("mamba-org/setup-micromamba", ActionCache::Off),
+    ("conda-incubator/setup-miniconda", ActionCache::Off),
     ("sigstore/gh-action-sigstore-python", ActionCache::Off),
 ];
 
 /// Actions of other owners than `actions` that install no Python packages and cache none.
-const HARMLESS_ACTIONS: [&str; 69] = [
+const HARMLESS_ACTIONS: [&str; 68] = [
     "actions-rs/toolchain",
     "actions-rust-lang/setup-rust-toolchain",
     "amannn/action-semantic-pull-request",
@@ -51,7 +53,6 @@ const HARMLESS_ACTIONS: [&str; 69] = [
     "coverallsapp/github-action",
     "crazy-max/ghaction-github-labeler",
     "dawidd6/action-download-artifact",
-    "deadsnakes/action",
     "dependabot/fetch-metadata",
     "dessant/lock-threads",
     "docker/login-action",
@@ -172,7 +173,12 @@ mod tests {
             ("{uses: actions/setup-python@v6, with: {pip-install: nox}}", true, ActionCache::Off),
             ("uses: actions/setup-python@v6", false, ActionCache::Off),
             ("uses: mamba-org/setup-micromamba@v2", false, ActionCache::Off),
-            ("{uses: mamba-org/setup-micromamba@v2, with: {create-args: x}}", true, ActionCache::Unknown),
+            ("{uses: mamba-org/setup-micromamba@v2, with: {create-args: x}}", true, ActionCache::Off),
+            (
+                "{uses: mamba-org/setup-micromamba@v2, with: {create-args: x, cache-downloads: 'true'}}",
+                true,
+                ActionCache::On,
+            ),
             ("uses: github/codeql-action/init@v3", false, ActionCache::Off),
         ] {
             assert_eq!(effect(step), Some(ActionEffect { installs, cache }), "{step}");

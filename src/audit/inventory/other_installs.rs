@@ -71,8 +71,12 @@ pub(super) fn session_installs(session: &NoxfileSession) -> Vec<String> {
         let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
         if installer_of_words(&words).is_some() && call.method.starts_with("run") {
             let words = words.strip_prefix(&["python", "-m"]).unwrap_or(&words);
-            let words: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with('-')).collect();
-            commands.push(words.iter().take(MAX_SHOWN_WORDS).copied().collect::<Vec<_>>().join(" "));
+            // Words after an option may be its value.
+            let leading = 1 + words.iter().skip(1).take_while(|word| word.starts_with('-')).count();
+            let shown = words.iter().skip(leading).take_while(|word| !word.starts_with('-')).take(MAX_SHOWN_WORDS - 1);
+            commands.push(words.iter().take(1).chain(shown).copied().collect::<Vec<_>>().join(" "));
+        } else if call.method == "install_and_run_script" {
+            packages.extend(words.first().map(|script| format!("script {script}")));
         } else if call.method.contains("install") && !call.method.starts_with("run") {
             packages.extend(requirements(&words));
         }

@@ -102,7 +102,7 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
     for (index, (cache, jobs)) in caches.iter().enumerate() {
         write_hanging_indent(
             &format!("  cache {:<9}", cache_label(index)),
-            &format!("{} ({})", format_cache(cache), pluralize(*jobs, "job")),
+            &format!("{} ({}{})", format_cache(cache), pluralize(*jobs, "job"), if_it_is_on(cache)),
             width,
             &mut text,
         );
@@ -123,7 +123,9 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
         write_hanging_indent("  needs          ", &needs, width, &mut text);
     }
     for job in workflow.jobs.iter().filter(|job| !job.sequential.is_empty()) {
-        let sessions = format!("{}: {} (one after another)", job.job, job.sequential.join(", "));
+        let names = job.sessions.iter().map(|row| format!("{}{}", row.session, condition_mark(&row.condition)));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let sessions = format!("{}: {names} (one after another)", job.job);
         write_hanging_indent("  sequential     ", &sessions, width, &mut text);
     }
     write_hanging_indent("  critical path  ", &format_critical_path(workflow), width, &mut text);
@@ -214,6 +216,11 @@ fn empty_cache_cell(job: &JobRow) -> &'static str {
 /// Returns the installers that no cache of the job covers: `, not pdm`.
 fn format_uncached(job: &JobRow) -> String {
     if job.uncached.is_empty() { String::new() } else { format!(", not {}", job.uncached.join(" and ")) }
+}
+
+/// Returns what is added to the number of jobs of a cache of which it is unknown whether it is on.
+fn if_it_is_on(cache: &CacheRow) -> &'static str {
+    if cache.is_known { "" } else { ", if it is on" }
 }
 
 /// Returns the mark of a job that has caches and may have more.

@@ -22,16 +22,9 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
     let at_call = |names: Vec<String>| names.into_iter().map(|name| (name, call.span)).collect();
     match &call.parsed.selection {
         NoxCallSelection::Names(words) => {
-            let interpreters = selected_interpreters(view, step, call);
-            let mut sessions = Vec::new();
-            for word in words {
-                let span = step.file_span(word.span);
-                for name in expand_text(view, step, &word.text)? {
-                    let names = with_interpreters(noxfile, name, &interpreters);
-                    sessions.extend(names.into_iter().map(|name| (name, span)));
-                }
-            }
-            Some(sessions).filter(|sessions| !sessions.is_empty())
+            let words = words.iter().map(|word| (word.text.clone(), step.file_span(word.span)));
+            let words: Vec<(String, Span)> = words.collect();
+            sessions_of_entries(view, step, call, noxfile, &|_| words.clone()).filter(|sessions| !sessions.is_empty())
         }
         NoxCallSelection::Tags(_) if call.parsed.selects_interpreters => None,
         NoxCallSelection::Tags(_) if noxfile?.may_define_other_sessions() => None,
@@ -57,18 +50,26 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
             };
             let is_literal = |(name, _): &(String, Span)| !name.contains(['$', '`', '*']);
             let is_known = entries.iter().all(has_value) && call.sessions.iter().all(is_literal);
-            is_known.then(|| call.sessions.clone())
+            let listed = |entry: Option<&MatrixCombination>| {
+                let value = entry.and_then(|entry| entry.iter().find(|(path, _)| path == axis));
+                let names: Vec<&str> =
+                    value.iter().flat_map(|(_, text)| text.value.split(',')).map(str::trim).collect();
+                // Other values of the axis are other calls.
+                call.sessions.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect()
+            };
+            is_known.then(|| sessions_of_entries(view, step, call, noxfile, &listed))?
         }
         NoxCallSelection::Default => {
             let command = step.commands.get(call.command_index)?;
             let before = step.commands.get(..call.command_index).unwrap_or_default();
             match SessionVariable::find(view.workflow, view.job, step, before, command) {
                 SessionVariable::Value(value) => {
-                    let mut names = Vec::new();
-                    for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-                        names.extend(expand_text(view, step, name)?);
-                    }
-                    return Some(at_call(names));
+                    let names = |entry: Option<&MatrixCombination>| {
+                        let filled = fill_matrix_values(&value, entry);
+                        let names = filled.split(',').map(str::trim).filter(|name| !name.is_empty());
+                        names.map(|name| (name.to_owned(), call.span)).collect()
+                    };
+                    return sessions_of_entries(view, step, call, noxfile, &names);
                 }
                 SessionVariable::Unknown => return None,
                 // Which sessions have an interpreter of `-p` is not followed.
@@ -82,23 +83,72 @@ pub(super) fn known_sessions(view: &JobView, call: &JobNoxCall) -> Option<Vec<(S
     }
 }
 
-/// Returns the interpreters that a call selects with `-p`; none if it selects none, or the files do not show them.
-fn selected_interpreters(view: &JobView, step: &WorkflowStep, call: &JobNoxCall) -> Vec<String> {
+/// Returns the names that a job of the matrix selects, each with its span.
+type SelectNames<'a> = dyn Fn(Option<&MatrixCombination>) -> Vec<(String, Span)> + 'a;
+
+/// Returns the sessions of a call in each job of the matrix, each once; `names` returns those that an entry selects. `None` if
+/// the files do not show all of them.
+fn sessions_of_entries(
+    view: &JobView,
+    step: &WorkflowStep,
+    call: &JobNoxCall,
+    noxfile: Option<&Noxfile>,
+    names: &SelectNames<'_>,
+) -> Option<Vec<(String, Span)>> {
+    let interpreters = interpreter_words(step, call);
+    let entries = view.job.matrix.as_ref().and_then(|matrix| matrix.entries.as_ref());
+    let condition = step.condition.as_ref().map_or("", |text| text.value.as_str());
+    let possible: Vec<Option<&MatrixCombination>> = match entries {
+        Some(entries) => entries.iter().filter(|entry| may_run(condition, entry)).map(Some).collect(),
+        None => vec![None],
+    };
+    let mut sessions: Vec<(String, Span)> = Vec::new();
+    for entry in possible {
+        let expand = |text: &str| expand_text(view, step, &fill_matrix_values(text, entry));
+        let selected: Option<Vec<Vec<String>>> = interpreters.iter().map(|word| expand(word)).collect();
+        let selected = selected.unwrap_or_default().concat();
+        for (text, span) in names(entry) {
+            for name in expand(&text)? {
+                let names = with_interpreters(noxfile, name, &selected);
+                let new: Vec<String> =
+                    names.into_iter().filter(|name| !sessions.iter().any(|(known, _)| known == name)).collect();
+                sessions.extend(new.into_iter().map(|name| (name, span)));
+            }
+        }
+        if sessions.len() > MAX_EXPANDED_NAMES {
+            return None;
+        }
+    }
+    Some(sessions)
+}
+
+/// Replaces the values of a job of the matrix in a text.
+fn fill_matrix_values(text: &str, entry: Option<&MatrixCombination>) -> String {
+    let mut filled = text.to_owned();
+    for (path, value) in entry.into_iter().flatten() {
+        filled = filled.replace(&format!("${{{{ matrix.{path} }}}}"), &value.value);
+    }
+    filled
+}
+
+/// Returns the words with which a call selects interpreters (`-p`).
+fn interpreter_words<'a>(step: &'a WorkflowStep, call: &JobNoxCall) -> Vec<&'a str> {
     let words = step.commands.get(call.command_index).map_or(&[][..], |command| command.words.as_slice());
-    let mut words = words.iter().map(|word| word.text.as_str()).skip_while(|word| !word.ends_with("nox"));
+    let mut words = words.iter().map(|word| word.text.as_str()).skip_while(|word| !word.ends_with("nox")).peekable();
     let mut found = Vec::new();
     while let Some(word) = words.next() {
         match word.split_once('=') {
-            Some(("--python" | "--pythons", value)) => found.push(value.to_owned()),
+            Some(("--python" | "--pythons", value)) => found.push(value),
             None if word == "--" => break,
             None if matches!(word, "-p" | "--python" | "--pythons") => {
-                found.extend(words.by_ref().take_while(|value| !value.starts_with('-')).map(str::to_owned));
+                while let Some(value) = words.next_if(|value| !value.starts_with('-')) {
+                    found.push(value);
+                }
             }
             _ => {}
         }
     }
-    let expanded: Option<Vec<Vec<String>>> = found.iter().map(|value| expand_text(view, step, value)).collect();
-    expanded.unwrap_or_default().concat()
+    found
 }
 
 /// Returns the names of a session with some of its interpreters, or its name if all of them are selected or any are unknown.

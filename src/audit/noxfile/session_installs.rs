@@ -18,7 +18,8 @@ impl NoxfileSession {
     /// task runs, or a function that is not in the noxfile gets the session.
     pub(crate) fn may_install_more(&self) -> bool {
         self.calls.iter().any(|call| match call.method.as_str() {
-            "unknown_call" => true,
+            // The requirements of the script are in its file.
+            "unknown_call" | "install_and_run_script" => true,
             "run" | "run_always" => command_may_install(&call.args),
             method => {
                 method.contains("install") && (call.args.is_empty() || call.args.iter().any(|word| is_computed(word)))

@@ -106,6 +106,11 @@ fn sessions_that_the_noxfile_does_not_define_itself_are_unknown() {
 #[test]
 fn interpreters_of_the_command_line_select_sessions() {
     let noxfile = "import nox\nALL = ['3.12', '3.13']\n@nox.session(python=ALL)\ndef tests(session):\n    pass\n@nox.session\ndef lint(session):\n    pass\n";
+    let matrix = "on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {matrix: {include: [{s: tests, p: '3.12'}, {s: lint, p: '3.13'}]}}\n    env: {NOXSESSION: '${{ matrix.s }}'}\n    steps:\n      - run: CALL\n";
+    for call in ["nox -p ${{ matrix.p }}", "nox --python=${{ matrix.p }} -s ${{ matrix.s }}"] {
+        let text = inventory(&[(FILE, &matrix.replace("CALL", call)), ("noxfile.py", noxfile)]).render_text(None);
+        assert!(text.contains("none   tests-3.12, lint :"), "{call}: {text}");
+    }
     for (call, expected) in [
         ("nox -p 3.12 -s tests lint", "tests-3.12, lint"),
         ("nox --python=3.12 -s tests", "tests-3.12"),
@@ -172,7 +177,7 @@ fn installs_of_other_tools_and_actions_are_listed() {
         ("      - uses: codecov/codecov-action@v5\n", "– – –"),
         (
             "      - uses: pypa/cibuildwheel@v4\n        env: {CIBW_BEFORE_BUILD: nox -s x}\n",
-            "action :6, unknown A :6? unknown",
+            "action :6, unknown none unknown",
         ),
     ] {
         assert_eq!(row(steps), expected, "{steps}");
