@@ -149,6 +149,15 @@ impl AuditProject {
         Ok(Self::from_sources(root, sources, noxfile, files, options))
     }
 
+    /// Whether a module, such as `package.cli`, is in the project's directory or in `src`.
+    pub(crate) fn has_module(&self, module: &str) -> bool {
+        let name = module.split('.').next().unwrap_or_default();
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let is_in =
+            |directory: &Path| directory.join(name).is_dir() || directory.join(name).with_extension("py").is_file();
+        is_name && (is_in(&self.root) || is_in(&self.root.join("src")))
+    }
+
     /// Analyzes sources that are already read.
     pub fn from_sources(
         root: &Path,

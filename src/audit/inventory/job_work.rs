@@ -3,7 +3,7 @@
 use super::super::project::{JobInstall, JobNoxCall, JobView, find_local_action};
 use super::super::shell::{
     ControlOperator, FILE_RUNNERS, NoxCallSelection, PackageInstaller, SHELLS, ShellCommand, find_substitutions,
-    parse_install, parse_nox_call, parse_script,
+    parse_install, parse_nox_call, parse_script, plain_command,
 };
 use super::super::source::Span;
 use super::super::workflow::{ActionRef, WorkflowStep};
@@ -106,7 +106,7 @@ fn add_step_work(
                     });
                 }
             }
-        } else if let Some(what) = hidden_command(command) {
+        } else if let Some(what) = hidden_command(command, &|module| view.project.has_module(module)) {
             work.hidden.push(HiddenWork { line: line(span), what, hides_installs: true, hides_sessions: true });
         } else if nox_call
             .as_ref()
@@ -147,7 +147,7 @@ fn add_substitutions(view: &JobView, step: &WorkflowStep, condition: Option<&Str
             }
             let runs_sessions =
                 parse_nox_call(&command).is_some_and(|call| call.selection != NoxCallSelection::Nothing);
-            if runs_sessions || hidden_command(&command).is_some() {
+            if runs_sessions || hidden_command(&command, &|module| view.project.has_module(module)).is_some() {
                 let what = command.command_line();
                 work.hidden.push(HiddenWork { line, what, hides_installs: true, hides_sessions: true });
             }
@@ -296,13 +296,17 @@ fn is_python_program(program: &str) -> bool {
     name.starts_with("python") || name == "py"
 }
 
-/// Returns the text of a command that runs what another file or a here-document says.
-fn hidden_command(command: &ShellCommand) -> Option<String> {
-    let words: Vec<&str> = command.launched_words().iter().map(|word| word.text.as_str()).collect();
+/// Returns the text of a command that runs what another file, a module of the project or a here-document says.
+fn hidden_command(command: &ShellCommand, is_project_module: &dyn Fn(&str) -> bool) -> Option<String> {
+    let words: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
+    let words = plain_command(&words);
     let mut rest = words.iter().copied();
     let mut program = rest.next()?;
     if is_python_program(program) && rest.clone().next() == Some("-m") {
         program = rest.by_ref().nth(1)?;
+        if is_project_module(program) && other_installer(command).is_none() {
+            return Some(command.command_line());
+        }
     }
     let subcommands = match (program, rest.clone().next()) {
         ("uvx", _) => Some(0),
@@ -382,8 +386,17 @@ mod tests {
             "env X=1 make",
             "timeout 5m ./ci.sh",
             "env -S 'nox -s a'",
+            "coverage run -p --source x tests/validate.py",
+            "coverage run -m tox",
+            "python -m own.cli x",
+            "coverage run -m own.cli x",
         ] {
-            assert!(parse_script(script).iter().any(|command| hidden_command(command).is_some()), "{script}");
+            assert!(
+                parse_script(script)
+                    .iter()
+                    .any(|command| hidden_command(command, &|module| module == "own.cli").is_some()),
+                "{script}"
+            );
         }
         for script in [
             "pytest",
@@ -403,8 +416,16 @@ mod tests {
             "cat <<E > f\nE",
             "env",
             "timeout 60 pytest",
+            "coverage run -m pytest",
+            "coverage run --source=x",
+            "python -m other.cli x",
         ] {
-            assert!(parse_script(script).iter().all(|command| hidden_command(command).is_none()), "{script}");
+            assert!(
+                parse_script(script)
+                    .iter()
+                    .all(|command| hidden_command(command, &|module| module == "own.cli").is_none()),
+                "{script}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Installs of Python packages in forms that rules do not look at: other tools, builds, hooks, unusual command lines.
 
 use super::super::noxfile::NoxfileSession;
-use super::super::shell::{ShellCommand, count_launcher_words};
+use super::super::shell::{ShellCommand, plain_command};
 
 /// A tool with the subcommands that install; without subcommands, it always installs.
 struct InstallTool {
@@ -119,8 +119,8 @@ fn requirements(words: &[&str]) -> Vec<String> {
 }
 
 fn installer_of_words(words: &[&str]) -> Option<&'static str> {
-    let words = words.get(count_launcher_words(words)..)?;
-    let (program, arguments) = program_and_arguments(words)?;
+    let words = plain_command(words);
+    let (program, arguments) = program_and_arguments(&words)?;
     let plain: Vec<&str> = arguments.iter().copied().filter(|word| !word.starts_with('-')).collect();
     let asks_only =
         arguments.iter().any(|word| matches!(*word, "--version" | "-V" | "--help" | "-h" | "--python=same"));
@@ -203,6 +203,7 @@ mod tests {
             ("sudo env X=1 pip install x", Some("pip")),
             ("env --unset=X -i pip install x", Some("pip")),
             ("timeout 60 uv sync", Some("uv")),
+            ("coverage run -m pip install y", Some("pip")),
             ("pyodide build x --outdir y", Some("pyodide")),
             ("py -3.9 -m pip install x", Some("pip")),
             ("\"$PYTHON\" -Im pip install -e .", Some("pip")),

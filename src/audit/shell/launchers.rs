@@ -1,7 +1,5 @@
 //! Programs that start another program, such as `sudo` and `timeout`, and programs that run what another file says.
 
-use super::command::ShellWord;
-
 /// A program that starts the program among its arguments.
 struct Launcher {
     name: &'static str,
@@ -137,15 +135,40 @@ fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && !name.contains(['$', '/', ' ']))
 }
 
+/// Options of `coverage run` that have a value in the next word.
+const COVERAGE_VALUE_OPTIONS: [&str; 7] =
+    ["--concurrency", "--context", "--data-file", "--include", "--omit", "--rcfile", "--source"];
+
+/// Returns the index of what `coverage run` runs as Python would: `-m` before a module, or a script.
+pub(crate) fn coverage_run_target(words: &[&str]) -> Option<usize> {
+    if file_name(words.first()?) != "coverage" || *words.get(1)? != "run" {
+        return None;
+    }
+    let mut words = words.iter().enumerate().skip(2);
+    loop {
+        match words.next()? {
+            (index, &"-m") => return Some(index),
+            (_, option) if COVERAGE_VALUE_OPTIONS.contains(option) => drop(words.next()),
+            (index, word) if !word.starts_with('-') => return Some(index),
+            _ => {}
+        }
+    }
+}
+
+/// Returns the command of Python that is behind launchers and `coverage run`, or else the command behind launchers.
+pub(crate) fn plain_command<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let words = words.get(count_launcher_words(words)..).unwrap_or_default();
+    match coverage_run_target(words).and_then(|start| words.get(start..)) {
+        Some(target) => ["python"].into_iter().chain(target.iter().copied()).collect(),
+        None => words.to_vec(),
+    }
+}
+
 /// Returns the variables that the launchers of a command set, in order.
-pub(super) fn launcher_assignments(words: &[ShellWord]) -> impl Iterator<Item = (String, String)> {
-    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-    let count = count_launcher_words(&texts);
-    let before = words.iter().take(count).filter(|word| !word.text.starts_with('-'));
-    before.filter(|word| is_assignment(&word.text)).filter_map(|word| {
-        let (name, value) = word.text.split_once('=')?;
-        Some((name.to_owned(), value.to_owned()))
-    })
+pub(super) fn launcher_assignments(words: &[&str]) -> Vec<(String, String)> {
+    let before = words.iter().take(count_launcher_words(words)).filter(|word| !word.starts_with('-'));
+    let assignments = before.filter(|word| is_assignment(word)).filter_map(|word| word.split_once('='));
+    assignments.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]

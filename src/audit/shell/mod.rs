@@ -11,7 +11,7 @@ mod substitution;
 pub use command::{ControlOperator, ShellCommand, ShellWord};
 pub(crate) use downloads::requirement_name;
 pub use downloads::{NetworkFetch, PackageInstall, PackageInstaller, find_network_fetches, parse_install};
-pub(crate) use launchers::{FILE_RUNNERS, SHELLS, count_launcher_words};
+pub(crate) use launchers::{FILE_RUNNERS, SHELLS, plain_command};
 pub(crate) use nox_call::NoxCallSelection;
 pub use nox_call::{NoxCall, parse_nox_call};
 pub use parser::parse_script;

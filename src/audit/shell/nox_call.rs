@@ -3,6 +3,7 @@
 use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
 use super::downloads::{is_python, requirement_name};
+use super::launchers::coverage_run_target;
 
 /// Most names of a call that are read, with the values of loops in place of their variables.
 const MAX_NAMES: usize = 1_000;
@@ -164,6 +165,11 @@ fn locate_program(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLaunche
     let name = text(0).rsplit('/').next().unwrap_or_default();
     match name {
         "nox" => Some((0, false, None)),
+        "coverage" => {
+            let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+            let start = coverage_run_target(&texts)?;
+            (text(start) == "-m" && text(start + 1) == "nox").then_some((start + 1, false, None))
+        }
         "noxide" if matches!(text(1), "run" | "ci") => Some((0, true, None)),
         _ if is_python(name) && text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
         _ if is_noxfile(text(0)) => Some((0, false, None)),
@@ -253,6 +259,8 @@ mod tests {
         assert_eq!(call(&repeated(11)).unwrap().selection, NoxCallSelection::Unknown);
         assert_eq!(names("env X=1 nox -s a"), ["a"]);
         assert_eq!(names("timeout 60 uvx nox -s a"), ["a"]);
+        assert_eq!(names("coverage run -p --source x -m nox -s a"), ["a"]);
+        assert!(call("coverage run -m pytest -m nox").is_none() && call("coverage report -m nox").is_none());
         assert_eq!(names(&format!("{}nox -s a", "env ".repeat(16))), ["a"]);
         assert!(call(&format!("{}nox -s a", "env ".repeat(100_000))).is_none());
     }

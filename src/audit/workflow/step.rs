@@ -126,6 +126,10 @@ impl WorkflowStep {
 
 /// Returns the language of a step's scripts, by its `shell`; `None` if it is a shell.
 fn script_language(shell: &str) -> Option<&'static str> {
+    // `${{ steps.setup.outputs.python-path }} -u {0}`: an expression may contain spaces.
+    if shell.trim_start().starts_with("${{") && shell.contains("{0}") && shell.contains("python") {
+        return Some("Python");
+    }
     let program = shell.split_whitespace().next().unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default();
     let languages =

@@ -23,7 +23,7 @@ const OMISSION: &str = "…";
 const MAX_OMISSIONS: usize = 64;
 
 /// Shorter values are too common in ordinary output to be masked (`1`, `true`, `main`).
-pub(super) const MIN_SECRET_LEN: usize = 6;
+const MIN_SECRET_LEN: usize = 6;
 
 /// Parts of variable names that suggest a credential.
 const SECRET_NAME_PARTS: [&str; 15] = [
@@ -118,7 +118,7 @@ impl SecretRedactor {
             let builder = (!texts.is_empty()).then(AhoCorasick::builder);
             builder.and_then(|mut builder| builder.match_kind(MatchKind::LeftmostLongest).build(texts).ok())
         };
-        let paths = SecretPaths::new(secrets.iter().map(Vec::as_slice));
+        let paths = SecretPaths::new(secrets.iter().map(Vec::as_slice), MIN_SECRET_LEN);
         Self { matcher: build(&secrets), line_broken_matcher: build(&line_broken), secrets, line_broken, paths }
     }
 

@@ -1,8 +1,6 @@
 //! Secrets that a program looked up as paths. A path is recorded without empty components, `.` and `..`, and with the
 //! missing directories above it, so that a secret with slashes is no longer in it as it was written.
 
-use super::redact::MIN_SECRET_LEN;
-
 /// What stands for a secret in a path.
 const REPLACEMENT: &str = "***";
 
@@ -10,16 +8,18 @@ const REPLACEMENT: &str = "***";
 #[derive(Clone, Debug, Default)]
 pub(super) struct SecretPaths {
     secrets: Vec<Vec<String>>,
+    /// Length from which the beginning of a secret is masked.
+    min_length: usize,
 }
 
 impl SecretPaths {
     /// Collects the secrets that are more than one component.
-    pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a [u8]>, min_length: usize) -> Self {
         let components = secrets.filter_map(|secret| std::str::from_utf8(secret).ok()).map(path_components);
         let mut secrets: Vec<Vec<String>> = components.filter(|components| components.len() > 1).collect();
         secrets.sort();
         secrets.dedup();
-        Self { secrets }
+        Self { secrets, min_length }
     }
 
     /// Masks a secret in a path, and the beginning of one at its end; `None` if there is none.
@@ -33,7 +33,7 @@ impl SecretPaths {
             let longest = self
                 .secrets
                 .iter()
-                .filter_map(|secret| match_secret(secret, rest))
+                .filter_map(|secret| match_secret(secret, rest, self.min_length))
                 .max_by_key(|found| found.part_count);
             longest.map(|found| (start, found))
         };
@@ -58,7 +58,7 @@ struct SecretMatch<'a> {
 }
 
 /// Matches the parts of a path from its first one on; a path that ends within the secret matches too, if enough of it is there.
-fn match_secret<'a>(secret: &[String], parts: &[&'a str]) -> Option<SecretMatch<'a>> {
+fn match_secret<'a>(secret: &[String], parts: &[&'a str], min_length: usize) -> Option<SecretMatch<'a>> {
     let (first, rest) = secret.split_first()?;
     let before = parts.first()?.strip_suffix(first.as_str())?;
     let mut length = first.len();
@@ -75,7 +75,7 @@ fn match_secret<'a>(secret: &[String], parts: &[&'a str]) -> Option<SecretMatch<
         part_count += 1;
     }
     let is_whole = part_count == secret.len();
-    (is_whole || length >= MIN_SECRET_LEN).then_some(SecretMatch { part_count, before, after })
+    (is_whole || length >= min_length).then_some(SecretMatch { part_count, before, after })
 }
 
 /// Returns the components of a text that is used as a path.
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_secret_is_masked_however_the_path_was_normalized() {
         let texts = ["https://hooks.example/services/T02/aBcDeF", "wJalrX/K7MDENG/bPxRfi", "a//b/../c", "plain"];
-        let paths = SecretPaths::new(texts.iter().map(|text| text.as_bytes()));
+        let paths = SecretPaths::new(texts.iter().map(|text| text.as_bytes()), 6);
         for (path, expected) in [
             ("https:/hooks.example/services/T02/aBcDeF", Some("***")),
             ("src/https:/hooks.example/services/T02/aBcDeF.json", Some("src/***.json")),
