@@ -220,6 +220,18 @@ impl Finding {
     }
 }
 
+/// A fix that was applied, or rejected with a reason.
+#[derive(Debug)]
+pub(crate) struct FixResult<'a> {
+    pub(crate) path: &'a str,
+    /// ID of the rule.
+    pub(crate) rule_id: &'a str,
+    /// What the fix does.
+    pub(crate) title: &'a str,
+    /// Why it was rejected.
+    pub(crate) rejection: Option<String>,
+}
+
 /// Findings of a rule that are left after fixing, for one reason.
 #[derive(Debug)]
 pub(crate) struct UnfixedRule<'a> {

@@ -9,7 +9,7 @@ use super::exit_code::ExitCode;
 use super::shared_args::last_run_data_dir;
 use crate::audit::baseline::{Baseline, BaselineFile};
 use crate::audit::finding::Finding;
-use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
+use crate::audit::fix::{FixLevel, plan_fixes};
 use crate::audit::forge::Forge;
 use crate::audit::inventory::build_inventory;
 use crate::audit::options::{AuditOptions, FailLevel, ForgeVersion, InstallSource, RuleSettings};
@@ -20,7 +20,7 @@ use crate::audit::rule_runner::run_audit;
 use crate::audit::rules;
 use crate::config::{AuditFlags, AuditSettings, load_settings};
 use crate::output::OutputContext;
-use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, FixView, render_fix_summary};
+use crate::output::findings::{FindingCounts, FindingFormat, FixCounts, render_fix_summary};
 use crate::project::SessionName;
 use crate::record::{CacheCost, RunStore, SessionHistory};
 use crate::text::{pluralize, to_safe_lines};
@@ -230,27 +230,11 @@ pub(super) fn apply_fixes(
     }
     let (findings_before, findings_left) = (plan.findings_before, plan.remaining.len());
     let counts = FixCounts { files: plan.changed_files.len(), findings_before, findings_left, is_dry_run };
-    output.print_to_stderr(render_fix_summary(&fix_views(&plan), &plan.unfixed_rules(), counts).trim_end());
+    output.print_to_stderr(render_fix_summary(&plan.results(), &plan.unfixed_rules(), counts).trim_end());
     if plan.is_incomplete {
         output.print_to_stderr(
             "warning: the files are too large to apply all fixes at once; run `noxide audit --fix` again",
         );
     }
     Ok(if is_dry_run { before } else { plan.remaining })
-}
-
-fn fix_views(plan: &FixPlan) -> Vec<FixView<'_>> {
-    let applied = plan.applied.iter().map(|fix| FixView {
-        path: &fix.path,
-        rule_id: fix.rule_id,
-        title: &fix.title,
-        rejection: None,
-    });
-    let rejected = plan.rejected.iter().map(|fix| FixView {
-        path: &fix.path,
-        rule_id: fix.rule_id,
-        title: &fix.title,
-        rejection: Some(fix.error.to_string()),
-    });
-    applied.chain(rejected).collect()
 }

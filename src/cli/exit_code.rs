@@ -2,6 +2,9 @@
 
 use crate::run::process::SignalEvent;
 
+/// Message if no session is selected.
+pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
+
 /// An exit code, the same for every subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ExitCode(u8);

@@ -17,6 +17,10 @@ use crate::cache::IndexAnswer;
 use crate::config::AuditFlags;
 use crate::output::OutputContext;
 
+/// Printed after fixes, which never replace a workflow.
+const NEW_WORKFLOW_NOTE: &str =
+    "note: `noxide init --new` creates a new workflow that runs all sessions with `noxide ci`";
+
 /// Flags of `noxide init`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Workflow")]
@@ -52,6 +56,7 @@ pub(super) fn run(args: &InitArgs, output: &OutputContext) -> Result<ExitCode, C
         let project = AuditProject::load(root, &[], None, options);
         if let Some(project) = project.ok().filter(AuditProject::has_nox_calls) {
             apply_fixes(FixLevel::Unsafe, args.dry_run, root, project, &Baseline::default(), output)?;
+            output.print_to_stderr(NEW_WORKFLOW_NOTE);
             return Ok(ExitCode::SUCCESS);
         }
     }

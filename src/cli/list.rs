@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::error::CliError;
-use super::exit_code::ExitCode;
+use super::exit_code::{ExitCode, NOTHING_SELECTED};
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::shared_args::{LoadArgs, OutputFormat};
 use crate::output::{
@@ -55,6 +55,10 @@ pub(super) fn run_graph(args: &GraphArgs, output: &OutputContext) -> Result<Exit
     let project = load_for_listing(&args.load, output)?;
     let mut sessions = listed_sessions(&project)?;
     sessions.retain(|session| session.selected);
+    if sessions.is_empty() {
+        output.print_to_stderr(NOTHING_SELECTED);
+        return Ok(ExitCode::NOTHING_SELECTED);
+    }
     let text = args.format.render(&sessions, output.stdout_theme);
     match args.format {
         GraphFormat::Text => output.print(&text),

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use super::error::CliError;
-use super::exit_code::ExitCode;
+use super::exit_code::{ExitCode, NOTHING_SELECTED};
 use super::list::load_for_listing;
 use super::shared_args::{LoadArgs, OutputFormat};
 use crate::output::{MatrixEntry, OutputContext, render_matrix_json, render_matrix_yaml};
@@ -13,9 +13,6 @@ use crate::project::ManifestIndex;
 use crate::record::RunStore;
 use crate::run::{ShardPart, ShardPlan};
 use crate::text::escape_json_document;
-
-/// Message if no session is selected.
-pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
 
 /// Flags of `noxide matrix`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]

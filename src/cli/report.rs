@@ -99,6 +99,7 @@ fn write_report(args: &ReportArgs, target: Option<&Path>, text: &str, output: &O
         // Pages, text and Markdown contain ends of logs; JSON has escapes.
         match args.format {
             ReportFormat::Json | ReportFormat::Perfetto => output.print_document(text),
+            ReportFormat::Text => output.print_untrusted(&output.stdout_theme.replace_signs(text)),
             _ => output.print_untrusted(text),
         }
         return Ok(());

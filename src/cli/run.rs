@@ -6,10 +6,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use super::error::{CliError, ErrorContext as _};
-use super::exit_code::ExitCode;
+use super::exit_code::{ExitCode, NOTHING_SELECTED};
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, find_or_install_nox};
-use super::matrix::NOTHING_SELECTED;
 use super::run_args::{OutputArgs, RunArgs};
 use super::shared_args::{OutputFormat, open_recorded_runs};
 use crate::config::settings_root;

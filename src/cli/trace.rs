@@ -6,9 +6,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::error::{CliError, ErrorContext as _};
-use super::exit_code::ExitCode;
+use super::exit_code::{ExitCode, NOTHING_SELECTED};
 use super::loaded_project::{LoadOptions, LoadedProject};
-use super::matrix::NOTHING_SELECTED;
 use super::run::{args_to_text, execute_and_report};
 use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};

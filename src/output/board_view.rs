@@ -260,11 +260,38 @@ fn render_counts(board: &BoardView<'_>, max_width: usize, now: u64) -> String {
     while parts.len() > 1 && used_width(&parts) > max_width {
         parts.pop();
     }
+    // Names of failed sessions, whose own rows may be far above.
+    let room = max_width.saturating_sub(used_width(&parts));
+    if let Some((_, text)) = parts.iter_mut().find(|(style, _)| *style == TextStyle::Failure) {
+        text.push_str(&failed_names(board, room));
+    }
     let texts: Vec<String> = parts
         .iter()
         .map(|(style, text)| theme.style_text(*style, &truncate_text(theme, text, max_width.saturating_sub(2))))
         .collect();
     format!("  {}", texts.join(separator))
+}
+
+/// Returns ` (lint, docs, 3 more)`: the names of as many failed sessions as there is room for, or nothing.
+fn failed_names(board: &BoardView<'_>, room: usize) -> String {
+    let is_failure = |view: &&SessionView| match &view.status {
+        SessionStatus::Done(result) => result.outcome.is_failure(),
+        _ => false,
+    };
+    let failed: Vec<String> = board
+        .run_state
+        .sessions()
+        .iter()
+        .filter(is_failure)
+        .map(|view| view.spec.name.display_name().into_owned())
+        .collect();
+    let with_names = |count: usize| {
+        let more = failed.len() - count;
+        let rest = (more > 0).then(|| format!("{more} more"));
+        format!(" ({})", failed[..count].iter().cloned().chain(rest).collect::<Vec<_>>().join(", "))
+    };
+    let texts = (1..=failed.len()).rev().map(with_names);
+    texts.into_iter().find(|text| measure_text_width(text) <= room).unwrap_or_default()
 }
 
 fn truncate_text(theme: OutputTheme, text: &str, max_width: usize) -> String {
@@ -319,19 +346,19 @@ mod tests {
         ⠦ running   unit_tests                                20s / ~40s     ━━━━────  tests/unit/test_parcel.py… PASSED [ 45%]
         ⠦ running   integration_tests-3.12(db='postgres…      17s / ~1m 30s  ━───────
         ⠦ running   docs                                      16s                      読み込み中… reading sources
-          20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+          20s · 3 running · 1 failed (lint) · 1 waiting · at least 1m 13s left
         ");
         insta::assert_snapshot!(render(&sample_run(), 80, 24, PLAIN), @r"
         ⠦ running   unit_tests                      20s / ~40s     tests/unit/t… [ 45%]
         ⠦ running   integration_tests-3.12(db…      17s / ~1m 30s
         ⠦ running   docs                            16s            読み込み中…… sources
-          20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+          20s · 3 running · 1 failed (lint) · 1 waiting · at least 1m 13s left
         ");
         insta::assert_snapshot!(render(&sample_run(), 60, 24, PLAIN), @r"
         ⠦ running   unit_tests               20s  tests/uni… [ 45%]
         ⠦ running   integration_tests-…      17s
         ⠦ running   docs                     16s  読み込み… sources
-          20s · 3 running · 1 failed · 1 waiting
+          20s · 3 running · 1 failed (lint) · 1 waiting
         ");
         insta::assert_snapshot!(render(&sample_run(), 40, 12, OutputTheme { color: false, unicode: false }), @r"
         | unit_tests                      20s

@@ -75,7 +75,7 @@ impl OutputContext {
 
     /// Prints text for people to standard output.
     pub(crate) fn print(&self, text: &str) {
-        print_stdout(&to_safe_lines(text));
+        print_stdout(&to_safe_lines(&self.stdout_theme.replace_signs(text)));
     }
 
     /// Prints text of files or logs to standard output: unchanged to a pipe or file, or safe to read by a runner or on a
@@ -108,23 +108,23 @@ impl OutputContext {
 
     /// Prints lines to standard error.
     pub(crate) fn print_to_stderr(&self, text: &str) {
-        print_stderr(&to_safe_lines(text));
+        print_stderr(&to_safe_lines(&self.stderr_theme.replace_signs(text)));
     }
 
     /// Prints a note to standard error.
     pub(crate) fn note(&self, text: &str) {
-        print_stderr(&format!("note: {}", to_single_line(text)));
+        print_stderr(&format!("note: {}", to_single_line(&self.stderr_theme.replace_signs(text))));
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warn(&self, text: &str) {
-        print_stderr(&format!("warning: {}", to_single_line(text)));
+        print_stderr(&format!("warning: {}", to_single_line(&self.stderr_theme.replace_signs(text))));
     }
 
     /// Prints a message to standard error, unless `-q` was given.
     pub(crate) fn status(&self, text: &str) {
         if !self.is_quiet() {
-            print_stderr(&to_safe_lines(text));
+            print_stderr(&to_safe_lines(&self.stderr_theme.replace_signs(text)));
         }
     }
 

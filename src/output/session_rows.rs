@@ -19,6 +19,8 @@ const MAX_WAITING_ROWS: usize = 10;
 const MAX_NAME_WIDTH: usize = 36;
 /// How much of the end of a shortened text is kept: ` failed with exit code -11 (SIGSEGV)`.
 const MAX_TAIL_WIDTH: usize = 36;
+/// Minimum width of what follows the name of a session; with less, rows are not aligned.
+const MIN_REST_WIDTH: usize = 24;
 /// Width of the longest outcome word.
 pub(crate) const OUTCOME_WIDTH: usize = 9;
 
@@ -76,7 +78,7 @@ pub(crate) fn session_name_width(state: &RunState) -> usize {
 pub(crate) struct SessionRows {
     theme: OutputTheme,
     name_width: usize,
-    /// Columns of the terminal; rows that do not fit are not aligned.
+    /// Columns of the terminal; in narrow ones, rows that do not fit are not aligned.
     terminal_width: Option<usize>,
 }
 
@@ -88,11 +90,17 @@ impl SessionRows {
     fn format_row(self, mark: &str, word: &str, style: TextStyle, name: &str, rest: &str) -> String {
         let padded = pad_str(name, self.name_width, Alignment::Left, None);
         let plain = sanitize_line(rest.as_bytes(), false);
-        let used_width = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
-        if self.terminal_width.is_some_and(|width| used_width >= width) {
-            let word = self.theme.style_text(style, &format!("{mark} {word}"));
-            return format!("{word} {name}  {}", rest.trim_start()).trim_end().to_owned();
-        }
+        let head_width = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2;
+        let room = self.terminal_width.map(|width| width.saturating_sub(head_width + 1));
+        // On a terminal a long reason would wrap; log and record have it in full.
+        let rest = match room.filter(|room| measure_text_width(&plain) > *room) {
+            Some(room) if room < MIN_REST_WIDTH => {
+                let word = self.theme.style_text(style, &format!("{mark} {word}"));
+                return format!("{word} {name}  {}", rest.trim_start()).trim_end().to_owned();
+            }
+            Some(room) => shorten_middle(&plain, room, self.theme).into_owned(),
+            None => rest.to_owned(),
+        };
         let word =
             self.theme.style_text(style, &format!("{mark} {}", pad_str(word, OUTCOME_WIDTH, Alignment::Left, None)));
         format!("{word} {padded}  {rest}").trim_end().to_owned()

@@ -1,5 +1,7 @@
 //! Output theme: colors and glyphs for outcomes, with plain replacements for terminals that lack them.
 
+use std::borrow::Cow;
+
 use crate::record::Outcome;
 
 /// Which colors and characters output for people may use.
@@ -45,6 +47,21 @@ impl TextStyle {
     }
 }
 
+/// Signs of rendered texts, with the ASCII character for each.
+const ASCII_SIGNS: [(&str, char); 11] = [
+    ("✓", '+'),
+    ("✗×", 'x'),
+    ("■", '!'),
+    ("○", 'o'),
+    ("◆●", '*'),
+    ("↺…±", '~'),
+    ("·–—─━", '-'),
+    ("▸→", '>'),
+    ("│", '|'),
+    ("«»“”", '"'),
+    ("‘’", '\''),
+];
+
 impl OutputTheme {
     /// Returns the text in a style, or unchanged without colors.
     pub(crate) fn style_text(self, style: TextStyle, text: &str) -> String {
@@ -78,6 +95,17 @@ impl OutputTheme {
         if self.unicode { unicode } else { ascii }
     }
 
+    /// Replaces the signs of a rendered text by ASCII characters of the same width, if Unicode is not allowed. Names and
+    /// messages keep their letters.
+    pub(crate) fn replace_signs(self, text: &str) -> Cow<'_, str> {
+        let ascii =
+            |sign: char| ASCII_SIGNS.iter().find(|(unicode, _)| unicode.contains(sign)).map(|(_, ascii)| *ascii);
+        if self.unicode || text.is_ascii() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(text.chars().map(|sign| ascii(sign).unwrap_or(sign)).collect())
+    }
+
     /// Returns the ellipsis that replaces omitted text.
     pub(crate) fn ellipsis(self) -> &'static str {
         self.pick_glyph("…", "...")
@@ -101,6 +129,16 @@ mod tests {
                 1
             );
             assert!(OutputTheme { color: false, unicode: false }.outcome_mark(outcome).is_ascii());
+        }
+    }
+
+    #[test]
+    fn signs_have_an_ascii_form_of_the_same_width() {
+        let plain = OutputTheme { color: false, unicode: false };
+        assert_eq!(plain.replace_signs("✓ a 2.3× ±0s · naïve… – → b"), "+ a 2.3x ~0s - naïve~ - > b");
+        assert_eq!(OutputTheme { unicode: true, ..plain }.replace_signs("✓ ×"), "✓ ×");
+        for (signs, _) in ASCII_SIGNS {
+            assert!(signs.chars().all(|sign| console::measure_text_width(&sign.to_string()) == 1), "{signs}");
         }
     }
 

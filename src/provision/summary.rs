@@ -31,12 +31,12 @@ impl CacheProvisioner {
     pub(crate) fn summary_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.remote.iter().map(format_download).collect();
         let (restored, present) = (self.restore_report().restored.len(), self.restore_report().already_present.len());
-        lines.push(format!("restored {restored} packages to uv's cache, {present} were present"));
+        lines.push(format!("restored {} to uv's cache, {present} were present", pluralize(restored, "package")));
         let saved = self.save_report().saved.len();
         match self.remote.as_ref().and_then(|remote| remote.upload_report.as_ref()) {
             Some(report) if report.bytes > 0 => lines.push(format_upload(report)),
             Some(_) => lines.push("uploaded nothing: nothing is new".to_owned()),
-            None if saved > 0 => lines.push(format!("saved {saved} new packages")),
+            None if saved > 0 => lines.push(format!("saved {}", pluralize(saved, "new package"))),
             None => {}
         }
         lines.extend(self.remote_warnings().into_iter().map(|warning| format!("warning: {warning}")));

@@ -124,8 +124,8 @@ impl ComparisonRow {
         let median = |interval: Option<MedianInterval>| interval.map(format_median).unwrap_or_default();
         let verdict = match (&self.before, &self.after) {
             (None, None) => "never passed",
-            (None, Some(_)) => "new",
-            (Some(_), None) => "gone",
+            (None, Some(_)) => "passed only after",
+            (Some(_), None) => "passed only before",
             _ => self.verdict.label(),
         };
         let ratio = self.ratio.map(TimeRatio::to_text).unwrap_or_default();

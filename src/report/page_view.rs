@@ -57,6 +57,8 @@ struct OptionalColumns {
     install: bool,
     busy: bool,
     history: bool,
+    /// Whether the legend names cancelled and aborted sessions.
+    stopped: bool,
 }
 
 impl OptionalColumns {
@@ -68,6 +70,7 @@ impl OptionalColumns {
             install: any(&|session| session.install.is_some_and(|ms| ms > 0)),
             busy: any(&|session| session.busy_cpus().is_some()),
             history: any(&|session| session.history.iter().flatten().filter(|past| past.wall.is_some()).count() > 1),
+            stopped: any(&|session| matches!(session.outcome, Some(Outcome::Cancelled | Outcome::Aborted))),
         }
     }
 }

@@ -133,7 +133,8 @@ impl RunReport {
     /// Builds the report of a run; `earlier` are the records before it, newest first.
     pub fn from_record(record: &RunRecord, earlier: &[RunRecord]) -> Self {
         let runs: Vec<&RunRecord> = earlier.iter().rev().chain([record]).collect();
-        let critical = critical_path(record);
+        // What a stopped run waited for says nothing about its duration.
+        let critical = if record.interrupt_cause.is_none() { critical_path(record) } else { Vec::new() };
         let past_sessions: Vec<HashMap<&str, PastSession>> =
             runs.iter().map(|run| PastSession::by_session(run)).collect();
         let mut sessions: Vec<SessionReport> =

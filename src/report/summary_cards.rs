@@ -44,13 +44,16 @@ pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
         value: format_duration(run.wall),
         note: speedup_note.unwrap_or_default(),
     }];
-    let (bound, description) = report.lower_bounds.largest_bound();
-    let percent = bound as f64 * 100.0 / run.wall.max(1) as f64;
-    cards.push(SummaryCard {
-        name: "lower bound",
-        value: format_duration(bound),
-        note: format!("{percent:.0} % · {description}"),
-    });
+    // Of a run that was stopped, it holds only for what ran.
+    if run.interrupted.is_none() {
+        let (bound, description) = report.lower_bounds.largest_bound();
+        let percent = bound as f64 * 100.0 / run.wall.max(1) as f64;
+        cards.push(SummaryCard {
+            name: "lower bound",
+            value: format_duration(bound),
+            note: format!("{percent:.0} % · {description}"),
+        });
+    }
     if let Some(busy) = report.busy_cpus() {
         let percent = busy * 100.0 / run.slots.max(1) as f64;
         let slots = pluralize(run.slots, "slot");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::baseline::Baseline;
-use super::super::finding::{Finding, Severity, UnfixedRule};
+use super::super::finding::{Finding, FixResult, Severity, UnfixedRule};
 use super::super::project::AuditProject;
 use super::super::rule_runner::run_audit;
 use super::super::source::SharedSource;
@@ -74,6 +74,23 @@ impl FixPlan {
             diff.unified_diff().header(&old, &new).to_string()
         };
         self.changed_files.iter().map(diff).collect()
+    }
+
+    /// Returns the applied fixes, then the rejected ones.
+    pub(crate) fn results(&self) -> Vec<FixResult<'_>> {
+        let applied = self.applied.iter().map(|fix| FixResult {
+            path: &fix.path,
+            rule_id: fix.rule_id,
+            title: &fix.title,
+            rejection: None,
+        });
+        let rejected = self.rejected.iter().map(|fix| FixResult {
+            path: &fix.path,
+            rule_id: fix.rule_id,
+            title: &fix.title,
+            rejection: Some(fix.error.to_string()),
+        });
+        applied.chain(rejected).collect()
     }
 
     /// Returns the findings that are left, by rule and by the reason why no fix was applied; severest first.

@@ -1,20 +1,8 @@
 //! Summary of applied fixes: per file what was fixed and what was refused, then what is left and why, then totals.
 
 use super::groups::describe_places;
-use crate::audit::finding::UnfixedRule;
+use crate::audit::finding::{FixResult, UnfixedRule};
 use crate::text::{pluralize, to_single_line};
-
-/// A fix that was applied, or rejected with a reason.
-#[derive(Debug)]
-pub(crate) struct FixView<'a> {
-    pub(crate) path: &'a str,
-    /// ID of the rule.
-    pub(crate) rule_id: &'a str,
-    /// What the fix does.
-    pub(crate) title: &'a str,
-    /// Why it was rejected.
-    pub(crate) rejection: Option<String>,
-}
 
 /// Counts of a fix run.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +18,7 @@ pub(crate) struct FixCounts {
 }
 
 /// Renders the summary.
-pub(crate) fn render_fix_summary(fixes: &[FixView<'_>], unfixed: &[UnfixedRule<'_>], counts: FixCounts) -> String {
+pub(crate) fn render_fix_summary(fixes: &[FixResult<'_>], unfixed: &[UnfixedRule<'_>], counts: FixCounts) -> String {
     let mut files: Vec<(&str, Vec<(String, usize)>)> = Vec::new();
     for fix in fixes {
         let line = match &fix.rejection {

@@ -13,7 +13,7 @@ mod sarif;
 mod statistics;
 
 pub(crate) use counts::FindingCounts;
-pub(crate) use fix_summary::{FixCounts, FixView, render_fix_summary};
+pub(crate) use fix_summary::{FixCounts, render_fix_summary};
 use forgejo::render_forgejo;
 pub(crate) use format::FindingFormat;
 use github::render_github;

@@ -40,11 +40,25 @@ fn missing_noxfile_advice(root: &Path, noxfile: &Path) -> String {
         "check the path that -f names".to_owned()
     } else if root.join("tox.ini").is_file() {
         "convert tox.ini to a noxfile with `uvx --from 'nox[tox-to-nox]' tox-to-nox`".to_owned()
+    } else if let Some(file) = tox_settings_file(root) {
+        format!(
+            "{file} has environments of tox, which noxide does not run: create a noxfile.py with a session for each"
+        )
     } else if let Some(directory) = above {
         format!("there is a noxfile in {}; change to it with -C", directory.display())
     } else {
         "create noxfile.py, or pass another directory with -C or another file with -f".to_owned()
     }
+}
+
+/// Returns the file, other than tox.ini, that sets up tox.
+fn tox_settings_file(root: &Path) -> Option<&'static str> {
+    let has_line = |file: &str, section: &str| {
+        let text = fs_err::read_to_string(root.join(file)).unwrap_or_default();
+        text.lines().any(|line| line.trim_start().starts_with(section))
+    };
+    let sections = [("tox.toml", ""), ("pyproject.toml", "[tool.tox"), ("setup.cfg", "[tox")];
+    sections.into_iter().find(|(file, section)| has_line(file, section)).map(|(file, _)| file)
 }
 
 #[cfg(test)]
@@ -86,6 +100,17 @@ mod tests {
         assert!(advice("noxfile.py").ends_with("change to it with -C"));
         fs_err::write(root.join("tox.ini"), "").unwrap();
         assert!(advice("noxfile.py").contains("tox-to-nox"));
+        fs_err::remove_file(root.join("tox.ini")).unwrap();
+        fs_err::write(
+            root.join("pyproject.toml"),
+            "[project]
+[tool.tox]
+env_list = ['py']
+",
+        )
+        .unwrap();
+        assert!(advice("noxfile.py").starts_with("pyproject.toml has environments of tox"));
+        fs_err::remove_file(root.join("pyproject.toml")).unwrap();
         fs_err::write(root.join("noxfile.py"), "").unwrap();
         assert_eq!(advice("noxfile.py"), "", "another problem of an existing noxfile");
     }

@@ -167,7 +167,8 @@ impl BenchProcess {
         let (reader, writer) = io::pipe()?;
         let program = command.first().map_or("", String::as_str);
         // A relative path is relative to the directory in which the benchmark was started, not to the copy.
-        let program = if program.contains('/') { fs_err::canonicalize(program)? } else { program.into() };
+        // Links stay: a Python of an environment is a link to the one that it was made with.
+        let program = if program.contains('/') { std::path::absolute(program)? } else { program.into() };
         let mut child = Command::new(program);
         child
             .args(command.get(1..).unwrap_or_default())

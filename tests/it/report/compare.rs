@@ -78,7 +78,7 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     let directory = write_run(root, &failed);
     let output = compare_runs(root, &["20261101-100100", directory.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
+    assert!(text.contains("too few runs") && text.contains("only before") && text.contains("only after"), "{text}");
     let only: Value =
         serde_json::from_slice(&compare_runs(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
     assert_eq!((&only["after"]["run_count"], &only["total"]["name"]), (&2.into(), &"common sessions".into()));
