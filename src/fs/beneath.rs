@@ -87,11 +87,12 @@ impl RootDir {
         opened.is_ok()
     }
 
-    /// Returns the entries of the directory at `path`; of this one for `None`. Entries that vanish meanwhile are left out.
+    /// Returns at most `limit` entries of the directory at `path`; of this one for `None`. Entries that vanish meanwhile are
+    /// left out.
     ///
     /// # Errors
     /// If it or a parent is a link or no directory, `path` leads out of the directory, or reading fails.
-    pub(crate) fn list_dir(&self, path: Option<&Path>) -> io::Result<Vec<ListedEntry>> {
+    pub(crate) fn list_dir(&self, path: Option<&Path>, limit: usize) -> io::Result<Vec<ListedEntry>> {
         let dir = match path {
             Some(path) => {
                 let (parent, name) = self.open_parent(path, false)?;
@@ -100,7 +101,8 @@ impl RootDir {
             None => openat(&self.root, ".", DIR_FLAGS, Mode::empty())?,
         };
         let mut found = Vec::new();
-        for entry in Dir::read_from(&dir)? {
+        // Two entries are the directory itself and its parent.
+        for entry in Dir::read_from(&dir)?.take(limit.saturating_add(2)) {
             let entry = entry?;
             let Some(name) = entry_name(entry.file_name()) else { continue };
             let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };

@@ -67,7 +67,8 @@ impl RunRemoteCache {
         if let Some(backend) = backend.as_ref().filter(|_| !scopes.may_be_shared()) {
             let warning = format!(
                 "{} is not used: this CI service does not tell noxide which branch or pull request it runs, and all of them \
-                 would share what it contains; set GITHUB_REPOSITORY and GITHUB_REF, or use `--remote off`",
+                 would share what it contains; set GITHUB_REPOSITORY and GITHUB_REF (in a \
+                 container that a step starts, hand on every GITHUB_ variable), or use `--remote off`",
                 backend.display_name()
             );
             return Ok(OpenedRemoteCache { remote: None, warning: Some(warning) });

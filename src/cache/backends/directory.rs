@@ -100,18 +100,18 @@ impl CacheBackend for DirectoryBackend {
         let mut visited_count = 0;
         // Others may exchange a directory with a link at any time: each one is opened beneath the root.
         while let Some((directory, depth)) = pending.pop() {
-            let entries = match root.list_dir(directory.as_deref()) {
+            let entries = match root.list_dir(directory.as_deref(), MAX_LISTED_FILES - visited_count) {
                 Ok(entries) => entries,
                 // A link, or deleted by another process meanwhile.
                 Err(_) if !directory.as_deref().is_none_or(|directory| root.is_dir(directory)) => continue,
                 Err(error) => return Err(error.into()),
             };
             for entry in entries {
-                visited_count += 1;
-                if visited_count > MAX_LISTED_FILES {
+                if visited_count == MAX_LISTED_FILES {
                     pending.clear();
                     break;
                 }
+                visited_count += 1;
                 let path = directory.as_deref().unwrap_or(Path::new("")).join(&entry.name);
                 match entry.file_type {
                     FileType::Directory if depth < MAX_LISTED_DEPTH => pending.push((Some(path), depth + 1)),

@@ -34,7 +34,10 @@ impl WheelChecksums {
     pub fn load(root: &Path) -> Result<Option<Self>, WheelChecksumsError> {
         match read_project_text(&root.join("noxide.sums")) {
             Ok(text) => Self::parse(&text).map(Some),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            // A link that leads nowhere would turn the check off.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !root.join("noxide.sums").is_symlink() => {
+                Ok(None)
+            }
             Err(error) => Err(std::io::Error::new(error.kind(), format!("cannot read noxide.sums: {error}")).into()),
         }
     }

@@ -50,6 +50,9 @@ const CI_VARIABLES: [&str; 19] = [
     "OPENSHIFT_BUILD_NAME",
 ];
 
+/// Variables of the runners of forges.
+const FORGE_VARIABLES: [&str; 3] = ["GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITEA_ACTIONS"];
+
 impl CacheScopes {
     /// Determines the scopes from the variables of the CI server. A pull request has its own scope and also reads the scope of
     /// its base; a branch also reads the scope of the default branch. Outside CI, and in a CI
@@ -93,6 +96,9 @@ impl CacheScopes {
                 None => scope_name("r", &reference),
             },
         };
+        // Without the event, it is unknown whether a run on a forge executes code of a pull request.
+        let is_forge = FORGE_VARIABLES.into_iter().any(|name| variable(name).is_some());
+        let is_unknown_event = is_forge && variable("GITHUB_EVENT_NAME").is_none();
         let is_ci = CI_VARIABLES.into_iter().any(|name| variable(name).is_some());
         let default_branch = event.pointer("/repository/default_branch").and_then(Value::as_str).map(branch);
         let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_default();
@@ -110,7 +116,7 @@ impl CacheScopes {
             read_scopes,
             checkout_id,
             ci_run_id,
-            is_unknown_reference: is_ci && (reference.is_empty() || !has_repository),
+            is_unknown_reference: is_ci && (reference.is_empty() || !has_repository || is_unknown_event),
         }
     }
 
@@ -347,7 +353,8 @@ mod tests {
         assert!(scope(&[]).may_be_shared() && scope(&[("CI", "")]).may_be_shared(), "outside CI");
         // A step that runs noxide in a container may hand on only some of the variables.
         let forge = [("CI", "true"), ("GITHUB_ACTIONS", "true")];
-        assert!(!scope(&forge).may_be_shared() && scope(&[&forge[..], &named].concat()).may_be_shared());
+        assert!(!scope(&forge).may_be_shared() && !scope(&[&forge[..], &named].concat()).may_be_shared());
+        assert!(scope(&[&forge[..], &named, &[("GITHUB_EVENT_NAME", "push")]].concat()).may_be_shared());
     }
 
     #[test]

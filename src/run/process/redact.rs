@@ -53,8 +53,20 @@ const KEY_NAME_ENDING: &str = "_KEY";
 const MIN_KEY_LEN: usize = 16;
 
 /// Parameters of addresses whose values grant access.
-const SECRET_PARAMETERS: [&str; 7] =
-    ["sig", "signature", "token", "access_token", "x-amz-signature", "x-amz-security-token", "x-goog-signature"];
+const SECRET_PARAMETERS: [&str; 12] = [
+    "sig",
+    "signature",
+    "token",
+    "access_token",
+    "api_key",
+    "apikey",
+    "password",
+    "secret",
+    "client_secret",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-goog-signature",
+];
 
 /// Endings of variable names that hold a path or address even if another part suggests a credential.
 const ADDRESS_NAME_ENDINGS: [&str; 8] = ["_SOCK", "_FILE", "_PATH", "_DIR", "_HOST", "_URL", "_URI", "_ENDPOINT"];
@@ -106,6 +118,9 @@ impl SecretRedactor {
                     .flat_map(|password| [password.as_bytes().to_vec(), percent_decode_str(password).collect()]),
             );
         }
+        // A path is recorded without slashes at its ends.
+        let trimmed: Vec<Vec<u8>> = secrets.iter().filter_map(|secret| trimmed_path(secret)).collect();
+        secrets.extend(trimmed);
         secrets.retain(|secret| secret.len() >= MIN_SECRET_LEN);
         let mut line_broken: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| binary_forms(secret)).collect();
         line_broken.retain(|form| form.len() > MIN_LINE_BROKEN_FORM_LEN);
@@ -444,7 +459,29 @@ fn is_credential(name: &str, value: &str) -> bool {
 
 /// Whether the value of a variable such as `DEPLOY_KEY` can be a key: the name of one is shorter, a path can be read anywhere.
 fn is_key(value: &str) -> bool {
-    value.len() >= MIN_KEY_LEN && !is_path_or_url(value) && (!value.contains(' ') || value.contains("-----BEGIN"))
+    let is_other = is_path_or_url(value) && !is_base64_key(value);
+    value.len() >= MIN_KEY_LEN && !is_other && (!value.contains(' ') || value.contains("-----BEGIN"))
+}
+
+/// Whether a value that begins as a path is a key in Base64: it has characters of all kinds, and no such file exists.
+fn is_base64_key(value: &str) -> bool {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let kinds = [char::is_uppercase, char::is_lowercase, char::is_numeric];
+    value.len().is_multiple_of(4)
+        && value.chars().all(is_base64)
+        && (value.ends_with('=') || kinds.iter().all(|kind| value.contains(*kind)))
+        && !std::path::Path::new(value).exists()
+}
+
+/// Returns a secret without the slashes and `./` at its ends, if it has any.
+fn trimmed_path(secret: &[u8]) -> Option<Vec<u8>> {
+    let mut text = std::str::from_utf8(secret).ok()?;
+    let whole = text;
+    while let Some(rest) = text.strip_prefix('/').or_else(|| text.strip_prefix("./")) {
+        text = rest;
+    }
+    let text = text.trim_end_matches('/');
+    (text.len() < whole.len()).then(|| text.as_bytes().to_vec())
 }
 
 /// Returns the values of parameters such as `sig` in the addresses of a text.
@@ -464,16 +501,23 @@ fn is_path_or_url(value: &str) -> bool {
 /// Shorter user names without a password are names, such as `git`; longer ones are tokens.
 const MIN_LONE_TOKEN_LEN: usize = 12;
 
+/// Passwords that stand after a token in the place of the user.
+const DUMMY_PASSWORDS: [&str; 4] = ["", "x", "oauth2", "x-oauth-basic"];
+/// Beginnings of well-known tokens.
+const TOKEN_PREFIXES: [&str; 9] =
+    ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "pypi-", "sk_live_", "sk_test_"];
+
 /// Returns the passwords of all URLs in a text: `PASSWORD` in `scheme://USER:PASSWORD@host`, or a token in the place of the
 /// user.
 fn passwords_in_urls(text: &str) -> impl Iterator<Item = &str> {
-    text.split("://").skip(1).filter_map(|rest| {
-        let authority = rest.split(['/', '?', '#', ' ', '\n', '"', '\'']).next()?;
-        let (user_info, _) = authority.rsplit_once('@')?;
-        match user_info.split_once(':') {
-            Some((_, password)) => Some(password),
-            None => Some(user_info).filter(|token| token.len() >= MIN_LONE_TOKEN_LEN),
-        }
+    text.split("://").skip(1).flat_map(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ', '\n', '"', '\'']).next().unwrap_or_default();
+        let user_info = authority.rsplit_once('@').map_or("", |(user_info, _)| user_info);
+        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+        let is_dummy = DUMMY_PASSWORDS.contains(&password);
+        let is_token = TOKEN_PREFIXES.iter().any(|prefix| user.starts_with(prefix));
+        let user = Some(user).filter(|user| is_token || (is_dummy && user.len() >= MIN_LONE_TOKEN_LEN));
+        [user, Some(password).filter(|password| !password.is_empty())].into_iter().flatten()
     })
 }
 
@@ -499,6 +543,29 @@ mod tests {
             assert_eq!(masked(text), b"***", "{}", String::from_utf8_lossy(text));
         }
         assert_eq!(masked(b"byte-secret"), b"byte-secret");
+    }
+
+    #[test]
+    fn tokens_before_the_host_and_keys_with_a_slash_are_masked() {
+        for (name, value, secret) in [
+            ("INDEX", "https://0a1b2c3d4e5f6a7b:@pkgs.example/simple", "0a1b2c3d4e5f6a7b"),
+            ("REPO", "https://abcdefabcdef0123:x-oauth-basic@git.example/a", "abcdefabcdef0123"),
+            ("REPO", "https://ghp_abcdefgh:real-password@git.example/a", "ghp_abcdefgh"),
+            ("API", "https://h.example/x?api_key=abcdefgh", "abcdefgh"),
+            ("STORAGE_KEY", "/Yb3lX0kqvAAbb+cGg==", "/Yb3lX0kqvAAbb+cGg=="),
+            ("STORE_SECRET", "qwertyuiop/", "qwertyuiop"),
+            ("STORE_SECRET", ".//qwertyuiop", "qwertyuiop"),
+        ] {
+            let masked = redactor(&[(name, value)], &[]).redact_text(&format!("a {secret} b"));
+            assert_eq!(masked, "a *** b", "{value}");
+        }
+        for (name, value, text) in [
+            ("INDEX", "https://oauth2accesstoken:abcdefgh@pkgs.example/simple", "oauth2accesstoken"),
+            ("REPO", "https://git:x@git.example/a", "git"),
+            ("SIGNING_FILE_KEY", "/etc/keys/signing/one.pem", "/etc/keys/signing/one.pem"),
+        ] {
+            assert_eq!(redactor(&[(name, value)], &[]).redact_text(text), text, "{value}");
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@
 /// What stands for a secret in a path.
 const REPLACEMENT: &str = "***";
 
+/// The end of a secret after its first slash is masked if it is longer.
+const MIN_END_LENGTH: usize = 16;
+
 /// Secrets with slashes, as components of paths.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SecretPaths {
@@ -15,7 +18,13 @@ pub(super) struct SecretPaths {
 impl SecretPaths {
     /// Collects the secrets that are more than one component.
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a [u8]>, min_length: usize) -> Self {
-        let components = secrets.filter_map(|secret| std::str::from_utf8(secret).ok()).map(path_components);
+        let components: Vec<Vec<String>> =
+            secrets.filter_map(|secret| std::str::from_utf8(secret).ok()).map(path_components).collect();
+        // The first component may be a link, of which the path has the target instead.
+        let ends = components.iter().filter_map(|components| components.get(1..)).map(<[String]>::to_vec);
+        let ends: Vec<Vec<String>> =
+            ends.filter(|end| end.iter().map(|part| part.len() + 1).sum::<usize>() > MIN_END_LENGTH).collect();
+        let components = components.into_iter().chain(ends);
         let mut secrets: Vec<Vec<String>> = components.filter(|components| components.len() > 1).collect();
         secrets.sort();
         secrets.dedup();
@@ -97,23 +106,24 @@ mod tests {
 
     #[test]
     fn a_secret_is_masked_however_the_path_was_normalized() {
-        let texts = ["https://hooks.example/services/T02/aBcDeF", "wJalrX/K7MDENG/bPxRfi", "a//b/../c", "plain"];
+        let texts = ["https://hooks.example/services/T02/aBcDeF", "wJalrX/K7MDENG/bPxRfiCYEX", "a//b/../c", "plain"];
         let paths = SecretPaths::new(texts.iter().map(|text| text.as_bytes()), 6);
         for (path, expected) in [
             ("https:/hooks.example/services/T02/aBcDeF", Some("***")),
             ("src/https:/hooks.example/services/T02/aBcDeF.json", Some("src/***.json")),
             ("https:/hooks.example/services/T02", Some("***")),
             ("https:", Some("***")),
-            ("/x/--key=wJalrX/K7MDENG/bPxRfi/y", Some("/x/--key=***/y")),
+            ("/x/--key=wJalrX/K7MDENG/bPxRfiCYEX/y", Some("/x/--key=***/y")),
             ("wJalrX/K7MDENG", Some("***")),
             ("wJalrX", Some("***")),
+            ("real/K7MDENG/bPxRfiCYEX", Some("real/***")),
             ("wJalrX/K7MDENG/other", None),
             ("wJalrX/K7MDENGx", None),
             ("wJalrXy", None),
             ("a/c", Some("***")),
             ("a", None),
             ("plain", None),
-            ("wJalrX/K7MDENG/bPxRfi/https:/hooks.example", Some("***/***")),
+            ("wJalrX/K7MDENG/bPxRfiCYEX/https:/hooks.example", Some("***/***")),
         ] {
             assert_eq!(paths.redact(path).as_deref(), expected, "{path}");
         }

@@ -159,6 +159,7 @@ fn credentials_in_answers_of_a_server_are_masked() {
         ("GITHUB_ACTIONS", "true"),
         ("GITHUB_REPOSITORY", "a/b"),
         ("GITHUB_REF", "refs/heads/a"),
+        ("GITHUB_EVENT_NAME", "push"),
         ("ACTIONS_RUNTIME_TOKEN", TOKEN),
     ];
     let ran = NoxideRun::finish(ci.envs(variables).env("ACTIONS_CACHE_URL", base));
