@@ -17,6 +17,7 @@ mod options;
 mod path_state;
 mod scope;
 mod session_accesses;
+mod shared_paths;
 mod trace_cache;
 mod tree_scan;
 

@@ -4,3 +4,4 @@ mod command;
 mod corpus;
 mod first_run;
 mod preload;
+mod tool_homes;
