@@ -79,6 +79,8 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_statx, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(2))),
     (libc::SYS_faccessat, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Fixed(0))),
     (libc::SYS_faccessat2, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(3))),
+    // Entering a directory reads the links on the way; paths relative to it no longer contain them.
+    (libc::SYS_chdir, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(0))),
     (libc::SYS_readlinkat, TracedSyscall::ReadLink(path_at_arg(0, 1))),
     (libc::SYS_getdents64, TracedSyscall::ListDirectory),
     (libc::SYS_execve, TracedSyscall::Execute(path_arg(0))),
