@@ -13,9 +13,10 @@ use std::time::Instant;
 use super::path_resolver::{PathResolver, ResolvedPath};
 use super::preload_ring::{PreloadEvent, PreloadRing};
 use super::process::{
-    can_run_without_io_uring, descriptor_number, descriptor_path, gains_privileges, has_no_new_privileges,
-    program_name, resolve_open_file_path, resolve_proc_self,
+    absolute_path, can_run_without_io_uring, descriptor_number, descriptor_path, gains_privileges,
+    has_no_new_privileges, program_name, resolve_open_file_path, resolve_proc_self,
 };
+use super::script_interpreter::{MAX_SCRIPT_DEPTH, read_script_interpreter};
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
 };
@@ -118,6 +119,7 @@ impl SyscallInspector {
             TracedSyscall::ReadLink(at) => self.record_stat_call(notification, at, false, true),
             TracedSyscall::Execute(at) => {
                 self.record_stat_call(notification, at, true, true);
+                self.record_script_interpreters(notification, at);
                 self.record_lost_privileges(notification, at);
             }
             TracedSyscall::ListDirectory => self.record_listing(notification.pid, arguments[0]),
@@ -237,6 +239,17 @@ impl SyscallInspector {
     fn record_stat_call(&mut self, notification: &SeccompNotification, at: PathArg, follow: bool, reads_content: bool) {
         if let Some(path) = self.read_path(notification, at) {
             self.record_stat(&path, follow, reads_content);
+        }
+    }
+
+    /// Records the interpreter of a script that is executed, and those of interpreters that are scripts.
+    fn record_script_interpreters(&mut self, notification: &SeccompNotification, at: PathArg) {
+        let Some(mut program) = self.read_path(notification, at) else { return };
+        for _ in 0..MAX_SCRIPT_DEPTH {
+            let Some(interpreter) = read_script_interpreter(&program) else { return };
+            let Some(path) = absolute_path(notification.pid, &interpreter) else { return };
+            self.record_stat(&path, true, true);
+            program = path;
         }
     }
 

@@ -6,6 +6,7 @@ mod path_resolver;
 mod preload_ring;
 mod probe;
 mod process;
+mod script_interpreter;
 mod shared_memory;
 mod sockets;
 mod supervisor;

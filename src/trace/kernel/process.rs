@@ -31,6 +31,14 @@ pub(super) fn has_no_new_privileges(process: u32) -> bool {
     status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1"))
 }
 
+/// Returns a path that a process uses as an absolute path, links unresolved.
+pub(super) fn absolute_path(process: u32, path: &Path) -> Option<PathBuf> {
+    if path.is_absolute() {
+        return Some(path.to_path_buf());
+    }
+    Some(fs_err::read_link(format!("/proc/{process}/cwd")).ok()?.join(path))
+}
+
 /// Normalizes a path that refers to `/proc` or `/dev` through `..`; directories in them are not links.
 fn normalize_special_path(path: PathBuf) -> PathBuf {
     if !path.as_os_str().as_bytes().windows(4).any(|part| part == b"/../") {

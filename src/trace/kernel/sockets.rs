@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::inspector::SyscallInspector;
+use super::process::absolute_path;
 use super::system::{SeccompNotification, read_process_bytes};
 use crate::trace::access_log::PathChangeKind;
 
@@ -28,7 +29,7 @@ impl SyscallInspector {
                 self.access_log.bound.insert(format!("abstract socket {name}"));
             }
             Some(SocketAddress::Path(path)) => {
-                let Some(path) = self.absolute_socket_path(notification, path) else { return };
+                let Some(path) = absolute_path(notification.pid, &path) else { return };
                 let found = self.resolve_path(&path, false);
                 self.access_log.bound.insert(format!("socket {}", self.access_log.scope.display_path(&found.path)));
                 match &found.metadata {
@@ -60,7 +61,7 @@ impl SyscallInspector {
                 self.access_log.connected.insert(format!("abstract socket {name}"));
             }
             Some(SocketAddress::Path(path)) => {
-                let Some(path) = self.absolute_socket_path(notification, path) else { return };
+                let Some(path) = absolute_path(notification.pid, &path) else { return };
                 let found = self.resolve_path(&path, true);
                 let name = format!("socket {}", self.access_log.scope.display_path(&found.path));
                 let is_socket = found.metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_socket());
@@ -74,13 +75,6 @@ impl SyscallInspector {
             }
             None => {}
         }
-    }
-
-    fn absolute_socket_path(&self, notification: &SeccompNotification, path: PathBuf) -> Option<PathBuf> {
-        if path.is_absolute() {
-            return Some(path);
-        }
-        Some(fs_err::read_link(format!("/proc/{}/cwd", notification.pid)).ok()?.join(path))
     }
 }
 
