@@ -23,9 +23,9 @@ pub(super) struct AccessLog {
     listed_directories: HashSet<PathBuf>,
     /// Ports and sockets the session bound.
     pub(super) bound: BTreeSet<String>,
-    /// Ports and sockets the session connected to.
+    /// Ports and sockets the session connected or sent to.
     pub(super) connected: BTreeSet<String>,
-    /// Whether the session connected to another machine.
+    /// Whether the session connected or sent to another machine.
     pub(super) uses_network: bool,
     /// Number of inspected system calls.
     pub(super) call_count: u64,

@@ -17,7 +17,7 @@ pub struct SessionAccesses {
     pub unprivileged_program: Option<String>,
     /// Number of inspected system calls.
     pub traced_calls: u64,
-    /// Whether the session connected to another machine.
+    /// Whether the session connected or sent to another machine.
     pub uses_network: bool,
     /// Existing files that it read or executed, or whose metadata it read.
     pub read: BTreeSet<String>,
@@ -32,7 +32,7 @@ pub struct SessionAccesses {
     pub changes: BTreeMap<String, PathEffect>,
     /// Ports and sockets it bound: `port 8270`, `socket build/s`, `abstract socket x`.
     pub bound: BTreeSet<String>,
-    /// Ports and sockets it connected to without having bound them itself.
+    /// Ports and sockets it connected or sent to without having bound them itself.
     pub connected: BTreeSet<String>,
     /// Device and inode of files with several names, so that all names are recognized as one file.
     pub hard_links: BTreeMap<String, String>,

@@ -17,6 +17,7 @@ use super::process::{
     has_no_new_privileges, program_name, resolve_open_file_path, resolve_proc_self,
 };
 use super::script_interpreter::{MAX_SCRIPT_DEPTH, read_script_interpreter};
+use super::socket_address::read_socket_addresses;
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
 };
@@ -151,8 +152,16 @@ impl SyscallInspector {
                 let found = self.resolve_path(&path, true);
                 self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
             }
-            TracedSyscall::Bind => self.record_bind(notification),
-            TracedSyscall::Connect => self.record_connect(notification),
+            TracedSyscall::Bind(at) => {
+                for address in read_socket_addresses(notification, at) {
+                    self.record_bind(notification.pid, address);
+                }
+            }
+            TracedSyscall::Connect(at) => {
+                for address in read_socket_addresses(notification, at) {
+                    self.record_connect(notification.pid, address);
+                }
+            }
         }
     }
 

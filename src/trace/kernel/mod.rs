@@ -8,6 +8,7 @@ mod probe;
 mod process;
 mod script_interpreter;
 mod shared_memory;
+mod socket_address;
 mod sockets;
 mod supervisor;
 mod syscalls;

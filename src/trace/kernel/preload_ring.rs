@@ -48,6 +48,13 @@ pub(super) enum PreloadEvent {
     Open(u32),
 }
 
+/// Returns a value of a call's sixth argument that lets the call pass the filter.
+///
+/// It is unlikely to be in a register by chance. Both halves differ from zero, because the filter compares each of them.
+pub(super) fn new_cookie() -> u64 {
+    RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1
+}
+
 /// Ring buffer of events of one session.
 #[derive(Debug)]
 pub(super) struct PreloadRing {
@@ -66,8 +73,7 @@ impl PreloadRing {
     /// If shared memory cannot be allocated.
     pub(super) fn new() -> io::Result<Self> {
         let memory = SharedMemory::new(SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE)?;
-        // Unlikely to be in a register by chance. Both halves differ from zero, because the filter compares each of them.
-        let cookie = RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1;
+        let cookie = new_cookie();
         memory.atomic_u64(COOKIE_OFFSET).store(cookie, Ordering::Relaxed);
         Ok(Self { memory, cookie, tail: 0, consumed: vec![false; SLOT_COUNT] })
     }

@@ -3,5 +3,6 @@
 mod command;
 mod corpus;
 mod first_run;
+mod network;
 mod preload;
 mod tool_homes;
