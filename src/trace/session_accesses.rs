@@ -98,7 +98,7 @@ fn relative_to<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
 }
 
 /// Directories at the root of a source tree to which build backends write.
-const BUILD_DIRECTORIES: [&str; 4] = ["build", "_skbuild", "target", ".eggs"];
+const BUILD_DIRECTORIES: [&str; 5] = ["build", "_skbuild", "target", ".eggs", ".pdm-build"];
 
 /// Change of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,6 +190,7 @@ mod tests {
         for (files, path, expected) in [
             (&own, "build/lib/a.py", true),
             (&own, "src/own.egg-info/PKG-INFO", true),
+            (&own, ".pdm-build/.gitignore", true),
             (&own, "src/build/a.py", false),
             (&own, ".", false),
             (&below, "sub/build", true),
