@@ -509,6 +509,8 @@ mod tests {
             ("write d/a#1", "list d", &[]), // the listing is the same
             ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
             ("create ignored#1", "list .", &[]), // a scan of the tree skips ignored files
+            ("mkdir ignored", "list .", &[]),
+            ("mkdir .benchmarks", "list .", &["list–create .benchmarks →"]), // the session may count names
             ("list d", "create d/a#1", &["list–create d/a"]),
             // A tree scan lists ignored files without opening them.
             ("list ., list src, list ignored, stat ignored/a", "write ignored/a#1", &[]),
