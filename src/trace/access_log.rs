@@ -40,6 +40,8 @@ struct PathAccess {
     read: bool,
     /// Whether the content was read, not only the metadata.
     reads_content: bool,
+    /// Whether the content was read before the session wrote the file anew.
+    reads_found_content: bool,
     absent: bool,
     change: Option<PathChange>,
     file_id: Option<(u64, u64)>,
@@ -51,6 +53,8 @@ struct PathChange {
     state_before: PathState,
     removed: bool,
     overwritten: bool,
+    /// Whether the file was opened for writing without being emptied.
+    modified: bool,
     program: String,
 }
 
@@ -112,7 +116,9 @@ impl AccessLog {
         // A file the session created or replaced itself is not an input.
         let is_own_output =
             |change: &PathChange| change.state_before == PathState::Absent || change.removed || change.overwritten;
-        entry.read |= !entry.change.as_ref().is_some_and(is_own_output);
+        let is_input = !entry.change.as_ref().is_some_and(is_own_output);
+        entry.read |= is_input;
+        entry.reads_found_content |= is_input && reads_content;
         entry.reads_content |= reads_content;
         entry.record_file_id(metadata);
     }
@@ -146,12 +152,14 @@ impl AccessLog {
             state_before: PathState::from_path(path),
             removed: false,
             overwritten: false,
+            modified: false,
             program: program(),
         });
         match kind {
             PathChangeKind::Remove => change.removed = true,
             PathChangeKind::Overwrite => change.overwritten = true,
-            PathChangeKind::Modify => {}
+            PathChangeKind::Modify => change.modified = true,
+            PathChangeKind::Mode => {}
         }
     }
 
@@ -191,7 +199,8 @@ impl AccessLog {
                 match change.effect_kind(&after) {
                     Some(kind) => {
                         let digest = after.file_digest().map(str::to_owned);
-                        all.changes.insert(shown.clone(), PathEffect { kind, digest, program: change.program.clone() });
+                        let (keeps_content, program) = (entry.keeps_content(&after), change.program.clone());
+                        all.changes.insert(shown.clone(), PathEffect { kind, digest, program, keeps_content });
                     }
                     None => read |= change.state_before != PathState::Directory,
                 }
@@ -217,9 +226,11 @@ impl AccessLog {
 /// Kind of change that a system call makes to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChangeKind {
-    /// The path is created, opened for writing or changed in any other way.
+    /// The path is created or opened for writing, and keeps the content that it has.
     Modify,
-    /// The whole content is replaced: truncated, or renamed over.
+    /// Only the mode or owner changes.
+    Mode,
+    /// The whole content is replaced: truncated, renamed over, or created where there may be no file.
     Overwrite,
     /// The path is removed.
     Remove,
@@ -227,7 +238,23 @@ pub(super) enum PathChangeKind {
 
 impl PathAccess {
     fn new(first: Instant) -> Self {
-        Self { first, read: false, reads_content: false, absent: false, change: None, file_id: None }
+        Self {
+            first,
+            read: false,
+            reads_content: false,
+            reads_found_content: false,
+            absent: false,
+            change: None,
+            file_id: None,
+        }
+    }
+
+    /// Returns whether the file, now in the state `after`, depends on what was in it: see [`PathEffect::keeps_content`].
+    fn keeps_content(&self, after: &PathState) -> bool {
+        let Some(change) = &self.change else { return false };
+        let is_modified = change.modified && !change.removed && !change.overwritten;
+        let is_rewritten = self.reads_found_content && (change.modified || change.removed || change.overwritten);
+        after.is_file_with_content() && (is_modified || is_rewritten)
     }
 
     fn record_file_id(&mut self, metadata: Option<&Metadata>) {

@@ -432,7 +432,8 @@ mod tests {
                     continue;
                 }
             };
-            all.changes.insert(path.to_owned(), PathEffect { kind, digest, program: String::new() });
+            all.changes
+                .insert(path.to_owned(), PathEffect { kind, digest, program: String::new(), keeps_content: false });
         }
         all
     }

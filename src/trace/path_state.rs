@@ -36,6 +36,12 @@ impl PathState {
         }
     }
 
+    /// Returns whether this is a file that is not empty.
+    pub(super) fn is_file_with_content(&self) -> bool {
+        let is_empty = |digest: &String| [false, true].iter().any(|bit| *digest == to_digest(&file_hasher(*bit)));
+        matches!(self, Self::File(digest) if !is_empty(digest))
+    }
+
     /// Returns the digest of a file.
     pub(super) fn file_digest(&self) -> Option<&str> {
         match self {
@@ -45,16 +51,26 @@ impl PathState {
     }
 }
 
-fn hash_file(path: &Path, metadata: &Metadata) -> String {
+/// Returns the digest of a file, before its content is added: it contains the executable bit.
+fn file_hasher(is_executable: bool) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&[u8::from(metadata.permissions().mode() & 0o111 != 0)]);
+    hasher.update(&[u8::from(is_executable)]);
+    hasher
+}
+
+fn to_digest(hasher: &blake3::Hasher) -> String {
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+fn hash_file(path: &Path, metadata: &Metadata) -> String {
+    let mut hasher = file_hasher(metadata.permissions().mode() & 0o111 != 0);
     let hashed = metadata.len() <= MAX_HASHED_BYTES
         && File::open(path).is_ok_and(|file| hasher.update_reader(std::io::Read::take(file, MAX_HASHED_BYTES)).is_ok());
     if !hashed {
         let times = (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
         hasher.update(format!("{times:?}").as_bytes());
     }
-    hasher.finalize().to_hex().chars().take(32).collect()
+    to_digest(&hasher)
 }
 
 #[cfg(test)]
@@ -66,7 +82,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         assert_eq!(PathState::from_path(&path), PathState::Absent);
+        fs_err::write(&path, "").unwrap();
+        assert!(!PathState::from_path(&path).is_file_with_content());
         fs_err::write(&path, "one").unwrap();
+        assert!(PathState::from_path(&path).is_file_with_content());
         let first = PathState::from_path(&path);
         fs_err::remove_file(&path).unwrap();
         fs_err::write(&path, "one").unwrap();

@@ -110,6 +110,10 @@ pub struct PathEffect {
     pub digest: Option<String>,
     /// The first program that changed it.
     pub program: String,
+    /// Whether the file ends with content that the session found in it, or would have found: it appended to it, changed it
+    /// in place, or read it before writing it anew (created exclusively, truncated, replaced by a rename, or removed first).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_content: bool,
 }
 
 /// Kind of change of a path between the start and end of a session.
@@ -169,6 +173,11 @@ impl SessionAccesses {
     pub(crate) fn accesses_only_after(&self, path: &str, time: Instant) -> bool {
         let is_listed = self.listed.contains(parent_directory(path));
         !is_listed && self.first_accesses.get(path).is_some_and(|first| *first > time)
+    }
+
+    /// Returns the files that it did not write anew: if it runs again, it starts from what it left in them.
+    pub(crate) fn kept_files(&self) -> impl Iterator<Item = &String> {
+        self.changes.iter().filter(|(_, effect)| effect.keeps_content).map(|(path, _)| path)
     }
 
     /// Returns the accesses of a session that could not be traced.

@@ -145,12 +145,17 @@ impl SyscallInspector {
             TracedSyscall::Truncate(at) | TracedSyscall::ChangeMode(at) => {
                 let Some(path) = self.read_path(notification, at) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
+                let kind = match call {
+                    TracedSyscall::ChangeMode(_) => PathChangeKind::Mode,
+                    _ if arguments[1] == 0 => PathChangeKind::Overwrite,
+                    _ => PathChangeKind::Modify,
+                };
+                self.record_existing_change(notification.pid, &found, kind);
             }
             TracedSyscall::ChangeDescriptorMode => {
                 let Some(path) = descriptor_path(notification.pid, arguments[0]) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
+                self.record_existing_change(notification.pid, &found, PathChangeKind::Mode);
             }
             TracedSyscall::Bind(at) => {
                 for address in read_socket_addresses(notification, at) {
@@ -311,10 +316,14 @@ impl SyscallInspector {
         let new_only = creates && has(libc::O_EXCL);
         let found = self.resolve_as_dependency(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.metadata {
-            None if creates => self.record_change(process, &found, PathChangeKind::Modify),
+            None if creates => {
+                let kind =
+                    if has(libc::O_TRUNC) || new_only { PathChangeKind::Overwrite } else { PathChangeKind::Modify };
+                self.record_change(process, &found, kind);
+            }
             Some(metadata) if metadata.is_dir() => {}
             Some(metadata) if writes && !new_only => {
-                if mode != 1 {
+                if mode != 1 && !has(libc::O_TRUNC) {
                     self.access_log.record_read(&found.path, Some(metadata));
                 }
                 let kind = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::Modify };
@@ -419,7 +428,7 @@ impl SyscallInspector {
         match &to.metadata {
             None => {
                 self.forget_recorded_if_dependency(&to.path); // the source of the hard link may be a symbolic link
-                self.record_change(notification.pid, &to, PathChangeKind::Modify);
+                self.record_change(notification.pid, &to, PathChangeKind::Overwrite);
             }
             metadata => self.access_log.record_read(&to.path, metadata.as_ref()),
         }

@@ -3,6 +3,7 @@
 mod command;
 mod corpus;
 mod first_run;
+mod kept_content;
 mod network;
 mod preload;
 mod tool_homes;
