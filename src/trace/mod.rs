@@ -7,6 +7,8 @@ mod advice;
 mod conflict;
 mod conflict_report;
 mod error;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
+mod git_index;
 #[cfg(not(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "kernel_unsupported.rs"]
 mod kernel;

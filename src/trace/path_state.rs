@@ -1,8 +1,11 @@
 //! State of a path, comparable by content: files are identified by digest, not by modification time.
 
 use std::fs::{File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use super::git_index::{INDEX_SIGNATURE, digest_index_entries};
 
 /// Files above this size (bytes) are compared by size and time: hashing them would delay the session.
 const MAX_HASHED_BYTES: u64 = 64 * 1024 * 1024;
@@ -58,14 +61,30 @@ fn file_hasher(is_executable: bool) -> blake3::Hasher {
     hasher
 }
 
+/// Adds the content of a file. Of Git's index only the entries count: commands that change nothing rewrite the rest.
+fn hash_content(path: &Path, hasher: &mut blake3::Hasher) -> io::Result<()> {
+    let mut start = Vec::new();
+    let mut file = File::open(path)?.take(MAX_HASHED_BYTES);
+    file.by_ref().take(INDEX_SIGNATURE.len() as u64).read_to_end(&mut start)?;
+    if start != INDEX_SIGNATURE {
+        hasher.update(&start).update_reader(file)?;
+        return Ok(());
+    }
+    file.read_to_end(&mut start)?;
+    match digest_index_entries(&start) {
+        Some(entries) => hasher.update(INDEX_SIGNATURE).update(entries.as_bytes()),
+        None => hasher.update(&start),
+    };
+    Ok(())
+}
+
 fn to_digest(hasher: &blake3::Hasher) -> String {
     hasher.finalize().to_hex().chars().take(32).collect()
 }
 
 fn hash_file(path: &Path, metadata: &Metadata) -> String {
     let mut hasher = file_hasher(metadata.permissions().mode() & 0o111 != 0);
-    let hashed = metadata.len() <= MAX_HASHED_BYTES
-        && File::open(path).is_ok_and(|file| hasher.update_reader(std::io::Read::take(file, MAX_HASHED_BYTES)).is_ok());
+    let hashed = metadata.len() <= MAX_HASHED_BYTES && hash_content(path, &mut hasher).is_ok();
     if !hashed {
         let times = (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
         hasher.update(format!("{times:?}").as_bytes());

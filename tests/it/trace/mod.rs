@@ -3,6 +3,7 @@
 mod command;
 mod corpus;
 mod first_run;
+mod git_state;
 mod kept_content;
 mod network;
 mod preload;
