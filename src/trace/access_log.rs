@@ -1,11 +1,12 @@
 //! Access log: the accesses of one running session, limited in size.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::access_phase::{AccessPhase, PhaseSet};
 use super::path_state::PathState;
 use super::scope::TraceScope;
 use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
@@ -19,8 +20,10 @@ pub(super) struct AccessLog {
     pub(super) scope: TraceScope,
     /// Lower bound of the time of the accesses that are recorded now.
     pub(super) time: Instant,
+    /// Phase of the accesses that are recorded now.
+    pub(super) phase: AccessPhase,
     paths: HashMap<PathBuf, PathAccess>,
-    listed_directories: HashSet<PathBuf>,
+    listed_directories: HashMap<PathBuf, PhaseSet>,
     /// Ports and sockets the session bound.
     pub(super) bound: BTreeSet<String>,
     /// Ports and sockets the session connected or sent to.
@@ -37,6 +40,7 @@ pub(super) struct AccessLog {
 #[derive(Debug)]
 struct PathAccess {
     first: Instant,
+    phases: PhaseSet,
     read: bool,
     /// Whether the content was read, not only the metadata.
     reads_content: bool,
@@ -65,7 +69,8 @@ impl AccessLog {
             scope,
             time: Instant::now(),
             paths: HashMap::new(),
-            listed_directories: HashSet::new(),
+            phase: AccessPhase::Run,
+            listed_directories: HashMap::new(),
             bound: BTreeSet::new(),
             connected: BTreeSet::new(),
             uses_network: false,
@@ -99,7 +104,9 @@ impl AccessLog {
             self.mark_incomplete("it accesses too many paths");
             return None;
         }
-        Some(self.paths.entry(path.to_path_buf()).or_insert_with(|| PathAccess::new(self.time)))
+        let entry = self.paths.entry(path.to_path_buf()).or_insert_with(|| PathAccess::new(self.time));
+        entry.phases.insert(self.phase);
+        Some(entry)
     }
 
     /// Records that a file was read or executed.
@@ -133,7 +140,7 @@ impl AccessLog {
     /// Records that a directory was listed.
     pub(super) fn record_listing(&mut self, path: &Path) {
         if self.listed_directories.len() < MAX_PATHS && self.scope.is_tracked(&path.join("x"), true) {
-            self.listed_directories.insert(path.to_path_buf());
+            self.listed_directories.entry(path.to_path_buf()).or_default().insert(self.phase);
         }
     }
 
@@ -183,9 +190,11 @@ impl AccessLog {
             connected: self.connected.difference(&self.bound).cloned().collect(),
             ..SessionAccesses::default()
         };
-        for directory in &self.listed_directories {
+        for (directory, phases) in &self.listed_directories {
             if self.scope.is_tracked(&directory.join("x"), true) {
-                all.listed.insert(self.scope.display_path(directory));
+                let shown = self.scope.display_path(directory);
+                all.phases.extend(phases.beside_run().map(|phases| (shown.clone(), phases)));
+                all.listed.insert(shown);
             }
         }
         for (path, entry) in &self.paths {
@@ -212,6 +221,7 @@ impl AccessLog {
                 all.absent.insert(shown.clone());
             }
             all.first_accesses.insert(shown.clone(), entry.first);
+            all.phases.extend(entry.phases.beside_run().map(|phases| (shown.clone(), phases)));
             if read && !entry.reads_content && entry.change.is_none() {
                 all.stat_only.insert(shown.clone());
             }
@@ -240,6 +250,7 @@ impl PathAccess {
     fn new(first: Instant) -> Self {
         Self {
             first,
+            phases: PhaseSet::default(),
             read: false,
             reads_content: false,
             reads_found_content: false,

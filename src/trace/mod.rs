@@ -3,6 +3,8 @@
 mod access_file;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod access_log;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
+mod access_phase;
 mod advice;
 mod conflict;
 mod conflict_report;
@@ -24,6 +26,7 @@ mod trace_cache;
 mod tree_scan;
 
 pub use access_file::AccessFileError;
+pub use access_phase::AccessPhase;
 pub use advice::ConflictingPair;
 pub(crate) use advice::SeparationAdvice;
 pub use conflict::{AccessConflict, ConflictKind, ConflictWriter};

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::access_phase::AccessPhase;
 use crate::project::{CommandUse, ResourceKind, UseMode};
 
 /// Accesses of one session. Paths inside the project are relative to its root, others absolute.
@@ -39,6 +40,9 @@ pub struct SessionAccesses {
     /// Resources that noxide keeps apart while their commands run: two sessions do not conflict on their files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub conflict_free: BTreeSet<ConflictFreeFiles>,
+    /// The phases in which a path was accessed, of those that were accessed in others than the session's work.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<String, BTreeSet<AccessPhase>>,
     /// Earliest possible time of the first access of each path; only known in the run that traced it.
     #[serde(skip)]
     pub first_accesses: BTreeMap<String, Instant>,

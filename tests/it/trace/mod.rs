@@ -6,5 +6,6 @@ mod first_run;
 mod git_state;
 mod kept_content;
 mod network;
+mod phases;
 mod preload;
 mod tool_homes;

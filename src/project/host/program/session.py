@@ -9,6 +9,7 @@ import time
 
 
 PRCTL = []  # looked up once
+TRACED = []  # not empty if this process is traced
 
 
 class RunningSession:
@@ -159,10 +160,20 @@ def install_seccomp_filter(setup, fd):
                 if ctypes.get_errno() != errno.EINTR:
                     raise OSError(ctypes.get_errno(), "cannot send the listener")
             os.close(listener)
+            TRACED.append(True)
     except Exception as error:  # no ctypes, or no such system call
         channel.sendall(("this Python cannot install the seccomp filter: %s" % error).encode("utf-8", "replace"))
     channel.recv(1)  # until noxide listens, or has given up
     channel.close()
+
+
+def mark_trace_phase(phase):
+    """Tells the trace what follows: reading of this program itself (`host`), an install, or the session's work (`run`)."""
+    if TRACED:
+        try:
+            os.stat("/proc/self/noxide-phase/" + phase)
+        except OSError:
+            pass  # there is no such file: noxide sees that it was looked up
 
 
 def finish_interpreter():
