@@ -106,6 +106,10 @@ impl SessionLauncher for HostLauncher<'_> {
         self.tracing.find_order_conflict(earlier, later)
     }
 
+    fn kept_files(&self, id: ManifestIndex) -> Vec<String> {
+        self.tracing.kept_files(id)
+    }
+
     fn exit_description(&mut self) -> Option<String> {
         self.host.exit_description()
     }

@@ -61,6 +61,11 @@ pub trait SessionLauncher {
         None
     }
 
+    /// Returns the files that a session's last attempt did not write anew: another attempt starts from what it left there.
+    fn kept_files(&self, _: ManifestIndex) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Describes how the host exited, once it has.
     fn exit_description(&mut self) -> Option<String> {
         None

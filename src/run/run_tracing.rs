@@ -202,6 +202,11 @@ impl RunTracing {
         active.or_else(|| self.finished.get(&id).cloned())
     }
 
+    /// Returns the files that the last attempt of a session did not write anew.
+    pub(super) fn kept_files(&self, id: ManifestIndex) -> Vec<String> {
+        self.current_accesses(id).iter().flat_map(SessionAccesses::kept_files).cloned().collect()
+    }
+
     /// Returns a conflict between two sessions that ran at the same time.
     pub(super) fn find_overlap_conflict(&self, failed: ManifestIndex, other: ManifestIndex) -> Option<PathConflict> {
         let (one, two) = (self.current_accesses(failed)?, self.current_accesses(other)?);

@@ -27,6 +27,19 @@ struct AttemptSpan {
     end: u64,
 }
 
+/// Returns the end of a notice that a session runs again: the files that it does not write anew, if there are any.
+pub(super) fn describe_kept_files(files: &[String]) -> String {
+    match files {
+        [] => String::new(),
+        [file] => format!("; it starts from what is in {file}, which it does not write anew"),
+        [file, others @ ..] => {
+            let others =
+                if others.len() == 1 { "another file".to_owned() } else { format!("{} other files", others.len()) };
+            format!("; it starts from what is in {file} and {others}, which it does not write anew")
+        }
+    }
+}
+
 /// What the dispatcher must do for solo reruns.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SoloRerunAction {

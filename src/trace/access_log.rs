@@ -1,11 +1,12 @@
 //! Access log: the accesses of one running session, limited in size.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::access_phase::{AccessPhase, PhaseSet};
 use super::path_state::PathState;
 use super::scope::TraceScope;
 use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
@@ -19,13 +20,15 @@ pub(super) struct AccessLog {
     pub(super) scope: TraceScope,
     /// Lower bound of the time of the accesses that are recorded now.
     pub(super) time: Instant,
+    /// Phase of the accesses that are recorded now.
+    pub(super) phase: AccessPhase,
     paths: HashMap<PathBuf, PathAccess>,
-    listed_directories: HashSet<PathBuf>,
+    listed_directories: HashMap<PathBuf, PhaseSet>,
     /// Ports and sockets the session bound.
     pub(super) bound: BTreeSet<String>,
-    /// Ports and sockets the session connected to.
+    /// Ports and sockets the session connected or sent to.
     pub(super) connected: BTreeSet<String>,
-    /// Whether the session connected to another machine.
+    /// Whether the session connected or sent to another machine.
     pub(super) uses_network: bool,
     /// Number of inspected system calls.
     pub(super) call_count: u64,
@@ -37,9 +40,12 @@ pub(super) struct AccessLog {
 #[derive(Debug)]
 struct PathAccess {
     first: Instant,
+    phases: PhaseSet,
     read: bool,
     /// Whether the content was read, not only the metadata.
     reads_content: bool,
+    /// Whether the content was read before the session wrote the file anew.
+    reads_found_content: bool,
     absent: bool,
     change: Option<PathChange>,
     file_id: Option<(u64, u64)>,
@@ -51,6 +57,8 @@ struct PathChange {
     state_before: PathState,
     removed: bool,
     overwritten: bool,
+    /// Whether the file was opened for writing without being emptied.
+    modified: bool,
     program: String,
 }
 
@@ -61,7 +69,8 @@ impl AccessLog {
             scope,
             time: Instant::now(),
             paths: HashMap::new(),
-            listed_directories: HashSet::new(),
+            phase: AccessPhase::Run,
+            listed_directories: HashMap::new(),
             bound: BTreeSet::new(),
             connected: BTreeSet::new(),
             uses_network: false,
@@ -95,7 +104,9 @@ impl AccessLog {
             self.mark_incomplete("it accesses too many paths");
             return None;
         }
-        Some(self.paths.entry(path.to_path_buf()).or_insert_with(|| PathAccess::new(self.time)))
+        let entry = self.paths.entry(path.to_path_buf()).or_insert_with(|| PathAccess::new(self.time));
+        entry.phases.insert(self.phase);
+        Some(entry)
     }
 
     /// Records that a file was read or executed.
@@ -112,7 +123,9 @@ impl AccessLog {
         // A file the session created or replaced itself is not an input.
         let is_own_output =
             |change: &PathChange| change.state_before == PathState::Absent || change.removed || change.overwritten;
-        entry.read |= !entry.change.as_ref().is_some_and(is_own_output);
+        let is_input = !entry.change.as_ref().is_some_and(is_own_output);
+        entry.read |= is_input;
+        entry.reads_found_content |= is_input && reads_content;
         entry.reads_content |= reads_content;
         entry.record_file_id(metadata);
     }
@@ -127,7 +140,7 @@ impl AccessLog {
     /// Records that a directory was listed.
     pub(super) fn record_listing(&mut self, path: &Path) {
         if self.listed_directories.len() < MAX_PATHS && self.scope.is_tracked(&path.join("x"), true) {
-            self.listed_directories.insert(path.to_path_buf());
+            self.listed_directories.entry(path.to_path_buf()).or_default().insert(self.phase);
         }
     }
 
@@ -146,12 +159,14 @@ impl AccessLog {
             state_before: PathState::from_path(path),
             removed: false,
             overwritten: false,
+            modified: false,
             program: program(),
         });
         match kind {
             PathChangeKind::Remove => change.removed = true,
             PathChangeKind::Overwrite => change.overwritten = true,
-            PathChangeKind::Modify => {}
+            PathChangeKind::Modify => change.modified = true,
+            PathChangeKind::Mode => {}
         }
     }
 
@@ -175,9 +190,11 @@ impl AccessLog {
             connected: self.connected.difference(&self.bound).cloned().collect(),
             ..SessionAccesses::default()
         };
-        for directory in &self.listed_directories {
+        for (directory, phases) in &self.listed_directories {
             if self.scope.is_tracked(&directory.join("x"), true) {
-                all.listed.insert(self.scope.display_path(directory));
+                let shown = self.scope.display_path(directory);
+                all.phases.extend(phases.beside_run().map(|phases| (shown.clone(), phases)));
+                all.listed.insert(shown);
             }
         }
         for (path, entry) in &self.paths {
@@ -191,7 +208,8 @@ impl AccessLog {
                 match change.effect_kind(&after) {
                     Some(kind) => {
                         let digest = after.file_digest().map(str::to_owned);
-                        all.changes.insert(shown.clone(), PathEffect { kind, digest, program: change.program.clone() });
+                        let (keeps_content, program) = (entry.keeps_content(&after), change.program.clone());
+                        all.changes.insert(shown.clone(), PathEffect { kind, digest, program, keeps_content });
                     }
                     None => read |= change.state_before != PathState::Directory,
                 }
@@ -203,6 +221,7 @@ impl AccessLog {
                 all.absent.insert(shown.clone());
             }
             all.first_accesses.insert(shown.clone(), entry.first);
+            all.phases.extend(entry.phases.beside_run().map(|phases| (shown.clone(), phases)));
             if read && !entry.reads_content && entry.change.is_none() {
                 all.stat_only.insert(shown.clone());
             }
@@ -217,9 +236,11 @@ impl AccessLog {
 /// Kind of change that a system call makes to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChangeKind {
-    /// The path is created, opened for writing or changed in any other way.
+    /// The path is created or opened for writing, and keeps the content that it has.
     Modify,
-    /// The whole content is replaced: truncated, or renamed over.
+    /// Only the mode or owner changes.
+    Mode,
+    /// The whole content is replaced: truncated, renamed over, or created where there may be no file.
     Overwrite,
     /// The path is removed.
     Remove,
@@ -227,7 +248,24 @@ pub(super) enum PathChangeKind {
 
 impl PathAccess {
     fn new(first: Instant) -> Self {
-        Self { first, read: false, reads_content: false, absent: false, change: None, file_id: None }
+        Self {
+            first,
+            phases: PhaseSet::default(),
+            read: false,
+            reads_content: false,
+            reads_found_content: false,
+            absent: false,
+            change: None,
+            file_id: None,
+        }
+    }
+
+    /// Returns whether the file, now in the state `after`, depends on what was in it: see [`PathEffect::keeps_content`].
+    fn keeps_content(&self, after: &PathState) -> bool {
+        let Some(change) = &self.change else { return false };
+        let is_modified = change.modified && !change.removed && !change.overwritten;
+        let is_rewritten = self.reads_found_content && (change.modified || change.removed || change.overwritten);
+        after.is_file_with_content() && (is_modified || is_rewritten)
     }
 
     fn record_file_id(&mut self, metadata: Option<&Metadata>) {

@@ -376,7 +376,8 @@ fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, foun
 
 /// Returns `X` for each mutex file `X.lock` that both sessions created and deleted.
 ///
-/// Twisted's Trial locks `_trial_temp` in this way: if it is locked, the next process uses `_trial_temp-1`.
+/// Twisted's Trial locks `_trial_temp` in this way: if it is locked, the next process uses `_trial_temp-1`. Git's lock files
+/// protect single writes: which of two sessions moves a branch first still matters.
 fn mutex_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
     let has_locked = |accesses: &SessionAccesses, path: &String| {
         accesses.changes.get(path).is_some_and(|one| one.kind == EffectKind::CreatedAndDeleted)
@@ -384,6 +385,7 @@ fn mutex_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses)
     let mutex_files = first.changes.keys().filter(|path| has_locked(first, path) && has_locked(second, path));
     mutex_files
         .filter_map(|path| path.strip_suffix(".lock").filter(|guarded| !guarded.is_empty() && !guarded.ends_with('/')))
+        .filter(|guarded| !guarded.split('/').any(|name| name == ".git"))
         .collect()
 }
 
@@ -432,7 +434,8 @@ mod tests {
                     continue;
                 }
             };
-            all.changes.insert(path.to_owned(), PathEffect { kind, digest, program: String::new() });
+            all.changes
+                .insert(path.to_owned(), PathEffect { kind, digest, program: String::new(), keeps_content: false });
         }
         all
     }
@@ -509,6 +512,8 @@ mod tests {
             ("write d/a#1", "list d", &[]), // the listing is the same
             ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
             ("create ignored#1", "list .", &[]), // a scan of the tree skips ignored files
+            ("mkdir ignored", "list .", &[]),
+            ("mkdir .benchmarks", "list .", &["list–create .benchmarks →"]), // the session may count names
             ("list d", "create d/a#1", &["list–create d/a"]),
             // A tree scan lists ignored files without opening them.
             ("list ., list src, list ignored, stat ignored/a", "write ignored/a#1", &[]),
@@ -552,6 +557,13 @@ mod tests {
         assert_eq!(between(uses, uses), Vec::<String>::new());
         let more = format!("{uses}, write tt#1");
         assert_eq!(between(&more, &format!("{uses}, write tt#2")), ["write–write tt"]);
+        assert_eq!(
+            between(
+                "create-delete .git/HEAD.lock, write .git/HEAD#1",
+                "create-delete .git/HEAD.lock, write .git/HEAD#2"
+            ),
+            ["write–write .git/HEAD"]
+        );
         assert_eq!(
             between(uses, "write t/a#2"),
             ["write–write t/a"],

@@ -11,6 +11,7 @@ use super::advice::{ConflictingPair, SeparationAdvice, advise_separation};
 use super::conflict::{AccessConflict, TraceTiming, find_conflicts};
 use super::scope::TraceContext;
 use super::session_accesses::{EffectKind, SessionAccesses};
+use super::shared_paths::shared_tool_paths;
 use super::trace_cache::{LearnedConflict, TraceCache, session_digest};
 use super::tree_scan::GitTreeFacts;
 use crate::project::{ManifestIndex, NoxfileManifest, Session};
@@ -299,13 +300,7 @@ pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
     let mut excluded: Vec<PathBuf> = manifest.sessions.iter().filter_map(|session| session.envdir.clone()).collect();
     excluded.push(manifest.root.join(".nox"));
     excluded.push(manifest.run_data_dir());
-    excluded.extend(from_env("XDG_CACHE_HOME"));
-    let home = |name: &str| from_env("HOME").map(|home| home.join(name));
-    excluded.extend([".cache", ".npm/_cacache", ".npm/_logs"].into_iter().filter_map(home));
-    // virtualenv's wheels and uv's interpreters, which both protect by locks.
-    let data = from_env("XDG_DATA_HOME").or_else(|| home(".local/share"));
-    excluded.extend(data.iter().flat_map(|data| ["virtualenv", "uv/python"].map(|name| data.join(name))));
-    excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));
+    excluded.extend(shared_tool_paths(from_env));
     // nox does not list every environment; the others are in the same `.nox` directory.
     let nox_dir = |directory: &PathBuf| {
         directory.parent().filter(|parent| parent.file_name().is_some_and(|name| name == ".nox")).map(Path::to_path_buf)

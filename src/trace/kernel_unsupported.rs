@@ -21,7 +21,7 @@ impl SessionTracer {
     }
 
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
-        SeccompSetup { filter: String::new(), syscall: 0, flags: Vec::new() }
+        SeccompSetup { filter: String::new(), syscall: 0, send_syscall: 0, cookie: 0, flags: Vec::new() }
     }
 
     pub(crate) fn preload_ring_env_value(&self) -> Option<&str> {

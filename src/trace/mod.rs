@@ -3,10 +3,14 @@
 mod access_file;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
 mod access_log;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
+mod access_phase;
 mod advice;
 mod conflict;
 mod conflict_report;
 mod error;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // used only by the `kernel` module
+mod git_index;
 #[cfg(not(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "kernel_unsupported.rs"]
 mod kernel;
@@ -17,10 +21,12 @@ mod options;
 mod path_state;
 mod scope;
 mod session_accesses;
+mod shared_paths;
 mod trace_cache;
 mod tree_scan;
 
 pub use access_file::AccessFileError;
+pub use access_phase::AccessPhase;
 pub use advice::ConflictingPair;
 pub(crate) use advice::SeparationAdvice;
 pub use conflict::{AccessConflict, ConflictKind, ConflictWriter};

@@ -1,8 +1,11 @@
 //! State of a path, comparable by content: files are identified by digest, not by modification time.
 
 use std::fs::{File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use super::git_index::{INDEX_SIGNATURE, digest_index_entries};
 
 /// Files above this size (bytes) are compared by size and time: hashing them would delay the session.
 const MAX_HASHED_BYTES: u64 = 64 * 1024 * 1024;
@@ -36,6 +39,12 @@ impl PathState {
         }
     }
 
+    /// Returns whether this is a file that is not empty.
+    pub(super) fn is_file_with_content(&self) -> bool {
+        let is_empty = |digest: &String| [false, true].iter().any(|bit| *digest == to_digest(&file_hasher(*bit)));
+        matches!(self, Self::File(digest) if !is_empty(digest))
+    }
+
     /// Returns the digest of a file.
     pub(super) fn file_digest(&self) -> Option<&str> {
         match self {
@@ -45,16 +54,42 @@ impl PathState {
     }
 }
 
-fn hash_file(path: &Path, metadata: &Metadata) -> String {
+/// Returns the digest of a file, before its content is added: it contains the executable bit.
+fn file_hasher(is_executable: bool) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&[u8::from(metadata.permissions().mode() & 0o111 != 0)]);
-    let hashed = metadata.len() <= MAX_HASHED_BYTES
-        && File::open(path).is_ok_and(|file| hasher.update_reader(std::io::Read::take(file, MAX_HASHED_BYTES)).is_ok());
+    hasher.update(&[u8::from(is_executable)]);
+    hasher
+}
+
+/// Adds the content of a file. Of Git's index only the entries count: commands that change nothing rewrite the rest.
+fn hash_content(path: &Path, hasher: &mut blake3::Hasher) -> io::Result<()> {
+    let mut start = Vec::new();
+    let mut file = File::open(path)?.take(MAX_HASHED_BYTES);
+    file.by_ref().take(INDEX_SIGNATURE.len() as u64).read_to_end(&mut start)?;
+    if start != INDEX_SIGNATURE {
+        hasher.update(&start).update_reader(file)?;
+        return Ok(());
+    }
+    file.read_to_end(&mut start)?;
+    match digest_index_entries(&start) {
+        Some(entries) => hasher.update(INDEX_SIGNATURE).update(entries.as_bytes()),
+        None => hasher.update(&start),
+    };
+    Ok(())
+}
+
+fn to_digest(hasher: &blake3::Hasher) -> String {
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+fn hash_file(path: &Path, metadata: &Metadata) -> String {
+    let mut hasher = file_hasher(metadata.permissions().mode() & 0o111 != 0);
+    let hashed = metadata.len() <= MAX_HASHED_BYTES && hash_content(path, &mut hasher).is_ok();
     if !hashed {
         let times = (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
         hasher.update(format!("{times:?}").as_bytes());
     }
-    hasher.finalize().to_hex().chars().take(32).collect()
+    to_digest(&hasher)
 }
 
 #[cfg(test)]
@@ -66,7 +101,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         assert_eq!(PathState::from_path(&path), PathState::Absent);
+        fs_err::write(&path, "").unwrap();
+        assert!(!PathState::from_path(&path).is_file_with_content());
         fs_err::write(&path, "one").unwrap();
+        assert!(PathState::from_path(&path).is_file_with_content());
         let first = PathState::from_path(&path);
         fs_err::remove_file(&path).unwrap();
         fs_err::write(&path, "one").unwrap();

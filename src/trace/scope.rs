@@ -25,8 +25,8 @@ const CACHE_DIRECTORY_NAMES: &[&str] = &[
     RUN_DATA_DIR,
 ];
 
-/// Git's working data, which Git itself synchronizes. Refs and HEAD are tracked.
-const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
+/// Git's working data, which Git itself synchronizes. Index, refs and HEAD are tracked: sessions read what others change there.
+const GIT_WORKING_FILES: &[&str] = &["index.lock", "objects", "fsmonitor--daemon"];
 
 /// File that identifies a virtual environment. Tools put `CACHEDIR.TAG` into environments too, but an environment that
 /// sessions share causes conflicts; those of single sessions are excluded by path.
@@ -182,13 +182,14 @@ mod tests {
             ("build/x", true),
             (".nox/tests/bin/python", false),
             (".nox", false),
-            ("sub/.git/index", false),
+            ("sub/.git/index", true),
             (".git/refs/index", true),
             ("src/.ruff_cache", false),
             ("own/file", false),
             ("src/__pycache__/a.pyc", false),
             (".git/HEAD", true),
-            (".git/index", false),
+            (".git/index", true),
+            (".git/index.lock", false),
             (".git/objects/ab/cd", false),
             ("index", true),
             ("pytest-of-me/pytest-1/x", false),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::access_phase::AccessPhase;
 use crate::project::{CommandUse, ResourceKind, UseMode};
 
 /// Accesses of one session. Paths inside the project are relative to its root, others absolute.
@@ -17,7 +18,7 @@ pub struct SessionAccesses {
     pub unprivileged_program: Option<String>,
     /// Number of inspected system calls.
     pub traced_calls: u64,
-    /// Whether the session connected to another machine.
+    /// Whether the session connected or sent to another machine.
     pub uses_network: bool,
     /// Existing files that it read or executed, or whose metadata it read.
     pub read: BTreeSet<String>,
@@ -32,13 +33,16 @@ pub struct SessionAccesses {
     pub changes: BTreeMap<String, PathEffect>,
     /// Ports and sockets it bound: `port 8270`, `socket build/s`, `abstract socket x`.
     pub bound: BTreeSet<String>,
-    /// Ports and sockets it connected to without having bound them itself.
+    /// Ports and sockets it connected or sent to without having bound them itself.
     pub connected: BTreeSet<String>,
     /// Device and inode of files with several names, so that all names are recognized as one file.
     pub hard_links: BTreeMap<String, String>,
     /// Resources that noxide keeps apart while their commands run: two sessions do not conflict on their files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub conflict_free: BTreeSet<ConflictFreeFiles>,
+    /// The phases in which a path was accessed, of those that were accessed in others than the session's work.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<String, BTreeSet<AccessPhase>>,
     /// Earliest possible time of the first access of each path; only known in the run that traced it.
     #[serde(skip)]
     pub first_accesses: BTreeMap<String, Instant>,
@@ -98,7 +102,7 @@ fn relative_to<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
 }
 
 /// Directories at the root of a source tree to which build backends write.
-const BUILD_DIRECTORIES: [&str; 4] = ["build", "_skbuild", "target", ".eggs"];
+const BUILD_DIRECTORIES: [&str; 5] = ["build", "_skbuild", "target", ".eggs", ".pdm-build"];
 
 /// Change of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +114,10 @@ pub struct PathEffect {
     pub digest: Option<String>,
     /// The first program that changed it.
     pub program: String,
+    /// Whether the file ends with content that the session found in it, or would have found: it appended to it, changed it
+    /// in place, or read it before writing it anew (created exclusively, truncated, replaced by a rename, or removed first).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_content: bool,
 }
 
 /// Kind of change of a path between the start and end of a session.
@@ -171,6 +179,11 @@ impl SessionAccesses {
         !is_listed && self.first_accesses.get(path).is_some_and(|first| *first > time)
     }
 
+    /// Returns the files that it did not write anew: if it runs again, it starts from what it left in them.
+    pub(crate) fn kept_files(&self) -> impl Iterator<Item = &String> {
+        self.changes.iter().filter(|(_, effect)| effect.keeps_content).map(|(path, _)| path)
+    }
+
     /// Returns the accesses of a session that could not be traced.
     pub(crate) fn for_untraced(reason: String) -> Self {
         Self { incomplete_reasons: vec![reason], ..Self::default() }
@@ -190,6 +203,7 @@ mod tests {
         for (files, path, expected) in [
             (&own, "build/lib/a.py", true),
             (&own, "src/own.egg-info/PKG-INFO", true),
+            (&own, ".pdm-build/.gitignore", true),
             (&own, "src/build/a.py", false),
             (&own, ".", false),
             (&below, "sub/build", true),

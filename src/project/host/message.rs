@@ -57,6 +57,10 @@ pub struct SeccompSetup {
     pub(crate) filter: String,
     /// The number of the system call `seccomp` on this machine.
     pub(crate) syscall: i64,
+    /// The number of the system call `sendmsg` on this machine.
+    pub(crate) send_syscall: i64,
+    /// The sixth argument with which a call passes the filter.
+    pub(crate) cookie: u64,
     /// Flags to try in order; the first that the kernel supports are used.
     pub(crate) flags: Vec<u64>,
 }

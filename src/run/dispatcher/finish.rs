@@ -10,6 +10,7 @@ use crate::run::launcher::{ExitReport, SessionEvent};
 use crate::run::options::{FailFast, FlakyMode};
 use crate::run::run_clock::to_millis;
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
+use crate::run::solo_reruns::describe_kept_files;
 
 /// Why a traced program such as `sudo` fails.
 const NO_PRIVILEGES: &str = "whose setuid bit or capabilities have no effect while it is traced";
@@ -72,7 +73,8 @@ impl Dispatcher<'_> {
         let delay = self.context.plan[session].retries.delay_before(attempt.number).filter(|_| can_retry);
         match (delay, race) {
             (_, Some(race)) => {
-                let text = format!("{name} failed and {race}; retrying it alone");
+                let kept = describe_kept_files(&self.launcher.kept_files(self.manifest_index(session)));
+                let text = format!("{name} failed and {race}; retrying it alone{kept}");
                 self.emit_event(EventKind::Notice { text });
                 self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: 0 });
                 self.solo_reruns.schedule(session, slots, race);

@@ -6,6 +6,7 @@ use crate::record::{AttemptResult, EventKind};
 use crate::run::graph::PlanIndex;
 use crate::run::launcher::PathConflict;
 use crate::run::options::FailFast;
+use crate::run::solo_reruns::describe_kept_files;
 
 impl Dispatcher<'_> {
     /// Reruns, alone, the first session that conflicts with an earlier one and did not run after it; if there is none,
@@ -71,7 +72,8 @@ impl Dispatcher<'_> {
             "began before {other} had finished; they conflict on {}: it {}, {other} {}",
             conflict.path, conflict.action, conflict.other_action
         );
-        self.emit_event(EventKind::Notice { text: format!("{name} {description}. Running it again alone") });
+        let kept = describe_kept_files(&self.launcher.kept_files(self.manifest_index(session)));
+        self.emit_event(EventKind::Notice { text: format!("{name} {description}. Running it again alone{kept}") });
         match self.order.release_result(session) {
             Some(attempt) => {
                 self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: 0 });

@@ -1,6 +1,6 @@
 //! Seccomp filter: the classic BPF program that selects the system calls to stop.
 
-use super::syscalls::{AUDIT_ARCH, EMPTY_PATH_FLAG_ARGS, X32_SYSCALL_BIT, traced_syscalls};
+use super::syscalls::{ADDRESS_POINTER_ARGS, AUDIT_ARCH, EMPTY_PATH_FLAG_ARGS, X32_SYSCALL_BIT, traced_syscalls};
 
 /// One instruction, laid out as the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ const JUMP: u16 = 0x05;
 const SYSCALL_NUMBER_OFFSET: u32 = 0; // offsets in `struct seccomp_data`
 const ARCH_OFFSET: u32 = 4;
 const ARGUMENTS_OFFSET: u32 = 16;
-const SIXTH_ARGUMENT_OFFSET: u32 = ARGUMENTS_OFFSET + 8 * 5; // none of the traced calls has six arguments
+const SIXTH_ARGUMENT_OFFSET: u32 = ARGUMENTS_OFFSET + 8 * 5; // of the traced calls, only `sendto` has six arguments
 
 const RETURN_ALLOW: u32 = 0x7fff_0000;
 const RETURN_NOTIFY: u32 = 0x7fc0_0000;
@@ -65,9 +65,23 @@ fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
             check_cookie,
         ]);
     }
-    let takes_empty_path =
-        |number: u32| EMPTY_PATH_FLAG_ARGS.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
-    for (number, _) in traced_syscalls().filter(|(number, _)| !takes_empty_path(*number)) {
+    for (number, pointer_argument) in ADDRESS_POINTER_ARGS {
+        let offset = ARGUMENTS_OFFSET + 8 * u32::try_from(*pointer_argument).unwrap_or(0);
+        steps.extend([
+            step(IF_EQUAL, 0, 6, u32::try_from(*number).unwrap_or(u32::MAX)),
+            step(LOAD, 0, 0, offset),
+            step(IF_EQUAL, 0, 3, 0),
+            step(LOAD, 0, 0, offset + 4),
+            step(IF_EQUAL, 0, 1, 0),
+            step(RETURN, 0, 0, RETURN_ALLOW),
+            notify,
+        ]);
+    }
+    let is_checked = |number: u32| {
+        let mut checked = EMPTY_PATH_FLAG_ARGS.iter().chain(ADDRESS_POINTER_ARGS);
+        checked.any(|(known, _)| u32::try_from(*known) == Ok(number))
+    };
+    for (number, _) in traced_syscalls().filter(|(number, _)| !is_checked(*number)) {
         steps.extend([step(IF_EQUAL, 0, 1, number), check_cookie]);
     }
     steps.push(step(RETURN, 0, 0, RETURN_ALLOW));
@@ -121,7 +135,9 @@ mod tests {
                         at if at == SIXTH_ARGUMENT_OFFSET + 4 - low_word_offset() => {
                             u32::try_from(sixth >> 32).unwrap()
                         }
-                        _ => u32::try_from(flags).unwrap(),
+                        // The lower half of the flags or of the pointer; the upper half of the pointer is zero.
+                        at if (at - ARGUMENTS_OFFSET) % 8 == low_word_offset() => u32::try_from(flags).unwrap(),
+                        _ => 0,
                     }
                 }
                 IF_EQUAL => at += jump(accumulator == step.operand),
@@ -148,8 +164,11 @@ mod tests {
         assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_io_uring_setup), 0), RETURN_NOTIFY);
         assert_eq!(filter_action(0x4000_0003, number(libc::SYS_read), 0), RETURN_NOTIFY, "a 32-bit program");
         assert_eq!(filter_action(AUDIT_ARCH, X32_SYSCALL_BIT | 3, 0), RETURN_NOTIFY, "an x32 program");
+        assert_eq!(filter_action(AUDIT_ARCH, number(libc::SYS_sendto), 0), RETURN_ALLOW, "without an address");
+        let has_address = |number| ADDRESS_POINTER_ARGS.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
         for (number, _) in traced_syscalls() {
-            assert_eq!(filter_action(AUDIT_ARCH, number, 0), RETURN_NOTIFY);
+            let pointer = if has_address(number) { 0x7000 } else { 0 };
+            assert_eq!(filter_action(AUDIT_ARCH, number, pointer), RETURN_NOTIFY);
         }
         assert_eq!(build_filter(None).len(), filter_instructions(None).len() * 8);
     }

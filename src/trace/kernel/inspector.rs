@@ -13,15 +13,17 @@ use std::time::Instant;
 use super::path_resolver::{PathResolver, ResolvedPath};
 use super::preload_ring::{PreloadEvent, PreloadRing};
 use super::process::{
-    can_run_without_io_uring, descriptor_number, descriptor_path, gains_privileges, has_no_new_privileges,
-    program_name, resolve_open_file_path, resolve_proc_self,
+    absolute_path, can_run_without_io_uring, descriptor_number, descriptor_path, gains_privileges,
+    has_no_new_privileges, is_install_process, program_name, resolve_open_file_path, resolve_proc_self,
 };
+use super::script_interpreter::{MAX_SCRIPT_DEPTH, read_script_interpreter};
+use super::socket_address::read_socket_addresses;
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
 };
 use super::system::{SeccompNotification, read_process_bytes, read_process_string};
-use crate::trace::SessionAccesses;
 use crate::trace::access_log::{AccessLog, PathChangeKind};
+use crate::trace::{AccessPhase, SessionAccesses};
 
 /// Maximum number of files recorded for one renamed directory.
 const MAX_MOVED_FILES: usize = 20_000;
@@ -39,6 +41,10 @@ pub(super) struct SyscallInspector {
     /// Accesses recorded by the preload library in the session's programs.
     preload_ring: Option<PreloadRing>,
     last_drain: Instant,
+    /// The session's own process while noxide's host reads for itself in it.
+    host_process: Option<u32>,
+    /// Whether the host runs an install.
+    is_installing: bool,
     /// Ports that were already in use before the session ran; queried lazily, since the query takes 14 ms.
     pub(super) preexisting_ports: OnceCell<HashSet<u16>>,
 }
@@ -53,6 +59,8 @@ impl SyscallInspector {
             path_buffer: Vec::new(),
             preload_ring,
             last_drain: Instant::now(),
+            host_process: None,
+            is_installing: false,
             preexisting_ports: OnceCell::new(),
         }
     }
@@ -71,8 +79,10 @@ impl SyscallInspector {
         // These events happened after the last drain: its time is the earliest that they can have.
         self.access_log.time = last_drain;
         let mut text = std::mem::take(&mut self.path_buffer);
-        while let Some(event) = ring.next_event(&mut text) {
+        while let Some((event, is_install)) = ring.next_event(&mut text) {
             self.access_log.call_count += 1;
+            let is_install = is_install && self.is_installing;
+            self.set_phase(if is_install { AccessPhase::Install } else { AccessPhase::Run });
             let path = Path::new(OsStr::from_bytes(&text));
             match event {
                 PreloadEvent::Stat { no_follow } => self.record_stat(path, !no_follow, false),
@@ -94,6 +104,7 @@ impl SyscallInspector {
     pub(super) fn inspect_call(&mut self, notification: &SeccompNotification) {
         self.drain_preload_ring();
         self.access_log.time = self.last_drain;
+        self.set_phase(self.phase_of(notification.pid));
         self.access_log.call_count += 1;
         let number = notification.data.nr.cast_unsigned();
         if notification.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {
@@ -113,11 +124,16 @@ impl SyscallInspector {
             }
             TracedSyscall::Stat(at, flags_arg) => {
                 let no_follow = has_no_follow(self.read_flags(notification, flags_arg).unwrap_or(0));
-                self.record_stat_call(notification, at, !no_follow, false);
+                let Some(path) = self.read_path(notification, at) else { return };
+                match AccessPhase::from_mark(&path) {
+                    Some(phase) => self.begin_phase(phase, notification.pid),
+                    None => self.record_stat(&path, !no_follow, false),
+                }
             }
             TracedSyscall::ReadLink(at) => self.record_stat_call(notification, at, false, true),
             TracedSyscall::Execute(at) => {
                 self.record_stat_call(notification, at, true, true);
+                self.record_script_interpreters(notification, at);
                 self.record_lost_privileges(notification, at);
             }
             TracedSyscall::ListDirectory => self.record_listing(notification.pid, arguments[0]),
@@ -142,15 +158,53 @@ impl SyscallInspector {
             TracedSyscall::Truncate(at) | TracedSyscall::ChangeMode(at) => {
                 let Some(path) = self.read_path(notification, at) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
+                let kind = match call {
+                    TracedSyscall::ChangeMode(_) => PathChangeKind::Mode,
+                    _ if arguments[1] == 0 => PathChangeKind::Overwrite,
+                    _ => PathChangeKind::Modify,
+                };
+                self.record_existing_change(notification.pid, &found, kind);
             }
             TracedSyscall::ChangeDescriptorMode => {
                 let Some(path) = descriptor_path(notification.pid, arguments[0]) else { return };
                 let found = self.resolve_path(&path, true);
-                self.record_existing_change(notification.pid, &found, PathChangeKind::Modify);
+                self.record_existing_change(notification.pid, &found, PathChangeKind::Mode);
             }
-            TracedSyscall::Bind => self.record_bind(notification),
-            TracedSyscall::Connect => self.record_connect(notification),
+            TracedSyscall::Bind(at) => {
+                for address in read_socket_addresses(notification, at) {
+                    self.record_bind(notification.pid, address);
+                }
+            }
+            TracedSyscall::Connect(at) => {
+                for address in read_socket_addresses(notification, at) {
+                    self.record_connect(notification.pid, address);
+                }
+            }
+        }
+    }
+
+    /// Begins a phase that the host marks in the session's own process.
+    fn begin_phase(&mut self, phase: AccessPhase, process: u32) {
+        self.host_process = (phase != AccessPhase::Run).then_some(process);
+        self.is_installing = phase == AccessPhase::Install;
+    }
+
+    /// Sets the phase of the accesses that are recorded from now on.
+    fn set_phase(&mut self, phase: AccessPhase) {
+        if self.access_log.phase != phase {
+            self.access_log.phase = phase;
+            self.path_resolver.forget_directories(); // the links on the way are read in this phase too
+        }
+    }
+
+    /// Returns the phase of a stopped call. Processes that were started before an install are not part of it.
+    fn phase_of(&self, process: u32) -> AccessPhase {
+        if self.host_process == Some(process) {
+            AccessPhase::Host
+        } else if self.is_installing && is_install_process(process) {
+            AccessPhase::Install
+        } else {
+            AccessPhase::Run
         }
     }
 
@@ -191,10 +245,10 @@ impl SyscallInspector {
         directory.map(|directory| resolve_proc_self(directory.join(path), notification.pid))
     }
 
-    /// Remembers an access and returns whether it is new.
+    /// Remembers an access in this phase and returns whether it is new.
     fn insert_recorded(&mut self, access: u64, path: &Path) -> bool {
         let mut hasher = DefaultHasher::new();
-        (access, path.as_os_str().as_bytes()).hash(&mut hasher);
+        (access, self.access_log.phase as u8, path.as_os_str().as_bytes()).hash(&mut hasher);
         if self.recorded_accesses.len() >= MAX_RECORDED_ACCESSES {
             self.recorded_accesses.clear();
         }
@@ -237,6 +291,17 @@ impl SyscallInspector {
     fn record_stat_call(&mut self, notification: &SeccompNotification, at: PathArg, follow: bool, reads_content: bool) {
         if let Some(path) = self.read_path(notification, at) {
             self.record_stat(&path, follow, reads_content);
+        }
+    }
+
+    /// Records the interpreter of a script that is executed, and those of interpreters that are scripts.
+    fn record_script_interpreters(&mut self, notification: &SeccompNotification, at: PathArg) {
+        let Some(mut program) = self.read_path(notification, at) else { return };
+        for _ in 0..MAX_SCRIPT_DEPTH {
+            let Some(interpreter) = read_script_interpreter(&program) else { return };
+            let Some(path) = absolute_path(notification.pid, &interpreter) else { return };
+            self.record_stat(&path, true, true);
+            program = path;
         }
     }
 
@@ -289,10 +354,14 @@ impl SyscallInspector {
         let new_only = creates && has(libc::O_EXCL);
         let found = self.resolve_as_dependency(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.metadata {
-            None if creates => self.record_change(process, &found, PathChangeKind::Modify),
+            None if creates => {
+                let kind =
+                    if has(libc::O_TRUNC) || new_only { PathChangeKind::Overwrite } else { PathChangeKind::Modify };
+                self.record_change(process, &found, kind);
+            }
             Some(metadata) if metadata.is_dir() => {}
             Some(metadata) if writes && !new_only => {
-                if mode != 1 {
+                if mode != 1 && !has(libc::O_TRUNC) {
                     self.access_log.record_read(&found.path, Some(metadata));
                 }
                 let kind = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::Modify };
@@ -397,7 +466,7 @@ impl SyscallInspector {
         match &to.metadata {
             None => {
                 self.forget_recorded_if_dependency(&to.path); // the source of the hard link may be a symbolic link
-                self.record_change(notification.pid, &to, PathChangeKind::Modify);
+                self.record_change(notification.pid, &to, PathChangeKind::Overwrite);
             }
             metadata => self.access_log.record_read(&to.path, metadata.as_ref()),
         }

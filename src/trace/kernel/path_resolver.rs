@@ -123,6 +123,11 @@ impl PathResolver {
         self.dependency_paths.len() >= MAX_DEPENDENCY_PATHS || self.dependency_paths.contains(&hash_path(path))
     }
 
+    /// Forgets the directories that were resolved, so that the links to them are reported again.
+    pub(super) fn forget_directories(&mut self) {
+        self.resolved_directories.clear();
+    }
+
     /// Clears the cache after a link or directory was changed.
     pub(super) fn clear(&mut self) {
         self.resolved_directories.clear();

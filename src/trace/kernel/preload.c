@@ -17,7 +17,7 @@ typedef unsigned long u64;
 
 enum { SLOT_COUNT = 1024, SLOT_SIZE = 512, PATH_OFFSET = 12, SLOTS_OFFSET = 4096, RING_SIZE = SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE };
 enum { COOKIE = 0, GENERATION = 8, HEAD = 64, TAIL = 128 };
-enum { STATE = 0, LENGTH = 4, KIND = 6, FLAGS = 8, FREE = 0, READY = 1 };
+enum { STATE = 0, LENGTH = 4, KIND = 6, INSTALL = 7, FLAGS = 8, FREE = 0, READY = 1 };
 enum { STAT = 1, STAT_LINK = 2, READ_LINK = 3, OPEN = 4 };
 enum { MAX_PATH = SLOT_SIZE - PATH_OFFSET, SEEN_COUNT = 2048 };
 
@@ -35,6 +35,8 @@ extern char **environ __attribute__((weak));
 
 /* The mapped ring; 1 if this program has none. */
 static char *memory;
+/* Whether this program is part of an install. */
+static u8 installs;
 /* Digests of recently recorded events, to avoid duplicates. Threads may overwrite each other's entries. */
 static u64 seen[SEEN_COUNT];
 
@@ -117,6 +119,8 @@ static char *map_ring(void)
 		call(SYS_munmap, mapping, RING_SIZE, 0, 0, 0, 0);
 		return (char *)1;
 	}
+	value = get_env("NOXIDE_TRACE_PHASE");
+	installs = value && *value == 'i';
 	return (char *)mapping;
 }
 
@@ -215,6 +219,7 @@ static int push(char *shared, const char *path, u64 length, u32 kind, u32 flags)
 	slot = shared + SLOTS_OFFSET + (mine % SLOT_COUNT) * SLOT_SIZE;
 	*(u16 *)(slot + LENGTH) = (u16)length;
 	*(u8 *)(slot + KIND) = (u8)kind;
+	*(u8 *)(slot + INSTALL) = installs;
 	*(u32 *)(slot + FLAGS) = flags;
 	for (at = 0; at < length; at++)
 		slot[PATH_OFFSET + at] = path[at];

@@ -28,7 +28,7 @@ const GENERATION_OFFSET: usize = 8;
 const HEAD_OFFSET: usize = 64;
 const TAIL_OFFSET: usize = 128;
 const SLOT_STATE_OFFSET: usize = 0; // in a slot
-const SLOT_LENGTH_OFFSET: usize = 4; // two bytes, followed by one byte with the kind
+const SLOT_LENGTH_OFFSET: usize = 4; // two bytes, then one with the kind, and one that is 1 in a program of an install
 const SLOT_FLAGS_OFFSET: usize = 8;
 const SLOT_PATH_OFFSET: usize = 12;
 const SLOT_FREE: u32 = 0;
@@ -46,6 +46,13 @@ pub(super) enum PreloadEvent {
     ReadLink,
     /// A file was opened for reading, with these flags.
     Open(u32),
+}
+
+/// Returns a value of a call's sixth argument that lets the call pass the filter.
+///
+/// It is unlikely to be in a register by chance. Both halves differ from zero, because the filter compares each of them.
+pub(super) fn new_cookie() -> u64 {
+    RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1
 }
 
 /// Ring buffer of events of one session.
@@ -66,8 +73,7 @@ impl PreloadRing {
     /// If shared memory cannot be allocated.
     pub(super) fn new() -> io::Result<Self> {
         let memory = SharedMemory::new(SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE)?;
-        // Unlikely to be in a register by chance. Both halves differ from zero, because the filter compares each of them.
-        let cookie = RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1;
+        let cookie = new_cookie();
         memory.atomic_u64(COOKIE_OFFSET).store(cookie, Ordering::Relaxed);
         Ok(Self { memory, cookie, tail: 0, consumed: vec![false; SLOT_COUNT] })
     }
@@ -82,8 +88,8 @@ impl PreloadRing {
         format!("{:x}:{}", self.cookie, self.memory.proc_fd_path())
     }
 
-    /// Reads the next event into `path` and returns it.
-    pub(super) fn next_event(&mut self, path: &mut Vec<u8>) -> Option<PreloadEvent> {
+    /// Reads the next event into `path`; returns it, and whether its program is part of an install.
+    pub(super) fn next_event(&mut self, path: &mut Vec<u8>) -> Option<(PreloadEvent, bool)> {
         let head = self.memory.atomic_u64(HEAD_OFFSET).load(Ordering::Acquire).min(self.tail + SLOT_COUNT as u64);
         for number in self.tail..head {
             let index = usize::try_from(number % SLOT_COUNT as u64).ok()?;
@@ -104,18 +110,19 @@ impl PreloadRing {
         None
     }
 
-    fn read_slot(&self, slot: usize, path: &mut Vec<u8>) -> Option<PreloadEvent> {
-        let [low, high, kind, _] =
+    fn read_slot(&self, slot: usize, path: &mut Vec<u8>) -> Option<(PreloadEvent, bool)> {
+        let [low, high, kind, is_install] =
             self.memory.atomic_u32(slot + SLOT_LENGTH_OFFSET).load(Ordering::Relaxed).to_ne_bytes();
         let length = usize::from(u16::from_ne_bytes([low, high])).min(SLOT_SIZE - SLOT_PATH_OFFSET);
         path.clear();
         path.extend((0..length).map(|at| self.memory.read_byte(slot + SLOT_PATH_OFFSET + at)));
-        match kind {
-            1 | 2 => Some(PreloadEvent::Stat { no_follow: kind == 2 }),
-            3 => Some(PreloadEvent::ReadLink),
-            4 => Some(PreloadEvent::Open(self.memory.atomic_u32(slot + SLOT_FLAGS_OFFSET).load(Ordering::Relaxed))),
-            _ => None,
-        }
+        let event = match kind {
+            1 | 2 => PreloadEvent::Stat { no_follow: kind == 2 },
+            3 => PreloadEvent::ReadLink,
+            4 => PreloadEvent::Open(self.memory.atomic_u32(slot + SLOT_FLAGS_OFFSET).load(Ordering::Relaxed)),
+            _ => return None,
+        };
+        Some((event, is_install == 1))
     }
 
     /// Releases the slots up to the first unread one.
@@ -208,8 +215,10 @@ mod tests {
 
     fn read_all(ring: &mut PreloadRing) -> Vec<(PreloadEvent, String)> {
         let mut path = Vec::new();
-        std::iter::from_fn(|| ring.next_event(&mut path).map(|event| (event, String::from_utf8(path.clone()).unwrap())))
-            .collect()
+        std::iter::from_fn(|| {
+            ring.next_event(&mut path).map(|(event, _)| (event, String::from_utf8(path.clone()).unwrap()))
+        })
+        .collect()
     }
 
     #[test]

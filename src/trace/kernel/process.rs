@@ -25,10 +25,27 @@ pub(super) fn gains_privileges(path: &Path) -> bool {
         && (changes_user || changes_group || rustix::fs::getxattr(path, "security.capability", &mut value).is_ok())
 }
 
+/// Variable that the host sets for the processes of an install; they pass it on to those that they start.
+const PHASE_VARIABLE: &[u8] = b"NOXIDE_TRACE_PHASE=install";
+
+/// Returns whether a process belongs to an install that the host runs.
+pub(super) fn is_install_process(process: u32) -> bool {
+    let variables = fs_err::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    variables.split(|byte| *byte == 0).any(|variable| variable == PHASE_VARIABLE)
+}
+
 /// Returns whether `no_new_privs` is set for a process, so that setuid bits have no effect for the programs it starts.
 pub(super) fn has_no_new_privileges(process: u32) -> bool {
     let status = fs_err::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1"))
+}
+
+/// Returns a path that a process uses as an absolute path, links unresolved.
+pub(super) fn absolute_path(process: u32, path: &Path) -> Option<PathBuf> {
+    if path.is_absolute() {
+        return Some(path.to_path_buf());
+    }
+    Some(fs_err::read_link(format!("/proc/{process}/cwd")).ok()?.join(path))
 }
 
 /// Normalizes a path that refers to `/proc` or `/dev` through `..`; directories in them are not links.

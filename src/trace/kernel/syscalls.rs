@@ -22,6 +22,17 @@ pub(super) enum FlagsArg {
     Pointer(usize),
 }
 
+/// Position of the socket addresses among a call's arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AddressArg {
+    /// These arguments are the pointer to the address and its length.
+    Arguments(usize, usize),
+    /// In the `msghdr` at the address in this argument.
+    Message(usize),
+    /// In an array of `mmsghdr`: these arguments are its address and length.
+    Messages(usize, usize),
+}
+
 /// Effect of a call on paths or sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TracedSyscall {
@@ -53,10 +64,10 @@ pub(super) enum TracedSyscall {
     ChangeMode(PathArg),
     /// Changes the mode or owner of an open file.
     ChangeDescriptorMode,
-    /// Binds a socket; address pointer and length are arguments 1 and 2.
-    Bind,
-    /// Connects a socket.
-    Connect,
+    /// Binds a socket.
+    Bind(AddressArg),
+    /// Connects a socket, or sends to an address.
+    Connect(AddressArg),
     /// Has an effect that cannot be traced, described by a verb phrase.
     Unsupported(&'static str),
 }
@@ -79,6 +90,8 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_statx, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(2))),
     (libc::SYS_faccessat, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Fixed(0))),
     (libc::SYS_faccessat2, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(3))),
+    // Entering a directory reads the links on the way; paths relative to it no longer contain them.
+    (libc::SYS_chdir, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(0))),
     (libc::SYS_readlinkat, TracedSyscall::ReadLink(path_at_arg(0, 1))),
     (libc::SYS_getdents64, TracedSyscall::ListDirectory),
     (libc::SYS_execve, TracedSyscall::Execute(path_arg(0))),
@@ -95,8 +108,11 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_fchownat, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
     (libc::SYS_fchmod, TracedSyscall::ChangeDescriptorMode),
     (libc::SYS_fchown, TracedSyscall::ChangeDescriptorMode),
-    (libc::SYS_bind, TracedSyscall::Bind),
-    (libc::SYS_connect, TracedSyscall::Connect),
+    (libc::SYS_bind, TracedSyscall::Bind(AddressArg::Arguments(1, 2))),
+    (libc::SYS_connect, TracedSyscall::Connect(AddressArg::Arguments(1, 2))),
+    (libc::SYS_sendto, TracedSyscall::Connect(AddressArg::Arguments(4, 5))),
+    (libc::SYS_sendmsg, TracedSyscall::Connect(AddressArg::Message(1))),
+    (libc::SYS_sendmmsg, TracedSyscall::Connect(AddressArg::Messages(1, 2))),
     (libc::SYS_open_by_handle_at, TracedSyscall::Unsupported("opens files by handles instead of paths")),
     (libc::SYS_io_uring_setup, TracedSyscall::Unsupported("uses io_uring, which a filter cannot trace")),
     (libc::SYS_ptrace, TracedSyscall::Unsupported("traces another process (ptrace)")),
@@ -156,6 +172,9 @@ pub(super) const X32_SYSCALL_BIT: u32 = 0x4000_0000;
 
 /// Calls whose flags argument may contain `AT_EMPTY_PATH`: they refer to an open file and need no inspection.
 pub(super) const EMPTY_PATH_FLAG_ARGS: &[(c_long, usize)] = &[(libc::SYS_newfstatat, 3), (libc::SYS_statx, 2)];
+
+/// Calls without an address if this argument is a null pointer, as `sendto` on a connected socket, which needs no inspection.
+pub(super) const ADDRESS_POINTER_ARGS: &[(c_long, usize)] = &[(libc::SYS_sendto, 4)];
 
 /// Returns all traced calls with their numbers.
 pub(super) fn traced_syscalls() -> impl Iterator<Item = (c_uint, TracedSyscall)> {

@@ -11,7 +11,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use super::filter::build_filter;
 use super::inspector::SyscallInspector;
-use super::preload_ring::PreloadRing;
+use super::preload_ring::{PreloadRing, new_cookie};
 use super::probe::{FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE};
 use super::supervisor::{TraceState, serve_listener};
 use crate::project::SeccompSetup;
@@ -23,7 +23,7 @@ use crate::trace::{SessionAccesses, TraceError, TraceScope};
 #[derive(Debug)]
 pub(crate) struct SessionTracer {
     state: Arc<Mutex<TraceState>>,
-    cookie: Option<u64>,
+    cookie: u64,
     preload_ring_env_value: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl SessionTracer {
         let thread_state = Arc::clone(&shared);
         // Without shared memory, the session is traced through stopped calls only.
         let ring = if uses_preload { PreloadRing::new().ok() } else { None };
-        let cookie = ring.as_ref().map(PreloadRing::cookie);
+        let cookie = ring.as_ref().map_or_else(new_cookie, PreloadRing::cookie);
         let preload_ring_env_value = ring.as_ref().map(PreloadRing::env_value);
         thread::Builder::new()
             .name("trace".to_owned())
@@ -52,10 +52,12 @@ impl SessionTracer {
 
     /// Returns the data that the session needs to install the filter.
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
-        let filter = encode_hex(&build_filter(self.cookie));
+        let filter = encode_hex(&build_filter(Some(self.cookie)));
         SeccompSetup {
             filter,
             syscall: libc::SYS_seccomp,
+            send_syscall: libc::SYS_sendmsg,
+            cookie: self.cookie,
             flags: vec![FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE, FLAG_NEW_LISTENER],
         }
     }
@@ -149,7 +151,7 @@ mod tests {
         let (with, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
         let (without, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), false).unwrap();
         assert!(without.seccomp_setup().filter.len() > 800 && without.seccomp_setup().flags.len() == 2);
-        assert_eq!(with.seccomp_setup().filter.len(), without.seccomp_setup().filter.len() + 5 * 16);
+        assert_eq!(with.seccomp_setup().filter.len(), without.seccomp_setup().filter.len());
         assert!(with.preload_ring_env_value().is_some() && without.preload_ring_env_value().is_none());
     }
 }

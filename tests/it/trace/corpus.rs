@@ -33,7 +33,7 @@ fn truth(text: &str, outside: &str) -> BTreeSet<String> {
     header.filter_map(race).map(|line| line.replace("{outside}", outside)).collect()
 }
 
-fn found(case: &Path, service: u16) -> (BTreeSet<String>, BTreeSet<String>) {
+fn found(case: &Path, service: u16, receiver: u16) -> (BTreeSet<String>, BTreeSet<String>) {
     let text = std::fs::read_to_string(case).unwrap();
     let project = Project::new(&text);
     let outside = project.outer_dir().join("outside");
@@ -41,7 +41,7 @@ fn found(case: &Path, service: u16) -> (BTreeSet<String>, BTreeSet<String>) {
     let outside = outside.canonicalize().unwrap();
     let mut command = noxide_in(project.root(), &["trace", "--format", "json"]);
     command.env("CORPUS_STATIC", static_program()).env("CORPUS_OUTSIDE", &outside);
-    command.env("CORPUS_SERVICE", service.to_string());
+    command.env("CORPUS_SERVICE", service.to_string()).env("CORPUS_RECEIVER", receiver.to_string());
     let output = command.finish();
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.code() != Some(0) {
@@ -69,6 +69,8 @@ fn every_race_is_found_and_nothing_else() {
     assert!(cases.len() >= 25);
     let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = service.local_addr().unwrap().port();
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let receiver_port = receiver.local_addr().unwrap().port();
     static_program();
     let results = Mutex::new(Vec::new());
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -76,7 +78,7 @@ fn every_race_is_found_and_nothing_else() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    let result = found(case, port);
+                    let result = found(case, port, receiver_port);
                     results.lock().unwrap().push((case.file_stem().unwrap().to_owned(), result));
                 }
             });

@@ -172,6 +172,46 @@ fn sessions_that_use_a_file_one_after_the_other_run_once() {
     }
 }
 
+/// Two sessions that overlap and write the same bytes, also into a file that did not exist: the second found what the first
+/// had written.
+#[test]
+fn sessions_that_write_the_same_bytes_run_once_and_in_parallel() {
+    let project = project(
+        "
+def wait(path):
+    until = time.monotonic() + 60
+    while not P('.nox', path).exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+def write(own):
+    P('made').mkdir(exist_ok=True)
+    P('made/.gitignore').write_text('*')
+    P('made', own).write_text('x')
+    os.replace(P('made', own), 'made/replaced')
+
+@nox.session
+def one(session):
+    write('one.new')
+    P('.nox/one').touch()
+    wait('two')
+
+@nox.session
+def two(session):
+    wait('one')
+    write('two.new')
+    P('.nox/two').touch()
+",
+    );
+    let ran = project.noxide(&["run", "-j2"]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    for session in ["one", "two"] {
+        assert_eq!(ran.session(session).attempts.len(), 1, "{:?}", ran.record().notices);
+    }
+    let learned: serde_json::Value = serde_json::from_str(&project.read(".nox/.noxide/trace/conflicts.json")).unwrap();
+    assert_eq!(learned["conflicts"], serde_json::json!([]), "{learned}");
+}
+
 /// When a directory was listed is unknown: a file in it that is read later proves nothing.
 #[test]
 fn a_session_that_listed_the_directory_of_a_common_file_runs_again() {

@@ -3,4 +3,9 @@
 mod command;
 mod corpus;
 mod first_run;
+mod git_state;
+mod kept_content;
+mod network;
+mod phases;
 mod preload;
+mod tool_homes;

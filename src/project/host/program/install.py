@@ -62,6 +62,7 @@ class Installs:
             return install(session, *args, **kwargs)
         since = time.monotonic()
         self.is_installing = True
+        mark_trace_phase("host")
         try:
             self.locks.hold_for_install(session, words if install.__name__ == "install" else None, args, kwargs)
             # The output of a command that nox captures is not known without running it.
@@ -88,6 +89,7 @@ class Installs:
             raise
         finally:
             self.is_installing = False
+            mark_trace_phase("run")
             self.seconds += time.monotonic() - since
 
     def remove_bytecode(self):
@@ -130,7 +132,17 @@ class Installs:
         return returned
 
     def run(self, install, session, words, args, kwargs, install_digest):
-        """Runs an install: offline if the index was queried for it recently; online if that fails."""
+        """Runs an install; its processes are marked for the trace."""
+        if TRACED:
+            kwargs = dict(kwargs, env=dict(kwargs.get("env") or {}, NOXIDE_TRACE_PHASE="install"))
+        mark_trace_phase("install")
+        try:
+            return self.run_recent(install, session, args, kwargs, install_digest)
+        finally:
+            mark_trace_phase("host")
+
+    def run_recent(self, install, session, args, kwargs, install_digest):
+        """Runs an install offline if the index was queried for it recently, and online otherwise or if that fails."""
         queried_file = None
         if self.max_age and install_digest is not None:
             queried_file = os.path.join(self.queried_dir, install_digest)
