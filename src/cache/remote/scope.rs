@@ -65,11 +65,11 @@ impl CacheScopes {
         let checkout_id = blake3::hash(root.as_bytes()).to_hex()[..16].to_owned();
         // Forges that share a bucket may have repositories with equal numbers or names.
         let forge = variable("GITHUB_SERVER_URL").unwrap_or_default();
-        let repository = ["GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY"]
+        let known_repository = ["GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY"]
             .into_iter()
-            .find_map(|name| Some(repository_name(&forge, name, &variable(name)?)))
-            .unwrap_or_else(|| format!("at-{checkout_id}"));
-        let has_repository = !repository.starts_with("at-");
+            .find_map(|name| Some(repository_name(&forge, name, &variable(name)?)));
+        let has_repository = known_repository.is_some();
+        let repository = known_repository.unwrap_or_else(|| format!("at-{checkout_id}"));
         let event = variable("GITHUB_EVENT_PATH").and_then(|path| read_project_text(path.as_ref()).ok());
         let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         // Kinds of scopes: `b` a branch, `pr` a pull request by number, `h` a pull request by its head, if the forge

@@ -88,11 +88,40 @@ fn normalized_name_version(text: &str, separator: char) -> String {
     format!("{} {version}", normalize_name(name))
 }
 
+/// Files and directories at the top of an environment that installers create.
+const ENVIRONMENT_ENTRIES: [&str; 12] = [
+    "bin",
+    "lib",
+    "lib64",
+    "include",
+    "share",
+    "etc",
+    "man",
+    "src",
+    "pyvenv.cfg",
+    ".gitignore",
+    ".lock",
+    "CACHEDIR.TAG",
+];
+
+/// Whether a path in an environment belongs to it. What else a session writes there may contain its secrets, such as a
+/// home directory or what it writes to `session.create_tmp()`, and pull requests read the environments of their base.
+fn is_part_of_environment(path: &Path, is_conda: bool) -> bool {
+    let first = path.components().next().map(|first| first.as_os_str().to_string_lossy().into_owned());
+    let first = first.unwrap_or_default();
+    let is_known = ENVIRONMENT_ENTRIES.contains(&first.as_str()) || first.starts_with(".noxide-");
+    is_known || (is_conda && first != "tmp" && !first.starts_with('.'))
+}
+
 fn read_environment_contents(root: &Path) -> Result<EnvironmentContents, SaveError> {
     let not_utf8 = |path: &Path| SaveError::NotUtf8(path.display().to_string());
     let mut contents = EnvironmentContents::default();
     let mut non_empty: HashSet<PathBuf> = HashSet::new();
+    let is_conda = root.join("conda-meta").is_dir();
     for (path, stat) in walk_tree(root)? {
+        if !is_part_of_environment(&path, is_conda) {
+            continue;
+        }
         let text = path.to_str().ok_or_else(|| not_utf8(&path))?.to_owned();
         non_empty.extend(path.parent().map(Path::to_path_buf));
         if stat.is_symlink() {

@@ -71,7 +71,7 @@ fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
 fn an_environment_is_restored_unchanged() {
     let fixture = Fixture::new();
     let venv = fixture.project.root().join(".venv");
-    std::fs::create_dir(venv.join("empty")).unwrap();
+    std::fs::create_dir_all(venv.join("share/empty")).unwrap();
     // A file of a wheel that was changed in the environment, and one that was removed.
     std::fs::remove_file(fixture.installed("beta/__init__.py")).unwrap();
     fs_err::write(fixture.installed("beta/__init__.py"), "VERSION = '2.0'\nPATCHED = 1\n").unwrap();
@@ -107,12 +107,31 @@ fn an_environment_is_restored_unchanged() {
         Some((EntryKind::Environment, 1))
     );
 
-    fs_err::write(venv.join("note"), "new").unwrap();
+    fs_err::write(venv.join("share/note"), "new").unwrap();
     store.save_environment(&environment_spec(&fixture, "")).unwrap().unwrap();
     assert_eq!(entries(&store, EntryKind::Environment).len(), 1, "the newest counts, the older one is gone");
     remove(&fixture);
     store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
-    assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
+    assert_eq!(fs_err::read_to_string(venv.join("share/note")).unwrap(), "new");
+}
+
+/// What a session writes there may contain its secrets, and pull requests read environments of their base.
+#[test]
+fn only_what_installers_create_is_stored() {
+    let fixture = Fixture::new();
+    let venv = fixture.project.root().join(".venv");
+    let written = ["tmp/.pypirc", ".netrc", ".docker/config.json", "reports/x.xml"];
+    for path in written.into_iter().chain(["share/man/x.1"]) {
+        fs_err::create_dir_all(venv.join(path).parent().unwrap()).unwrap();
+        fs_err::write(venv.join(path), "token").unwrap();
+    }
+    let store = filled_store(&fixture);
+    remove(&fixture);
+    store.restore_environment(&environment_spec(&fixture, ""), &NoProgress).unwrap();
+    assert!(venv.join("share/man/x.1").exists() && venv.join("bin/python").exists());
+    for path in written {
+        assert!(!venv.join(path.split('/').next().unwrap()).exists(), "{path}");
+    }
 }
 
 #[test]
@@ -136,18 +155,19 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
 
     let refused = |kept: EnvironmentSpec| store.save_environment(&kept).unwrap_err().reason;
     assert_eq!(refused(EnvironmentSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
-    std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
+    fs_err::create_dir_all(venv.join("share")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", venv.join("share/out")).unwrap();
     assert_eq!(
         refused(environment_spec(&fixture, "")),
         "it cannot be restored: symbolic link out of the entry, to /etc/passwd"
     );
-    std::fs::remove_file(venv.join("out")).unwrap();
+    std::fs::remove_file(venv.join("share/out")).unwrap();
     std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
     assert_eq!(refused(environment_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
     std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
-    assert_eq!(refused(environment_spec(&fixture, "")), "pipe is not a regular file");
-    std::fs::remove_file(venv.join("pipe")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("share/pipe"), rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(refused(environment_spec(&fixture, "")), "share/pipe is not a regular file");
+    std::fs::remove_file(venv.join("share/pipe")).unwrap();
     std::fs::rename(fixture.installed(""), venv.join("moved")).unwrap();
     assert_eq!(refused(environment_spec(&fixture, "")), "it has no site-packages");
     fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();

@@ -104,6 +104,35 @@ def deploy(session):
     assert!(traces.contains("--key=***/x"), "{traces}");
 }
 
+/// nox does not print commands with `log=False`: their words may be secrets that no variable contains.
+#[test]
+fn words_of_commands_that_are_not_logged_are_in_no_record_and_no_trace() {
+    let sessions = r#"
+WORD = pathlib.Path("../vault").read_text()
+
+@nox.session(venv_backend="none")
+def deploy(session):
+    session.run("sh", "-c", "true", external=True)
+    session.run("twine", "upload", "-u", "x", "--password", WORD, "dist/*", success_codes=[0, 1, 2], external=True, log=False)
+
+@nox.session(venv_backend="none")
+def other(session):
+    session.run("twine", "check", "dist/*", success_codes=[0, 1, 2], external=True)
+"#;
+    let project = Project::empty();
+    fs_err::write(project.outer_dir().join("vault"), "vault-Zq7word").unwrap();
+    project.write("noxfile.py", &format!("import os, pathlib, sys\nimport nox\n{sessions}"));
+    let programs = project.outer_dir().join("programs");
+    crate::support::write_script(&programs.join("twine"), "#!/bin/sh\nexit 0\n");
+    let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&crate::support::tool_path())));
+    let mut command = noxide_command(&project, "run -j2 --trace always --cache off");
+    let ran = NoxideRun::finish(command.env("PATH", path.unwrap()));
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    assert_eq!(files_with_text(&project.root().join(".nox/.noxide"), "vault-Zq7word"), [""; 0]);
+    let uses = &ran.session("deploy").resources.as_ref().unwrap().uses;
+    assert!(uses.iter().any(|found| found.command == "twine"), "{uses:?}");
+}
+
 #[test]
 fn a_secret_with_blanks_is_masked_in_the_command_of_a_timeout() {
     let sessions = "@nox.session(venv_backend='none')\ndef slow(session):\n    session.run('sh', '-c', 'exec sleep 60', \

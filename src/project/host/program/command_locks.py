@@ -12,6 +12,19 @@ Names from the other parts are used without import: see load.py.
 POLL_SECONDS = 0.03
 
 
+def is_environment_command(args):
+    """Returns whether nox may run a command itself, to create an environment or to install into it."""
+    words = [str(word) for word in args[:5]]
+    return "install" in words or os.path.basename(words[0]) in ("uv", "virtualenv", "conda", "mamba", "micromamba")
+
+
+def words_without_values(args):
+    """Returns the words of a command up to its first option other than `-m`, and later ones that look like paths."""
+    words = [str(word) for word in args]
+    first = next((index for index, word in enumerate(words) if word.startswith("-") and word != "-m"), len(words))
+    return words[:first] + [word for word in words[first:] if "/" in word and not word.startswith("-")]
+
+
 class CommandLocks:
     """The resources that one session holds, and those that it has used."""
 
@@ -27,6 +40,8 @@ class CommandLocks:
         self.held = {}
         self.changes = {}
         self.facts = []
+        # Whether the words of the command are shown nowhere.
+        self.hides_words = False
 
     def context(self, kwargs):
         variables = dict(os.environ) if kwargs.get("env") is None else kwargs["env"]
@@ -57,9 +72,12 @@ class CommandLocks:
     def find_uses(self, args, kwargs):
         """Returns the arguments of a command, with the session's own coverage data, and the resources that it shares."""
         uses = []
+        # nox does not print these words either: they may be secrets that no variable contains. It also runs its own
+        # commands that create and fill environments without `log`.
+        self.hides_words = kwargs.get("log") is False and not is_environment_command(args)
         try:
             context = self.context(kwargs)
-            uses = command_uses(args, context)
+            uses = command_uses(words_without_values(args) if self.hides_words else args, context)
             self.add_facts(uses)
             kwargs, data = self.coverage.prepare(args, kwargs, context, self)
             return kwargs, uses + data
@@ -90,6 +108,8 @@ class CommandLocks:
     def add_facts(self, uses):
         for use in uses:
             facts = use.facts()
+            if self.hides_words:
+                facts["command"] = facts["command"].split(" ")[0]
             known = [dict(fact, command="") for fact in self.facts]
             if dict(facts, command="") not in known:
                 self.facts.append(facts)
