@@ -137,11 +137,11 @@ class Installs:
             kwargs = dict(kwargs, env=dict(kwargs.get("env") or {}, NOXIDE_TRACE_PHASE="install"))
         mark_trace_phase("install")
         try:
-            return self.run_recent(install, session, args, kwargs, install_digest)
+            return self.run_recent(install, session, words, args, kwargs, install_digest)
         finally:
             mark_trace_phase("host")
 
-    def run_recent(self, install, session, args, kwargs, install_digest):
+    def run_recent(self, install, session, words, args, kwargs, install_digest):
         """Runs an install offline if the index was queried for it recently, and online otherwise or if that fails."""
         queried_file = None
         if self.max_age and install_digest is not None:
