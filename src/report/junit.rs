@@ -10,12 +10,14 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString,
 };
 
-use super::junit_suites::{RewrittenSuites, rewrite_suite_file};
+use super::junit_suites::{JunitFileError, RewrittenSuites, rewrite_suite_file};
 use crate::fs::{RootDir, write_atomic};
 use crate::record::{ArtifactList, AttemptResult, Outcome, RecordedSession, RunRecord};
 
-/// Bytes of merged JUnit files after which no further file is added.
+/// Maximum number of bytes of merged JUnit files.
 const MAX_MERGED_BYTES: usize = 256 << 20;
+/// Number of invalid JUnit files after which no further file is merged: each is a warning.
+const MAX_SKIPPED_FILES: usize = 1_000;
 
 /// Bytes of a failed session's log to include.
 const MAX_LOG_TAIL: u64 = 32 * 1024;
@@ -205,7 +207,7 @@ fn sanitize_xml_text(text: &str) -> XmlString {
 fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Vec<RewrittenSuites>, Vec<String>) {
     let (mut merged, mut skipped_files) = (Vec::<RewrittenSuites>::new(), Vec::new());
     // The list may come from another runner.
-    let (mut seen, mut bytes) = (BTreeSet::new(), 0);
+    let (mut seen, mut bytes_left) = (BTreeSet::new(), MAX_MERGED_BYTES);
     for (session_dir, artifacts) in ArtifactList::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
@@ -213,25 +215,24 @@ fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Ve
             if !seen.insert(path.clone()) {
                 continue;
             }
-            if bytes > MAX_MERGED_BYTES {
-                skipped_files.push(format!(
-                    "{} of {} and later files are not in the JUnit report: it would be too large",
-                    file.path.display(),
-                    artifacts.session
-                ));
-                return (merged, skipped_files);
-            }
+            let name = format!("{} of {}", file.path.display(), artifacts.session);
             let opened = RootDir::open(run_dir).and_then(|run| run.open_file(&path));
-            match rewrite_suite_file(opened, &artifacts.session, redact) {
+            match rewrite_suite_file(opened, &artifacts.session, bytes_left, redact) {
                 Ok(suites) => {
-                    bytes += suites.as_ref().map_or(0, |suites| suites.xml.len());
+                    bytes_left = bytes_left.saturating_sub(suites.as_ref().map_or(0, |suites| suites.xml.len()));
                     merged.extend(suites);
                 }
-                Err(reason) => skipped_files.push(format!(
-                    "{} of {} is not in the JUnit report: {reason}",
-                    file.path.display(),
-                    artifacts.session
-                )),
+                Err(JunitFileError::ReportTooLarge) => {
+                    skipped_files
+                        .push(format!("{name} and later files are not in the JUnit report: it would be too large"));
+                    return (merged, skipped_files);
+                }
+                Err(_) if skipped_files.len() == MAX_SKIPPED_FILES => {
+                    skipped_files
+                        .push(format!("{name} and later files are not in the JUnit report: too many are invalid"));
+                    return (merged, skipped_files);
+                }
+                Err(reason) => skipped_files.push(format!("{name} is not in the JUnit report: {reason}")),
             }
         }
     }
