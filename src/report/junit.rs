@@ -13,6 +13,7 @@ use quick_junit::{
 use super::junit_suites::{JunitFileError, RewrittenSuites, rewrite_suite_file};
 use crate::fs::{RootDir, write_atomic};
 use crate::record::{ArtifactList, AttemptResult, Outcome, RecordedSession, RunRecord};
+use crate::text::visible_ranges;
 
 /// Maximum number of bytes of merged JUnit files.
 const MAX_MERGED_BYTES: usize = 256 << 20;
@@ -196,10 +197,11 @@ fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
     Property::new(sanitize_xml_text(name), sanitize_xml_text(&value.to_string()))
 }
 
-/// Replaces characters that XML does not allow and quick-junit does not remove.
+/// Strips control sequences by the rules by which secrets are masked, so that no part of one appears, and replaces
+/// characters that XML does not allow and quick-junit does not remove.
 fn sanitize_xml_text(text: &str) -> XmlString {
-    let changes_direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let text: String = text.chars().filter(|c| !changes_direction(*c)).collect();
+    let visible = |line| visible_ranges(line).into_iter().map(move |range| &line[range]);
+    let text: String = text.split_inclusive('\n').flat_map(visible).collect();
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
@@ -237,4 +239,23 @@ fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Ve
         }
     }
     (merged, skipped_files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_sequences_are_stripped_by_the_rules_of_masking() {
+        for (text, shown) in [
+            // A control string without an end hides the rest of its line from masking.
+            ("a\u{90}b\nc", "a\nc"),
+            ("a\u{9d}b\nc", "a\nc"),
+            ("a\x1b]b\nc", "a\nc"),
+            ("a\u{9b}31mb\x1b[0m c\n", "ab c\n"),
+            ("a\u{202e}b\u{7f}c", "abc"),
+        ] {
+            assert_eq!(sanitize_xml_text(text).as_str(), shown, "{text:?}");
+        }
+    }
 }
