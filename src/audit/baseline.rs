@@ -40,6 +40,12 @@ pub enum BaselineError {
     /// Settings name a file outside of the project.
     #[error("{} is outside of the project and is not read; name it with --baseline", .0.display())]
     Outside(PathBuf),
+    /// Settings behind a link out of the project name a file that is not used: the path may be a line of any file.
+    #[error(
+        "the baseline of the settings, which are a link out of the project, is missing, invalid or outside of the \
+         project; name it with --baseline"
+    )]
+    Hidden,
     /// Another release of noxide wrote the file.
     #[error(
         "{} has format version {version}, not {BASELINE_VERSION}; write it again with --write-baseline",
@@ -59,20 +65,44 @@ pub enum BaselineError {
 pub(crate) struct BaselineFile {
     pub(crate) path: PathBuf,
     root: PathBuf,
-    is_from_settings: bool,
+    origin: BaselineOrigin,
+}
+
+/// Who names a baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BaselineOrigin {
+    /// The user, on the command line: it may be outside of the project.
+    CommandLine,
+    /// The settings.
+    Settings,
+    /// Settings behind a link out of the project: no message shows the path.
+    HiddenSettings,
 }
 
 impl BaselineFile {
     /// The baseline at a path, relative to the project.
-    pub(crate) fn new(path: &str, root: &Path, is_from_settings: bool) -> Self {
-        Self { path: root.join(path), root: root.to_owned(), is_from_settings }
+    pub(crate) fn new(path: &str, root: &Path, origin: BaselineOrigin) -> Self {
+        Self { path: root.join(path), root: root.to_owned(), origin }
     }
 
     /// Reads the baseline.
     pub(crate) fn read(&self) -> Result<Baseline, BaselineError> {
+        let is_hidden = self.origin == BaselineOrigin::HiddenSettings;
+        self.read_named().map_err(|error| if is_hidden { BaselineError::Hidden } else { error })
+    }
+
+    /// Returns the path for messages.
+    pub(crate) fn shown_path(&self) -> String {
+        match self.origin {
+            BaselineOrigin::HiddenSettings => "the baseline of the settings".to_owned(),
+            BaselineOrigin::CommandLine | BaselineOrigin::Settings => self.path.display().to_string(),
+        }
+    }
+
+    fn read_named(&self) -> Result<Baseline, BaselineError> {
         let exists = self.path.symlink_metadata().is_ok();
         let is_inside = if exists { is_inside(&self.path, &self.root) } else { self.is_created_inside() };
-        if self.is_from_settings && !is_inside {
+        if self.origin != BaselineOrigin::CommandLine && !is_inside {
             return Err(BaselineError::Outside(self.path.clone()));
         }
         Baseline::read(&self.path)
@@ -83,11 +113,15 @@ impl BaselineFile {
     /// # Errors
     /// When the path is outside, or the file cannot be written.
     pub(crate) fn write(&self, baseline: &Baseline) -> std::io::Result<()> {
-        if self.is_from_settings && !self.is_created_inside() {
-            let message = format!("{} is outside of the project; name it with --baseline", self.path.display());
+        if self.origin != BaselineOrigin::CommandLine && !self.is_created_inside() {
+            let message = format!("{} is outside of the project; name it with --baseline", self.shown_path());
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
         }
-        write_atomic(&self.path, baseline.to_json().as_bytes())
+        let hide = |error: std::io::Error| match self.origin {
+            BaselineOrigin::HiddenSettings => std::io::Error::new(error.kind(), BaselineError::Hidden),
+            BaselineOrigin::CommandLine | BaselineOrigin::Settings => error,
+        };
+        write_atomic(&self.path, baseline.to_json().as_bytes()).map_err(hide)
     }
 
     /// Whether a file that is created at the path is in the project.

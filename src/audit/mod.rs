@@ -28,4 +28,5 @@ pub mod shell;
 pub mod source;
 pub(crate) mod starter_workflow;
 pub mod workflow;
+pub(crate) mod workflow_totals;
 pub mod yaml;

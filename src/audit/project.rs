@@ -20,6 +20,7 @@ use super::shell::{
 };
 use super::source::{SharedSource, Span};
 use super::workflow::{MAX_JOB_CALLS, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_action_file};
+use super::workflow_totals::WorkflowTotals;
 use super::yaml::YamlError;
 use crate::fs::read_project_text;
 use crate::project::NoxfileManifest;
@@ -176,11 +177,12 @@ impl AuditProject {
             job_analyses: Vec::new(),
             pyproject: OnceLock::new(),
         };
+        let mut totals = WorkflowTotals::default();
         for source in sources {
             let kind =
                 if is_action_file(&source) { WorkflowFileKind::CompositeAction } else { WorkflowFileKind::Workflow };
             let forge = project.options.forge.or_else(|| Forge::from_path(&source.path));
-            match Workflow::parse(source.clone(), kind, forge.unwrap_or(Forge::Github)) {
+            match totals.parse(source.clone(), kind, forge.unwrap_or(Forge::Github)) {
                 Ok(workflow) => project.workflows.push(Workflow { index: project.workflows.len(), ..workflow }),
                 Err(error) => project.parse_failures.push((source, error)),
             }

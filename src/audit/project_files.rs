@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::source::{SharedSource, SourceFile};
+use super::source::{SharedSource, SourceFile, UnreadReason};
 use super::yaml::MAX_BYTES;
 use crate::fs::{open_project_file, read_project_text};
 
 /// Directories of the forges, in reading order.
 const FORGE_DIRS: [&str; 3] = [".forgejo", ".gitea", ".github"];
+
+/// Maximum number of workflows and actions that are read: a pull request can add links to a large one at no cost.
+const MAX_FILES: usize = 500;
+/// Bytes of workflows and actions after which no further one is read.
+const MAX_ALL_BYTES: usize = 16 << 20;
 
 /// Limit of the files that are listed.
 const MAX_LISTED_FILES: usize = 50_000;
@@ -84,21 +89,22 @@ pub(crate) fn split_project_root(paths: &[PathBuf]) -> Result<Option<(PathBuf, V
 
 /// Reads all workflows and composite actions of a project, or those at the given paths.
 pub(crate) fn find_workflow_sources(root: &Path, paths: &[PathBuf]) -> Result<Vec<SharedSource>, DiscoverError> {
-    let mut sources = Vec::new();
+    let mut reader = SourceReader { root, sources: Vec::new(), files_left: MAX_FILES, bytes_left: MAX_ALL_BYTES };
     if paths.is_empty() {
         for directory in FORGE_DIRS {
-            collect_yaml_sources(root, &root.join(directory).join("workflows"), 0, &mut sources)?;
-            collect_yaml_sources(root, &root.join(directory).join("actions"), 4, &mut sources)?;
+            reader.read_path(&root.join(directory).join("workflows"), 0)?;
+            reader.read_path(&root.join(directory).join("actions"), 4)?;
         }
         for name in ["action.yml", "action.yaml"] {
-            collect_yaml_sources(root, &root.join(name), 0, &mut sources)?;
+            reader.read_path(&root.join(name), 0)?;
         }
     }
     for path in paths {
         let path = root.join(path);
         fs_err::metadata(&path)?;
-        collect_yaml_sources(root, &path, 4, &mut sources)?;
+        reader.read_path(&path, 4)?;
     }
+    let mut sources = reader.sources;
     if sources.is_empty() {
         return Err(DiscoverError::NoWorkflows(root.to_owned()));
     }
@@ -107,41 +113,61 @@ pub(crate) fn find_workflow_sources(root: &Path, paths: &[PathBuf]) -> Result<Ve
     Ok(sources)
 }
 
-/// Reads a file, or the YAML files of a directory and of up to `levels` levels below it. Links out of the project are not
-/// followed: files become sources without content, directories within another directory are left out.
-fn collect_yaml_sources(
-    root: &Path,
-    path: &Path,
-    levels: usize,
-    sources: &mut Vec<SharedSource>,
-) -> Result<(), DiscoverError> {
-    let relative = path.strip_prefix(root).unwrap_or(path);
-    let parts = || relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
-    // A path that is outside as written was named by the user.
-    let is_below = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if (is_below || path.is_symlink()) && path.exists() && !is_inside(path, root) {
-        sources.push(SourceFile::outside(parts().collect::<Vec<_>>().join("/")));
-    } else if path.is_dir() {
-        let mut entries: Vec<_> = fs_err::read_dir(path)?.collect::<Result<_, _>>()?;
-        entries.sort_by_key(fs_err::DirEntry::path);
-        for entry in entries {
-            let path = entry.path();
-            if path.is_symlink() && path.is_dir() && !is_inside(&path, root) {
-                continue;
+/// Workflows and actions that are read, within the limits of all together.
+struct SourceReader<'a> {
+    root: &'a Path,
+    sources: Vec<SharedSource>,
+    files_left: usize,
+    bytes_left: usize,
+}
+
+impl SourceReader<'_> {
+    /// Reads a file, or the YAML files of a directory and of up to `levels` levels below it. Links out of the project are
+    /// not followed: files become sources without content, directories within another directory are left out.
+    fn read_path(&mut self, path: &Path, levels: usize) -> Result<(), DiscoverError> {
+        let relative = path.strip_prefix(self.root).unwrap_or(path);
+        // A path that is outside as written was named by the user.
+        let is_below = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if (is_below || path.is_symlink()) && path.exists() && !is_inside(path, self.root) {
+            self.sources.push(SourceFile::unread(source_name(relative), UnreadReason::LeadsOutside));
+        } else if path.is_dir() {
+            let mut entries: Vec<_> = fs_err::read_dir(path)?.collect::<Result<_, _>>()?;
+            entries.sort_by_key(fs_err::DirEntry::path);
+            for entry in entries {
+                let path = entry.path();
+                if path.is_symlink() && path.is_dir() && !is_inside(&path, self.root) {
+                    continue;
+                }
+                let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+                if (path.is_dir() && levels > 0) || (path.is_file() && is_yaml) {
+                    self.read_path(&path, levels.saturating_sub(1))?;
+                }
             }
-            let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
-            if (path.is_dir() && levels > 0) || (path.is_file() && is_yaml) {
-                collect_yaml_sources(root, &path, levels.saturating_sub(1), sources)?;
-            }
+        } else if path.is_file() {
+            let source = self.read_file(path, source_name(relative))?;
+            self.sources.push(source);
         }
-    } else if path.is_file() {
+        Ok(())
+    }
+
+    fn read_file(&mut self, path: &Path, name: String) -> Result<SharedSource, DiscoverError> {
+        let limits = [(self.files_left, MAX_FILES, "files"), (self.bytes_left, MAX_ALL_BYTES, "bytes")];
+        if let Some((_, limit, what)) = limits.into_iter().find(|(left, ..)| *left == 0) {
+            return Ok(SourceFile::unread(name, UnreadReason::BeyondLimit(limit, what)));
+        }
         // One byte more than the YAML parser accepts, so that it reports larger files without reading them whole.
         let mut bytes = Vec::new();
         open_project_file(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        sources
-            .push(SourceFile::new(parts().collect::<Vec<_>>().join("/"), String::from_utf8_lossy(&bytes).into_owned()));
+        self.files_left -= 1;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes.len());
+        Ok(SourceFile::new(name, String::from_utf8_lossy(&bytes).into_owned()))
     }
-    Ok(())
+}
+
+/// Returns the path of a source with `/` as separator.
+fn source_name(relative: &Path) -> String {
+    let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    parts.join("/")
 }
 
 /// Returns whether a path, whatever links are on the way, leads to something inside the project or its repository, and not
@@ -277,5 +303,25 @@ mod tests {
         );
         assert_eq!(files.locked_versions.get("nox").map(String::as_str), Some("2026.1"));
         assert_eq!((files.noxfile_name.as_deref(), files.version_from_git), (Some("noxfile.py"), true));
+    }
+    #[test]
+    fn files_beyond_the_limits_of_all_are_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let workflows = root.join(".github/workflows");
+        fs_err::create_dir_all(&workflows).unwrap();
+        fs_err::write(workflows.join("000.yml"), "on: push").unwrap();
+        let link = |number: usize| std::os::unix::fs::symlink("000.yml", workflows.join(format!("{number:03}.yml")));
+        (1..=MAX_FILES).for_each(|number| link(number).unwrap());
+        let unread = |sources: &[SharedSource]| -> Vec<String> {
+            let unread = sources.iter().filter(|source| source.unread.is_some());
+            unread.map(|source| source.path.clone()).collect()
+        };
+        assert_eq!(unread(&find_workflow_sources(root, &[]).unwrap()), [".github/workflows/500.yml"]);
+        let only = find_workflow_sources(root, &[".github/workflows/500.yml".into()]).unwrap();
+        assert_eq!(only[0].text, "on: push");
+        // Larger than the parser accepts: of such files, fewer are read.
+        fs_err::File::create(workflows.join("000.yml")).unwrap().set_len(3 << 20).unwrap();
+        assert_eq!(unread(&find_workflow_sources(root, &[]).unwrap()).len(), MAX_FILES + 1 - 8);
     }
 }

@@ -41,9 +41,18 @@ pub struct SourceFile {
     pub path: String,
     /// Content of the file.
     pub text: String,
-    /// Whether it is a link out of the project, whose content is not read.
-    pub(crate) leads_outside: bool,
+    /// Why its content is not read, if it is not.
+    pub(crate) unread: Option<UnreadReason>,
     line_starts: Vec<usize>,
+}
+
+/// Why the content of a file is not read: it is reported without lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnreadReason {
+    /// It is a link out of the project.
+    LeadsOutside,
+    /// The files before it reach a limit of all files together: the limit, and of what.
+    BeyondLimit(usize, &'static str),
 }
 
 /// A source file shared by the findings that point into it.
@@ -55,12 +64,12 @@ impl SourceFile {
         let text = text.into();
         let mut lines = vec![0];
         lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(offset, _)| offset + 1));
-        Arc::new(Self { path: path.into(), text, leads_outside: false, line_starts: lines })
+        Arc::new(Self { path: path.into(), text, unread: None, line_starts: lines })
     }
 
-    /// Creates the source file of a link out of the project: it is reported, and its content is not read.
-    pub(crate) fn outside(path: impl Into<String>) -> SharedSource {
-        Arc::new(Self { path: path.into(), text: String::new(), leads_outside: true, line_starts: vec![0] })
+    /// Creates a source file whose content is not read.
+    pub(crate) fn unread(path: impl Into<String>, reason: UnreadReason) -> SharedSource {
+        Arc::new(Self { path: path.into(), text: String::new(), unread: Some(reason), line_starts: vec![0] })
     }
 
     /// Returns the index (from 0) of the line that contains a byte.

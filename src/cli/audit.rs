@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::last_run_data_dir;
-use crate::audit::baseline::{Baseline, BaselineFile};
+use crate::audit::baseline::{Baseline, BaselineFile, BaselineOrigin};
 use crate::audit::finding::Finding;
 use crate::audit::fix::{FixLevel, plan_fixes};
 use crate::audit::forge::Forge;
@@ -133,7 +133,12 @@ fn audit(args: &AuditArgs, output: &OutputContext) -> Result<ExitCode, CliError>
         print_inventory(&project, args.format, output);
         return Ok(ExitCode::SUCCESS);
     }
-    let baseline = settings.baseline.value.map(|path| BaselineFile::new(&path, root, args.baseline.is_none()));
+    let origin = match &args.baseline {
+        Some(_) => BaselineOrigin::CommandLine,
+        None if settings.hides_baseline => BaselineOrigin::HiddenSettings,
+        None => BaselineOrigin::Settings,
+    };
+    let baseline = settings.baseline.value.map(|path| BaselineFile::new(&path, root, origin));
     if args.fix || args.diff {
         let level = if args.unsafe_fixes { FixLevel::Unsafe } else { FixLevel::Safe };
         let known = baseline.map_or(Ok(Baseline::default()), |file| file.read())?;
@@ -187,7 +192,7 @@ fn print_findings(
         None => {}
         Some(file) if args.write_baseline => {
             file.write(&Baseline::from_findings(&findings)).context("cannot write the baseline")?;
-            output.print(&format!("wrote {} to {}\n", pluralize(findings.len(), "finding"), file.path.display()));
+            output.print(&format!("wrote {} to {}\n", pluralize(findings.len(), "finding"), file.shown_path()));
             return Ok(ExitCode::SUCCESS);
         }
         Some(file) => (findings, counts.in_baseline) = file.read()?.remove_known(findings),

@@ -40,6 +40,8 @@ pub struct AuditSettings {
     pub pedantic: Setting<bool>,
     /// File of known findings.
     pub baseline: Setting<Option<String>>,
+    /// Whether settings behind a link out of the project name the baseline, so that its path is not shown.
+    pub(crate) hides_baseline: bool,
     /// What workflows install noxide from.
     pub install: Setting<Option<InstallSource>>,
     rules: Vec<RuleTable>,
@@ -60,6 +62,8 @@ impl AuditSettings {
         let text = |text: &str| Ok(text.to_owned());
         let pedantic = flags.pedantic.then_some(true);
         let pedantic = resolve_audit_setting(&mut resolver, "pedantic", pedantic, parse_switch, table.pedantic);
+        let is_outside = table.baseline.as_ref().is_some_and(|path| path.location.source.leads_outside());
+        let baseline = resolve_audit_setting(&mut resolver, "baseline", flags.baseline.clone(), text, table.baseline);
         let settings = Self {
             forge: resolve_audit_setting(&mut resolver, "forge", flags.forge, parse_choice, table.forge),
             runner_capacity: resolve_audit_setting(
@@ -77,7 +81,8 @@ impl AuditSettings {
                 table.forge_version,
             ),
             pedantic: Setting { value: pedantic.value.unwrap_or(false), origin: pedantic.origin },
-            baseline: resolve_audit_setting(&mut resolver, "baseline", flags.baseline.clone(), text, table.baseline),
+            hides_baseline: is_outside && matches!(baseline.origin, SettingOrigin::File(_)),
+            baseline,
             install: resolve_named_setting(
                 &mut resolver,
                 ("install", "NOXIDE_INSTALL"),

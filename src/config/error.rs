@@ -83,6 +83,9 @@ pub struct LocatedValue<T> {
     pub(crate) location: SettingsLocation,
 }
 
+/// What is wrong with an invalid settings file that is a link out of the project: nothing of it is shown.
+pub(super) const OUTSIDE_SETTINGS_PROBLEM: &str = "is a link out of the project, and the settings there are invalid";
+
 /// An error in the settings.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SettingsError {
@@ -190,6 +193,10 @@ impl SettingsError {
     /// Returns the message without the location.
     pub fn message(&self) -> String {
         match self {
+            // The problem may quote the file, which may be any file of this user.
+            Self::InFile { location, .. } if location.source.leads_outside() => {
+                format!("{} {OUTSIDE_SETTINGS_PROBLEM}", location.source.name)
+            }
             Self::InFile { problem, .. } => problem.to_string(),
             other => other.to_string(),
         }
@@ -198,7 +205,7 @@ impl SettingsError {
     /// Returns a suggestion.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::InFile { hint, .. } => hint.as_deref(),
+            Self::InFile { location, hint, .. } => hint.as_deref().filter(|_| !location.source.leads_outside()),
             Self::InVariable { .. } | Self::TwoFiles { .. } | Self::More { .. } | Self::Unreadable { .. } => None,
         }
     }

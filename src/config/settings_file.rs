@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use toml::de::DeTable;
 
 use super::audit_table::AuditTable;
-use super::error::{LocatedValue, SettingsError, SettingsProblem, SettingsSource};
+use super::error::{LocatedValue, OUTSIDE_SETTINGS_PROBLEM, SettingsError, SettingsProblem, SettingsSource};
 use super::parse::{JobCount, ValueParseError, parse_install_source, parse_log_name, parse_project_glob};
 use super::schema::{
     ChoiceSchema, CpusSchema, DurationSchema, FailFastSchema, JobsSchema, MemorySchema, RetriesSchema, remove_required,
@@ -350,7 +350,7 @@ pub fn load_settings(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
     for (file, mut reader) in [noxide_toml, pyproject].into_iter().flatten() {
         if !reader.errors.is_empty() && reader.source.leads_outside() {
             // The errors quote the file, which may be any file of this user.
-            let reason = "it is a link out of the project, and the settings there are invalid".to_owned();
+            let reason = format!("it {OUTSIDE_SETTINGS_PROBLEM}");
             errors.push(SettingsError::Unreadable { path: reader.source.path.clone(), reason });
             continue;
         }

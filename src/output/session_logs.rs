@@ -1,6 +1,6 @@
 //! Logs of a recorded run: a list with their paths, their content, and what is added to them while the run goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ pub(crate) struct RecordedLogs {
     run_dir: PathBuf,
     /// All sessions, in nox's order.
     sessions: Vec<SessionName>,
-    attempts: Vec<LoggedAttempt>,
+    /// Attempts of each session, in order.
+    attempts: HashMap<SessionName, Vec<LoggedAttempt>>,
 }
 
 /// An attempt of a session and its log.
 #[derive(Debug)]
 struct LoggedAttempt {
-    session: SessionName,
     number: u32,
     /// `None` while it runs, or if noxide was killed.
     outcome: Option<Outcome>,
@@ -46,7 +46,7 @@ impl RecordedLogs {
     /// # Errors
     /// When its events cannot be read.
     pub(crate) fn read(run_dir: &Path) -> io::Result<Self> {
-        let mut logs = Self { run_dir: run_dir.to_path_buf(), sessions: Vec::new(), attempts: Vec::new() };
+        let mut logs = Self { run_dir: run_dir.to_path_buf(), sessions: Vec::new(), attempts: HashMap::new() };
         for event in read_events(&run_dir.join("events.jsonl"))? {
             // The logs may be those of another runner: no link on the way to one is followed.
             check_event_logs(&event, run_dir)?;
@@ -63,7 +63,7 @@ impl RecordedLogs {
             EventKind::SessionAdded { session, .. } => self.sessions.push(session.name),
             EventKind::SessionStarted { session, attempt: number, log, .. } => {
                 let path = self.run_dir.join(log);
-                self.attempts.push(LoggedAttempt { session, number, outcome: None, path });
+                self.attempts.entry(session).or_default().push(LoggedAttempt { number, outcome: None, path });
             }
             EventKind::SessionRetried { session, attempt, .. } => self.set_outcome(&session, attempt.outcome),
             EventKind::SessionFinished(result) => self.set_outcome(&result.session, result.outcome),
@@ -72,8 +72,7 @@ impl RecordedLogs {
     }
 
     fn set_outcome(&mut self, session: &SessionName, outcome: Outcome) {
-        let last = self.attempts.iter_mut().rev().find(|attempt| attempt.session == *session);
-        if let Some(attempt) = last {
+        if let Some(attempt) = self.attempts.get_mut(session).and_then(|attempts| attempts.last_mut()) {
             attempt.outcome = Some(outcome);
         }
     }
@@ -105,20 +104,22 @@ impl RecordedLogs {
     }
 
     fn last_attempt(&self, session: &SessionName) -> Option<&LoggedAttempt> {
-        self.attempts.iter().rev().find(|attempt| attempt.session == *session)
+        self.attempts.get(session)?.last()
     }
 
     /// Renders one row for each log: outcome, session, size, path.
     pub(crate) fn render_list(&self, theme: OutputTheme) -> String {
         let mut rows: Vec<(&LoggedAttempt, String, String)> = Vec::new();
-        for attempt in
-            self.sessions.iter().flat_map(|session| self.attempts.iter().filter(|one| one.session == *session))
-        {
-            let is_retried = self.last_attempt(&attempt.session).is_some_and(|last| last.number != attempt.number);
-            let suffix = if is_retried { format!(" (attempt {})", attempt.number) } else { String::new() };
-            let size =
-                fs_err::metadata(&attempt.path).map_or_else(|_| "missing".to_owned(), |file| format_size(file.len()));
-            rows.push((attempt, format!("{}{suffix}", attempt.session), size));
+        let mut listed = HashSet::new();
+        for session in self.sessions.iter().filter(|session| listed.insert(*session)) {
+            let attempts = self.attempts.get(session).map(Vec::as_slice).unwrap_or_default();
+            for attempt in attempts {
+                let is_retried = attempts.last().is_some_and(|last| last.number != attempt.number);
+                let suffix = if is_retried { format!(" (attempt {})", attempt.number) } else { String::new() };
+                let size = fs_err::metadata(&attempt.path)
+                    .map_or_else(|_| "missing".to_owned(), |file| format_size(file.len()));
+                rows.push((attempt, format!("{session}{suffix}"), size));
+            }
         }
         let name_width = rows.iter().map(|(_, name, _)| measure_text_width(name)).max().unwrap_or(0);
         let size_width = rows.iter().map(|(.., size)| size.len()).max().unwrap_or(0);

@@ -12,6 +12,9 @@ use crate::project::path_serde;
 /// Version of the list that is written and read.
 pub(crate) const ARTIFACTS_VERSION: u32 = 2;
 
+/// Maximum length of the name of a session, in bytes: it is repeated for each suite in a JUnit report.
+const MAX_SESSION_NAME_BYTES: usize = 4_096;
+
 /// Artifacts of one session: `artifacts/<session>/artifacts.json` in a run directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactList {
@@ -73,6 +76,12 @@ impl ArtifactList {
             return Err(reject(problem));
         }
         let artifacts: Self = serde_json::from_value(document).map_err(|error| reject(error.to_string()))?;
+        if artifacts.session.len() > MAX_SESSION_NAME_BYTES {
+            let length = artifacts.session.len();
+            return Err(reject(format!(
+                "the name of the session has {length} bytes, more than {MAX_SESSION_NAME_BYTES}; use a shorter one"
+            )));
+        }
         match artifacts.version {
             ARTIFACTS_VERSION => match artifacts.files.iter().find(|file| !is_contained_path(&file.path)) {
                 None => Ok(artifacts),
@@ -96,4 +105,22 @@ fn read_list(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let file = RootDir::open_no_follow(dir).and_then(|dir| dir.open_file(Path::new("artifacts.json")));
     let add_dir = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     file.and_then(|file| read_limited(file, MAX_DOCUMENT_BYTES)).map_err(add_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_session_has_a_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let read = |length: usize| {
+            let list = ArtifactList { version: ARTIFACTS_VERSION, session: "s".repeat(length), files: Vec::new() };
+            list.write(directory.path()).unwrap();
+            ArtifactList::read(directory.path())
+        };
+        assert!(read(MAX_SESSION_NAME_BYTES).is_ok());
+        let error = read(MAX_SESSION_NAME_BYTES + 1).unwrap_err().to_string();
+        assert!(error.contains("the name of the session has 4097 bytes, more than 4096"), "{error}");
+    }
 }

@@ -17,6 +17,8 @@ pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// Maximum number of sessions, attempts and notices of a run.
 pub(super) const MAX_ITEMS: usize = 50_000;
+/// Maximum number of slots that all attempts together held.
+const MAX_HELD_SLOTS: usize = 1_000_000;
 /// Largest number of programs whose versions a record contains.
 const MAX_VERSIONS: usize = 100;
 /// Maximum number of resources that the commands of all sessions together shared.
@@ -153,6 +155,7 @@ impl RunRecord {
             ("shard.sessions", self.shard.as_ref().map_or(0, |shard| shard.sessions.len())),
             ("notices", self.notices.len()),
             ("needs", self.sessions.iter().map(|session| session.spec.needs.len()).sum()),
+            ("locks", self.sessions.iter().map(|session| session.spec.locks.len()).sum()),
         ];
         if let Some((field, count)) = counts.into_iter().find(|(_, count)| *count > MAX_ITEMS) {
             return Some(format!("{field} has {count} items, more than {MAX_ITEMS}"));
@@ -165,6 +168,11 @@ impl RunRecord {
             results.filter_map(|result| result.resources.as_ref()).map(|resources| resources.uses.len()).sum();
         if uses > MAX_SHARED_USES {
             return Some(format!("resources.uses have {uses} items, more than {MAX_SHARED_USES}"));
+        }
+        let results = self.sessions.iter().filter_map(|session| session.result.as_ref());
+        let slots: usize = results.flat_map(|result| &result.attempts).map(|attempt| attempt.slots.len()).sum();
+        if slots > MAX_HELD_SLOTS {
+            return Some(format!("slots have {slots} items, more than {MAX_HELD_SLOTS}"));
         }
         let names = self.sessions.iter().map(|session| session.spec.name.as_str().len());
         let texts = names.chain([self.root.as_os_str().len(), self.run_id.len()]);

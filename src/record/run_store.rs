@@ -17,6 +17,10 @@ use crate::text::to_single_line;
 /// An older staging directory is abandoned.
 const MAX_STAGING_AGE: Duration = Duration::from_mins(5);
 
+/// Maximum size of the records of earlier runs that are read together: a checkout may contain some that noxide did not
+/// write there.
+const MAX_RECORDS_BYTES: u64 = 64 << 20;
+
 /// Subdirectories in which noxide replaces and removes files.
 const SUBDIRECTORIES: [&str; 5] = ["runs", "restored", "trace", "trace/sessions", "coverage"];
 
@@ -72,6 +76,10 @@ impl RunStore {
         self.path.join("runs").join(run)
     }
 
+    fn record_path(&self, run: &str) -> PathBuf {
+        self.run_dir(run).join("record.json")
+    }
+
     /// Returns the identifiers of all runs, oldest first; those from a clock in the future are before all others.
     pub fn run_ids(&self) -> Vec<String> {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return Vec::new() };
@@ -106,7 +114,7 @@ impl RunStore {
     /// # Errors
     /// When it does not exist, is damaged or has another version.
     pub fn read_record(&self, run: &str) -> io::Result<RunRecord> {
-        RunRecord::read(&self.run_dir(run).join("record.json"))
+        RunRecord::read(&self.record_path(run))
     }
 
     /// Loads the usual times of sessions from the newest records, else from imported runs.
@@ -114,9 +122,7 @@ impl RunStore {
         // A damaged import must not prevent a run.
         let imported = ImportedRuns::read(&self.path).unwrap_or_default();
         let mut records = self.newest_records(SessionHistory::MAX_RUNS);
-        let restored = self.restored_record_paths();
-        records
-            .extend(restored.iter().rev().take(SessionHistory::MAX_RUNS).filter_map(|path| RunRecord::read(path).ok()));
+        records.extend(read_records(self.restored_record_paths().into_iter().rev(), SessionHistory::MAX_RUNS));
         // Identifiers begin with the time.
         records.sort_by_cached_key(|record| std::cmp::Reverse(plausible_run_order(&record.run_id)));
         records.dedup_by(|one, other| one.run_id == other.run_id);
@@ -161,17 +167,20 @@ impl RunStore {
         files
     }
 
-    /// Returns the newest records, newest first and at most `limit`; unreadable ones are skipped.
+    /// Returns the newest records, newest first and at most `limit`; unreadable ones, and those beyond
+    /// `MAX_RECORDS_BYTES`, are skipped.
     pub fn newest_records(&self, limit: usize) -> Vec<RunRecord> {
-        self.run_ids().iter().rev().filter_map(|run| self.read_record(run).ok()).take(limit).collect()
+        let runs = self.run_ids();
+        read_records(runs.iter().rev().map(|run| self.record_path(run)), limit)
     }
 
-    /// Returns the records of runs before this one, newest first and at most `limit`; unreadable ones are skipped.
+    /// Returns the records of runs before this one, newest first and at most `limit`; unreadable ones, and those
+    /// beyond `MAX_RECORDS_BYTES`, are skipped.
     pub(crate) fn records_before(&self, run: &str, limit: usize) -> Vec<RunRecord> {
         let runs = self.run_ids();
         let order = plausible_run_order(run);
         let earlier = runs.iter().rev().filter(|id| plausible_run_order(id) < order);
-        earlier.filter_map(|id| self.read_record(id).ok()).take(limit).collect()
+        read_records(earlier.map(|id| self.record_path(id)), limit)
     }
 
     /// Loads the usual times of the sessions of a project; creates nothing.
@@ -235,6 +244,16 @@ impl RunStore {
     }
 }
 
+/// Reads at most `limit` records; unreadable ones, and those beyond `MAX_RECORDS_BYTES`, are skipped.
+fn read_records(paths: impl Iterator<Item = PathBuf>, limit: usize) -> Vec<RunRecord> {
+    let mut bytes_left = MAX_RECORDS_BYTES;
+    let read = |path: PathBuf| {
+        bytes_left = bytes_left.checked_sub(path.symlink_metadata().ok()?.len())?;
+        RunRecord::read(&path).ok()
+    };
+    paths.filter_map(read).take(limit).collect()
+}
+
 /// Fails if a run data directory, one above it that noxide creates, or one of its subdirectories is a symbolic link:
 /// whoever wrote the project's files could lead noxide to any directory of the user.
 fn refuse_links(path: &Path) -> io::Result<()> {
@@ -247,5 +266,27 @@ fn refuse_links(path: &Path) -> io::Result<()> {
             let link = link.display();
             Err(io::Error::other(format!("{link} is a symbolic link, which is not followed; remove it")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_a_limit_together() {
+        let directory = tempfile::tempdir().unwrap();
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-3/record.json");
+        let record = |name: &str| directory.path().join(name);
+        let small = ["a", "b", "c"].map(record);
+        for path in &small {
+            fs_err::copy(&fixture, path).unwrap();
+        }
+        assert_eq!(read_records(small.iter().cloned(), 9).len(), 3);
+        assert_eq!(read_records(small.iter().cloned(), 2).len(), 2);
+        // It is not a record, and leaves no room for others.
+        let large = record("large");
+        fs_err::File::create(&large).unwrap().set_len(MAX_RECORDS_BYTES).unwrap();
+        assert!(read_records([large].into_iter().chain(small), 9).is_empty());
     }
 }

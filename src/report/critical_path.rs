@@ -1,6 +1,7 @@
 //! Critical path of a run, and lower bounds of its duration in any order of its sessions.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -124,6 +125,117 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
     record.sessions.iter().filter_map(executed).collect()
 }
 
+/// What sessions have in common, so that the end of one may let another start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum SessionGroup<'a> {
+    /// Sessions of this name.
+    Named(&'a str),
+    /// Sessions with this lock.
+    Locked(&'a str),
+    Exclusive,
+    All,
+    /// Sessions that occupied this slot.
+    InSlot(usize),
+}
+
+impl SessionGroup<'_> {
+    /// Returns the precedence of groups whose sessions ended at about the same time; the lowest takes precedence.
+    fn precedence(self) -> u8 {
+        match self {
+            Self::Named(_) => 0,
+            Self::Locked(_) => 1,
+            Self::Exclusive | Self::All => 2,
+            Self::InSlot(_) => 3,
+        }
+    }
+
+    /// Returns why a session waited for one of this group.
+    fn wait_reason(self, blocker: &str) -> WaitReason {
+        let session = blocker.to_owned();
+        match self {
+            Self::Named(_) => WaitReason::Need { session },
+            Self::Locked(lock) => WaitReason::Lock { session, lock: lock.to_owned() },
+            Self::Exclusive | Self::All => WaitReason::Exclusive { session },
+            Self::InSlot(_) => WaitReason::Slot { session },
+        }
+    }
+}
+
+impl<'a> ExecutedSession<'a> {
+    /// Returns the groups that it belongs to.
+    fn own_groups(&self) -> impl Iterator<Item = SessionGroup<'a>> {
+        let session = self.session;
+        let exclusive = session.spec.exclusive.then_some(SessionGroup::Exclusive);
+        let locks = session.spec.locks.iter().map(|lock| SessionGroup::Locked(lock));
+        let slots = self.slots.iter().map(|slot| SessionGroup::InSlot(*slot));
+        let always = [SessionGroup::Named(session.spec.name.as_str()), SessionGroup::All];
+        always.into_iter().chain(exclusive).chain(locks).chain(slots)
+    }
+
+    /// Returns the groups whose sessions it waits for.
+    fn blocking_groups(&self) -> impl Iterator<Item = SessionGroup<'a>> {
+        let session = self.session;
+        let needs = session.spec.needs.iter().map(|need| SessionGroup::Named(need.session.as_str()));
+        let locks = session.spec.locks.iter().map(|lock| SessionGroup::Locked(lock));
+        let exclusive = if session.spec.exclusive { SessionGroup::All } else { SessionGroup::Exclusive };
+        needs.chain(locks).chain([exclusive]).chain(self.slots.iter().map(|slot| SessionGroup::InSlot(*slot)))
+    }
+}
+
+/// Sessions that are not on the critical path yet, by group: a lookup does not compare all sessions, of which a record
+/// that was downloaded may have tens of thousands.
+struct RemainingSessions<'a> {
+    ran: &'a [ExecutedSession<'a>],
+    /// End and index of each session; of those that ended together, the first session is the last here.
+    groups: HashMap<SessionGroup<'a>, BTreeSet<(u64, Reverse<usize>)>>,
+}
+
+impl<'a> RemainingSessions<'a> {
+    fn new(ran: &'a [ExecutedSession<'a>]) -> Self {
+        let mut groups: HashMap<SessionGroup<'a>, BTreeSet<(u64, Reverse<usize>)>> = HashMap::new();
+        for (index, session) in ran.iter().enumerate() {
+            for group in session.own_groups() {
+                groups.entry(group).or_default().insert((session.end, Reverse(index)));
+            }
+        }
+        Self { ran, groups }
+    }
+
+    /// Removes and returns the session that ended last.
+    fn take_last(&mut self) -> Option<usize> {
+        let (_, Reverse(index)) = *self.groups.get(&SessionGroup::All)?.last()?;
+        self.remove(index);
+        Some(index)
+    }
+
+    fn remove(&mut self, index: usize) {
+        let session = &self.ran[index];
+        for group in session.own_groups() {
+            if let Some(sessions) = self.groups.get_mut(&group) {
+                sessions.remove(&(session.end, Reverse(index)));
+            }
+        }
+    }
+
+    /// Removes and returns the session whose end let a session start, and the reason.
+    fn take_blocker(&mut self, blocked: &ExecutedSession<'a>) -> Option<(usize, WaitReason)> {
+        let latest_by_start = (blocked.start, Reverse(0));
+        let candidates: Vec<(u64, Reverse<usize>, SessionGroup<'_>)> = blocked
+            .blocking_groups()
+            .filter_map(|group| {
+                let (end, index) = *self.groups.get(&group)?.range(..=latest_by_start).next_back()?;
+                Some((end, index, group))
+            })
+            .collect();
+        let latest = candidates.iter().map(|(end, ..)| *end).max()?;
+        let near = candidates.into_iter().filter(|(end, ..)| end + SAME_MOMENT_MS >= latest);
+        let (_, Reverse(index), group) =
+            near.min_by_key(|(end, Reverse(index), group)| (group.precedence(), Reverse(*end), *index))?;
+        self.remove(index);
+        Some((index, group.wait_reason(self.ran[index].session_name())))
+    }
+}
+
 /// Returns the critical path, first session first.
 ///
 /// It is followed backwards from the session that ended last, each time to the session whose end let the current one
@@ -131,13 +243,12 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
 /// exclusivity, and exclusivity over a slot.
 pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     let ran = executed_sessions(record);
+    let mut remaining = RemainingSessions::new(&ran);
     let mut path = Vec::new();
-    let mut visited = vec![false; ran.len()];
-    let mut current = (0..ran.len()).max_by_key(|index| (ran[*index].end, std::cmp::Reverse(*index)));
+    let mut current = remaining.take_last();
     while let Some(index) = current {
-        visited[index] = true;
-        let blocker = find_blocker(&ran, index, &visited);
         let this = &ran[index];
+        let blocker = remaining.take_blocker(this);
         path.push(CriticalPathEntry {
             session: this.session_name().to_owned(),
             reason: blocker.as_ref().map_or(WaitReason::First, |(_, reason)| reason.clone()),
@@ -149,41 +260,6 @@ pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     }
     path.reverse();
     path
-}
-
-/// Returns the session whose end let this one start, and the reason.
-fn find_blocker(ran: &[ExecutedSession<'_>], current: usize, visited: &[bool]) -> Option<(usize, WaitReason)> {
-    let this = &ran[current];
-    let earlier = (0..ran.len()).filter(|other| !visited[*other] && ran[*other].end <= this.start);
-    let candidates: Vec<(usize, u8, WaitReason)> =
-        earlier.filter_map(|other| blocking_reason(this, &ran[other], other)).collect();
-    let latest = candidates.iter().map(|(other, ..)| ran[*other].end).max()?;
-    let near = candidates.into_iter().filter(|(other, ..)| ran[*other].end + SAME_MOMENT_MS >= latest);
-    near.min_by_key(|(other, rank, _)| (*rank, std::cmp::Reverse(ran[*other].end), *other))
-        .map(|(other, _, reason)| (other, reason))
-}
-
-fn blocking_reason(
-    this: &ExecutedSession<'_>,
-    other: &ExecutedSession<'_>,
-    index: usize,
-) -> Option<(usize, u8, WaitReason)> {
-    let (spec, other_spec) = (&this.session.spec, &other.session.spec);
-    let blocker = other.session_name().to_owned();
-    if spec.needs.iter().any(|need| need.session == other_spec.name) {
-        return Some((index, 0, WaitReason::Need { session: blocker }));
-    }
-    if let Some(lock) = spec.locks.iter().find(|lock| other_spec.locks.contains(lock)) {
-        return Some((index, 1, WaitReason::Lock { session: blocker, lock: lock.clone() }));
-    }
-    if spec.exclusive || other_spec.exclusive {
-        return Some((index, 2, WaitReason::Exclusive { session: blocker }));
-    }
-    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((
-        index,
-        3,
-        WaitReason::Slot { session: blocker },
-    ))
 }
 
 /// Computes the lower bounds from the actual durations.

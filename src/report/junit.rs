@@ -10,12 +10,15 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString,
 };
 
-use super::junit_suites::{RewrittenSuites, rewrite_suite_file};
+use super::junit_suites::{JunitFileError, RewrittenSuites, rewrite_suite_file};
 use crate::fs::{RootDir, write_atomic};
 use crate::record::{ArtifactList, AttemptResult, Outcome, RecordedSession, RunRecord};
+use crate::text::visible_ranges;
 
-/// Bytes of merged JUnit files after which no further file is added.
+/// Maximum number of bytes of merged JUnit files.
 const MAX_MERGED_BYTES: usize = 256 << 20;
+/// Number of invalid JUnit files after which no further file is merged: each is a warning.
+const MAX_SKIPPED_FILES: usize = 1_000;
 
 /// Bytes of a failed session's log to include.
 const MAX_LOG_TAIL: u64 = 32 * 1024;
@@ -194,10 +197,11 @@ fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
     Property::new(sanitize_xml_text(name), sanitize_xml_text(&value.to_string()))
 }
 
-/// Replaces characters that XML does not allow and quick-junit does not remove.
+/// Strips control sequences by the rules by which secrets are masked, so that no part of one appears, and replaces
+/// characters that XML does not allow and quick-junit does not remove.
 fn sanitize_xml_text(text: &str) -> XmlString {
-    let changes_direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let text: String = text.chars().filter(|c| !changes_direction(*c)).collect();
+    let visible = |line| visible_ranges(line).into_iter().map(move |range| &line[range]);
+    let text: String = text.split_inclusive('\n').flat_map(visible).collect();
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
@@ -205,7 +209,7 @@ fn sanitize_xml_text(text: &str) -> XmlString {
 fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Vec<RewrittenSuites>, Vec<String>) {
     let (mut merged, mut skipped_files) = (Vec::<RewrittenSuites>::new(), Vec::new());
     // The list may come from another runner.
-    let (mut seen, mut bytes) = (BTreeSet::new(), 0);
+    let (mut seen, mut bytes_left) = (BTreeSet::new(), MAX_MERGED_BYTES);
     for (session_dir, artifacts) in ArtifactList::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
@@ -213,27 +217,45 @@ fn merge_artifact_suites(run_dir: &Path, redact: &dyn Fn(&str) -> String) -> (Ve
             if !seen.insert(path.clone()) {
                 continue;
             }
-            if bytes > MAX_MERGED_BYTES {
-                skipped_files.push(format!(
-                    "{} of {} and later files are not in the JUnit report: it would be too large",
-                    file.path.display(),
-                    artifacts.session
-                ));
-                return (merged, skipped_files);
-            }
+            let name = format!("{} of {}", file.path.display(), artifacts.session);
             let opened = RootDir::open(run_dir).and_then(|run| run.open_file(&path));
-            match rewrite_suite_file(opened, &artifacts.session, redact) {
+            match rewrite_suite_file(opened, &artifacts.session, bytes_left, redact) {
                 Ok(suites) => {
-                    bytes += suites.as_ref().map_or(0, |suites| suites.xml.len());
+                    bytes_left = bytes_left.saturating_sub(suites.as_ref().map_or(0, |suites| suites.xml.len()));
                     merged.extend(suites);
                 }
-                Err(reason) => skipped_files.push(format!(
-                    "{} of {} is not in the JUnit report: {reason}",
-                    file.path.display(),
-                    artifacts.session
-                )),
+                Err(JunitFileError::ReportTooLarge) => {
+                    skipped_files
+                        .push(format!("{name} and later files are not in the JUnit report: it would be too large"));
+                    return (merged, skipped_files);
+                }
+                Err(_) if skipped_files.len() == MAX_SKIPPED_FILES => {
+                    skipped_files
+                        .push(format!("{name} and later files are not in the JUnit report: too many are invalid"));
+                    return (merged, skipped_files);
+                }
+                Err(reason) => skipped_files.push(format!("{name} is not in the JUnit report: {reason}")),
             }
         }
     }
     (merged, skipped_files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_sequences_are_stripped_by_the_rules_of_masking() {
+        for (text, shown) in [
+            // A control string without an end hides the rest of its line from masking.
+            ("a\u{90}b\nc", "a\nc"),
+            ("a\u{9d}b\nc", "a\nc"),
+            ("a\x1b]b\nc", "a\nc"),
+            ("a\u{9b}31mb\x1b[0m c\n", "ab c\n"),
+            ("a\u{202e}b\u{7f}c", "abc"),
+        ] {
+            assert_eq!(sanitize_xml_text(text).as_str(), shown, "{text:?}");
+        }
+    }
 }

@@ -35,6 +35,9 @@ pub(super) enum JunitFileError {
     /// The file exceeds the limit; its size in bytes.
     #[error("it is too large ({0} bytes)")]
     TooLarge(u64),
+    /// The report would exceed its limit with this file.
+    #[error("the report would be too large")]
+    ReportTooLarge,
     /// The file is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
@@ -55,14 +58,15 @@ impl JunitFileError {
     }
 }
 
-/// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name; `redact`
-/// masks secrets in texts and values of attributes.
+/// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name, up to
+/// `max_bytes` of suites; `redact` masks secrets in texts and values of attributes.
 ///
 /// # Errors
 /// The reason why the file cannot be rewritten.
 pub(super) fn rewrite_suite_file(
     file: io::Result<File>,
     session: &str,
+    max_bytes: usize,
     redact: &dyn Fn(&str) -> String,
 ) -> Result<Option<RewrittenSuites>, JunitFileError> {
     let file = file?;
@@ -79,6 +83,7 @@ pub(super) fn rewrite_suite_file(
     }
     SuiteRewriter {
         session,
+        max_bytes,
         redact,
         text: String::new(),
         open_depth: 0,
@@ -99,6 +104,8 @@ enum JunitRoot {
 
 struct SuiteRewriter<'a> {
     session: &'a str,
+    /// Bytes that may be written: the name of the session is written for each suite.
+    max_bytes: usize,
     redact: &'a dyn Fn(&str) -> String,
     /// Text between two tags, of which references are separate events.
     text: String,
@@ -144,6 +151,9 @@ impl SuiteRewriter<'_> {
                 Event::DocType(_) => return Err(JunitFileError::DocumentType),
                 Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => break,
+            }
+            if self.writer.get_ref().len() > self.max_bytes {
+                return Err(JunitFileError::ReportTooLarge);
             }
         }
         if self.open_depth > 0 || self.root.is_none() {
@@ -323,7 +333,7 @@ mod tests {
     fn read(content: &[u8]) -> Result<Option<RewrittenSuites>, JunitFileError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), content).unwrap();
-        rewrite_suite_file(File::open(file.path()), "tests-3.12", &|text| text.replace("s3cr<t", "***"))
+        rewrite_suite_file(File::open(file.path()), "tests-3.12", 1_000, &|text| text.replace("s3cr<t", "***"))
     }
 
     #[test]
@@ -394,14 +404,21 @@ mod tests {
             let error = read(content).unwrap_err().to_string();
             assert!(error.contains(reason), "{}: {error}", String::from_utf8_lossy(content));
         }
-        assert!(rewrite_suite_file(File::open("/nonexistent"), "a", &str::to_owned).is_err());
+        assert!(rewrite_suite_file(File::open("/nonexistent"), "a", 1_000, &str::to_owned).is_err());
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
         assert!(
-            rewrite_suite_file(File::open(large.path()), "a", &str::to_owned)
+            rewrite_suite_file(File::open(large.path()), "a", 1_000, &str::to_owned)
                 .unwrap_err()
                 .to_string()
                 .contains("too large")
         );
+    }
+    #[test]
+    fn the_names_of_suites_are_written_up_to_the_limit() {
+        let suites = |count: usize| format!("<testsuites>{}</testsuites>", "<testsuite/>".repeat(count));
+        // `<testsuite name="tests-3.12"/>`
+        assert!(read(suites(33).as_bytes()).is_ok());
+        assert!(matches!(read(suites(34).as_bytes()), Err(JunitFileError::ReportTooLarge)));
     }
 }

@@ -1,6 +1,6 @@
 //! Template data of the HTML page: texts, classes, and positions as percentages of the time axis.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -168,6 +168,7 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
     let axis = TimeAxis::for_report(report);
     let run = &report.run;
     let good = run.exit == Some(0);
+    let indexes = report.session_indexes();
     PageView {
         project: run.project.clone(),
         mark: if good { "✓" } else { "✗" },
@@ -177,7 +178,11 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
         header_items: header_items(report),
         summary_cards: summary_cards(report),
         notices: run.notices.clone(),
-        critical_path: report.critical_path.iter().map(|link| critical_path_view(link, report, &axis)).collect(),
+        critical_path: report
+            .critical_path
+            .iter()
+            .map(|link| critical_path_view(link, indexes.get(link.session.as_str()).copied(), report, &axis))
+            .collect(),
         critical_path_is_long: report.critical_path.len() > MAX_LISTED,
         lower_bound: format_lower_bound(report),
         lanes: slot_lanes(report, &axis),
@@ -221,8 +226,13 @@ fn session_class(session: &SessionReport) -> String {
     class
 }
 
-fn critical_path_view(link: &CriticalPathEntry, report: &RunReport, axis: &TimeAxis) -> CriticalPathView {
-    let index = report.sessions.iter().position(|session| session.name == link.session).unwrap_or(0);
+fn critical_path_view(
+    link: &CriticalPathEntry,
+    index: Option<usize>,
+    report: &RunReport,
+    axis: &TimeAxis,
+) -> CriticalPathView {
+    let index = index.unwrap_or(0);
     CriticalPathView {
         index,
         name: link.session.clone(),
@@ -292,7 +302,7 @@ fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
     let others: [(&'static str, &'static str, usize); 5] = [
         ("failed", "✗ failed", count(has_failed_itself)),
         ("stopped", "■ cancelled or aborted", count(was_stopped)),
-        ("flaky", "~ flaky", report.sessions.iter().filter(|session| is_flaky_session(report, session)).count()),
+        ("flaky", "~ flaky", report.sessions.iter().filter(|session| session.was_flaky).count()),
         ("critical", "◆ critical path", count(|session| session.on_critical_path)),
         ("slower", "slower than usual", count(is_slower_than_usual)),
     ];
@@ -312,11 +322,6 @@ pub(super) fn has_failed_itself(session: &SessionReport) -> bool {
 /// Returns whether a session was stopped, or not started because of another one.
 pub(super) fn was_stopped(session: &SessionReport) -> bool {
     matches!(session.outcome, Some(Outcome::Cancelled | Outcome::Aborted))
-}
-
-/// Returns whether a session is flaky in this run or in the history.
-pub(super) fn is_flaky_session(report: &RunReport, session: &SessionReport) -> bool {
-    report.flaky_sessions.iter().any(|flaky| flaky.session == session.name)
 }
 
 /// Returns whether a session is more than 25 % and half a second slower than usual.
@@ -365,8 +370,10 @@ fn session_row(index: usize, session: &SessionReport, axis: &TimeAxis) -> PageSe
 
 fn failure_views(report: &RunReport, tails: &[FailedLogTail]) -> Vec<FailureView> {
     let failed = |session: &&SessionReport| session.is_failed() && !session.attempts.is_empty();
+    let tails_by_session: HashMap<&str, &FailedLogTail> =
+        tails.iter().map(|tail| (tail.session.as_str(), tail)).collect();
     let view = |session: &SessionReport| {
-        let tail = tails.iter().find(|tail| tail.session == session.name);
+        let tail = tails_by_session.get(session.name.as_str());
         FailureView {
             mark: outcome_mark(session.outcome),
             name: session.name.clone(),

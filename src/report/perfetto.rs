@@ -18,12 +18,13 @@ pub fn build_perfetto_trace(report: &RunReport) -> Value {
     events.extend(
         (0..report.run.slots).map(|slot| metadata_event("thread_name", SLOTS_PID, slot, &format!("slot {slot}"))),
     );
+    let indexes = report.session_indexes();
     let mut arrow = 0;
     for (number, session) in report.sessions.iter().enumerate() {
         events.extend(attempt_events(session));
         events.extend(wait_events(session, number));
         for need in &session.needs {
-            let from = report.sessions.iter().find(|other| other.name == need.session.as_str());
+            let from = indexes.get(need.session.as_str()).map(|index| &report.sessions[*index]);
             if let Some([from, to]) = from.and_then(|from| need_flow_events(from, session, arrow)) {
                 events.extend([from, to]);
                 arrow += 1;

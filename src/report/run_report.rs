@@ -1,6 +1,6 @@
 //! Run report: data of one run and its history, from which every output format is rendered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -109,6 +109,9 @@ pub struct SessionReport {
     pub usual: Option<u64>,
     /// Whether it is on the critical path.
     pub on_critical_path: bool,
+    /// Whether it is flaky in this run or in the history.
+    #[serde(skip)]
+    pub(super) was_flaky: bool,
     /// Its attempts.
     pub attempts: Vec<AttemptReport>,
     /// The session in each of `recent_runs`, or `None` if the run did not include it.
@@ -137,10 +140,15 @@ impl RunReport {
         let critical = if record.interrupt_cause.is_none() { critical_path(record) } else { Vec::new() };
         let past_sessions: Vec<HashMap<&str, PastSession>> =
             runs.iter().map(|run| PastSession::by_session(run)).collect();
+        let ends = session_ends(record);
         let mut sessions: Vec<SessionReport> =
-            record.sessions.iter().map(|session| build_session_report(session, record, &past_sessions)).collect();
+            record.sessions.iter().map(|session| build_session_report(session, &ends, &past_sessions)).collect();
+        let flaky = find_flaky_sessions(&runs);
+        let critical_names: HashSet<&str> = critical.iter().map(|link| link.session.as_str()).collect();
+        let flaky_names: HashSet<&str> = flaky.iter().map(|flaky| flaky.session.as_str()).collect();
         for session in &mut sessions {
-            session.on_critical_path = critical.iter().any(|link| link.session == session.name);
+            session.on_critical_path = critical_names.contains(session.name.as_str());
+            session.was_flaky = flaky_names.contains(session.name.as_str());
         }
         let sum = |figure: fn(&SessionReport) -> Option<u64>| {
             sessions.iter().filter_map(figure).fold(None, |sum: Option<u64>, one| Some(sum.unwrap_or(0) + one))
@@ -164,7 +172,6 @@ impl RunReport {
             versions: record.versions.clone(),
             notices: record.notices.clone(),
         };
-        let flaky = find_flaky_sessions(&runs);
         let runs = runs.into_iter().map(PastRun::from_record).collect();
         Self {
             version: REPORT_VERSION,
@@ -175,6 +182,15 @@ impl RunReport {
             flaky_sessions: flaky,
             recent_runs: runs,
         }
+    }
+
+    /// Returns the indexes of the sessions, by name.
+    pub(super) fn session_indexes(&self) -> HashMap<&str, usize> {
+        let mut indexes = HashMap::new();
+        for (index, session) in self.sessions.iter().enumerate() {
+            indexes.entry(session.name.as_str()).or_insert(index);
+        }
+        indexes
     }
 
     /// Formats the verdict: `11 sessions: 10 passed, 1 failed`.
@@ -253,20 +269,27 @@ fn sum_cache_stats(sessions: &[SessionReport]) -> Option<CacheStats> {
     })
 }
 
+/// Returns the ends of the sessions that ran, by name.
+fn session_ends(record: &RunRecord) -> HashMap<&str, u64> {
+    let mut ends = HashMap::new();
+    for session in &record.sessions {
+        if let Some(last) = session.result.as_ref().and_then(|result| result.last_attempt()) {
+            ends.entry(session.spec.name.as_str()).or_insert(last.end);
+        }
+    }
+    ends
+}
+
 fn build_session_report(
     session: &RecordedSession,
-    record: &RunRecord,
+    ends: &HashMap<&str, u64>,
     past_sessions: &[HashMap<&str, PastSession>],
 ) -> SessionReport {
     let spec = &session.spec;
     let result = session.result.as_ref();
     let attempts = result.map_or(&[][..], |result| result.attempts.as_slice());
     let (start, end) = (attempts.first().map(|first| first.start), attempts.last().map(|last| last.end));
-    let end_of = |name: &str| {
-        let needed = record.sessions.iter().find(|other| other.spec.name.as_str() == name)?;
-        needed.result.as_ref()?.last_attempt().map(|last| last.end)
-    };
-    let ready = spec.needs.iter().filter_map(|need| end_of(need.session.as_str())).max().unwrap_or(0);
+    let ready = spec.needs.iter().filter_map(|need| ends.get(need.session.as_str())).copied().max().unwrap_or(0);
     let ready = start.map_or(ready, |start| ready.min(start));
     // None unless every attempt has the figure: a partial sum would be too small.
     let cpu_of_each: Option<Vec<u64>> = attempts.iter().map(|attempt| attempt.cpu_ms).collect();
@@ -293,6 +316,7 @@ fn build_session_report(
         // The last one is this run.
         usual: spec.usual_ms.or_else(|| usual_wall(&past[..past.len() - 1])),
         on_critical_path: false,
+        was_flaky: false,
         attempts: attempts
             .iter()
             .map(|attempt| AttemptReport {

@@ -1,8 +1,11 @@
 //! JSON payload of the page's script: sessions and their history in compact form.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use super::page_view::{has_failed_itself, is_flaky_session, is_slower_than_usual, was_stopped};
+use super::critical_path::CriticalPathEntry;
+use super::page_view::{has_failed_itself, is_slower_than_usual, was_stopped};
 use super::run_history::PastSession;
 use super::run_report::{AttemptReport, RunReport, SessionReport};
 use super::text::outcome_mark;
@@ -74,16 +77,24 @@ type ScriptAttempt<'a> = (u32, &'static str, u64, u64, &'a [usize], &'a str);
 
 /// Builds the payload.
 pub(super) fn build_script_payload(report: &RunReport) -> ScriptPayload<'_> {
-    ScriptPayload { sessions: report.sessions.iter().map(|session| script_session(session, report)).collect() }
+    let indexes = report.session_indexes();
+    let links: HashMap<&str, &CriticalPathEntry> =
+        report.critical_path.iter().map(|link| (link.session.as_str(), link)).collect();
+    let link_of = |session: &SessionReport| links.get(session.name.as_str()).copied();
+    let sessions = report.sessions.iter().map(|session| script_session(session, &indexes, link_of(session)));
+    ScriptPayload { sessions: sessions.collect() }
 }
 
-fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> ScriptSession<'a> {
-    let number = |name: &str| report.sessions.iter().position(|other| other.name == name);
+/// Describes a session; `link` is its entry on the critical path.
+fn script_session<'a>(
+    session: &'a SessionReport,
+    indexes: &HashMap<&str, usize>,
+    link: Option<&CriticalPathEntry>,
+) -> ScriptSession<'a> {
     let needs = session
         .needs
         .iter()
-        .filter_map(|need| Some((number(need.session.as_str())?, describe_need_origin(&need.origin))));
-    let link = report.critical_path.iter().find(|link| link.session == session.name);
+        .filter_map(|need| Some((*indexes.get(need.session.as_str())?, describe_need_origin(&need.origin))));
     // A single attempt has the same times as the session.
     let several = session.attempts.len() > 1;
     let attempts = session.attempts.iter().filter(|_| several).map(script_attempt);
@@ -95,7 +106,7 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
         reason: &session.reason,
         failed: has_failed_itself(session),
         stopped: was_stopped(session),
-        flaky: is_flaky_session(report, session),
+        flaky: session.was_flaky,
         slower: is_slower_than_usual(session),
         needs: needs.collect(),
         locks: &session.locks,

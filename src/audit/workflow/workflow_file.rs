@@ -2,7 +2,7 @@
 
 use super::super::forge::Forge;
 use super::super::shell::parse_nox_call;
-use super::super::source::{SharedSource, SourceFile};
+use super::super::source::{SharedSource, SourceFile, UnreadReason};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::expression::ExpressionNames;
 use super::job::{WorkflowJob, default_shell};
@@ -60,8 +60,10 @@ pub struct Workflow {
 impl Workflow {
     /// Parses a file.
     pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, forge: Forge) -> Result<Self, YamlError> {
-        if source.leads_outside {
-            return Err(YamlError::LeadsOutside);
+        match source.unread {
+            Some(UnreadReason::LeadsOutside) => return Err(YamlError::LeadsOutside),
+            Some(UnreadReason::BeyondLimit(limit, what)) => return Err(YamlError::BeyondProjectLimit(limit, what)),
+            None => {}
         }
         let mut root = parse_document(&source.text)?;
         let names = ExpressionNames::from_jobs(&root);

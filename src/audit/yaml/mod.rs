@@ -5,4 +5,4 @@ mod parser;
 
 pub use node::{YamlKind, YamlNode, YamlStyle};
 pub use parser::YamlError;
-pub(crate) use parser::{MAX_BYTES, parse_document};
+pub(crate) use parser::{MAX_BYTES, measure_nodes, parse_document};

@@ -55,6 +55,11 @@ pub enum YamlError {
     /// The file is a link out of the project, which is not read: its lines would be printed.
     #[error("the file is a link out of the project and is not read; put the file itself there")]
     LeadsOutside,
+    /// With the files before it, it exceeds a limit of all workflows and actions together.
+    #[error(
+        "the workflows and actions of the project have more than {0} {1}: this one is not audited; audit it by its path"
+    )]
+    BeyondProjectLimit(usize, &'static str),
     /// The file has more than one document.
     #[error("a workflow must not contain a second YAML document")]
     SecondDocument(usize),
@@ -73,7 +78,7 @@ impl YamlError {
     /// Returns the byte offset of the error.
     pub(crate) fn byte_offset(&self) -> usize {
         match self {
-            Self::TooLarge | Self::ByteOrderMark | Self::Empty | Self::LeadsOutside => 0,
+            Self::TooLarge | Self::ByteOrderMark | Self::Empty | Self::LeadsOutside | Self::BeyondProjectLimit(..) => 0,
             Self::NulByte(at)
             | Self::NotUtf8(at)
             | Self::TooDeep(at)
@@ -338,7 +343,7 @@ fn children_span(node: &YamlNode) -> Span {
 }
 
 /// Returns the number of nodes, and the bytes of their scalars.
-fn measure_nodes(node: &YamlNode) -> (usize, usize) {
+pub(crate) fn measure_nodes(node: &YamlNode) -> (usize, usize) {
     let add = |(nodes, bytes): (usize, usize), node: &YamlNode| {
         let (more_nodes, more_bytes) = measure_nodes(node);
         (nodes + more_nodes, bytes + more_bytes)

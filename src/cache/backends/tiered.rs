@@ -1,5 +1,6 @@
 //! Several backends as one: reads try the nearest first, writes go to all.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::cache::backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject};
@@ -78,15 +79,13 @@ impl CacheBackend for TieredBackend {
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
         let mut found: Vec<StoredObject> = Vec::new();
+        // A set: each cache may list as many objects as its limit allows.
+        let mut known_keys: HashSet<String> = HashSet::new();
         let mut last_error = None;
         for tier in self.tiers.iter().filter(|tier| tier.capabilities().can_read) {
             match tier.list_objects(prefix) {
                 Ok(objects) => {
-                    for object in objects {
-                        if !found.iter().any(|known| known.key == object.key) {
-                            found.push(object);
-                        }
-                    }
+                    found.extend(objects.into_iter().filter(|object| known_keys.insert(object.key.clone())));
                 }
                 Err(error) => last_error = Some(error),
             }
@@ -96,5 +95,55 @@ impl CacheBackend for TieredBackend {
 
     fn delete_object(&self, key: &str) -> Result<(), BackendError> {
         self.apply_to_all(|tier| tier.can_delete, |tier| tier.delete_object(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A backend with these objects.
+    #[derive(Debug)]
+    struct ListedObjects(Vec<StoredObject>);
+
+    impl CacheBackend for ListedObjects {
+        fn display_name(&self) -> String {
+            "list".to_owned()
+        }
+
+        fn capabilities(&self) -> BackendCapabilities {
+            BackendCapabilities { can_read: true, can_write: false, lists_all: true, can_delete: false }
+        }
+
+        fn get_range(&self, _: &str, _: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
+            Ok(None)
+        }
+
+        fn put_object(&self, _: &str, _: RequestBody<'_>) -> Result<(), BackendError> {
+            Ok(())
+        }
+
+        fn list_objects(&self, _: &str) -> Result<Vec<StoredObject>, BackendError> {
+            Ok(self.0.clone())
+        }
+
+        fn delete_object(&self, _: &str) -> Result<(), BackendError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_object_of_several_backends_is_listed_once() {
+        let objects = |written_at: i64, keys: std::ops::Range<usize>| -> Box<dyn CacheBackend> {
+            let object = |number| StoredObject { key: format!("o{number}"), written_at: Some(written_at) };
+            Box::new(ListedObjects(keys.map(object).collect()))
+        };
+        let tiered = TieredBackend::new(vec![objects(1, 0..3), objects(2, 1..5)]);
+        let listed = tiered.list_objects("").unwrap();
+        let listed: Vec<(&str, Option<i64>)> =
+            listed.iter().map(|object| (object.key.as_str(), object.written_at)).collect();
+        // That of the nearest backend.
+        let expected = [("o0", Some(1)), ("o1", Some(1)), ("o2", Some(1)), ("o3", Some(2)), ("o4", Some(2))];
+        assert_eq!(listed, expected);
     }
 }

@@ -55,7 +55,7 @@ pub fn parse_import(location: &str, bytes: &[u8]) -> Result<ImportedHistory, Imp
 }
 
 fn import_log(location: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, ResponseFormatError> {
-    let log = parse_log(text);
+    let log = parse_log(text)?;
     if log.jobs.is_empty() {
         return Err(ResponseFormatError(
             "no durations found; pass an API response (JSON), a log of nox (`nox > Session lint was successful …`) or \

@@ -1,6 +1,6 @@
 //! Commit statuses, whose description holds the duration: "Successful in 5m5s", "Failing after 4m25s".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::duration::parse_forge_duration;
 use super::json_fields::{LocatedJson, ParsedRuns, ResponseFormatError};
@@ -36,7 +36,7 @@ pub(super) fn parse_statuses(
     commit: Option<&str>,
 ) -> Result<ParsedRuns, ResponseFormatError> {
     let mut runs: BTreeMap<String, ImportedRun> = BTreeMap::new();
-    let mut seen: Vec<(String, String)> = Vec::new();
+    let mut seen: HashSet<(String, String)> = HashSet::new();
     let mut skipped = 0;
     for entry in entries {
         let context = entry.text_field(&["context"])?.ok_or_else(|| entry.field_error("context", "is missing"))?;
@@ -47,10 +47,9 @@ pub(super) fn parse_statuses(
         };
         let url_commit = commit_from_url(entry)?;
         let key = commit.map(str::to_owned).or(url_commit).unwrap_or_else(|| "unknown".to_owned());
-        if seen.contains(&(key.clone(), context.clone())) {
+        if !seen.insert((key.clone(), context.clone())) {
             continue;
         }
-        seen.push((key.clone(), context.clone()));
         let run = runs.entry(key.clone()).or_insert_with(|| ImportedRun {
             source: "statuses".to_owned(),
             id: format!("statuses of {key}"),

@@ -76,6 +76,14 @@ fn the_critical_path_and_the_lower_bounds_are_right() {
     let report = RunReport::from_record(&slot, &[]);
     assert_eq!(report.critical_path[1].reason, WaitReason::Slot { session: "a".to_owned() });
     assert_eq!(report.lower_bounds.largest_bound().1, "CPU time");
+    // A need takes precedence over the slot if it ended at about the same time.
+    for (need_end, reason) in
+        [(90, WaitReason::Need { session: "a".to_owned() }), (20, WaitReason::Slot { session: "b".to_owned() })]
+    {
+        let waiting = session("c", 110, 100, 1).needs("a", NeedOrigin::Requires);
+        let several = record(1, 2, vec![session("a", 0, need_end, 0), session("b", 0, 100, 1), waiting]);
+        assert_eq!(RunReport::from_record(&several, &[]).critical_path[1].reason, reason);
+    }
     let alone = record(1, 2, vec![session("a", 0, 100, 0), session("b", 0, 300, 0)]);
     let report = RunReport::from_record(&alone, &[]);
     assert_eq!(report.lower_bounds.largest_bound(), (300, "the longest session".to_owned()));

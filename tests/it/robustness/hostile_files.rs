@@ -310,6 +310,24 @@ fn an_audit_prints_no_line_of_a_file_outside_of_the_project() {
 }
 
 #[test]
+fn no_value_of_settings_behind_a_link_out_of_the_project_is_shown() {
+    let project = Project::with_sessions(TWO);
+    project.write(".github/workflows/a.yml", WORKFLOW);
+    let target = project.outer_dir().join("settings.toml");
+    symlink(&target, project.root().join("noxide.toml")).unwrap();
+    for (text, arguments, problem) in [
+        ("[audit.rules.SECRET]\ndisable = true\n", "audit", "noxide.toml is a link out of the project"),
+        ("[audit]\nbaseline = \"SECRET.json\"\n", "audit", "the baseline of the settings"),
+        ("[audit]\nbaseline = \"../SECRET.json\"\n", "audit --fix", "the baseline of the settings"),
+        ("[audit]\nbaseline = \"SECRET/a.json\"\n", "audit --write-baseline", "the baseline of the settings"),
+    ] {
+        fs_err::write(&target, text).unwrap();
+        let ran = NoxideRun::finish(&mut noxide_command(&project, arguments));
+        assert!(ran.text.contains(problem) && !ran.text.contains("SECRET"), "{arguments}, {text}: {}", ran.text);
+    }
+}
+
+#[test]
 fn a_baseline_of_the_settings_is_written_in_the_project_only() {
     let project = Project::with_sessions(TWO);
     project.write(".github/workflows/a.yml", WORKFLOW);
