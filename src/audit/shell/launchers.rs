@@ -32,7 +32,7 @@ const LAUNCHERS: [Launcher; 15] = [
         sets_variables: true,
         ..launcher("sudo", "CDghpRTtrUu", &["--user", "--group", "--host", "--prompt", "--chdir", "--chroot"])
     },
-    launcher("time", "fo", &["--format", "--output"]),
+    launcher("time", "of", &["--format", "--output"]),
     Launcher { argument_count: 1, ..launcher("timeout", "ks", &["--kill-after", "--signal"]) },
     launcher("unbuffer", "", &[]),
     launcher(

@@ -121,7 +121,7 @@ def other(session):
 "#;
     let project = Project::empty();
     fs_err::write(project.outer_dir().join("vault"), "vault-Zq7word").unwrap();
-    project.write("noxfile.py", &format!("import os, pathlib, sys\nimport nox\n{sessions}"));
+    project.write("noxfile.py", format!("import os, pathlib, sys\nimport nox\n{sessions}"));
     let programs = project.outer_dir().join("programs");
     crate::support::write_script(&programs.join("twine"), "#!/bin/sh\nexit 0\n");
     let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&crate::support::tool_path())));
