@@ -68,7 +68,7 @@ impl RunRemoteCache {
             let warning = format!(
                 "{} is not used: this CI service does not tell noxide which branch or pull request it runs, and all of them \
                  would share what it contains; set GITHUB_REPOSITORY and GITHUB_REF (in a \
-                 container that a step starts, hand on every GITHUB_ variable), or use `--remote off`",
+                 container that a step starts, pass every GITHUB_ variable), or use `--remote off`",
                 backend.display_name()
             );
             return Ok(OpenedRemoteCache { remote: None, warning: Some(warning) });

@@ -82,9 +82,9 @@ fn call_options(call: &JobNoxCall, command: &ShellCommand) -> String {
         command.words.iter().skip_while(|word| word.span.start < call.parsed.program_span.start).skip(1);
     let mut words = after_program.map(|word| word.text.as_str()).skip(usize::from(call.parsed.is_noxide)).peekable();
     // What starts the program, such as `timeout 60`, counts as an option.
-    let launcher_count = command.words.len() - command.launched_words().len();
-    let launchers = command.words.iter().take(launcher_count).map(|word| word.text.as_str());
-    let mut options: String = launchers.flat_map(|word| [" ", word]).collect();
+    let prefix_length = command.words.len() - command.words_after_prefix().len();
+    let prefix = command.words.iter().take(prefix_length).map(|word| word.text.as_str());
+    let mut options: String = prefix.flat_map(|word| [" ", word]).collect();
     while let Some(word) = words.next() {
         match word {
             "-s" | "-e" | "--session" | "--sessions" => while words.next_if(|word| !word.starts_with('-')).is_some() {},

@@ -157,7 +157,7 @@ fn add_substitutions(view: &JobView, step: &WorkflowStep, condition: Option<&Str
 
 /// Whether a command is told to use the environment as it is.
 fn installs_nothing(view: &JobView, step: &WorkflowStep, command: &ShellCommand) -> bool {
-    let words = command.launched_words();
+    let words = command.words_after_prefix();
     let is_word = |index: usize, text: &str| words.get(index).is_some_and(|word| word.text == text);
     let is_uv_run = is_word(0, "uv") && is_word(1, "run");
     let has_option =
@@ -358,6 +358,7 @@ mod tests {
 
     #[test]
     fn commands_that_hide_work_are_recognized() {
+        let is_hidden = |command: &ShellCommand| hidden_command(command, &|module| module == "own.cli").is_some();
         for script in [
             "make test",
             "./ci/run.sh x",
@@ -391,12 +392,7 @@ mod tests {
             "python -m own.cli x",
             "coverage run -m own.cli x",
         ] {
-            assert!(
-                parse_script(script)
-                    .iter()
-                    .any(|command| hidden_command(command, &|module| module == "own.cli").is_some()),
-                "{script}"
-            );
+            assert!(parse_script(script).iter().any(is_hidden), "{script}");
         }
         for script in [
             "pytest",
@@ -420,12 +416,7 @@ mod tests {
             "coverage run --source=x",
             "python -m other.cli x",
         ] {
-            assert!(
-                parse_script(script)
-                    .iter()
-                    .all(|command| hidden_command(command, &|module| module == "own.cli").is_none()),
-                "{script}"
-            );
+            assert!(!parse_script(script).iter().any(is_hidden), "{script}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Noxfile model: sessions, installs, commands and options, each with its span in the file.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use serde::Deserialize;
 
+use super::super::project_files::is_inside;
 use super::super::source::{SharedSource, SourceFile, Span};
 use crate::fs::read_project_text;
 use crate::project::NoxfileManifest;
@@ -15,6 +17,8 @@ use crate::project::NoxfileManifest;
 const READER_SCRIPT: &str = include_str!("reader.py");
 const PYTHON_COMMANDS: [&str; 2] = ["python3", "python"];
 const MAX_NOXFILE_BYTES: u64 = 2 << 20;
+/// Most modules of the project that are read for further sessions.
+const MAX_LOCAL_MODULES: usize = 50;
 
 /// A parsed noxfile.
 #[derive(Clone, Debug)]
@@ -169,19 +173,16 @@ impl Noxfile {
 
     /// Whether it imports a module of its directory that may define sessions.
     fn imports_sessions(&self, directory: &Path) -> bool {
-        let defines_sessions = |path: &Path| {
-            let is_small =
-                fs_err::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_NOXFILE_BYTES);
+        let files: BTreeSet<PathBuf> =
+            self.model.imported_modules.iter().flat_map(|module| module_files(module)).collect();
+        let mut found = files.into_iter().map(|file| directory.join(file)).filter(|path| is_inside(path, directory));
+        let defines_sessions = |path: PathBuf| {
+            let is_small = fs_err::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_NOXFILE_BYTES);
             is_small
-                && read_project_text(path).is_ok_and(|text| text.contains("nox.session") || text.contains("@session"))
+                && read_project_text(&path).is_ok_and(|text| text.contains("nox.session") || text.contains("@session"))
         };
-        self.model.imported_modules.iter().any(|module| {
-            let path = directory.join(module.replace('.', "/"));
-            // The package of a module is imported with it.
-            let packages = path.ancestors().take_while(|ancestor| *ancestor != directory);
-            defines_sessions(&path.with_extension("py"))
-                || packages.map(|package| package.join("__init__.py")).any(|file| defines_sessions(&file))
-        })
+        // With more, it is taken to be so.
+        found.by_ref().take(MAX_LOCAL_MODULES).any(defines_sessions) || found.next().is_some()
     }
 
     /// Whether it may define sessions that [`Noxfile::sessions`] does not have.
@@ -409,6 +410,15 @@ impl NoxfileSession {
     pub(crate) fn run_calls(&self) -> impl Iterator<Item = &SessionCall> {
         self.calls.iter().filter(|call| matches!(call.method.as_str(), "run" | "run_always"))
     }
+}
+
+/// Returns the files that an import of a module may read: the module's, and those of the packages that contain it.
+fn module_files(module: &str) -> Vec<PathBuf> {
+    let path = PathBuf::from(module.replace('.', "/"));
+    let packages = path.ancestors().filter(|package| !package.as_os_str().is_empty());
+    let mut files: Vec<PathBuf> = packages.map(|package| package.join("__init__.py")).collect();
+    files.push(path.with_extension("py"));
+    files
 }
 
 fn parse_noxfile(text: &str) -> Option<NoxfileModel> {

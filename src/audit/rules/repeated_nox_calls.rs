@@ -101,6 +101,7 @@ fn is_repeated(view: &JobView, first: &JobNoxCall, second: &JobNoxCall) -> bool 
         command.enclosing_loop.is_none()
             && !command.is_conditional
             && command.output_files.is_empty()
+            // One call would have one timeout for the sessions of both.
             && !command.has_word("timeout")
             && matches!(command.preceding_operator, ControlOperator::Sequence | ControlOperator::And)
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::source::Span;
-use super::launchers::count_launcher_words;
+use super::command_prefix::count_prefix_words;
 
 /// A word without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +62,10 @@ pub struct ShellCommand {
 }
 
 impl ShellCommand {
-    /// Returns the words from the program on that `sudo`, `env`, `timeout` and the like start.
-    pub(crate) fn launched_words(&self) -> &[ShellWord] {
+    /// Returns the words from the program on that the prefix (`sudo`, `env`, `timeout` and the like) starts.
+    pub(crate) fn words_after_prefix(&self) -> &[ShellWord] {
         let texts: Vec<&str> = self.words.iter().map(|word| word.text.as_str()).collect();
-        self.words.get(count_launcher_words(&texts)..).unwrap_or_default()
+        self.words.get(count_prefix_words(&texts)..).unwrap_or_default()
     }
 
     /// Returns the program without its directory.

@@ -2,8 +2,8 @@
 
 use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
+use super::command_prefix::coverage_run_target;
 use super::downloads::{is_python, requirement_name};
-use super::launchers::coverage_run_target;
 
 /// Most names of a call that are read, with the values of loops in place of their variables.
 const MAX_NAMES: usize = 1_000;
@@ -66,7 +66,7 @@ pub(crate) struct NoxLauncher {
 
 /// Parses a command as a call of nox.
 pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
-    let words = command.launched_words();
+    let words = command.words_after_prefix();
     let (index, is_noxide, launcher) = locate_program(words)?;
     let program = words.get(index)?;
     let program_span = program.span;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::source::Span;
 use super::command::{ControlOperator, ForLoop, ShellCommand, ShellWord};
-use super::launchers::launcher_assignments;
+use super::command_prefix::prefix_assignments;
 use super::lexer::{ShellToken, tokenize_script};
 
 /// Parses all commands of a script, in order.
@@ -78,7 +78,7 @@ impl ShellParser {
         let assignment_count = words.iter().take_while(|word| parse_assignment(word).is_some()).count();
         let mut assignments: Vec<_> = words.iter().take(assignment_count).filter_map(parse_assignment).collect();
         let words: Vec<ShellWord> = words.into_iter().skip(assignment_count).collect();
-        assignments.extend(launcher_assignments(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>()));
+        assignments.extend(prefix_assignments(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>()));
         let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
         self.commands.push(ShellCommand {
             span: Span::new(first.span.start, last.span.end),

@@ -351,7 +351,7 @@ mod tests {
         let known = scope(&[&gitlab[..], &named].concat());
         assert!(known.may_be_shared() && known.write_scope == scope_name("b", "main"));
         assert!(scope(&[]).may_be_shared() && scope(&[("CI", "")]).may_be_shared(), "outside CI");
-        // A step that runs noxide in a container may hand on only some of the variables.
+        // A step that runs noxide in a container may pass only some of the variables.
         let forge = [("CI", "true"), ("GITHUB_ACTIONS", "true")];
         assert!(!scope(&forge).may_be_shared() && !scope(&[&forge[..], &named].concat()).may_be_shared());
         assert!(scope(&[&forge[..], &named, &[("GITHUB_EVENT_NAME", "push")]].concat()).may_be_shared());

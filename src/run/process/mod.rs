@@ -1,5 +1,6 @@
 //! Processes: session output and process trees, signals and keys that reach noxide.
 
+mod credentials;
 mod interrupt_watch;
 mod keyboard;
 mod log_writer;
@@ -7,6 +8,7 @@ mod output_channel;
 mod process_tree;
 mod projected_text;
 mod redact;
+mod secret_forms;
 mod secret_paths;
 mod signal_guard;
 mod signals;

@@ -87,6 +87,17 @@ fn match_secret<'a>(secret: &[String], parts: &[&'a str], min_length: usize) -> 
     (is_whole || length >= min_length).then_some(SecretMatch { part_count, before, after })
 }
 
+/// Returns a secret without the slashes and `./` at its ends, if it has any.
+pub(super) fn trimmed_path(secret: &[u8]) -> Option<Vec<u8>> {
+    let mut text = std::str::from_utf8(secret).ok()?;
+    let whole = text;
+    while let Some(rest) = text.strip_prefix('/').or_else(|| text.strip_prefix("./")) {
+        text = rest;
+    }
+    let text = text.trim_end_matches('/');
+    (text.len() < whole.len()).then(|| text.as_bytes().to_vec())
+}
+
 /// Returns the components of a text that is used as a path.
 fn path_components(text: &str) -> Vec<String> {
     let mut components: Vec<String> = Vec::new();

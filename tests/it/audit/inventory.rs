@@ -98,6 +98,12 @@ fn sessions_that_the_noxfile_does_not_define_itself_are_unknown() {
         assert_eq!(cell(&noxfile, &shared, "nox"), ("– none unknown".to_owned(), true), "{import}");
         assert_eq!(cell(&noxfile, &helpers, "nox"), ("– none lint :6".to_owned(), false), "{import}");
     }
+    // More modules than are read.
+    let many: Vec<String> = (0..60).map(|number| format!("m{number:02}.py")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "X = 1\n")).collect();
+    let imports: String = (0..60).map(|number| format!("import m{number:02}\n")).collect();
+    assert_eq!(cell(&format!("{own}{imports}"), &many, "nox"), ("– none unknown".to_owned(), true));
+    assert_eq!(cell(&format!("{own}import m00\n"), &many, "nox"), ("– none lint :6".to_owned(), false));
     // A text of tests and a decorator of another library.
     let other = "import pytest\n@pytest.fixture(scope='session')\ndef x():\n    pass\n";
     assert_eq!(cell(&format!("{own}{other}"), &[], "nox"), ("– none lint :6".to_owned(), false));

@@ -1,7 +1,7 @@
-//! Programs that start another program, such as `sudo` and `timeout`, and programs that run what another file says.
+//! Prefix of a command: programs that start the program among their arguments, such as `sudo`, `env` and `timeout`.
 
 /// A program that starts the program among its arguments.
-struct Launcher {
+struct PrefixProgram {
     name: &'static str,
     /// Letters of the short options that have a value.
     value_letters: &'static str,
@@ -13,82 +13,53 @@ struct Launcher {
     sets_variables: bool,
 }
 
-const fn launcher(name: &'static str, value_letters: &'static str, value_options: &'static [&'static str]) -> Launcher {
-    Launcher { name, value_letters, value_options, argument_count: 0, sets_variables: false }
+const fn prefix_program(
+    name: &'static str,
+    value_letters: &'static str,
+    value_options: &'static [&'static str],
+) -> PrefixProgram {
+    PrefixProgram { name, value_letters, value_options, argument_count: 0, sets_variables: false }
 }
 
-const LAUNCHERS: [Launcher; 15] = [
-    launcher("chronic", "", &[]),
-    launcher("command", "", &[]),
-    launcher("dbus-run-session", "", &["--config-file", "--dbus-daemon"]),
-    Launcher { sets_variables: true, ..launcher("env", "uC", &["--unset", "--chdir"]) },
-    launcher("exec", "a", &[]),
-    launcher("ionice", "cn", &["--class", "--classdata"]),
-    launcher("nice", "n", &["--adjustment"]),
-    launcher("nohup", "", &[]),
-    launcher("setsid", "", &[]),
-    launcher("stdbuf", "ioe", &["--input", "--output", "--error"]),
-    Launcher {
+const PREFIX_PROGRAMS: [PrefixProgram; 15] = [
+    prefix_program("chronic", "", &[]),
+    prefix_program("command", "", &[]),
+    prefix_program("dbus-run-session", "", &["--config-file", "--dbus-daemon"]),
+    PrefixProgram { sets_variables: true, ..prefix_program("env", "uC", &["--unset", "--chdir"]) },
+    prefix_program("exec", "a", &[]),
+    prefix_program("ionice", "cn", &["--class", "--classdata"]),
+    prefix_program("nice", "n", &["--adjustment"]),
+    prefix_program("nohup", "", &[]),
+    prefix_program("setsid", "", &[]),
+    prefix_program("stdbuf", "ioe", &["--input", "--output", "--error"]),
+    PrefixProgram {
         sets_variables: true,
-        ..launcher("sudo", "CDghpRTtrUu", &["--user", "--group", "--host", "--prompt", "--chdir", "--chroot"])
+        ..prefix_program("sudo", "CDghpRTtrUu", &["--user", "--group", "--host", "--prompt", "--chdir", "--chroot"])
     },
-    launcher("time", "of", &["--format", "--output"]),
-    Launcher { argument_count: 1, ..launcher("timeout", "ks", &["--kill-after", "--signal"]) },
-    launcher("unbuffer", "", &[]),
-    launcher(
+    prefix_program("time", "of", &["--format", "--output"]),
+    PrefixProgram { argument_count: 1, ..prefix_program("timeout", "ks", &["--kill-after", "--signal"]) },
+    prefix_program("unbuffer", "", &[]),
+    prefix_program(
         "xvfb-run",
         "efnpsw",
         &["--auth-file", "--error-file", "--server-args", "--server-num", "--wait", "--xauth-protocol"],
     ),
 ];
-/// Options after which a launcher does something else than to start the words after it.
+/// Options after which such a program does something else than to start the words after it.
 const OTHER_USES: [&str; 6] = ["-S", "--split-string", "-v", "-V", "-l", "--list"];
-/// Most launchers of one command.
-const MAX_LAUNCHERS: usize = 16;
-
-/// Programs that run what another file or another program's output says; `.` and `source` are not among them.
-pub(crate) const FILE_RUNNERS: [&str; 27] = [
-    "spin",
-    "mise",
-    "nix",
-    "nix-shell",
-    "bazel",
-    "cmake",
-    "ninja",
-    "scons",
-    "make",
-    "gmake",
-    "just",
-    "task",
-    "invoke",
-    "inv",
-    "tox",
-    "poe",
-    "doit",
-    "duty",
-    "npm",
-    "pnpm",
-    "yarn",
-    "npx",
-    "docker",
-    "docker-compose",
-    "podman",
-    "eval",
-    "xargs",
-];
-/// Shells that run a script.
-pub(crate) const SHELLS: [&str; 5] = ["sh", "bash", "zsh", "dash", "ksh"];
+/// Most such programs before a command.
+const MAX_PREFIXES: usize = 16;
 
 /// Returns the name of a program without its directory.
 fn file_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 
-/// Returns the number of words at the start of a command that only start its program; 0 if there are too many.
-pub(crate) fn count_launcher_words(words: &[&str]) -> usize {
+/// Returns the number of words of the prefix of a command; 0 if it has too many programs.
+pub(crate) fn count_prefix_words(words: &[&str]) -> usize {
     let mut count = 0;
-    for _ in 0..=MAX_LAUNCHERS {
-        match count_first_launcher(words.get(count..).unwrap_or_default()) {
+    for _ in 0..=MAX_PREFIXES {
+        match count_first_program_words(words.get(count..).unwrap_or_default()) {
             0 => return count,
             more => count += more,
         }
@@ -96,29 +67,29 @@ pub(crate) fn count_launcher_words(words: &[&str]) -> usize {
     0
 }
 
-/// Returns the number of words of the launcher that a command starts with; 0 if it starts with none, or if no program follows.
-fn count_first_launcher(words: &[&str]) -> usize {
+/// Returns the number of words of the first program of a prefix; 0 if there is none, or if no other program follows.
+fn count_first_program_words(words: &[&str]) -> usize {
     let mut words = words.iter().copied().enumerate().peekable();
     let Some((_, first)) = words.next() else { return 0 };
-    let Some(launcher) = LAUNCHERS.iter().find(|launcher| launcher.name == file_name(first)) else { return 0 };
+    let Some(program) = PREFIX_PROGRAMS.iter().find(|program| program.name == file_name(first)) else { return 0 };
     while let Some((_, option)) = words.next_if(|(_, word)| word.len() > 1 && word.starts_with('-')) {
         if option == "--" {
             break;
         }
-        if OTHER_USES.contains(&option) && !launcher.has_value(option) {
+        if OTHER_USES.contains(&option) && !program.has_value(option) {
             return 0;
         }
-        if launcher.has_value(option) {
+        if program.has_value(option) {
             words.next();
         }
     }
-    if launcher.sets_variables {
+    if program.sets_variables {
         while words.next_if(|(_, word)| is_assignment(word)).is_some() {}
     }
-    words.nth(launcher.argument_count).map_or(0, |(index, _)| index)
+    words.nth(program.argument_count).map_or(0, |(index, _)| index)
 }
 
-impl Launcher {
+impl PrefixProgram {
     /// Whether the value of an option is the next word.
     fn has_value(&self, option: &str) -> bool {
         if option.starts_with("--") {
@@ -155,18 +126,18 @@ pub(crate) fn coverage_run_target(words: &[&str]) -> Option<usize> {
     }
 }
 
-/// Returns the command of Python that is behind launchers and `coverage run`, or else the command behind launchers.
+/// Returns the command of Python that is behind a prefix and `coverage run`, or else the command behind the prefix.
 pub(crate) fn plain_command<'a>(words: &[&'a str]) -> Vec<&'a str> {
-    let words = words.get(count_launcher_words(words)..).unwrap_or_default();
+    let words = words.get(count_prefix_words(words)..).unwrap_or_default();
     match coverage_run_target(words).and_then(|start| words.get(start..)) {
         Some(target) => ["python"].into_iter().chain(target.iter().copied()).collect(),
         None => words.to_vec(),
     }
 }
 
-/// Returns the variables that the launchers of a command set, in order.
-pub(super) fn launcher_assignments(words: &[&str]) -> Vec<(String, String)> {
-    let before = words.iter().take(count_launcher_words(words)).filter(|word| !word.starts_with('-'));
+/// Returns the variables that the prefix of a command sets, in order.
+pub(super) fn prefix_assignments(words: &[&str]) -> Vec<(String, String)> {
+    let before = words.iter().take(count_prefix_words(words)).filter(|word| !word.starts_with('-'));
     let assignments = before.filter(|word| is_assignment(word)).filter_map(|word| word.split_once('='));
     assignments.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -176,7 +147,7 @@ mod tests {
     use super::super::parser::parse_script;
 
     #[test]
-    fn the_program_behind_launchers_is_found() {
+    fn the_program_behind_a_prefix_is_found() {
         for (script, program) in [
             ("nox -s a", "nox"),
             ("env A=1 B= nox", "nox"),
@@ -206,12 +177,12 @@ mod tests {
             ("make env", "make"),
         ] {
             let command = parse_script(script).remove(0);
-            assert_eq!(command.launched_words().first().map(|word| word.text.as_str()), Some(program), "{script}");
+            assert_eq!(command.words_after_prefix().first().map(|word| word.text.as_str()), Some(program), "{script}");
         }
     }
 
     #[test]
-    fn variables_of_launchers_are_those_of_the_command() {
+    fn variables_of_a_prefix_are_those_of_the_command() {
         let command = parse_script("A=1 sudo B=2 env -u C D=3 nox E=4").remove(0);
         let expected = [("A", "1"), ("B", "2"), ("D", "3")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(command.assignments, expected);
